@@ -1,0 +1,1 @@
+"""What the stages do: data, models, methods, store, evaluation, report and the local driver."""
