@@ -1,4 +1,4 @@
-"""Exit codes of a stage process, after sysexits.h: the whole verdict that a Job's podFailurePolicy can see."""
+"""Exit codes of a stage process, after sysexits.h: all that a Job's podFailurePolicy can see."""
 
 from enum import IntEnum
 

@@ -1,0 +1,79 @@
+"""What the strong model is compared with, and what it must beat to be published."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from w2s_api.spec.base import Fraction, Rule, Signed, Struct
+
+Control = Literal["Unfiltered", "Direct", "Untouched", "Cascade"]
+CONTROLS: tuple[Control, ...] = ("Unfiltered", "Direct", "Untouched", "Cascade")
+
+
+class Evaluation(Struct):
+    """What the strong model is compared with. Terms: docs/protocol.md."""
+
+    rules = (
+        Rule(
+            cel="double(self.positiveThreshold) > 0.0 && double(self.positiveThreshold) < 1.0",
+            message="`positiveThreshold` must lie between 0 and 1, both excluded",
+            holds=lambda e: 0 < float(e.positive_threshold) < 1,
+            field="positiveThreshold",
+        ),
+    )
+
+    seeds: Annotated[int, Field(ge=1, le=20)] = Field(
+        default=3,
+        description="How many times gold budget, order and initialisation are drawn anew. The test stays the"
+        " same. With one seed, intervals leave out what another draw would change.",
+    )
+    ceiling: bool = Field(
+        default=False,
+        description="Train on expert labels of the heap too, to see how far the weak labels are from them."
+        " Needs the label field in the rows of `data.unlabeled`.",
+    )
+    controls: Annotated[list[Control], Field(max_length=4)] = Field(
+        default_factory=lambda: list(CONTROLS),
+        description="What else is compared. Unfiltered: trained without selection. Direct: tuned on the gold"
+        " budget alone. Untouched: the strong model as it came. Cascade: the weak labels where there are any,"
+        " the strong model elsewhere.",
+        json_schema_extra={"x-kubernetes-list-type": "set"},
+    )
+    positive_threshold: Fraction = Field(
+        default="0.5",
+        description="For a task of two classes with `positiveClass`: a text counts as positive from this"
+        " probability on. It is fixed here so that it cannot be tuned on the test.",
+    )
+
+
+Metric = Literal["MacroF1", "Accuracy", "AUROC"]
+Rival = Literal["Weak", "Untouched", "Direct", "Unfiltered"]
+
+
+class Promotion(Struct):
+    """What the strong model must beat to be published."""
+
+    metric: Metric = Field(
+        default="MacroF1",
+        description="The metric that the comparison is about, declared before it is measured. MacroF1: the"
+        " mean F1 of the classes. AUROC: the chance that a positive text is ranked above a negative one.",
+    )
+    over: Annotated[list[Rival], Field(max_length=4)] = Field(
+        default_factory=lambda: ["Weak"],
+        description="The arms that the strong model must beat: each lower bound of the 95 % interval of the"
+        " gain must reach `minLowerBound`. Empty: it is published in any case.",
+        json_schema_extra={"x-kubernetes-list-type": "set"},
+    )
+    min_lower_bound: Signed = Field(
+        default="0.0", description='What the lower bound of the gain must exceed, e.g. "0.02".'
+    )
+
+
+class Report(Struct):
+    """What the report may show."""
+
+    examples: Literal["None", "Excerpts"] = Field(
+        default="None",
+        description="None: no text of the data is quoted. Excerpts: short excerpts of texts that were missed"
+        " or flagged wrongly are shown.",
+    )

@@ -1,0 +1,139 @@
+"""The WeakToStrongJob itself, and the rules that cross its parts."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field
+
+from w2s_api.names import API_VERSION, KIND
+from w2s_api.spec.base import Rule, Struct, text
+from w2s_api.spec.data import Data
+from w2s_api.spec.evaluation import Evaluation, Promotion, Report
+from w2s_api.spec.selection import Selection
+from w2s_api.spec.storage import Storage
+from w2s_api.spec.strong import Strong
+from w2s_api.spec.task import Task
+from w2s_api.spec.weak import Aggregation, Labeler, Weak
+
+
+def _named_classes(labeler: Labeler) -> set[str]:
+    if labeler.functions:
+        return {rule.class_name for rule in labeler.functions.rules_}
+    if labeler.classifier:
+        return {label.class_name for label in labeler.classifier.labels}
+    return set()
+
+
+def _weighted(spec: "Spec") -> set[str]:
+    average = spec.aggregation.weighted_average
+    return {weight.labeler for weight in average.weights} if average else set()
+
+
+def _computed(rival: str, spec: "Spec") -> bool:
+    return rival == "Weak" or rival in spec.evaluation.controls
+
+
+class Spec(Struct):
+    """What is wanted. It may be edited at any time: only what an edit changes is run again."""
+
+    rules = (
+        Rule(
+            cel="self.promotion.over.all(a, a == 'Weak' || a in self.evaluation.controls)",
+            message="`promotion.over` names an arm that is not computed: add it to `evaluation.controls`",
+            holds=lambda s: all(_computed(rival, s) for rival in s.promotion.over),
+            field="promotion.over",
+        ),
+        Rule(
+            cel="!('Unfiltered' in self.promotion.over) || size(self.selection.steps) > 0",
+            message="`promotion.over` names Unfiltered, but without `selection.steps` that arm is `strong`"
+            " itself: leave it out, or select",
+            holds=lambda s: "Unfiltered" not in s.promotion.over or bool(s.selection.steps),
+            field="promotion.over",
+        ),
+        Rule(
+            cel="self.promotion.metric != 'AUROC' || has(self.task.positiveClass)"
+            " || size(self.task.classes) > 2",
+            message="metric AUROC needs `task.positiveClass`",
+            holds=lambda s: (
+                s.promotion.metric != "AUROC" or s.task.positive_class is not None or len(s.task.classes) > 2
+            ),
+            field="promotion.metric",
+        ),
+        Rule(
+            cel="self.weak.labelers.all(l, !has(l.functions)"
+            " || l.functions.rules.all(r, self.task.classes.exists(c, c.name == r.className)))",
+            message="a rule votes for a class that `task.classes` does not have",
+            holds=lambda s: all(
+                _named_classes(labeler) <= set(s.task.class_names)
+                for labeler in s.weak.labelers
+                if labeler.functions
+            ),
+            field="weak.labelers",
+        ),
+        Rule(
+            cel="self.weak.labelers.all(l, !has(l.classifier)"
+            " || l.classifier.labels.all(m, self.task.classes.exists(c, c.name == m.className)))",
+            message="a label of a classifier is mapped to a class that `task.classes` does not have",
+            holds=lambda s: all(
+                _named_classes(labeler) <= set(s.task.class_names)
+                for labeler in s.weak.labelers
+                if labeler.classifier
+            ),
+            field="weak.labelers",
+        ),
+        Rule(
+            cel="!has(self.aggregation.weightedAverage) || self.aggregation.weightedAverage.weights.all(w,"
+            " self.weak.labelers.exists(l, l.name == w.labeler))",
+            message="a weight names a labeler that `weak.labelers` does not have",
+            holds=lambda s: _weighted(s) <= {labeler.name for labeler in s.weak.labelers},
+            field="aggregation.weightedAverage.weights",
+        ),
+    )
+
+    task: Task = Field(description="What is to be decided about each text.")
+    data: Data = Field(description="Which texts there are, and which of them experts have labelled.")
+    storage: Storage = Field(description="Where artifacts, results and models are kept.")
+    weak: Weak = Field(description="The weak labelers, whose labels the strong model learns from.")
+    aggregation: Aggregation = Field(
+        default_factory=Aggregation, description="How the labels of several labelers become one."
+    )
+    selection: Selection = Field(
+        default_factory=Selection, description="Which weakly labelled texts the strong model is trained on."
+    )
+    strong: Strong = Field(description="The strong model, and how it is tuned.")
+    evaluation: Evaluation = Field(
+        default_factory=Evaluation, description="What the strong model is compared with."
+    )
+    promotion: Promotion = Field(
+        default_factory=Promotion, description="What the strong model must beat to be published."
+    )
+    report: Report = Field(default_factory=Report, description="What the report may show.")
+
+
+class Metadata(Struct):
+    """The Kubernetes object metadata; what is not named here is the API server's to judge."""
+
+    model_config = ConfigDict(extra="allow")
+
+    name: Annotated[str, text(40, 1, r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")]
+    namespace: Annotated[str, text(63, 1, r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")] = "default"
+    labels: dict[str, str] = Field(default_factory=dict)
+    annotations: dict[str, str] = Field(default_factory=dict)
+
+
+class WeakToStrongJob(Struct):
+    """A job that turns a weak model and a heap of unlabelled text into a strong specialised model."""
+
+    rules = (
+        Rule(
+            cel="size(self.metadata.name) <= 40",
+            message="`metadata.name` may have 40 characters: it becomes part of pod names",
+            holds=lambda _: True,  # the bound of Metadata.name says it here
+            field="metadata.name",
+        ),
+    )
+
+    api_version: Literal["w2s.dev/v1alpha1"] = Field(default=API_VERSION)
+    kind: Literal["WeakToStrongJob"] = Field(default=KIND)
+    metadata: Metadata
+    spec: Spec
+    status: dict[str, Any] | None = None
