@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel, to_snake
 from pydantic_core import PydanticCustomError
 
@@ -72,13 +73,23 @@ def text(maximum: int, minimum: int = 0, pattern: str | None = None) -> Any:
     return Field(min_length=minimum, max_length=maximum, pattern=pattern)
 
 
-Fraction = Annotated[str, text(8, 1, r"^(0(\.[0-9]{1,6})?|1(\.0{1,6})?)$")]
+def _one_form(number: str) -> str:
+    return format(Decimal(number).normalize(), "f")
+
+
+OneForm = AfterValidator(_one_form)
+"""Decimal strings are kept in one form ("0.70" is "0.7"), so that the same number has the same key."""
+
+OneOrder = AfterValidator(lambda values: sorted(values))
+"""Sets are kept in one order, for the same reason."""
+
+Fraction = Annotated[str, text(8, 1, r"^(0(\.[0-9]{1,6})?|1(\.0{1,6})?)$"), OneForm]
 """A number from 0 to 1 as a decimal string."""
 
-Positive = Annotated[str, text(16, 1, r"^([0-9]{1,6}(\.[0-9]{1,6})?)$")]
+NonNegative = Annotated[str, text(16, 1, r"^[0-9]{1,6}(\.[0-9]{1,6})?$"), OneForm]
 """A number of at least 0 as a decimal string."""
 
-Signed = Annotated[str, text(16, 1, r"^-?(0(\.[0-9]{1,6})?|1(\.0{1,6})?)$")]
+Signed = Annotated[str, text(16, 1, r"^-?(0(\.[0-9]{1,6})?|1(\.0{1,6})?)$"), OneForm]
 """A number from -1 to 1 as a decimal string."""
 
 Name = Annotated[str, text(24, 1, r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")]

@@ -4,10 +4,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from w2s_api.spec.base import Fraction, Rule, Signed, Struct
+from w2s_api.spec.base import Fraction, OneOrder, Rule, Signed, Struct
 
 Control = Literal["Unfiltered", "Direct", "Untouched", "Cascade"]
-CONTROLS: tuple[Control, ...] = ("Unfiltered", "Direct", "Untouched", "Cascade")
+CONTROLS: tuple[Control, ...] = ("Cascade", "Direct", "Unfiltered", "Untouched")
 
 
 class Evaluation(Struct):
@@ -32,7 +32,7 @@ class Evaluation(Struct):
         description="Train on expert labels of the heap too, to see how far the weak labels are from them."
         " Needs the label field in the rows of `data.unlabeled`.",
     )
-    controls: Annotated[list[Control], Field(max_length=4)] = Field(
+    controls: Annotated[list[Control], Field(max_length=4), OneOrder] = Field(
         default_factory=lambda: list(CONTROLS),
         description="What else is compared. Unfiltered: trained without selection. Direct: tuned on the gold"
         " budget alone. Untouched: the strong model as it came. Cascade: the weak labels where there are any,"
@@ -48,6 +48,7 @@ class Evaluation(Struct):
 
 Metric = Literal["MacroF1", "Accuracy", "AUROC"]
 Rival = Literal["Weak", "Untouched", "Direct", "Unfiltered"]
+TO_BEAT: tuple[Rival, ...] = ("Weak",)
 
 
 class Promotion(Struct):
@@ -58,14 +59,14 @@ class Promotion(Struct):
         description="The metric that the comparison is about, declared before it is measured. MacroF1: the"
         " mean F1 of the classes. AUROC: the chance that a positive text is ranked above a negative one.",
     )
-    over: Annotated[list[Rival], Field(max_length=4)] = Field(
-        default_factory=lambda: ["Weak"],
+    over: Annotated[list[Rival], Field(max_length=4), OneOrder] = Field(
+        default_factory=lambda: list(TO_BEAT),
         description="The arms that the strong model must beat: each lower bound of the 95 % interval of the"
         " gain must reach `minLowerBound`. Empty: it is published in any case.",
         json_schema_extra={"x-kubernetes-list-type": "set"},
     )
     min_lower_bound: Signed = Field(
-        default="0.0", description='What the lower bound of the gain must exceed, e.g. "0.02".'
+        default="0", description='What the lower bound of the gain must exceed, e.g. "0.02".'
     )
 
 

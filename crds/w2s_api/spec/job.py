@@ -4,7 +4,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
 
-from w2s_api.names import API_VERSION, KIND
 from w2s_api.spec.base import Rule, Struct, text
 from w2s_api.spec.data import Data
 from w2s_api.spec.evaluation import Evaluation, Promotion, Report
@@ -132,8 +131,8 @@ class WeakToStrongJob(Struct):
         ),
     )
 
-    api_version: Literal["w2s.dev/v1alpha1"] = Field(default=API_VERSION)
-    kind: Literal["WeakToStrongJob"] = Field(default=KIND)
+    api_version: Literal["w2s.dev/v1alpha1"]
+    kind: Literal["WeakToStrongJob"]
     metadata: Metadata
     spec: Spec
     status: dict[str, Any] | None = None

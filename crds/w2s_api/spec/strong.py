@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from w2s_api.spec.base import Positive, Rule, Struct
+from w2s_api.spec.base import NonNegative, Rule, Struct
 from w2s_api.spec.weak import MaxTokens, Model
 
 
@@ -20,8 +20,8 @@ class Head(Struct):
         ),
     )
 
-    l2: Positive = Field(
-        default="1.0",
+    l2: NonNegative = Field(
+        default="1",
         description="Strength of the L2 penalty on the weights. More of it imitates the teacher less.",
     )
 

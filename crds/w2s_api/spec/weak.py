@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from w2s_api.spec.base import ModelURI, Name, Positive, Rule, Struct, text, union
+from w2s_api.spec.base import ModelURI, Name, NonNegative, Rule, Struct, text, union
 from w2s_api.spec.data import Source
 
 MaxTokens = Annotated[int, Field(ge=8, le=131_072)]
@@ -145,7 +145,7 @@ class LabelerWeight(Struct):
     """How much a labeler counts."""
 
     labeler: Name = Field(description="The name of the labeler.")
-    weight: Positive = Field(description="Its weight, relative to the others.")
+    weight: NonNegative = Field(description="Its weight, relative to the others.")
 
 
 class WeightedAverage(Struct):
