@@ -1,0 +1,46 @@
+"""What a stage is given to work with."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from w2s_api.spec import Spec
+from w2s_trainer.contract.job import StageJob
+from w2s_trainer.contract.progress import Progress
+from w2s_trainer.store.artifacts import Artifact, ArtifactStore
+from w2s_trainer.store.objects import Objects
+
+
+@dataclass(frozen=True)
+class StageContext:
+    """What a stage is given: its frozen job, its input artifacts, the store, a place to write."""
+
+    job: StageJob
+    objects: Objects
+    store: ArtifactStore
+    progress: Progress
+    output: Path
+    """The directory whose files become the stage's artifact."""
+    scratch: Path
+    """A directory for downloads; gone afterwards."""
+    cache: Path
+    """A directory that outlives the process where there is one: models are kept there."""
+    needs: dict[str, Artifact] = field(default_factory=dict)
+    """The input artifacts by stage name, complete."""
+    shard: tuple[int, int] = (0, 1)
+    """(index, count)."""
+
+    @property
+    def spec(self) -> Spec:
+        """The frozen spec."""
+        return self.job.spec
+
+
+@dataclass(frozen=True)
+class StageResult:
+    """What a stage says of its artifact."""
+
+    summary: dict[str, Any]
+    """Kept in the artifact's manifest; the stages after it read it."""
+    figures: dict[str, Any] = field(default_factory=dict)
+    """A few key figures for the last words."""

@@ -1,0 +1,60 @@
+"""Progress: one JSON object a line on standard output, at most one every few seconds."""
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from typing import Any, TextIO
+
+
+class Progress:
+    """Says how far a stage is.
+
+    Args:
+        stage: the stage's name.
+        interval: seconds between two lines; the first and the last of a phase are always written.
+        clock: seconds, monotonic.
+    """
+
+    def __init__(
+        self,
+        stage: str,
+        interval: float = 1.0,
+        clock: Callable[[], float] = time.monotonic,
+        stream: TextIO | None = None,
+    ) -> None:
+        self._stage = stage
+        self._interval = interval
+        self._clock = clock
+        self._stream = stream or sys.stdout
+        self._phase: str | None = None
+        self._began = 0.0
+        self._last = float("-inf")
+
+    def __call__(self, phase: str, step: int, total: int, **figures: float) -> None:
+        """Reports that `step` of `total` of a phase are done; figures are extra numbers (loss)."""
+        now = self._clock()
+        if phase != self._phase:
+            self._phase, self._began, self._last = phase, now, float("-inf")
+        if step < total and now - self._last < self._interval:
+            return
+        self._last = now
+        elapsed = now - self._began
+        rate = step / elapsed if elapsed > 0 and step else None
+        self._write(
+            message=phase,
+            step=step,
+            total=total,
+            rate=None if rate is None else round(rate, 2),
+            eta=None if rate is None else round((total - step) / rate, 1),
+            **figures,
+        )
+
+    def note(self, message: str) -> None:
+        """Says something once."""
+        self._write(message=message)
+
+    def _write(self, **fields: Any) -> None:
+        line = {"stage": self._stage, **{name: value for name, value in fields.items() if value is not None}}
+        self._stream.write(json.dumps(line) + "\n")
+        self._stream.flush()
