@@ -1,0 +1,50 @@
+# One command a purpose. Everything is installed into .venv by the commands themselves.
+SHELL := /bin/bash
+VENV ?= .venv
+PY := $(VENV)/bin/python
+STAMP := $(VENV)/.installed
+
+.PHONY: help install demo test verify unit integration science generate format clean
+
+help: ## Show what there is
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+install: $(STAMP) ## Install into .venv what everything below needs
+
+$(STAMP): pyproject.toml constraints.txt
+	test -x $(PY) || python3 -m venv $(VENV)
+	$(PY) -m pip install -q uv==0.13.8
+	$(VENV)/bin/uv pip install -q --python $(PY) -c constraints.txt -e '.[operator,trainer,demo,dev]'
+	touch $@
+
+demo: $(STAMP) ## The main job on real input: EXAMPLE=restricted (default) or copyleft
+	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(PY) examples/demo.py $(or $(EXAMPLE),restricted)
+
+test: verify unit integration ## All that a fresh clone must pass
+
+verify: $(STAMP) ## Format, lint, types, import contracts, generated files
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+	$(PY) -m w2s_cli.main crd | diff -u crds/weaktostrongjobs.w2s.dev.yaml - || \
+	  { echo "crds/weaktostrongjobs.w2s.dev.yaml is stale: run make generate"; exit 1; }
+
+unit: $(STAMP) ## Tests of pure logic
+	$(PY) -m pytest tests/unit -q -n auto
+
+integration: $(STAMP) ## Tests on real parts: S3 server, model, processes
+	$(PY) -m pytest tests/integration -q
+
+science: $(STAMP) ## Long studies on real data sets (DATA=../shared/data)
+	$(PY) tests/science/head_defaults.py --data $(or $(DATA),../shared/data)
+
+generate: $(STAMP) ## Write generated files
+	$(PY) -m w2s_cli.main crd > crds/weaktostrongjobs.w2s.dev.yaml
+
+format: $(STAMP) ## Format and mend what lint can mend
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+
+clean: ## Remove what was built and what the demo left
+	rm -rf $(VENV) .w2s build dist .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,200 @@
+"""Runs one stage: reads the frozen job, finds its inputs, does the work once, leaves the last words."""
+
+import importlib
+import os
+import signal
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from types import FrameType, ModuleType
+from typing import Any
+
+from w2s_api.exit_codes import ExitCode
+from w2s_api.keys import content_key
+from w2s_api.names import StageKind
+from w2s_api.pipeline import pipeline
+from w2s_trainer.contract.context import StageContext, StageResult
+from w2s_trainer.contract.credentials import storage_settings
+from w2s_trainer.contract.job import StageJob, read_job
+from w2s_trainer.contract.last_words import LastWords
+from w2s_trainer.contract.progress import Progress
+from w2s_trainer.contract.resolve import complete_artifacts, read_digests
+from w2s_trainer.errors import InputGone, OwnFault, StageError, Stopped
+from w2s_trainer.store.artifacts import Artifact, ArtifactStore
+from w2s_trainer.store.objects import Objects
+from w2s_trainer.store.settings import Patience
+
+
+def run_stage(
+    job_file: Path,
+    *,
+    shard: tuple[int, int] = (0, 1),
+    last_words: Path | None = None,
+    scratch: Path,
+    cache: Path,
+    credentials_dir: Path | None = None,
+) -> int:
+    """Runs the stage that a job file describes.
+
+    Args:
+        job_file: the frozen job file.
+        shard: (index, count).
+        last_words: where the last words are left; None leaves none.
+        scratch: a directory for temporary files; what this process puts there is removed at the end.
+        cache: a directory that models are kept in.
+        credentials_dir: files of a mounted Secret; None means the SDK's default chain.
+
+    Returns:
+        The exit code (`w2s_api.exit_codes`).
+    """
+    words: LastWords
+    try:
+        with _stop_on_sigterm(), _scratch(scratch) as directory:
+            job = read_job(job_file)
+            words = _run(job, shard, directory, cache, credentials_dir)
+            code = ExitCode.DONE
+    except StageError as error:
+        outcome = "Stopped" if isinstance(error, Stopped) else "Failed"
+        words, code = LastWords(outcome, error.reason, str(error)), error.exit_code
+    except MemoryError:
+        error = _out_of_memory()
+        words, code = LastWords("Failed", error.reason, str(error)), error.exit_code
+    except Exception as error:
+        if full := _disk_full(error):
+            words, code = LastWords("Failed", full.reason, str(full)), full.exit_code
+        else:  # a defect of ours: the trace is for whoever mends it
+            traceback.print_exc()
+            words = LastWords("Failed", "InternalError", f"{type(error).__name__}: {error}")
+            code = ExitCode.OWN_FAULT
+    if words.outcome in ("Failed", "Stopped"):
+        sys.stderr.write(f"{words.reason}: {words.message}\n")
+    if last_words:
+        words.write(last_words)
+    return int(code)
+
+
+def _run(
+    job: StageJob, shard: tuple[int, int], scratch: Path, cache: Path, credentials_dir: Path | None
+) -> LastWords:
+    settings = storage_settings(job.spec.storage, credentials_dir, scratch)
+    objects = Objects(settings, Patience(job.denied_seconds, job.unavailable_seconds))
+    store = ArtifactStore(objects, settings.uri)
+    stage, module = job.stage, _module(job.stage.kind)
+    if stage.kind == "prepare":
+        from w2s_trainer.store.access import check_access
+
+        check_access(objects, settings.uri)
+
+    needs = {name: _input(store, job, name) for name in stage.needs}
+    key = content_key(job.key, job.needs, read_digests(stage, objects))
+    progress = Progress(stage.name)
+    artifact, reused = store.find(stage.kind, key), True
+    result = StageResult(dict(artifact.summary)) if artifact else None
+    began = time.monotonic()
+    if artifact is None:
+        reused = False
+        attempt = store.begin(stage.kind, key, shard=shard if shard[1] > 1 else None)
+        context = StageContext(
+            job=job,
+            objects=objects,
+            store=store,
+            progress=progress,
+            output=attempt.directory,
+            scratch=scratch,
+            cache=cache,
+            needs=needs,
+            shard=shard,
+        )
+        result = module.run(context)
+        artifact = attempt.commit(result.summary, _provenance(job, time.monotonic() - began))
+    assert result is not None
+    if check := getattr(module, "verify", None):
+        check(result.summary, job.spec)
+    if publish := getattr(module, "publish", None):
+        publish(job, objects, store, artifact)
+    found = complete_artifacts(pipeline(job.spec), key, objects, store) if stage.kind == "prepare" else {}
+    return LastWords(
+        "Reused" if reused else "Done", artifact=key, figures=result.figures, artifacts=found
+    )
+
+
+def _module(kind: StageKind) -> ModuleType:
+    return importlib.import_module(f"w2s_trainer.stages.{kind}")
+
+
+def _input(store: ArtifactStore, job: StageJob, name: str) -> Artifact:
+    kind = {stage.name: stage.kind for stage in pipeline(job.spec)}[name]
+    artifact = store.find(kind, job.needs.get(name, ""))
+    if artifact is None:
+        raise InputGone(
+            "InputGone",
+            f"The artifact of stage {name} ({job.needs.get(name, 'no key given')}) is not in the store.",
+            "Run the job again: it is made anew.",
+        )
+    return artifact
+
+
+def _provenance(job: StageJob, seconds: float) -> dict[str, Any]:
+    return {
+        "job": f"{job.namespace}/{job.name}",
+        "stage": job.stage.name,
+        "key": job.key,
+        "needs": job.needs,
+        "inputs": dict(job.stage.inputs),
+        "methods": dict(job.stage.methods),
+        "seconds": round(seconds, 3),
+        "versions": {name: _version(name) for name in ("w2s", "torch", "transformers", "numpy")},
+        "image": os.environ.get("W2S_IMAGE", ""),
+    }
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return ""
+
+
+@contextmanager
+def _stop_on_sigterm() -> Iterator[None]:
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        raise Stopped("Stopped", "Asked to stop before the stage was done.", "Run it again to continue.")
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def _scratch(parent: Path) -> Iterator[Path]:
+    parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=parent, prefix="w2s-stage-") as directory:
+        before = tempfile.tempdir
+        tempfile.tempdir = directory
+        try:
+            yield Path(directory)
+        finally:
+            with suppress(OSError):
+                tempfile.tempdir = before
+
+
+def _out_of_memory() -> OwnFault:
+    return OwnFault(
+        "OutOfMemory", "Memory ran out.", "Lower `batchTokens` (or `maxTokens`) of the model, or give more."
+    )
+
+
+def _disk_full(error: Exception) -> OwnFault | None:
+    import errno
+
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        place = error.filename or tempfile.gettempdir()
+        return OwnFault("DiskFull", f"The disk is full at {place}.", "Free some space, or point TMPDIR elsewhere.")
+    return None
