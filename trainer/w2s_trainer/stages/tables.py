@@ -1,0 +1,143 @@
+"""Reading the tables that stages hand to each other (docs/artifacts.md), aligned with the examples."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from w2s_trainer.store.artifacts import Artifact
+
+Part = Literal["pool", "budget", "test"]
+
+EVERY_SEED = -1
+"""The seed of rows that no draw changes."""
+
+NO_GOLD = -1
+"""The class index of a row without a gold label."""
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Every text of the job, in the fixed order that all arrays follow (N of them)."""
+
+    ids: list[str]
+    texts: list[str]
+    parts: NDArray[np.str_]
+    families: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @cached_property
+    def row_of(self) -> Mapping[str, int]:
+        """Row index by id."""
+        return {name: row for row, name in enumerate(self.ids)}
+
+    def rows(self, *parts: Part) -> NDArray[np.int64]:
+        """Indices of the rows of some parts, int64[n], in order."""
+        return np.flatnonzero(np.isin(self.parts, parts)).astype(np.int64)
+
+
+@dataclass(frozen=True)
+class WeakLabels:
+    """Weak labels of all examples, for one seed."""
+
+    probabilities: NDArray[np.float64]
+    """float64[N, K]; what stands in abstaining rows means nothing."""
+    abstain: NDArray[np.bool_]
+    """bool[N]."""
+
+
+def read_examples(artifact: Artifact, directory: Path) -> Examples:
+    """The examples of a `prepare` artifact."""
+    table = _read(artifact, "examples.parquet", directory)
+    return Examples(
+        ids=table["id"].to_pylist(),
+        texts=table["text"].to_pylist(),
+        parts=np.array(table["part"].to_pylist(), dtype=np.str_),
+        families=table["family"].to_numpy().astype(np.int64),
+    )
+
+
+def read_gold(artifact: Artifact, part: Part, examples: Examples, directory: Path) -> NDArray[np.int64]:
+    """Gold labels of one part of a `prepare` artifact: int64[N], NO_GOLD elsewhere.
+
+    Who may read which part is the protocol's first rule: the test only `evaluate`, the pool only the arm
+    `ceiling`.
+    """
+    table = _read(artifact, f"gold-{part}/labels.parquet", directory)
+    labels = np.full(len(examples), NO_GOLD, dtype=np.int64)
+    rows = [examples.row_of[name] for name in table["id"].to_pylist()]
+    labels[rows] = table["label"].to_numpy()
+    return labels
+
+
+def read_labels(artifact: Artifact, examples: Examples, directory: Path) -> dict[int, WeakLabels]:
+    """Weak labels of a `label` or `aggregate` artifact by seed; all shards of it are read."""
+    names = sorted(name for name in artifact.files if name.startswith("labels") and name.endswith(".parquet"))
+    table = pa.concat_tables([_read(artifact, name, directory) for name in names])
+    seeds = table["seed"].to_numpy()
+    rows = np.array([examples.row_of[name] for name in table["id"].to_pylist()], dtype=np.int64)
+    probabilities = matrix(table["probabilities"])
+    abstain = np.asarray(table["abstain"].to_pylist(), dtype=bool)
+    found = {}
+    for seed in np.unique(seeds):
+        mine = seeds == seed
+        aligned = np.zeros((len(examples), probabilities.shape[1]))
+        silent = np.ones(len(examples), dtype=bool)
+        aligned[rows[mine]] = probabilities[mine]
+        silent[rows[mine]] = abstain[mine]
+        found[int(seed)] = WeakLabels(aligned, silent)
+    return found
+
+
+def read_selection(
+    artifact: Artifact, examples: Examples, directory: Path
+) -> dict[int, tuple[NDArray[np.int64], NDArray[np.float64]]]:
+    """Kept rows and their weights of a `select` artifact by seed: int64[n] ascending, float64[n]."""
+    table = _read(artifact, "selection.parquet", directory)
+    seeds = table["seed"].to_numpy()
+    rows = np.array([examples.row_of[name] for name in table["id"].to_pylist()], dtype=np.int64)
+    weights = table["weight"].to_numpy().astype(np.float64)
+    found = {}
+    for seed in np.unique(seeds):
+        mine = np.flatnonzero(seeds == seed)
+        order = mine[np.argsort(rows[mine], kind="stable")]
+        found[int(seed)] = (rows[order], weights[order])
+    return found
+
+
+def of_seed(by_seed: Mapping[int, Any], seed: int) -> Any:
+    """What holds for a seed: its own, or what holds for every seed."""
+    return by_seed[seed] if seed in by_seed else by_seed[EVERY_SEED]
+
+
+def matrix(column: pa.ChunkedArray) -> NDArray[np.float64]:
+    """A column of equally long lists as float64[n, K]."""
+    flat = column.combine_chunks()
+    values = flat.flatten().to_numpy(zero_copy_only=False).astype(np.float64)
+    return np.asarray(values.reshape(len(flat), -1)) if len(flat) else values.reshape(0, 0)
+
+
+def lists(values: NDArray[Any]) -> pa.Array:
+    """A matrix [n, K] as a column of float32 lists."""
+    n, k = values.shape
+    flat = pa.array(np.ascontiguousarray(values, dtype=np.float32).ravel())
+    return pa.ListArray.from_arrays(np.arange(0, (n + 1) * k, k, dtype=np.int32), flat)
+
+
+def write_table(columns: Mapping[str, Any], path: Path) -> None:
+    """Writes a table as Parquet (zstd)."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.table(dict(columns)), path, compression="zstd")
+
+
+def _read(artifact: Artifact, name: str, directory: Path) -> pa.Table:
+    place = directory / artifact.stage / artifact.key
+    return pq.read_table(artifact.fetch(name, place))
