@@ -118,9 +118,7 @@ def _run(
     if publish := getattr(module, "publish", None):
         publish(job, objects, store, artifact)
     found = complete_artifacts(pipeline(job.spec), key, objects, store) if stage.kind == "prepare" else {}
-    return LastWords(
-        "Reused" if reused else "Done", artifact=key, figures=result.figures, artifacts=found
-    )
+    return LastWords("Reused" if reused else "Done", artifact=key, figures=result.figures, artifacts=found)
 
 
 def _module(kind: StageKind) -> ModuleType:
@@ -196,5 +194,7 @@ def _disk_full(error: Exception) -> OwnFault | None:
 
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         place = error.filename or tempfile.gettempdir()
-        return OwnFault("DiskFull", f"The disk is full at {place}.", "Free some space, or point TMPDIR elsewhere.")
+        return OwnFault(
+            "DiskFull", f"The disk is full at {place}.", "Free some space, or point TMPDIR elsewhere."
+        )
     return None

@@ -1,0 +1,76 @@
+"""`promote`: the gate on the report, and the model under a stable name."""
+
+import json
+from typing import Any
+
+from safetensors.numpy import load_file
+
+from w2s_trainer.contract.context import StageContext, StageResult
+from w2s_trainer.contract.job import StageJob
+from w2s_trainer.models.head import Head
+from w2s_trainer.models.published import publish_model
+from w2s_trainer.models.uri import fetch_model
+from w2s_trainer.stages.evaluate.decide import decide
+from w2s_trainer.stages.promote.card import model_card
+from w2s_trainer.store.artifacts import Artifact, ArtifactStore
+from w2s_trainer.store.objects import Objects
+
+
+def run(context: StageContext) -> StageResult:
+    """Compares the results with `promotion`; writes the model if it passed."""
+    spec = context.spec
+    results = json.loads(context.needs["evaluate"].read("results.json"))
+    decision = decide(
+        results["evaluation"],
+        metric=spec.promotion.metric,
+        over=spec.promotion.over,
+        min_lower_bound=float(spec.promotion.min_lower_bound),
+    )
+    if decision.promoted:
+        _write_model(context, results)
+    summary = {"promoted": decision.promoted, "reasons": list(decision.reasons)}
+    return StageResult(summary, summary)
+
+
+def publish(job: StageJob, objects: Objects, store: ArtifactStore, artifact: Artifact) -> None:
+    """Copies a promoted model to its stable name; `model.json`, written last, names each file's sha256.
+
+    A model that was not promoted leaves the one that was published before it where it is.
+    """
+    if not artifact.summary["promoted"]:
+        return
+    files = {
+        name.removeprefix("model/"): info
+        for name, info in artifact.files.items()
+        if name.startswith("model/")
+    }
+    pointer = {
+        "uri": store.job_uri(job.namespace, job.name, "model/"),
+        "artifact": f"{artifact.uri}model/",
+        "key": artifact.key,
+        "files": {name: {"sha256": info.sha256, "size": info.size} for name, info in files.items()},
+    }
+    place = store.job_uri(job.namespace, job.name, "model.json")
+    if objects.stat(place) and json.loads(objects.read(place)) == pointer:
+        return
+    for name, info in files.items():
+        objects.copy(info.uri, store.job_uri(job.namespace, job.name, f"model/{name}"))
+    objects.write(place, json.dumps(pointer, indent=1).encode(), content_type="application/json")
+
+
+def _write_model(context: StageContext, results: dict[str, Any]) -> None:
+    spec, trained = context.spec, context.needs["train"]
+    heads = load_file(trained.fetch("heads.safetensors", context.scratch))
+    # The first seed, fixed beforehand: choosing the seed that does best on the test would be tuning on it.
+    seed = "-1" if "strong.-1.weight" in heads else "0"
+    head = Head(weight=heads[f"strong.{seed}.weight"], bias=heads[f"strong.{seed}.bias"])
+    directory = context.output / "model"
+    publish_model(
+        fetch_model(spec.strong.model.uri, context.objects, context.cache),
+        head,
+        list(spec.task.class_names),
+        spec.strong.max_tokens,
+        directory,
+    )
+    card = model_card(results, results["answer"], spec.strong.model.uri)
+    (directory / "README.md").write_text(card)
