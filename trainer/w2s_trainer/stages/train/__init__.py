@@ -9,6 +9,7 @@ from safetensors.numpy import save_file
 from w2s_trainer.contract.context import StageContext, StageResult
 from w2s_trainer.errors import BadData
 from w2s_trainer.models.features import features_of, text_features
+from w2s_trainer.models.head import normalise
 from w2s_trainer.stages.budget import draw
 from w2s_trainer.stages.tables import (
     EVERY_SEED,
@@ -56,7 +57,7 @@ def run(context: StageContext) -> StageResult:
         descriptions = text_features(
             context, spec.strong.model.uri, spec.strong.max_tokens, [_describe(c) for c in spec.task.classes]
         )
-        probabilities = similarity_probabilities(features.matrix[asked], descriptions)
+        probabilities = similarity_probabilities(normalise(features.matrix[asked]), descriptions)
         rows.append(_predictions("untouched", EVERY_SEED, 0, examples, asked, probabilities))
 
     save_file(heads, context.output / "heads.safetensors")

@@ -1,0 +1,25 @@
+"""Batches of texts of about the same length, bounded by tokens. Pure."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def by_tokens(lengths: Sequence[int], batch_tokens: int) -> Iterator[NDArray[np.int64]]:
+    """Indices of batches, longest texts first, so that memory runs out at once or never.
+
+    Args:
+        lengths: tokens of each text.
+        batch_tokens: at most so many tokens a batch, padding included; a single longer text is a batch.
+
+    Yields:
+        int64[b], every index once.
+    """
+    order = np.argsort(-np.asarray(lengths, dtype=np.int64), kind="stable")
+    start = 0
+    while start < len(order):
+        longest = max(1, int(lengths[order[start]]))
+        size = max(1, batch_tokens // longest)
+        yield order[start : start + size]
+        start += size

@@ -1,0 +1,70 @@
+"""Features of all examples, computed once and kept as an artifact that every stage and every edit shares."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import load_file, save_file
+
+from w2s_api.keys import digest
+from w2s_trainer.contract.context import StageContext
+from w2s_trainer.models.encoder import load_encoder
+from w2s_trainer.models.head import normalise
+from w2s_trainer.models.uri import fetch_model, model_digest
+from w2s_trainer.stages.tables import read_examples
+
+STAGE = "features"
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class Features:
+    """Features of the examples, aligned with them."""
+
+    matrix: NDArray[np.float32]
+    """float32[N, d]."""
+    truncated: int
+    """Texts that were cut at max_tokens."""
+    key: str
+
+
+def features_of(context: StageContext, model_uri: str, max_tokens: int, batch_tokens: int) -> Features:
+    """Features of every example of the job by a frozen model.
+
+    They are addressed by the model, the texts and max_tokens, so that another loss, seed or head reads them
+    from the store in place of a forward pass.
+    """
+    prepared = context.needs["prepare"]
+    key = digest(
+        {
+            "version": VERSION,
+            "model": model_digest(model_uri, context.objects),
+            "maxTokens": max_tokens,
+            "examples": prepared.files["examples.parquet"].sha256,
+        }
+    )
+    found = context.store.find(STAGE, key)
+    if found is None:
+        texts = read_examples(prepared, context.scratch).texts
+        encoder = load_encoder(fetch_model(model_uri, context.objects, context.cache))
+        matrix, truncated = encoder.features(
+            texts,
+            max_tokens,
+            batch_tokens,
+            lambda done, total: context.progress("reading texts", done, total),
+        )
+        attempt = context.store.begin(STAGE, key)
+        save_file({"features": matrix}, attempt.directory / "features.safetensors")
+        found = attempt.commit({"truncated": truncated, "model": model_uri}, {"maxTokens": max_tokens})
+    path = found.fetch("features.safetensors", context.scratch / STAGE / key)
+    return Features(load_file(path)["features"], int(found.summary["truncated"]), key)
+
+
+def text_features(
+    context: StageContext, model_uri: str, max_tokens: int, texts: Sequence[str]
+) -> NDArray[np.float32]:
+    """Features of a few texts, float32[n, d] of unit length."""
+    encoder = load_encoder(fetch_model(model_uri, context.objects, context.cache))
+    matrix, _ = encoder.features(texts, max_tokens, batch_tokens=8192)
+    return normalise(matrix).astype(np.float32)

@@ -1,0 +1,64 @@
+"""`aggregate`: several labelers become one distribution per text."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from w2s_trainer.contract.context import StageContext, StageResult
+from w2s_trainer.stages.aggregate.weighted_average import weighted_average
+from w2s_trainer.stages.tables import (
+    EVERY_SEED,
+    WeakLabels,
+    lists,
+    of_seed,
+    read_examples,
+    read_labels,
+    write_table,
+)
+
+METHODS: Mapping[str, Callable[[Sequence[WeakLabels], Sequence[float]], WeakLabels]] = {
+    "WeightedAverage": weighted_average,
+}
+
+
+def run(context: StageContext) -> StageResult:
+    """Aggregates the labels of all labelers, for each seed if any labeler is drawn per seed."""
+    spec = context.spec
+    examples = read_examples(context.needs["prepare"], context.scratch)
+    names = [labeler.name for labeler in spec.weak.labelers]
+    labels = [read_labels(context.needs[f"label-{name}"], examples, context.scratch) for name in names]
+    given = {w.labeler: float(w.weight) for w in _weights(context)}
+    seeds = sorted({seed for one in labels for seed in one} - {EVERY_SEED}) or [EVERY_SEED]
+    method = METHODS[spec.aggregation.type]
+    found = {
+        seed: method([of_seed(one, seed) for one in labels], [given.get(name, 1.0) for name in names])
+        for seed in seeds
+    }
+    write_table(
+        {
+            "id": examples.ids * len(seeds),
+            "seed": np.repeat(np.array(seeds, dtype=np.int32), len(examples)),
+            "probabilities": lists(np.concatenate([found[seed].probabilities for seed in seeds])),
+            "abstain": np.concatenate([found[seed].abstain for seed in seeds]),
+        },
+        context.output / "labels.parquet",
+    )
+    pool, first = examples.rows("pool"), found[seeds[0]]
+    voted = pool[~first.abstain[pool]]
+    shares = np.bincount(first.probabilities[voted].argmax(axis=1), minlength=len(spec.task.classes))
+    covered = len(voted) / max(1, len(pool))
+    summary = {
+        "labelers": names,
+        "covered": round(covered, 6),
+        "classShares": {
+            name: round(int(count) / max(1, len(voted)), 6)
+            for name, count in zip(spec.task.class_names, shares, strict=True)
+        },
+        "perSeed": seeds != [EVERY_SEED],
+    }
+    return StageResult(summary, {"covered": summary["covered"]})
+
+
+def _weights(context: StageContext) -> Sequence:  # type: ignore[type-arg]
+    average = context.spec.aggregation.weighted_average
+    return average.weights if average else ()

@@ -1,0 +1,26 @@
+"""Aggregation `WeightedAverage`: the weighted average of distributions; who abstains is left out. Pure."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from w2s_trainer.stages.tables import WeakLabels
+
+
+def weighted_average(labels: Sequence[WeakLabels], weights: Sequence[float]) -> WeakLabels:
+    """One distribution a text.
+
+    Args:
+        labels: of each labeler, float64[N, K] with bool[N] abstentions.
+        weights: of each labeler, not negative.
+
+    Returns:
+        Labels that abstain where every labeler with a weight does.
+    """
+    shares: NDArray[np.float64] = np.stack(
+        [np.where(one.abstain, 0.0, weight) for one, weight in zip(labels, weights, strict=True)]
+    )
+    total = shares.sum(axis=0)
+    summed = sum(share[:, None] * one.probabilities for share, one in zip(shares, labels, strict=True))
+    return WeakLabels(np.asarray(summed / np.where(total > 0, total, 1.0)[:, None]), total == 0)
