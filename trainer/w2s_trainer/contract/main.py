@@ -92,33 +92,33 @@ def _run(
 
     needs = {name: _input(store, job, name) for name in stage.needs}
     key = content_key(job.key, job.needs, read_digests(stage, objects))
-    progress = Progress(stage.name)
-    artifact, reused = store.find(stage.kind, key), True
-    result = StageResult(dict(artifact.summary)) if artifact else None
-    began = time.monotonic()
+    part = shard if shard[1] > 1 else None
+    artifact = store.find(stage.kind, key, shard=part)
+    figures: dict[str, Any] = {}
+    reused = artifact is not None
     if artifact is None:
-        reused = False
-        attempt = store.begin(stage.kind, key, shard=shard if shard[1] > 1 else None)
-        context = StageContext(
-            job=job,
-            objects=objects,
-            store=store,
-            progress=progress,
-            output=attempt.directory,
-            scratch=scratch,
-            cache=cache,
-            needs=needs,
-            shard=shard,
-        )
-        result = module.run(context)
-        artifact = attempt.commit(result.summary, _provenance(job, time.monotonic() - began))
-    assert result is not None
-    if check := getattr(module, "verify", None):
-        check(result.summary, job.spec)
+        began = time.monotonic()
+        with store.begin(stage.kind, key, shard=part) as attempt:
+            context = StageContext(
+                job=job,
+                objects=objects,
+                store=store,
+                progress=Progress(stage.name),
+                output=attempt.directory,
+                scratch=scratch,
+                cache=cache,
+                needs=needs,
+                shard=shard,
+            )
+            result: StageResult = module.run(context)
+            artifact = attempt.commit(result.summary, _provenance(job, time.monotonic() - began))
+            figures = result.figures
+    if verify := getattr(module, "verify", None):
+        verify(artifact.summary, job.spec)
     if publish := getattr(module, "publish", None):
         publish(job, objects, store, artifact)
     found = complete_artifacts(pipeline(job.spec), key, objects, store) if stage.kind == "prepare" else {}
-    return LastWords("Reused" if reused else "Done", artifact=key, figures=result.figures, artifacts=found)
+    return LastWords("Reused" if reused else "Done", artifact=key, figures=figures, artifacts=found)
 
 
 def _module(kind: StageKind) -> ModuleType:

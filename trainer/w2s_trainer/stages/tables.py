@@ -141,3 +141,26 @@ def write_table(columns: Mapping[str, Any], path: Path) -> None:
 def _read(artifact: Artifact, name: str, directory: Path) -> pa.Table:
     place = directory / artifact.stage / artifact.key
     return pq.read_table(artifact.fetch(name, place))
+
+
+def read_predictions(
+    artifact: Artifact, rows: NDArray[np.int64], examples: Examples, directory: Path
+) -> dict[tuple[str, int], dict[int, NDArray[np.float64]]]:
+    """What the arms of a `train` artifact say of some rows: by (arm, size) and seed, float64[n, K]."""
+    table = _read(artifact, "predictions.parquet", directory)
+    place = np.full(len(examples), -1, dtype=np.int64)
+    place[rows] = np.arange(len(rows))
+    at = place[[examples.row_of[name] for name in table["id"].to_pylist()]]
+    arms, seeds, sizes = (
+        np.asarray(table["arm"].to_pylist(), dtype=np.str_),
+        table["seed"].to_numpy(),
+        table["size"].to_numpy(),
+    )
+    probabilities = matrix(table["probabilities"])
+    found: dict[tuple[str, int], dict[int, NDArray[np.float64]]] = {}
+    for arm, size, seed in sorted(set(zip(arms.tolist(), sizes.tolist(), seeds.tolist(), strict=True))):
+        mine = (arms == arm) & (sizes == size) & (seeds == seed) & (at >= 0)
+        aligned = np.empty((len(rows), probabilities.shape[1]))
+        aligned[at[mine]] = probabilities[mine]
+        found.setdefault((arm, size), {})[seed] = aligned
+    return found
