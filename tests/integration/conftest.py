@@ -1,0 +1,42 @@
+"""A real S3 server on loopback for tests that need one."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from uuid import uuid4
+
+import pytest
+
+from w2s_trainer.store.embedded import EmbeddedStore
+from w2s_trainer.store.settings import StorageSettings
+
+
+@dataclass(frozen=True)
+class EmbeddedS3:
+    """The server of this test session; `new_bucket()` gives every test a place of its own."""
+
+    server: EmbeddedStore
+
+    @property
+    def endpoint(self) -> str:
+        return self.server.endpoint
+
+    @property
+    def access_key(self) -> str:
+        return self.server.access_key
+
+    @property
+    def secret_key(self) -> str:
+        return self.server.secret_key
+
+    def new_bucket(self) -> str:
+        """The URI of a fresh bucket, without a slash at its end."""
+        return self.server.create_bucket(f"test-{uuid4().hex[:12]}")
+
+    def settings(self, uri: str, *, read_only: bool = False) -> StorageSettings:
+        return self.server.settings(uri, read_only=read_only)
+
+
+@pytest.fixture(scope="session")
+def embedded_s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedS3]:
+    with EmbeddedStore(tmp_path_factory.mktemp("s3")) as server:
+        yield EmbeddedS3(server)
