@@ -1,0 +1,99 @@
+"""Stage `prepare`: reads and checks the data, finds duplicates, and divides the texts by family."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from w2s_api.spec import Spec
+from w2s_trainer.errors import BadSpec
+from w2s_trainer.stages.prepare.corpus import read_corpus
+from w2s_trainer.stages.prepare.duplicates import near_duplicates
+from w2s_trainer.stages.prepare.labels import NO_CLASS
+from w2s_trainer.stages.prepare.parts import Part, Parts, divide_corpus
+from w2s_trainer.stages.prepare.power import effective_size, smallest_provable_gain
+from w2s_trainer.stages.prepare.verify import check_rules, verify
+from w2s_trainer.stages.prepare.write import write
+
+if TYPE_CHECKING:
+    from w2s_trainer.contract.context import StageContext, StageResult
+
+__all__ = ["figures", "run", "verify"]
+
+
+def run(context: "StageContext") -> "StageResult":
+    """Makes the artifact of `prepare` (docs/artifacts.md).
+
+    Raises:
+        BadSpec: a rule does not compile; a format or a threshold that cannot be used.
+        BadData: the data cannot be used as they are; the message names file, row or field.
+    """
+    from w2s_trainer.contract.context import StageResult
+
+    spec, progress = context.spec, context.progress
+    check_rules(spec)
+    near = spec.data.near_duplicates
+    similarity = float(near.similarity)
+    if similarity <= 0:
+        raise BadSpec(
+            "BadSimilarity",
+            "spec.data.nearDuplicates.similarity is 0: every two texts would count as the same.",
+            'Set it above 0; the default is "0.8".',
+        )
+    corpus = read_corpus(spec, context.objects, context.scratch, progress)
+    components = near_duplicates(
+        corpus.texts.texts,
+        similarity,
+        near.shingle_words,
+        lambda done, total: progress("near-duplicates", done, total),
+    )
+    parts = divide_corpus(corpus, components, spec)
+    write(parts, corpus.texts.texts, corpus.quarantine, context.output)
+    summary = summarise(parts, len(corpus.quarantine), spec)
+    progress.note(
+        f"{len(parts.test):,} rows in {summary['families']['test']:,} families are held out for the test;"
+        f" it can prove a gain of about {summary['smallestProvableGain']:.3f}"
+    )
+    return StageResult(summary, figures(summary))
+
+
+def summarise(parts: Parts, unusable: int, spec: Spec) -> dict[str, Any]:
+    """The summary of the artifact."""
+    size = effective_size(parts.test.family)
+    return {
+        "rows": {"pool": len(parts.pool), "budget": len(parts.budget), "test": len(parts.test)},
+        "classes": {
+            name: {"budget": _count(parts.budget, number), "test": _count(parts.test, number)}
+            for number, name in enumerate(spec.task.class_names)
+        },
+        "families": {
+            "test": len(np.unique(parts.test.family)),
+            "budget": len(np.unique(parts.budget.family)),
+            "pool": len(np.unique(parts.pool.family)),
+        },
+        "removed": {
+            "exactDuplicates": parts.exact_duplicates,
+            "testFamilies": parts.test_families,
+            "seenByTeacher": parts.seen_by_teacher,
+            "unusable": unusable,
+        },
+        "poolGold": int((parts.pool.label != NO_CLASS).sum()),
+        "poolLabelsIgnored": parts.pool_labels_ignored,
+        "smallestProvableGain": round(smallest_provable_gain(size), 4),
+        "effectiveTestSize": round(size, 2),
+    }
+
+
+def figures(summary: Mapping[str, Any]) -> dict[str, Any]:
+    """The key figures of a summary, for the last words."""
+    return {
+        **summary["rows"],
+        "testFamilies": summary["families"]["test"],
+        "smallestProvableGain": summary["smallestProvableGain"],
+        **{f"removed{name[0].upper()}{name[1:]}": count for name, count in summary["removed"].items()},
+        "poolGold": summary["poolGold"],
+    }
+
+
+def _count(part: Part, number: int) -> int:
+    return int((part.label == number).sum())

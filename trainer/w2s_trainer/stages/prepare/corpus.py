@@ -1,0 +1,120 @@
+"""Everything that was read, each text once."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from w2s_api.spec import Spec
+from w2s_trainer.errors import BadData
+from w2s_trainer.stages.prepare.sources import DataFile, expand
+from w2s_trainer.stages.prepare.texts import Texts
+from w2s_trainer.stages.prepare.usable import Quarantined, Role, SourceReader
+
+if TYPE_CHECKING:
+    from w2s_trainer.contract.progress import Progress
+    from w2s_trainer.store.objects import Objects
+
+
+@dataclass
+class Rows:
+    """The usable rows of a role, by column."""
+
+    uri: str = ""
+    text: list[int] = field(default_factory=list)
+    """Indices into the texts."""
+    label: list[str | None] = field(default_factory=list)
+    group: list[str | None] = field(default_factory=list)
+    id: list[str] = field(default_factory=list)
+    place: list[tuple[str, int]] = field(default_factory=list)
+    """(URI of the file, row)."""
+
+    def __len__(self) -> int:
+        return len(self.text)
+
+
+@dataclass
+class Corpus:
+    """All rows that were read."""
+
+    texts: Texts
+    gold: Rows
+    test: Rows
+    unlabeled: Rows
+    seen: Rows
+    """What a weak model was trained on; it has no part in the job but to keep its families out of the test."""
+    quarantine: list[Quarantined]
+
+
+def read_corpus(spec: Spec, objects: "Objects", scratch: Path, progress: "Progress") -> Corpus:
+    """Reads all sources of a spec.
+
+    Raises:
+        BadSpec: an object of a format that is not read.
+        BadData: nothing there; a file or a field that cannot be used; an id twice.
+    """
+    sources = _sources(spec)
+    files = {(role, uri): expand(uri, objects) for role, uri in sources}
+    prefixed = _ambiguous(files)
+    corpus = Corpus(Texts(), Rows(), Rows(), Rows(), Rows(), [])
+    first_of: dict[str, tuple[str, int]] = {}
+    again: list[str] = []
+    for (role, uri), found in files.items():
+        rows: Rows = getattr(corpus, role)
+        rows.uri = rows.uri or uri
+        before = len(rows)
+        reader = SourceReader(role, uri, found, spec.data.fields, corpus.quarantine)
+        for example in reader.examples(objects, scratch):
+            rows.text.append(corpus.texts.add(example.text))
+            rows.label.append(example.label)
+            rows.group.append(example.group)
+            rows.place.append((example.file.uri, example.row))
+            if role == "seen":
+                continue
+            if example.id is None:
+                name = f"{role}/{example.file.name}" if role in prefixed else example.file.name
+                rows.id.append(f"{name}:{example.row}")
+                continue
+            rows.id.append(example.id)
+            here = (example.file.uri, example.row)
+            there = first_of.setdefault(example.id, here)
+            if there is not here:
+                again.append(f"{_at(there)} and {_at(here)}")
+        progress.note(f"Read {len(rows) - before:,} usable rows of {uri}")
+    if again:
+        raise BadData(
+            "DuplicateId",
+            f"{len(again):,} rows have the `{spec.data.fields.id}` of another row: {'; '.join(again[:3])}.",
+            "Make ids unique over all sources, or leave `data.fields.id` out.",
+        )
+    return corpus
+
+
+def _sources(spec: Spec) -> list[tuple[Role, str]]:
+    data = spec.data
+    seen = [
+        source.uri
+        for labeler in spec.weak.labelers
+        if labeler.classifier
+        for source in labeler.classifier.trained_on.data or ()
+    ]
+    # A text keeps the form in which it came first, so that gold is never rewritten by the heap.
+    found: list[tuple[Role, str]] = [("gold", data.gold.uri), ("unlabeled", data.unlabeled.uri)]
+    if data.test:
+        found.insert(0, ("test", data.test.uri))
+    return found + [("seen", uri) for uri in dict.fromkeys(seen)]
+
+
+def _ambiguous(files: dict[tuple[Role, str], list[DataFile]]) -> set[Role]:
+    """Roles whose files are called as those of another."""
+    names: dict[str, Role] = {}
+    found: set[Role] = set()
+    for (role, _), sources in files.items():
+        for file in sources:
+            if role != "seen" and names.setdefault(file.name, role) != role:
+                found |= {role, names[file.name]}
+    return found
+
+
+def _at(place: Sequence[object]) -> str:
+    return f"{place[0]} row {place[1]:,}"

@@ -1,0 +1,184 @@
+"""Near-duplicates: texts whose sets of word shingles have a Jaccard similarity of at least a threshold.
+
+Candidates come from MinHash signatures cut into bands (Broder 1997; Leskovec, Rajaraman and Ullman, Mining of
+Massive Datasets, chapter 3) and each is verified on the shingle sets themselves, so that no pair is joined by
+chance. A pair exactly at the threshold is missed with a probability of at most MISS.
+"""
+
+import hashlib
+import re
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from w2s_trainer.stages.prepare.texts import normalised
+
+PERMUTATIONS = 256
+MISS = 0.001
+"""The probability that a pair exactly at the threshold is not found."""
+
+_SEED = 1
+_SLACK = 5.0
+"""Standard deviations by which a signature may understate the similarity before a pair is passed over."""
+_WORD = re.compile(r"\w+")
+_KNOWN_WORDS = 1_000_000
+_MASK = 2**64 - 1
+
+Shingles = NDArray[np.uint64]
+
+
+def near_duplicates(
+    texts: Sequence[str],
+    similarity: float,
+    shingle_words: int,
+    progress: Callable[[int, int], None] = lambda _done, _total: None,
+) -> NDArray[np.int64]:
+    """Joins near-duplicates, and what near-duplicates join.
+
+    Args:
+        texts: N distinct texts.
+        similarity: the Jaccard similarity from which on two texts are joined, in (0, 1].
+        shingle_words: words in a shingle. A shorter text is one shingle as a whole.
+        progress: told (texts done, N).
+
+    Returns:
+        int64[N], the component of each text: the index of one of its texts.
+    """
+    shingler = Shingler(shingle_words)
+    signatures = _signatures(texts, shingler, progress)
+    rows_in_band = band_rows(similarity)
+    joined = _Components(len(texts))
+    least = similarity - _SLACK * (similarity * (1 - similarity) / PERMUTATIONS) ** 0.5
+
+    @lru_cache(maxsize=4096)
+    def shingles(index: int) -> Shingles:
+        return shingler(texts[index])
+
+    refused: set[tuple[int, int]] = set()
+    for bucket in _buckets(signatures, rows_in_band):
+        for place, one in enumerate(bucket[:-1]):
+            others = bucket[place + 1 :]
+            others = others[joined.component[others] != joined.component[one]]
+            if not others.size:
+                continue
+            estimates = (signatures[others] == signatures[one]).mean(axis=1)
+            for other in others[estimates >= least].tolist():
+                pair = (int(one), other)
+                if joined.component[one] == joined.component[other] or pair in refused:
+                    continue
+                if jaccard(shingles(pair[0]), shingles(other)) >= similarity:
+                    joined.join(*pair)
+                else:
+                    refused.add(pair)
+    return joined.component
+
+
+def jaccard(one: Shingles, other: Shingles) -> float:
+    """Size of the intersection of two sets over that of their union; both sorted, without repetition."""
+    common = np.intersect1d(one, other, assume_unique=True).size
+    return float(common / (one.size + other.size - common))
+
+
+def band_rows(similarity: float) -> int:
+    """The most rows per band with which a pair at the threshold still meets in a band (but for MISS)."""
+    for rows in range(32, 1, -1):
+        bands = PERMUTATIONS // rows
+        if (1 - similarity**rows) ** bands <= MISS:
+            return rows
+    return 1
+
+
+class Shingler:
+    """Makes the set of word shingles of a text as 64-bit hashes.
+
+    Words are runs of letters and digits of the normalised text. A shingle's hash is a polynomial in the hashes
+    of its words, modulo 2^64, mixed (splitmix64); no hash depends on the process.
+    """
+
+    def __init__(self, words: int) -> None:
+        self._words = words
+        self._hashes: dict[str, int] = {}
+
+    def __call__(self, text: str) -> Shingles:
+        """The shingles of a text: uint64, sorted, without repetition, at least one."""
+        whole = normalised(text)
+        words = _WORD.findall(whole) or [whole]
+        hashes = np.fromiter(map(self._hash, words), dtype=np.uint64, count=len(words))
+        span = min(self._words, len(words))
+        total = np.zeros(len(words) - span + 1, dtype=np.uint64)
+        factor = 1
+        for place in range(span):
+            total += hashes[place : len(words) - span + 1 + place] * np.uint64(factor)
+            factor = factor * 0x9E3779B97F4A7C15 & _MASK
+        return np.unique(_mixed(total))
+
+    def _hash(self, word: str) -> int:
+        known = self._hashes.get(word)
+        if known is None:
+            if len(self._hashes) >= _KNOWN_WORDS:
+                self._hashes.clear()
+            digest = hashlib.blake2b(word.encode(), digest_size=8).digest()
+            known = self._hashes[word] = int.from_bytes(digest, "little")
+        return known
+
+
+class _Components:
+    """Union of sets where every element always knows its set, so that many can be compared at once."""
+
+    def __init__(self, count: int) -> None:
+        self.component = np.arange(count, dtype=np.int64)
+        self._members: dict[int, list[int]] = {}
+
+    def join(self, one: int, other: int) -> None:
+        into, gone = int(self.component[one]), int(self.component[other])
+        if len(self._of(into)) < len(self._of(gone)):
+            into, gone = gone, into
+        self.component[self._of(gone)] = into
+        self._members[into] = self._of(into) + self._members.pop(gone, [gone])
+
+    def _of(self, component: int) -> list[int]:
+        return self._members.get(component, [component])
+
+
+def _signatures(
+    texts: Sequence[str], shingler: Shingler, progress: Callable[[int, int], None]
+) -> NDArray[np.uint32]:
+    from datasketch import MinHash
+
+    minhash = MinHash(num_perm=PERMUTATIONS, seed=_SEED, hashfunc=_as_it_is)
+    signatures = np.empty((len(texts), PERMUTATIONS), dtype=np.uint32)
+    for index, text in enumerate(texts):
+        minhash.clear()
+        minhash.update_batch((shingler(text) >> np.uint64(32)).tolist())
+        signatures[index] = minhash.hashvalues
+        if index % 500 == 499 or index + 1 == len(texts):
+            progress(index + 1, len(texts))
+    return signatures
+
+
+def _as_it_is(value: int) -> int:
+    return value
+
+
+def _buckets(signatures: NDArray[np.uint32], rows: int) -> Iterator[NDArray[np.int64]]:
+    """Texts (ascending indices, at least two) that agree in a band, band by band."""
+    for first in range(0, PERMUTATIONS - rows + 1, rows):
+        key = np.zeros(len(signatures), dtype=np.uint64)
+        for column in range(first, first + rows):
+            key = _mixed(key ^ signatures[:, column].astype(np.uint64))
+        order = np.argsort(key, kind="stable")
+        ends = np.flatnonzero(np.diff(key[order]) != 0) + 1
+        sizes = np.diff(np.concatenate(([0], ends, [len(order)])))
+        starts = np.concatenate(([0], ends))
+        for start, size in zip(starts[sizes > 1], sizes[sizes > 1], strict=True):
+            yield order[start : start + size].astype(np.int64)
+
+
+def _mixed(values: Shingles) -> Shingles:
+    """The finaliser of splitmix64 (Steele, Lea and Flood 2014): every bit depends on every other."""
+    values = values + np.uint64(0x9E3779B97F4A7C15)
+    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return np.asarray(values ^ (values >> np.uint64(31)))

@@ -1,0 +1,102 @@
+"""From what stands in the label field to a class."""
+
+import difflib
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from w2s_trainer.errors import BadData
+
+NO_CLASS = -1
+_SHOWN = 5
+
+
+class NotALabel(ValueError):
+    """The value cannot be a class, a group or a name."""
+
+
+def label_name(value: Any) -> str | None:
+    """A label as it would be written in the manifest; None if there is none.
+
+    Numbers are taken as they print, whole ones without a decimal point (tools that know no missing integers
+    write 1 as 1.0); true and false as JSON writes them.
+
+    Raises:
+        NotALabel: the value is a list, an object or something else without one plain form.
+    """
+    if value is None or value != value:  # NaN is how data frames write nothing
+        return None
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if not isinstance(value, (str, int, float)):
+        raise NotALabel("is neither a string nor a number")
+    return str(value).strip() or None
+
+
+def class_indices(
+    labels: Sequence[str], places: Sequence[tuple[str, int]], classes: Sequence[str], uri: str
+) -> NDArray[np.int64]:
+    """Class indices of gold labels, int64[n].
+
+    Args:
+        labels: labels as written.
+        places: (file, row) of each.
+        classes: the K class names.
+        uri: the source, for the message.
+
+    Raises:
+        BadData: a label is not a class.
+    """
+    index = {name: number for number, name in enumerate(classes)}
+    found = np.array([index.get(label, NO_CLASS) for label in labels], dtype=np.int64)
+    if outside := np.flatnonzero(found == NO_CLASS).tolist():
+        raise _outside([labels[row] for row in outside], [places[row] for row in outside], classes, uri)
+    return found
+
+
+def check_every_class(labels: NDArray[np.int64], classes: Sequence[str], uri: str) -> None:
+    """Raises BadData if a class has no gold example."""
+    counts = np.bincount(labels, minlength=len(classes))
+    if missing := [name for name, count in zip(classes, counts, strict=True) if not count]:
+        raise BadData(
+            "ClassWithoutGold",
+            f"{uri} has no example of {_quoted(missing)}; it has"
+            f" {', '.join(f'{count:,} of `{name}`' for name, count in zip(classes, counts, strict=True) if count)}.",
+            "Label some texts of that class, or take it out of `task.classes`.",
+        )
+
+
+def _outside(labels: list[str], places: list[tuple[str, int]], classes: Sequence[str], uri: str) -> BadData:
+    first: dict[str, tuple[str, int]] = {}
+    counts: dict[str, int] = {}
+    for label, place in zip(labels, places, strict=True):
+        first.setdefault(label, place)
+        counts[label] = counts.get(label, 0) + 1
+    most = sorted(counts, key=lambda label: -counts[label])
+    shown = ", ".join(
+        f"`{_short(label)}` ({counts[label]:,}, first in {first[label][0]} row {first[label][1]:,})"
+        for label in most[:_SHOWN]
+    )
+    rest = f" and {len(most) - _SHOWN:,} others" if len(most) > _SHOWN else ""
+    folded = {name.casefold(): name for name in classes}
+    near = difflib.get_close_matches(most[0].casefold(), list(folded), n=1, cutoff=0.6)
+    advice = f"Is `{_short(most[0])}` the class `{folded[near[0]]}`? " if near else ""
+    return BadData(
+        "LabelOutsideClasses",
+        f"{uri}: labels that are not in task.classes ({_quoted(classes)}): {shown}{rest}.",
+        f"{advice}Add the class, mend the label, or leave the row out.",
+    )
+
+
+def _quoted(names: Iterable[str]) -> str:
+    names = list(names)
+    shown = ", ".join(f"`{name}`" for name in names[:10])
+    return f"{shown} and {len(names) - 10} more" if len(names) > 10 else shown
+
+
+def _short(label: str) -> str:
+    return label if len(label) <= 40 else label[:39] + "…"

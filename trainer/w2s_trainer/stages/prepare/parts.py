@@ -1,0 +1,210 @@
+"""Which row is in which part, and why the others are in none (docs/data.md)."""
+
+from collections import defaultdict
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from w2s_api.spec import Spec
+from w2s_trainer.errors import BadData
+from w2s_trainer.stages.prepare.corpus import Corpus, Rows
+from w2s_trainer.stages.prepare.families import families
+from w2s_trainer.stages.prepare.labels import NO_CLASS, check_every_class, class_indices
+from w2s_trainer.stages.prepare.split import Gold, check_every_class_in, divide
+from w2s_trainer.stages.prepare.usable import Quarantined
+
+
+@dataclass(frozen=True)
+class Part:
+    """The rows of a part, in the order of the files (n of them)."""
+
+    id: list[str]
+    text: NDArray[np.int64]
+    """int64[n], indices into the texts."""
+    family: NDArray[np.int64]
+    label: NDArray[np.int64]
+    """int64[n], class indices; NO_CLASS where a row of the pool has no gold."""
+
+    def __len__(self) -> int:
+        return len(self.id)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The outcome of `prepare`."""
+
+    pool: Part
+    budget: Part
+    test: Part
+    exact_duplicates: int
+    """Rows whose text is in the job already."""
+    test_families: int
+    """Rows of pool and budget that share a family with the test."""
+    seen_by_teacher: int
+    """Gold rows that were kept out of the test, since the teacher was trained on their family."""
+    pool_labels_ignored: int
+    """Labels of unlabelled rows that are not classes, or contradict one another."""
+
+
+def divide_corpus(corpus: Corpus, components: NDArray[np.int64], spec: Spec) -> Parts:
+    """Divides all rows into pool, budget and test.
+
+    Args:
+        corpus: what was read. Rows with contradicting labels are added to its quarantine.
+        components: int64[number of texts], the near-duplicate component of each text.
+        spec: the spec.
+
+    Raises:
+        BadData: a label is not a class; a class is not in gold, test or budget; no row is left for the pool.
+    """
+    classes = spec.task.class_names
+    every = (corpus.gold, corpus.test, corpus.unlabeled, corpus.seen)
+    texts = np.array([text for rows in every for text in rows.text], dtype=np.int64)
+    family = families(components[texts], [group for rows in every for group in rows.group])
+    ends = np.cumsum([len(rows) for rows in every])[:-1]
+    gold_family, test_family, pool_family, seen_family = np.split(family, ends)
+    seen = np.unique(seen_family)
+
+    gold = _unique_gold(corpus.gold, gold_family, classes, corpus.quarantine)
+    check_every_class(gold.label, classes, corpus.gold.uri)
+    duplicates = gold.duplicates
+    if spec.data.test is None:
+        in_test = divide(
+            Gold(gold.part.family, gold.label, [corpus.texts.digests[text] for text in gold.part.text]),
+            classes,
+            float(spec.data.test_fraction),
+            spec.data.split_seed,
+            barred=frozenset(seen.tolist()),
+        )
+        test, budget = _take(gold.part, in_test), _take(gold.part, ~in_test)
+        seen_by_teacher = int(np.isin(gold.part.family, seen).sum())
+        leaked = 0
+    else:
+        given = _unique_gold(corpus.test, test_family, classes, corpus.quarantine)
+        duplicates += given.duplicates
+        known = np.isin(given.part.family, seen)
+        test, seen_by_teacher = _take(given.part, ~known), int(known.sum())
+        overlapping = np.isin(gold.part.family, test.family)
+        budget, leaked = _take(gold.part, ~overlapping), int(overlapping.sum())
+        _check_given_parts(test, budget, classes, seen_by_teacher, leaked)
+
+    in_test_family = np.isin(pool_family, test.family)
+    pool, copies, ignored = _pool(corpus.unlabeled, pool_family, in_test_family, budget, classes)
+    if not len(pool):
+        raise BadData(
+            "EmptyPool",
+            f"Of {len(corpus.unlabeled):,} unlabelled rows none is left: {int(in_test_family.sum()):,} are of"
+            f" families of the test, {copies:,} are copies of other rows.",
+            "Give unlabelled texts of other groups than the gold ones.",
+        )
+    return Parts(
+        pool=pool,
+        budget=budget,
+        test=test,
+        exact_duplicates=duplicates + copies,
+        test_families=leaked + int(in_test_family.sum()),
+        seen_by_teacher=seen_by_teacher,
+        pool_labels_ignored=ignored,
+    )
+
+
+@dataclass(frozen=True)
+class _UniqueGold:
+    part: Part
+    duplicates: int
+
+    @property
+    def label(self) -> NDArray[np.int64]:
+        return self.part.label
+
+
+def _unique_gold(
+    rows: Rows, family: NDArray[np.int64], classes: tuple[str, ...], quarantine: list[Quarantined]
+) -> _UniqueGold:
+    """The first row of each text; none of a text with contradicting labels."""
+    names = [label for label in rows.label if label is not None]
+    labels = class_indices(names, rows.place, classes, rows.uri)
+    of_text: defaultdict[int, list[int]] = defaultdict(list)
+    for row, text in enumerate(rows.text):
+        of_text[text].append(row)
+    kept, duplicates = [], 0
+    for same in of_text.values():
+        if len({int(labels[row]) for row in same}) == 1:
+            kept.append(same[0])
+            duplicates += len(same) - 1
+        else:
+            quarantine += [
+                Quarantined(
+                    *rows.place[row], "contradicting labels: the same text has another label elsewhere"
+                )
+                for row in same
+            ]
+    return _UniqueGold(_part(rows, np.array(sorted(kept), dtype=np.int64), family, labels), duplicates)
+
+
+def _pool(
+    rows: Rows,
+    family: NDArray[np.int64],
+    in_test_family: NDArray[np.bool_],
+    budget: Part,
+    classes: tuple[str, ...],
+) -> tuple[Part, int, int]:
+    """The pool, how many copies were left out, and how many labels were ignored."""
+    index = {name: number for number, name in enumerate(classes)}
+    taken = set(budget.text.tolist())
+    labels = np.full(len(rows), NO_CLASS, dtype=np.int64)
+    kept: dict[int, int] = {}
+    contradicted: set[int] = set()
+    copies = ignored = 0
+    for row, text in enumerate(rows.text):
+        if in_test_family[row]:
+            continue
+        if text in taken:
+            copies += 1
+            continue
+        label = rows.label[row]
+        number = NO_CLASS if label is None else index.get(label, NO_CLASS)
+        ignored += label is not None and number == NO_CLASS
+        first = kept.setdefault(text, row)
+        copies += first != row
+        if labels[first] == NO_CLASS and text not in contradicted:
+            labels[first] = number
+        elif number not in (NO_CLASS, labels[first]):
+            ignored += 1 + (text not in contradicted)
+            contradicted.add(text)
+            labels[first] = NO_CLASS
+    return _part(rows, np.array(sorted(kept.values()), dtype=np.int64), family, labels), copies, ignored
+
+
+def _part(rows: Rows, kept: NDArray[np.int64], family: NDArray[np.int64], labels: NDArray[np.int64]) -> Part:
+    text = np.array(rows.text, dtype=np.int64)
+    return Part([rows.id[row] for row in kept], text[kept], family[kept], labels[kept])
+
+
+def _take(part: Part, chosen: NDArray[np.bool_]) -> Part:
+    rows = np.flatnonzero(chosen)
+    return Part([part.id[row] for row in rows], part.text[rows], part.family[rows], part.label[rows])
+
+
+def _check_given_parts(
+    test: Part, budget: Part, classes: tuple[str, ...], seen_by_teacher: int, leaked: int
+) -> None:
+    check_every_class_in(
+        "test",
+        test.label,
+        classes,
+        f" ({seen_by_teacher:,} rows were left out, because the teacher was trained on their families)"
+        if seen_by_teacher
+        else "",
+        "Add examples of it to `data.test`, or leave `data.test` out to have gold divided.",
+    )
+    check_every_class_in(
+        "budget",
+        budget.label,
+        classes,
+        f" ({leaked:,} rows of gold were left out, because they are of families of the test)"
+        if leaked
+        else "",
+        "Add examples of it from other groups to `data.gold`.",
+    )

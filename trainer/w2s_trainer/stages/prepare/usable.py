@@ -1,0 +1,174 @@
+"""From rows to examples: the fields of the manifest, what is quarantined, and when it is too much."""
+
+import difflib
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from w2s_api.spec.data import Fields
+from w2s_trainer.errors import BadData
+from w2s_trainer.stages.prepare.labels import NotALabel, label_name
+from w2s_trainer.stages.prepare.rows import Row, Unusable, read_rows
+from w2s_trainer.stages.prepare.sources import DataFile
+
+if TYPE_CHECKING:
+    from w2s_trainer.store.objects import Objects
+
+Role = Literal["gold", "test", "unlabeled", "seen"]
+"""What the rows of a source are for; `seen` are those that a weak model was trained on."""
+
+SHARE = 0.1
+"""The share of unusable rows above which a source is refused."""
+FEW = 10
+"""So many unusable rows are borne in any case."""
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A usable row."""
+
+    file: DataFile
+    row: int
+    text: str
+    label: str | None
+    group: str | None
+    id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantined:
+    """A row that is not used; row 0 stands for a whole file."""
+
+    source: str
+    row: int
+    reason: str
+
+
+@dataclass
+class SourceReader:
+    """Reads the examples of one source and keeps count of what cannot be used.
+
+    Args:
+        role: what the rows are for; gold and test rows must have a label.
+        uri: the source, as the manifest names it.
+        files: its objects.
+        quarantine: rows that cannot be used are added here.
+    """
+
+    role: Role
+    uri: str
+    files: list[DataFile]
+    fields: Fields
+    quarantine: list[Quarantined]
+    _names: dict[str, None] = field(default_factory=dict)
+    _present: set[str] = field(default_factory=set)
+
+    def examples(self, objects: "Objects", scratch: Path) -> Iterator[Example]:
+        """The usable rows, in order.
+
+        Raises:
+            BadData: a file is empty or broken, a field is in no row, or too many rows cannot be used.
+        """
+        wanted = [name for name in vars(self.fields).values() if name]
+        first, total = len(self.quarantine), 0
+        for file in self.files:
+            for row in read_rows(file, objects, scratch, wanted):
+                total += 1
+                self._note_fields(row.fields)
+                example = row if isinstance(row, Unusable) else self._example(file, row)
+                if isinstance(example, Unusable):
+                    self.quarantine.append(Quarantined(file.uri, example.number, example.reason))
+                else:
+                    yield example
+        self._check_fields()
+        self._check_share(self.quarantine[first:], total)
+
+    def _example(self, file: DataFile, row: Row) -> Example | Unusable:
+        names = self.fields
+        text = row.values.get(names.text)
+        try:
+            if text is None:
+                return Unusable(row.number, f"no `{names.text}`")
+            if not isinstance(text, str):
+                return Unusable(row.number, f"`{names.text}` is not a string")
+            if not text.strip():
+                return Unusable(row.number, f"`{names.text}` is empty")
+            _must_be_unicode(names.text, text)
+            label = self._label(row)
+            group = _word(row, names.group) if names.group else None
+            name = _word(row, names.id) if names.id and self.role != "seen" else None
+        except NotALabel as error:
+            return Unusable(row.number, str(error))
+        if label is None and self.role in ("gold", "test"):
+            return Unusable(row.number, f"no `{names.label}`")
+        if name is None and names.id and self.role != "seen":
+            return Unusable(row.number, f"no `{names.id}`")
+        return Example(file, row.number, text, label, group, name)
+
+    def _note_fields(self, found: Collection[str]) -> None:
+        if len(self._names) < 100:
+            self._names.update(dict.fromkeys(found))
+        self._present.update(name for name in self._needed() if name in found)
+
+    def _label(self, row: Row) -> str | None:
+        if self.role == "seen":
+            return None
+        try:
+            return _word(row, self.fields.label)
+        except NotALabel:
+            if self.role == "unlabeled":  # it plays no part in the job but for the ceiling
+                return None
+            raise
+
+    def _needed(self) -> list[str]:
+        label = [self.fields.label] if self.role in ("gold", "test") else []
+        rest = [self.fields.group, self.fields.id] if self.role != "seen" else []
+        return [self.fields.text, *label, *(name for name in rest if name)]
+
+    def _check_fields(self) -> None:
+        kinds = {name: kind for kind, name in vars(self.fields).items() if name}
+        for name in self._needed():
+            if self._names and name not in self._present:
+                there = ", ".join(f"`{found}`" for found in self._names)
+                near = difflib.get_close_matches(name, list(self._names), n=1, cutoff=0.5)
+                raise BadData(
+                    f"{kinds[name].capitalize()}FieldMissing",
+                    f"{self.uri}: no row has the field `{name}` (data.fields.{kinds[name]});"
+                    f" the fields are {there}.",
+                    f"Did you mean `{near[0]}`?"
+                    if near
+                    else f"Name one of them as data.fields.{kinds[name]}.",
+                )
+
+    def _check_share(self, unusable: list[Quarantined], total: int) -> None:
+        all_of_them = len(unusable) == total
+        if not all_of_them and (len(unusable) <= FEW or len(unusable) <= SHARE * total):
+            return
+        first = "; ".join(f"{_last(bad.source)} row {bad.row:,}: {bad.reason}" for bad in unusable[:3])
+        raise BadData(
+            "TooManyUnusableRows",
+            f"{self.uri}: {len(unusable):,} of {total:,} rows cannot be used. The first: {first}.",
+            "Mend the file or `data.fields`; up to one row in ten may be bad.",
+        )
+
+
+def _word(row: Row, name: str) -> str | None:
+    try:
+        word = label_name(row.values.get(name))
+    except NotALabel as error:
+        raise NotALabel(f"`{name}` {error}") from None
+    if word is not None:
+        _must_be_unicode(name, word)
+    return word
+
+
+def _must_be_unicode(name: str, value: Any) -> None:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise NotALabel(f"`{name}` has half a surrogate pair, which no file can hold") from None
+
+
+def _last(uri: str) -> str:
+    return uri.rpartition("/")[2]

@@ -1,0 +1,74 @@
+"""What must hold for a job beside its data: told from the summary alone, so that a reused artifact is judged too."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from w2s_api.spec import Spec
+from w2s_trainer.errors import BadData, BadSpec
+from w2s_trainer.stages.prepare.power import LARGEST_USEFUL_GAIN, LEAST_SIZE, families_missing
+
+
+def verify(summary: Mapping[str, Any], spec: Spec) -> None:
+    """Judges the summary of a `prepare` artifact for a spec.
+
+    Raises:
+        BadSpec: a rule does not compile, or the gold budget is larger than what there is.
+        BadData: the test is too small, or the ceiling is wanted without gold in the pool.
+    """
+    check_rules(spec)
+    _check_test_size(summary, spec)
+    _check_budget(summary, spec)
+    _check_ceiling(summary, spec)
+
+
+def check_rules(spec: Spec) -> None:
+    """Raises BadSpec if a rule of a labeler of type Functions does not compile."""
+    for number, labeler in enumerate(spec.weak.labelers):
+        if labeler.functions:
+            from w2s_trainer.stages.label.functions import compile_rules
+
+            compile_rules(labeler.functions, f"spec.weak.labelers[{number}].functions")
+
+
+def _check_test_size(summary: Mapping[str, Any], spec: Spec) -> None:
+    size, families = float(summary["effectiveTestSize"]), int(summary["families"]["test"])
+    if size >= LEAST_SIZE:
+        return
+    more = families_missing(size, families)
+    raise BadData(
+        "TestTooSmall",
+        f"The test has {summary['rows']['test']:,} rows in {families:,} families, worth {size:.0f} independent"
+        f" rows. The smallest gain that it can prove is about {summary['smallestProvableGain']:.2f}; for a gain"
+        f" of {LARGEST_USEFUL_GAIN:.2f} it needs about {more:,} families more.",
+        "Add rows of other groups to `data.test`."
+        if spec.data.test
+        else "Label texts of other groups, raise `data.testFraction`, or give `data.test`.",
+    )
+
+
+def _check_budget(summary: Mapping[str, Any], spec: Spec) -> None:
+    wanted, there = spec.data.gold_budget, int(summary["rows"]["budget"])
+    if wanted is None:
+        return
+    if wanted > there:
+        raise BadSpec(
+            "GoldBudgetTooLarge",
+            f"spec.data.goldBudget is {wanted:,}, but only {there:,} gold rows are outside of the test.",
+            f"Set it to {there:,} at most, leave it out to use all, or label more texts.",
+        )
+    if wanted < len(spec.task.classes):
+        raise BadSpec(
+            "GoldBudgetTooSmall",
+            f"spec.data.goldBudget is {wanted:,}, but there are {len(spec.task.classes):,} classes.",
+            "Each class needs one gold example at least.",
+        )
+
+
+def _check_ceiling(summary: Mapping[str, Any], spec: Spec) -> None:
+    if spec.evaluation.ceiling and not summary["poolGold"]:
+        raise BadData(
+            "NoPoolGold",
+            f"spec.evaluation.ceiling needs gold labels in the pool, but no usable row of {spec.data.unlabeled.uri}"
+            f" has a class in `{spec.data.fields.label}`.",
+            "Set `evaluation.ceiling: false`, or add the label field to the unlabelled rows.",
+        )

@@ -1,0 +1,71 @@
+"""The files of the artifact (docs/artifacts.md)."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from w2s_trainer.stages.prepare.families import in_order
+from w2s_trainer.stages.prepare.labels import NO_CLASS
+from w2s_trainer.stages.prepare.parts import Part, Parts
+from w2s_trainer.stages.prepare.usable import Quarantined
+
+_EXAMPLES = pa.schema(
+    [("id", pa.string()), ("text", pa.string()), ("part", pa.string()), ("family", pa.int64())]
+)
+_LABELS = pa.schema([("id", pa.string()), ("label", pa.int32())])
+_QUARANTINE = pa.schema([("source", pa.string()), ("row", pa.int64()), ("reason", pa.string())])
+_CHUNK = 10_000
+
+
+def write(parts: Parts, texts: Sequence[str], quarantine: Sequence[Quarantined], output: Path) -> None:
+    """Writes examples, gold labels by part, and the quarantine."""
+    named = {"pool": parts.pool, "budget": parts.budget, "test": parts.test}
+    _write_examples(named, texts, output / "examples.parquet")
+    for name, part in named.items():
+        labelled = np.flatnonzero(part.label != NO_CLASS)
+        _write(
+            {"id": [part.id[row] for row in labelled], "label": part.label[labelled].astype(np.int32)},
+            _LABELS,
+            output / f"gold-{name}" / "labels.parquet",
+        )
+    _write(
+        {
+            "source": [bad.source for bad in quarantine],
+            "row": [bad.row for bad in quarantine],
+            "reason": [bad.reason for bad in quarantine],
+        },
+        _QUARANTINE,
+        output / "quarantine.parquet",
+    )
+
+
+def _write_examples(named: dict[str, Part], texts: Sequence[str], path: Path) -> None:
+    """A chunk of rows at a time, so that no second copy of all texts is made."""
+    family: NDArray[np.int64] = in_order(np.concatenate([part.family for part in named.values()]))
+    with pq.ParquetWriter(path, _EXAMPLES, compression="zstd") as writer:
+        done = 0
+        for name, part in named.items():
+            for start in range(0, len(part), _CHUNK):
+                end = min(start + _CHUNK, len(part))
+                writer.write_table(
+                    pa.table(
+                        {
+                            "id": part.id[start:end],
+                            "text": [texts[text] for text in part.text[start:end]],
+                            "part": [name] * (end - start),
+                            "family": family[done + start : done + end],
+                        },
+                        schema=_EXAMPLES,
+                    )
+                )
+            done += len(part)
+
+
+def _write(columns: dict[str, Any], schema: pa.Schema, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.table(columns, schema=schema), path, compression="zstd")
