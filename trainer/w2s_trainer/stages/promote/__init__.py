@@ -22,7 +22,6 @@ def run(context: StageContext) -> StageResult:
     results = json.loads(context.needs["evaluate"].read("results.json"))
     decision = decide(
         results["evaluation"],
-        metric=spec.promotion.metric,
         over=spec.promotion.over,
         min_lower_bound=float(spec.promotion.min_lower_bound),
     )

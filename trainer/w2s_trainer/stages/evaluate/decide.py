@@ -1,0 +1,37 @@
+"""The promotion gate (docs/protocol.md, Promotion). Pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Whether the model is published, and why."""
+
+    promoted: bool
+    reasons: tuple[str, ...]
+    """One sentence for each arm it was held against."""
+
+
+def decide(evaluation: Mapping[str, Any], over: Sequence[str], min_lower_bound: float) -> Decision:
+    """Holds the comparisons of the declared metric against the gate.
+
+    Args:
+        evaluation: the `evaluation` part of results.json.
+        over: arms to beat, as the manifest writes them (`Weak`).
+        min_lower_bound: what each lower bound of the 95 % interval must exceed.
+    """
+    comparisons = {one["over"]: one for one in evaluation["comparisons"]}
+    reasons, promoted = [], True
+    for arm in over:
+        name = arm.lower()
+        comparison = comparisons[name]
+        low, high = comparison["low"], comparison["high"]
+        passed = low > min_lower_bound
+        promoted &= passed
+        reasons.append(
+            f"strong − {name} = {comparison['estimate']:+.3f} [{low:+.3f}, {high:+.3f}]:"
+            f" the lower bound is {'above' if passed else 'not above'} {min_lower_bound:g}"
+        )
+    return Decision(promoted, tuple(reasons))
