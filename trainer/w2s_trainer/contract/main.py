@@ -59,14 +59,14 @@ def run_stage(
             words = _run(job, shard, directory, cache, credentials_dir)
             code = ExitCode.DONE
     except StageError as error:
-        outcome = "Stopped" if isinstance(error, Stopped) else "Failed"
-        words, code = LastWords(outcome, error.reason, str(error)), error.exit_code
+        words = LastWords("Stopped" if isinstance(error, Stopped) else "Failed", error.reason, str(error))
+        code = error.exit_code
     except MemoryError:
-        error = _out_of_memory()
-        words, code = LastWords("Failed", error.reason, str(error)), error.exit_code
+        full = _out_of_memory()
+        words, code = LastWords("Failed", full.reason, str(full)), full.exit_code
     except Exception as error:
-        if full := _disk_full(error):
-            words, code = LastWords("Failed", full.reason, str(full)), full.exit_code
+        if disk := _disk_full(error):
+            words, code = LastWords("Failed", disk.reason, str(disk)), disk.exit_code
         else:  # a defect of ours: the trace is for whoever mends it
             traceback.print_exc()
             words = LastWords("Failed", "InternalError", f"{type(error).__name__}: {error}")

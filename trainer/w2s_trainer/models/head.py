@@ -30,7 +30,7 @@ class Head:
 def normalise(features: NDArray[np.floating]) -> NDArray[np.floating]:
     """Rows of unit length, so that one L2 strength means the same for every model."""
     lengths = np.linalg.norm(features, axis=1, keepdims=True)
-    return features / np.maximum(lengths, 1e-12)
+    return np.asarray(features / np.maximum(lengths, 1e-12))
 
 
 def fit(

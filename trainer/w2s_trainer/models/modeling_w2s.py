@@ -11,7 +11,7 @@ from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedMode
 from transformers.modeling_outputs import SequenceClassifierOutput
 
 
-class W2SConfig(PretrainedConfig):
+class W2SConfig(PretrainedConfig):  # type: ignore[misc]
     """The encoder's config, how its tokens become one vector, and the classes."""
 
     model_type = "w2s"
@@ -29,7 +29,7 @@ class W2SConfig(PretrainedConfig):
         super().__init__(**kwargs)
 
 
-class W2SForSequenceClassification(PreTrainedModel):
+class W2SForSequenceClassification(PreTrainedModel):  # type: ignore[misc]
     """softmax(W·x + b) on x, the pooled token states of the encoder at unit length."""
 
     config_class = W2SConfig

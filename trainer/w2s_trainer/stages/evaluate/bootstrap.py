@@ -41,7 +41,7 @@ def seed_draws(seeds: int, rng: np.random.Generator, replicates: int = REPLICATE
 def over_seeds(values: NDArray[np.float64], draws: NDArray[np.int64]) -> NDArray[np.float64]:
     """Mean over the drawn seeds: float64[B] of values float64[S, B] (S = 1: the same for every seed)."""
     if len(values) == 1:
-        return values[0]
+        return np.asarray(values[0])
     return np.asarray(values[draws.T, np.arange(values.shape[1])].mean(axis=0))
 
 

@@ -31,7 +31,7 @@ def decide(
     if probabilities.shape[-1] == 2 and positive is not None and threshold != 0.5:
         chosen = probabilities[..., positive] >= threshold
         return np.where(chosen, positive, 1 - positive).astype(np.int64)
-    return probabilities.argmax(axis=-1).astype(np.int64)
+    return np.asarray(probabilities.argmax(axis=-1), dtype=np.int64)
 
 
 def confusion(

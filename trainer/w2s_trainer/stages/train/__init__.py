@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
+from w2s_api.spec.task import ClassLabel
 from w2s_trainer.contract.context import StageContext, StageResult
 from w2s_trainer.errors import BadData
 from w2s_trainer.models.features import features_of, text_features
@@ -129,7 +130,7 @@ def _strength(context: StageContext) -> float:
     return float(head.l2 if head else "1")
 
 
-def _describe(label: Any) -> str:
+def _describe(label: ClassLabel) -> str:
     return label.description or label.name
 
 

@@ -1,0 +1,69 @@
+"""Reads manifests: YAML to checked models, with the line of every mistake."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from w2s_api.spec import WeakToStrongJob
+from w2s_api.validation import Problem, validate
+
+Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+@dataclass(frozen=True)
+class Checked:
+    """One document of a manifest file."""
+
+    job: WeakToStrongJob | None
+    complaints: list[str]
+    """One line each, ready to print."""
+
+
+def read_manifests(path: Path) -> list[Checked]:
+    """Every document of a YAML file, checked."""
+    try:
+        text = path.read_text()
+    except FileNotFoundError:
+        return [Checked(None, [f"{path}: there is no such file"])]
+    except (OSError, UnicodeDecodeError) as error:
+        return [Checked(None, [f"{path}: cannot be read ({error})"])]
+    try:
+        nodes = [node for node in yaml.compose_all(text, Loader=Loader) if node is not None]
+        documents = [document for document in yaml.load_all(text, Loader=Loader) if document is not None]
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
+        return [Checked(None, [f"{where}: not YAML: {error.problem or error.context}"])]
+    except yaml.YAMLError as error:
+        return [Checked(None, [f"{path}: not YAML: {error}"])]
+    if not documents:
+        return [Checked(None, [f"{path}: holds no manifest"])]
+    checked = []
+    for node, document in zip(nodes, documents, strict=True):
+        job, problems = validate(document)
+        checked.append(Checked(job, [f"{path}:{_line(node, problem)}: {problem}" for problem in problems]))
+    return checked
+
+
+def _line(node: Any, problem: Problem) -> int:
+    """The line of the deepest part of a problem's path that the file has."""
+    line = node.start_mark.line + 1
+    for part in problem.path:
+        found = next(_child(node, part), None)
+        if found is None:
+            break
+        key, node = found
+        line = key.start_mark.line + 1
+    return int(line)
+
+
+def _child(node: Any, part: str | int) -> Iterator[tuple[Any, Any]]:
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            if key.value == part:
+                yield key, value
+    elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+        yield node.value[part], node.value[part]

@@ -1,0 +1,149 @@
+"""`evaluate`: every arm on the gold test, the report, and how often this test set has been asked."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from w2s_trainer.contract.context import StageContext, StageResult
+from w2s_trainer.contract.job import StageJob
+from w2s_trainer.report.answers import answers
+from w2s_trainer.report.render import render
+from w2s_trainer.stages.evaluate.compare import Arms, Test, compare, notes
+from w2s_trainer.stages.evaluate.metrics import decide
+from w2s_trainer.stages.evaluate.predictions import ArmAnswers, cascade_answers, stacked, weak_answers
+from w2s_trainer.stages.label.summary import whole_summary
+from w2s_trainer.stages.tables import Examples, read_examples, read_gold, read_labels, read_predictions
+from w2s_trainer.store.artifacts import Artifact, ArtifactStore
+from w2s_trainer.store.objects import AlreadyExists, Objects
+
+BOOTSTRAP_SEED = 0
+EXCERPTS = 5
+EXCERPT_CHARACTERS = 300
+
+
+def run(context: StageContext) -> StageResult:
+    """Compares the arms, writes `results.json` and `report.html`."""
+    spec, needs = context.spec, context.needs
+    examples = read_examples(needs["prepare"], context.scratch)
+    rows = examples.rows("test")
+    gold = read_gold(needs["prepare"], "test", examples, context.scratch)[rows]
+    test = Test(
+        gold=gold,
+        families=examples.families[rows],
+        class_names=spec.task.class_names,
+        metric=spec.promotion.metric,
+        positive=spec.task.class_names.index(spec.task.positive_class) if spec.task.positive_class else None,
+        threshold=float(spec.evaluation.positive_threshold),
+    )
+    arms = _arms(context, examples, rows)
+    result = compare(test, arms, np.random.default_rng(BOOTSTRAP_SEED))
+    result["evaluations"] = _count_evaluation(context)
+    flattered = any(
+        labeler.classifier is not None and labeler.classifier.trained_on.type == "Unknown"
+        for labeler in spec.weak.labelers
+    )
+    result["notes"] = notes(result, flattered, result["evaluations"])
+
+    results: dict[str, Any] = {
+        "job": {"namespace": context.job.namespace, "name": context.job.name},
+        "task": spec.task.model_dump(mode="json", by_alias=True),
+        "generated": datetime.now(UTC).isoformat(timespec="seconds"),
+        "evaluation": result,
+        "data": dict(needs["prepare"].summary),
+        "labelers": [whole_summary(needs[f"label-{labeler.name}"].summary) for labeler in spec.weak.labelers],
+        "aggregation": dict(needs["aggregate"].summary),
+        "selection": dict(needs["select"].summary),
+        "training": dict(needs["train"].summary),
+        "promotion": spec.promotion.model_dump(mode="json", by_alias=True),
+        "provenance": {name: _provenance(artifact) for name, artifact in needs.items()},
+        "excerpts": _excerpts(test, arms, examples, rows) if spec.report.examples == "Excerpts" else None,
+    }
+    results["answer"] = answers(results)
+    (context.output / "results.json").write_text(json.dumps(results, indent=1, ensure_ascii=False))
+    (context.output / "report.html").write_text(render(results))
+    gain = result["comparisons"][0]
+    figures = {"metric": test.metric, "gain": [gain["estimate"], gain["low"], gain["high"]]}
+    return StageResult({**figures, "evaluations": result["evaluations"]}, figures)
+
+
+def publish(job: StageJob, objects: Objects, store: ArtifactStore, artifact: Artifact) -> None:
+    """Puts the results and the report under their stable names."""
+    for name, content_type in (
+        ("results.json", "application/json"),
+        ("report.html", "text/html; charset=utf-8"),
+    ):
+        objects.write(
+            store.job_uri(job.namespace, job.name, name), artifact.read(name), content_type=content_type
+        )
+
+
+def _arms(context: StageContext, examples: Examples, rows: NDArray[np.int64]) -> Arms:
+    controls = context.spec.evaluation.controls
+    labels = read_labels(context.needs["aggregate"], examples, context.scratch)
+    predictions = read_predictions(context.needs["train"], rows, examples, context.scratch)
+    weak = weak_answers(labels, rows, examples.rows("pool"))
+    curve = {size: stacked(by_seed) for (arm, size), by_seed in predictions.items() if arm == "direct"}
+    found = {"weak": weak}
+    for arm in ("strong", "unfiltered", "direct", "untouched", "ceiling"):
+        sizes = [size for name, size in predictions if name == arm]
+        if sizes:
+            probabilities = stacked(predictions[arm, max(sizes)])
+            found[arm] = ArmAnswers(probabilities, np.zeros(probabilities.shape[:2], dtype=bool))
+    if "Cascade" in controls:
+        found["cascade"] = cascade_answers(weak, found["strong"])
+    return Arms(found, curve, dict(context.needs["train"].summary["examples"]))
+
+
+def _count_evaluation(context: StageContext) -> int:
+    """How many different evaluations this test set has seen, this one included."""
+    test = context.needs["prepare"].files["gold-test/labels.parquet"].sha256
+    place = f"{context.store.uri}/evaluations/{test[:32]}/"
+    this = f"{place}{context.job.key}-{context.job.needs['train']}.json"
+    try:
+        said = {"job": f"{context.job.namespace}/{context.job.name}"}
+        context.objects.write(this, json.dumps(said).encode(), if_absent=True)
+    except AlreadyExists:
+        pass
+    return sum(1 for _ in context.objects.list(place))
+
+
+def _provenance(artifact: Artifact) -> dict[str, Any]:
+    given = artifact.provenance
+    one = given["shards"][0] if "shards" in given else given
+    seconds = sum(shard["seconds"] for shard in given.get("shards", [given]))
+    return {
+        "key": artifact.key,
+        "attempt": artifact.attempt,
+        "seconds": round(seconds, 1),
+        "versions": one.get("versions", {}),
+    }
+
+
+def _excerpts(test: Test, arms: Arms, examples: Examples, rows: NDArray[np.int64]) -> dict[str, Any] | None:
+    if test.positive is None:
+        return None
+    probabilities = arms.answers["strong"].probabilities[0]
+    decided = decide(probabilities, test.positive, test.threshold) == test.positive
+    wanted = test.gold == test.positive
+    score = probabilities[:, test.positive]
+
+    def worst(mask: NDArray[np.bool_], most: int) -> list[dict[str, Any]]:
+        order = sorted(np.flatnonzero(mask), key=lambda item: most * float(score[item]))[:EXCERPTS]
+        return [
+            {
+                "text": _excerpt(examples.texts[rows[item]]),
+                "probability": round(float(score[item]), 4),
+                "label": test.class_names[test.gold[item]],
+            }
+            for item in order
+        ]
+
+    return {"missed": worst(wanted & ~decided, 1), "falseAlarms": worst(~wanted & decided, -1)}
+
+
+def _excerpt(text: str) -> str:
+    flat = " ".join(text.split())
+    return flat if len(flat) <= EXCERPT_CHARACTERS else flat[:EXCERPT_CHARACTERS].rsplit(" ", 1)[0] + " …"
