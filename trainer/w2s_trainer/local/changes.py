@@ -1,0 +1,74 @@
+"""What an edit of the manifest changes, stage by stage and field by field. Pure."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from w2s_api.pipeline import Stage
+
+Plan = dict[str, Any]
+"""As it is kept in the store: by stage name {key, inputs, methods, needs}."""
+
+
+def as_plan(stages: tuple[Stage, ...]) -> Plan:
+    """What is kept of a plan, to compare the next one with."""
+    return {
+        stage.name: {
+            "key": stage.key,
+            "inputs": dict(stage.inputs),
+            "methods": dict(stage.methods),
+            "needs": list(stage.needs),
+        }
+        for stage in stages
+    }
+
+
+def changes(before: Plan, stages: tuple[Stage, ...]) -> dict[str, str]:
+    """Why stages are another computation than in the plan before: by stage name, one line.
+
+    Stages that are the same computation are left out.
+    """
+    found: dict[str, str] = {}
+    for stage in stages:
+        old = before.get(stage.name)
+        if old is None:
+            found[stage.name] = "it is new"
+        elif old["key"] != stage.key:
+            own = [
+                *_differences("", old["inputs"], stage.inputs),
+                *_differences("version of ", old["methods"], stage.methods),
+            ]
+            later = [need for need in stage.needs if need in found]
+            because = f"{', '.join(later)} changed" if later else "what it reads changed"
+            found[stage.name] = "; ".join(own) or because
+    for name in before.keys() - {stage.name for stage in stages}:
+        found[name] = "it is gone from the manifest"
+    return found
+
+
+def _differences(prefix: str, old: Any, new: Any) -> list[str]:
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        names = [*old, *(name for name in new if name not in old)]
+        joint = "" if not prefix or prefix.endswith(" ") else "."
+        return [
+            line
+            for name in names
+            for line in _differences(
+                f"{prefix}{joint}{name}", old.get(name, _DEFAULT), new.get(name, _DEFAULT)
+            )
+        ]
+    if old == new:
+        return []
+    return [f"{prefix} {_shown(old)} → {_shown(new)}"]
+
+
+class _Default:
+    def __str__(self) -> str:
+        return "(default)"
+
+
+_DEFAULT = _Default()
+
+
+def _shown(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 60 else text[:57] + "…"

@@ -1,0 +1,35 @@
+"""The results as a few lines of text for a terminal. Pure."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from w2s_trainer.stages.evaluate.decide import decide
+
+
+def table(results: Mapping[str, Any], model_uri: str) -> str:
+    """The answer, the arms with their intervals, the comparisons, and what became of the model.
+
+    Args:
+        results: the content of results.json.
+        model_uri: where a promoted model is.
+    """
+    evaluation, promotion = results["evaluation"], results["promotion"]
+    metric, test = evaluation["metric"], evaluation["test"]
+    lines = [*results["answer"], ""]
+    lines.append(f"{metric} on {test['size']:,} test texts, {test['families']:,} families, 95 % intervals")
+    for arm in evaluation["arms"]:
+        value = arm["metrics"][metric]
+        trained = f"trained on {arm['trainedOn']:,}" if arm["trainedOn"] else ""
+        between = f"[{value['low']:.3f}, {value['high']:.3f}]"
+        lines.append(f"  {arm['arm']:<11} {value['estimate']:.3f}  {between}  {trained}".rstrip())
+    for one in evaluation["comparisons"]:
+        lines.append(
+            f"  strong − {one['over']:<11} {one['estimate']:+.3f}  [{one['low']:+.3f}, {one['high']:+.3f}]"
+            f"  {one['verdict']}"
+        )
+    lines.append("")
+    decision = decide(evaluation, promotion["over"], float(promotion["minLowerBound"]))
+    lines.append(f"Published: {model_uri}" if decision.promoted else "Not published:")
+    if not decision.promoted:
+        lines += [f"  {reason}" for reason in decision.reasons]
+    return "\n".join(lines)
