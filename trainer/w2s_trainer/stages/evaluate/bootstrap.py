@@ -31,18 +31,44 @@ def family_weights(
     return rng.multinomial(families, np.full(families, 1 / families), size=replicates).astype(np.float64)
 
 
-def seed_draws(seeds: int, rng: np.random.Generator, replicates: int = REPLICATES) -> NDArray[np.int64]:
-    """Which seeds each replicate has: int64[B, S]; all of them where there are too few to resample."""
-    if seeds < ENOUGH_SEEDS:
-        return np.broadcast_to(np.arange(seeds), (replicates, seeds))
-    return rng.integers(0, seeds, size=(replicates, seeds))
+@dataclass(frozen=True)
+class SeedShares:
+    """With what share each seed enters the mean of a replicate: float64[B, S] each, rows sum to 1."""
+
+    for_intervals: NDArray[np.float64]
+    """Equal where seeds are too few to resample: `interval` adds their spread."""
+    for_functions: NDArray[np.float64]
+    """With the spread of the seeds in it, for what is no difference of means: worth, PGR."""
 
 
-def over_seeds(values: NDArray[np.float64], draws: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Mean over the drawn seeds: float64[B] of values float64[S, B] (S = 1: the same for every seed)."""
+def seed_shares(seeds: int, rng: np.random.Generator, replicates: int = REPLICATES) -> SeedShares:
+    """Shares of S seeds in B replicates.
+
+    From ENOUGH_SEEDS on both are those of seeds drawn with replacement. Below, `for_functions` moves the mean
+    of every arm at once by c = (g − mean g) / √(S (S − 1) u), with g standard normal for each seed and
+    u = χ²(S − 1) / (S − 1): then the mean of any difference of arms moves by s/√S times a Student t of S − 1
+    degrees of freedom, which is just the spread that `interval` adds.
+    """
+    if seeds >= ENOUGH_SEEDS:
+        drawn = rng.multinomial(seeds, np.full(seeds, 1 / seeds), size=replicates) / seeds
+        return SeedShares(drawn, drawn)
+    equal = np.full((replicates, seeds), 1 / seeds)
+    if seeds == 1:
+        return SeedShares(equal, equal)
+    normal = rng.standard_normal((replicates, seeds))
+    u = rng.chisquare(seeds - 1, size=(replicates, 1)) / (seeds - 1)
+    moved = (normal - normal.mean(axis=1, keepdims=True)) / np.sqrt(seeds * (seeds - 1) * u)
+    return SeedShares(equal, equal + moved)
+
+
+def over_seeds(values: NDArray[np.float64], shares: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mean over seeds by their shares float64[B, S]: float64[B] of values float64[S, B].
+
+    An arm of one row (S = 1) is the same for every seed.
+    """
     if len(values) == 1:
         return np.asarray(values[0])
-    return np.asarray(values[draws.T, np.arange(values.shape[1])].mean(axis=0))
+    return np.asarray(np.einsum("sb,bs->b", values, shares))
 
 
 def interval(points: NDArray[np.float64], replicates: NDArray[np.float64]) -> Interval:

@@ -13,17 +13,19 @@ from w2s_trainer.stages.evaluate.bootstrap import (
     family_weights,
     interval,
     over_seeds,
-    seed_draws,
+    seed_shares,
 )
 from w2s_trainer.stages.evaluate.metrics import (
     METRICS,
     Metric,
     Ranks,
     accuracy,
+    brier,
     calibration_bins,
     calibration_error,
     confusion,
     decide,
+    log_loss,
     macro_f1,
 )
 from w2s_trainer.stages.evaluate.predictions import ArmAnswers
@@ -32,8 +34,13 @@ from w2s_trainer.stages.evaluate.worth import worth
 CONFIRMATORY = ("weak", "untouched", "direct", "unfiltered")
 """What strong is compared with, in the order that was declared; everything else is exploratory."""
 
+ENOUGH_FAMILIES = 40
+"""Below this number of families the percentile bootstrap is known to be too narrow (docs/protocol.md)."""
+
 _CHUNK = 250
 """Replicates of AUROC at a time: it needs a weight per item."""
+_REPLICATES_OF_UNDECLARED_AUROC = 400
+"""Fewer than for what decides: AUROC costs B · n · K for each arm and seed."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +77,7 @@ class _Replicates:
         _, self._families = np.unique(test.families, return_inverse=True)
         self.families = int(self._families.max()) + 1
         self.weights = family_weights(self.families, rng)
-        self.draws = seed_draws(seeds, rng)
+        self.shares = seed_shares(seeds, rng)
 
     def of(
         self, probabilities: NDArray[np.float64], metric: Metric
@@ -83,9 +90,10 @@ class _Replicates:
         if metric == "AUROC":
             ranks = Ranks(test.gold, probabilities, test.positive)
             point = ranks.auroc(np.ones((1, len(test.gold))))[0]
+            some = self.weights if test.metric == "AUROC" else self.weights[:_REPLICATES_OF_UNDECLARED_AUROC]
             parts = [
-                ranks.auroc(self.weights[start : start + _CHUNK][:, self._families])
-                for start in range(0, len(self.weights), _CHUNK)
+                ranks.auroc(some[start : start + _CHUNK][:, self._families])
+                for start in range(0, len(some), _CHUNK)
             ]
             return float(point), np.concatenate(parts)
         decided = decide(probabilities, test.positive, test.threshold)
@@ -163,7 +171,9 @@ def _arm(
         "trainedOn": arms.trained_on.get(name),
         "seeds": len(answers.probabilities),
         "metrics": {
-            metric: interval(points, over_seeds(replicates, drawn.draws)).to_json()
+            metric: interval(
+                points, over_seeds(replicates, drawn.shares.for_intervals[: replicates.shape[1]])
+            ).to_json()
             for metric, (points, replicates) in values.items()
         },
         "covered": _part(test, answers.probabilities, covered),
@@ -171,6 +181,8 @@ def _arm(
         "calibrationError": round(
             float(np.mean([calibration_error(test.gold, p) for p in answers.probabilities])), 6
         ),
+        "brier": round(float(np.mean([brier(test.gold, p) for p in answers.probabilities])), 6),
+        "logLoss": round(float(np.mean([log_loss(test.gold, p) for p in answers.probabilities])), 6),
         "calibration": calibration_bins(test.gold, answers.probabilities[0]),
     }
     if test.positive is not None:
@@ -186,8 +198,8 @@ def _part(
     test: Test, probabilities: NDArray[np.float64], mask: NDArray[np.bool_]
 ) -> dict[str, float | int | None]:
     right, f1, sizes = [], [], []
-    for seed, p in enumerate(probabilities):
-        mine = mask[min(seed, len(mask) - 1)]
+    for seed in range(max(len(probabilities), len(mask))):
+        p, mine = probabilities[min(seed, len(probabilities) - 1)], mask[min(seed, len(mask) - 1)]
         sizes.append(int(mine.sum()))
         if mine.any():
             decided = decide(p[mine], test.positive, test.threshold)
@@ -259,12 +271,20 @@ def _difference(declared: Mapping[str, _Values], arm: str, other: str, drawn: _R
     gain = _gain(declared, arm, other, drawn)
     verdict = "better" if gain.low > 0 else "worse" if gain.high < 0 else "no clear difference"
     points = declared[arm][0] - declared[other][0]
-    return {**gain.to_json(), "verdict": verdict, "perSeed": [round(float(point), 6) for point in points]}
+    return {
+        **gain.to_json(),
+        "verdict": verdict,
+        "perSeed": [round(float(point), 6) for point in points],
+        "seeds": len(points),
+        "families": drawn.families,
+    }
 
 
 def _gain(declared: Mapping[str, _Values], arm: str, other: str, drawn: _Replicates) -> Interval:
     (points, replicates), (other_points, other_replicates) = declared[arm], declared[other]
-    return interval(points - other_points, over_seeds(replicates - other_replicates, drawn.draws))
+    return interval(
+        points - other_points, over_seeds(replicates - other_replicates, drawn.shares.for_intervals)
+    )
 
 
 def _pgr(declared: Mapping[str, _Values], arms: Arms, drawn: _Replicates) -> dict[str, Any]:
@@ -280,8 +300,9 @@ def _pgr(declared: Mapping[str, _Values], arms: Arms, drawn: _Replicates) -> dic
             f" {gap.estimate:+.3f} [{gap.low:+.3f}, {gap.high:+.3f}]; a ratio to nothing is nothing"
         }
     gain = declared["strong"][0].mean() - declared["weak"][0].mean()
-    numerator = over_seeds(declared["strong"][1] - declared["weak"][1], drawn.draws)
-    denominator = over_seeds(declared["ceiling"][1] - declared["weak"][1], drawn.draws)
+    shares = drawn.shares.for_functions
+    numerator = over_seeds(declared["strong"][1] - declared["weak"][1], shares)
+    denominator = over_seeds(declared["ceiling"][1] - declared["weak"][1], shares)
     with np.errstate(divide="ignore", invalid="ignore"):
         low, high = np.nanquantile(numerator / denominator, [0.025, 0.975])
     return Interval(float(gain / gap.estimate), float(low), float(high)).to_json()
@@ -291,21 +312,20 @@ def _curve_and_worth(
     test: Test, arms: Arms, strong: _Values, drawn: _Replicates
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     sizes = np.array(sorted(arms.curve), dtype=np.int64)
-    points, replicates = [], []
+    shares = drawn.shares
+    points, replicates, curve = [], [], []
     for size in sizes:
         by_seed, by_replicate = drawn.of(arms.curve[int(size)], test.metric)
         points.append(by_seed)
-        replicates.append(over_seeds(by_replicate, drawn.draws))
-    curve = [
-        {"labels": int(size), **interval(by_seed, by_replicate).to_json()}
-        for size, by_seed, by_replicate in zip(sizes, points, replicates, strict=True)
-    ]
+        replicates.append(over_seeds(by_replicate, shares.for_functions))
+        value = interval(by_seed, over_seeds(by_replicate, shares.for_intervals))
+        curve.append({"labels": int(size), **value.to_json()})
     estimate, low, high = worth(
         sizes,
         np.array([by_seed.mean() for by_seed in points]),
         float(strong[0].mean()),
         np.stack(replicates),
-        over_seeds(strong[1], drawn.draws),
+        over_seeds(strong[1], shares.for_functions),
     )
     return curve, {
         "estimate": estimate.to_json(),
@@ -337,6 +357,14 @@ def notes(
             {
                 "code": "FewSeeds",
                 "text": f"{result['seeds']} seeds: their spread enters the intervals by Student's t.",
+            }
+        )
+    if result["test"]["families"] < ENOUGH_FAMILIES:
+        found.append(
+            {
+                "code": "FewFamilies",
+                "text": f"The test has {result['test']['families']} families. A bootstrap of fewer than"
+                f" {ENOUGH_FAMILIES} gives intervals that are too narrow.",
             }
         )
     if evaluations > 1:

@@ -19,14 +19,18 @@ def decide(evaluation: Mapping[str, Any], over: Sequence[str], min_lower_bound: 
 
     Args:
         evaluation: the `evaluation` part of results.json.
-        over: arms to beat, as the manifest writes them (`Weak`).
+        over: arms to beat, as the manifest writes them (`Weak`); one that was not computed is not beaten.
         min_lower_bound: what each lower bound of the 95 % interval must exceed.
     """
     comparisons = {one["over"]: one for one in evaluation["comparisons"]}
     reasons, promoted = [], True
     for arm in over:
         name = arm.lower()
-        comparison = comparisons[name]
+        comparison = comparisons.get(name)
+        if comparison is None:
+            promoted = False
+            reasons.append(f"strong − {name} was not computed")
+            continue
         low, high = comparison["low"], comparison["high"]
         passed = low > min_lower_bound
         promoted &= passed

@@ -18,7 +18,7 @@ ECE_BINS = 15
 def decide(
     probabilities: NDArray[np.float64], positive: int | None = None, threshold: float = 0.5
 ) -> NDArray[np.int64]:
-    """The class of each item: the likeliest, ties to the first; of two classes, by a threshold.
+    """The class of each item: the likeliest, ties to the first; of two with a positive one, by a threshold.
 
     Args:
         probabilities: float64[..., K].
@@ -28,7 +28,7 @@ def decide(
     Returns:
         int64[...].
     """
-    if probabilities.shape[-1] == 2 and positive is not None and threshold != 0.5:
+    if probabilities.shape[-1] == 2 and positive is not None:
         chosen = probabilities[..., positive] >= threshold
         return np.where(chosen, positive, 1 - positive).astype(np.int64)
     return np.asarray(probabilities.argmax(axis=-1), dtype=np.int64)
@@ -97,7 +97,31 @@ class Ranks:
             pairs = positive[:, -1] * negative[:, -1]
             with np.errstate(invalid="ignore", divide="ignore"):
                 values.append(np.where(pairs > 0, won / pairs, np.nan))
-        return np.asarray(np.nanmean(np.stack(values), axis=0))
+        there = np.isfinite(values)  # a replicate without one class is the mean over the others
+        with np.errstate(invalid="ignore"):
+            return np.asarray(np.where(there, values, 0.0).sum(axis=0) / there.sum(axis=0))
+
+
+def brier(gold: NDArray[np.int64], probabilities: NDArray[np.float64]) -> float:
+    """Brier score, the mean of Σₖ (pₖ − 1[y = k])², 0 to 2 (Brier 1950).
+
+    Args:
+        gold: int64[n].
+        probabilities: float64[n, K].
+    """
+    truth = np.eye(probabilities.shape[1])[gold]
+    return float(((probabilities - truth) ** 2).sum(axis=1).mean())
+
+
+def log_loss(gold: NDArray[np.int64], probabilities: NDArray[np.float64]) -> float:
+    """Mean of −ln p of the right class, in nats; p is kept above 2⁻⁵², so that a sure error stays finite.
+
+    Args:
+        gold: int64[n].
+        probabilities: float64[n, K].
+    """
+    right = probabilities[np.arange(len(gold)), gold]
+    return float(-np.log(np.clip(right, np.finfo(np.float64).eps, 1.0)).mean())
 
 
 def calibration_bins(
