@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from w2s_trainer.store.embedded import EmbeddedStore
+from w2s_trainer.store.embedded import ROLES, EmbeddedStore
 from w2s_trainer.store.settings import StorageSettings
 
 
@@ -32,11 +32,13 @@ class EmbeddedS3:
         """The URI of a fresh bucket, without a slash at its end."""
         return self.server.create_bucket(f"test-{uuid4().hex[:12]}")
 
-    def settings(self, uri: str, *, read_only: bool = False) -> StorageSettings:
-        return self.server.settings(uri, read_only=read_only)
+    def settings(self, uri: str, *, role: str = "admin") -> StorageSettings:
+        """Roles: admin; reader, who may not write; guest, who may use no bucket but `guests`."""
+        return self.server.settings(uri, role=role)
 
 
 @pytest.fixture(scope="session")
 def embedded_s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedS3]:
-    with EmbeddedStore(tmp_path_factory.mktemp("s3")) as server:
+    guest = ["Read:guests", "List:guests", "Write:guests"]
+    with EmbeddedStore(tmp_path_factory.mktemp("s3"), roles={**ROLES, "guest": guest}) as server:
         yield EmbeddedS3(server)

@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
@@ -29,10 +29,18 @@ _REGION = "us-east-1"
 _GRPC_OFFSET = 10_000
 # Listening ports and their gRPC twins stay below the range that Linux gives to outgoing connections.
 _LOWEST_PORT, _HIGHEST_PORT = 10_000, 22_000
-_START_SECONDS, _STOP_SECONDS = 60.0, 20.0
+# A clean stop takes 2 to 3 s, but half a minute when its parts still hold connections to each other open. All
+# that was answered is in the system's hands by then: a kill loses none of it.
+_START_SECONDS, _STOP_SECONDS = 60.0, 5.0
 _START_TRIES = 4
 _KEY_FILES = ("access-key-id", "secret-access-key")
 _LOG_TAIL = 2_000
+
+ROLES: Mapping[str, Sequence[str]] = {
+    "admin": ("Admin", "Read", "List", "Write", "Tagging"),
+    "reader": ("Read", "List"),
+}
+"""Who is let in, and to what, in SeaweedFS's words; `Read:bucket` is a right to one bucket."""
 
 
 def find_weed() -> Path:
@@ -52,18 +60,22 @@ def find_weed() -> Path:
 class EmbeddedStore:
     """SeaweedFS below one directory. Started again there, it has the same keys and the same data.
 
-    As a context manager it runs inside the block. The keys are in `directory/keys/admin` and, for clients
-    that must not write, `directory/keys/reader`, in the form of a mounted Secret, readable by the owner only.
+    As a context manager it runs inside the block. The keys of each role are in `directory/keys/<role>`, in the
+    form of a mounted Secret, readable by the owner only.
 
     Args:
         directory: everything the server writes.
         port: its S3 port; None for a free one (that of the last time, where it is free). Stopped and started
             again, it keeps its port.
+        roles: actions by role.
     """
 
-    def __init__(self, directory: Path, port: int | None = None) -> None:
+    def __init__(
+        self, directory: Path, port: int | None = None, *, roles: Mapping[str, Sequence[str]] = ROLES
+    ) -> None:
         self.directory = directory.absolute()
         self.port = port
+        self._roles = roles
         self._process: subprocess.Popen[bytes] | None = None
         self._lock: IO[str] | None = None
 
@@ -82,10 +94,11 @@ class EmbeddedStore:
         """The administrator's secret."""
         return (self.directory / "keys/admin/secret-access-key").read_text()
 
-    def settings(self, uri: str, *, read_only: bool = False) -> StorageSettings:
-        """How to talk to it, for a client that keeps things below `uri`."""
-        keys = self.directory / "keys" / ("reader" if read_only else "admin")
-        return StorageSettings(uri, endpoint=self.endpoint, region=_REGION, credentials_dir=keys)
+    def settings(self, uri: str, *, role: str = "admin") -> StorageSettings:
+        """How to talk to it, in one of its roles, for a client that keeps things below `uri`."""
+        return StorageSettings(
+            uri, endpoint=self.endpoint, region=_REGION, credentials_dir=self.directory / "keys" / role
+        )
 
     def environment(self) -> dict[str, str]:
         """What a process must find in its environment, to use it by the SDK's default chain."""
@@ -181,26 +194,31 @@ class EmbeddedStore:
     def _stop_orphan(self) -> None:
         """End the server of a process that was killed: we hold the lock, so nobody uses it."""
         pid = self._state().get("pid")
-        with suppress(OSError):
-            if (
-                pid
-                and f"-dir={self.directory / 'data'}".encode() in Path(f"/proc/{pid}/cmdline").read_bytes()
-            ):
+        if not pid:
+            return
+        data = f"-dir={self.directory / 'data'}".encode()
+
+        def is_gone() -> bool:
+            try:
+                return data not in Path(f"/proc/{pid}/cmdline").read_bytes()
+            except OSError:
+                return True
+
+        with suppress(ProcessLookupError):
+            if not is_gone():
                 os.kill(pid, signal.SIGTERM)
-                if not _within(_STOP_SECONDS, lambda: not Path(f"/proc/{pid}").exists()):
+                if not _within(_STOP_SECONDS, is_gone):
                     os.kill(pid, signal.SIGKILL)
+                    _within(_STOP_SECONDS, is_gone)
 
     def _write_keys(self) -> None:
         identities = []
-        for name, actions in (
-            ("admin", ["Admin", "Read", "List", "Write", "Tagging"]),
-            ("reader", ["Read", "List"]),
-        ):
-            directory = self.directory / "keys" / name
+        for role, actions in self._roles.items():
+            directory = self.directory / "keys" / role
             directory.mkdir(parents=True, exist_ok=True, mode=0o700)
             key, secret = (_kept(directory / file) for file in _KEY_FILES)
             credentials = [{"accessKey": key, "secretKey": secret}]
-            identities.append({"name": name, "credentials": credentials, "actions": actions})
+            identities.append({"name": role, "credentials": credentials, "actions": [*actions]})
         config = self.directory / "keys/s3.json"
         config.touch(mode=0o600)
         config.write_text(json.dumps({"identities": identities}))
