@@ -7,12 +7,12 @@ import numpy as np
 
 from w2s_api.spec import Spec
 from w2s_trainer.errors import BadSpec
+from w2s_trainer.stages.prepare.conditions import check_rules, verify
 from w2s_trainer.stages.prepare.corpus import read_corpus
 from w2s_trainer.stages.prepare.duplicates import near_duplicates
 from w2s_trainer.stages.prepare.labels import NO_CLASS
 from w2s_trainer.stages.prepare.parts import Part, Parts, divide_corpus
 from w2s_trainer.stages.prepare.power import effective_size, smallest_provable_gain
-from w2s_trainer.stages.prepare.verify import check_rules, verify
 from w2s_trainer.stages.prepare.write import write
 
 if TYPE_CHECKING:

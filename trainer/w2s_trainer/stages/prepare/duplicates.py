@@ -8,7 +8,6 @@ chance. A pair exactly at the threshold is missed with a probability of at most 
 import hashlib
 import re
 from collections.abc import Callable, Iterator, Sequence
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +24,8 @@ _SLACK = 5.0
 _WORD = re.compile(r"\w+")
 _KNOWN_WORDS = 1_000_000
 _MASK = 2**64 - 1
+_MARKS = 2**22
+_NOTHING = np.empty(0, dtype=np.uint32)
 
 Shingles = NDArray[np.uint64]
 
@@ -48,30 +49,18 @@ def near_duplicates(
     """
     shingler = Shingler(shingle_words)
     signatures = _signatures(texts, shingler, progress)
-    rows_in_band = band_rows(similarity)
+    rows = band_rows(similarity)
+    pairing = _Pairing(texts, shingler, similarity, signatures, rows)
     joined = _Components(len(texts))
-    least = similarity - _SLACK * (similarity * (1 - similarity) / PERMUTATIONS) ** 0.5
-
-    @lru_cache(maxsize=4096)
-    def shingles(index: int) -> Shingles:
-        return shingler(texts[index])
-
-    refused: set[tuple[int, int]] = set()
-    for bucket in _buckets(signatures, rows_in_band):
-        for place, one in enumerate(bucket[:-1]):
+    for bucket in _buckets(signatures, rows):
+        if (joined.component[bucket] == joined.component[bucket[0]]).all():
+            continue
+        for place, one in enumerate(bucket[:-1].tolist()):
             others = bucket[place + 1 :]
             others = others[joined.component[others] != joined.component[one]]
-            if not others.size:
-                continue
-            estimates = (signatures[others] == signatures[one]).mean(axis=1)
-            for other in others[estimates >= least].tolist():
-                pair = (int(one), other)
-                if joined.component[one] == joined.component[other] or pair in refused:
-                    continue
-                if jaccard(shingles(pair[0]), shingles(other)) >= similarity:
-                    joined.join(*pair)
-                else:
-                    refused.add(pair)
+            for other in pairing.likely(one, others).tolist() if others.size else ():
+                if joined.component[one] != joined.component[other] and pairing.alike(one, other):
+                    joined.join(one, other)
     return joined.component
 
 
@@ -122,6 +111,61 @@ class Shingler:
             digest = hashlib.blake2b(word.encode(), digest_size=8).digest()
             known = self._hashes[word] = int.from_bytes(digest, "little")
         return known
+
+
+class _Pairing:
+    """Compares candidates: many at once by what can only overstate their similarity, the rest exactly.
+
+    In a heap of filled-in forms most candidates are a little below the threshold, and there are many of them.
+    """
+
+    def __init__(
+        self,
+        texts: Sequence[str],
+        shingler: Shingler,
+        similarity: float,
+        signatures: NDArray[np.uint32],
+        rows: int,
+    ) -> None:
+        self._texts = texts
+        self._shingler = shingler
+        self._similarity = similarity
+        self._least = similarity - _SLACK * (similarity * (1 - similarity) / PERMUTATIONS) ** 0.5
+        self._bytes = signatures.astype(np.uint8)
+        met = np.zeros(len(texts), dtype=bool)
+        for bucket in _buckets(signatures, rows):
+            met[bucket] = True
+        short = [
+            (shingler(text) & np.uint64(_MARKS - 1)).astype(np.uint32) if found else _NOTHING
+            for text, found in zip(texts, met.tolist(), strict=True)
+        ]
+        self._size = np.array([len(one) for one in short], dtype=np.int64)
+        self._start = np.cumsum(self._size) - self._size
+        self._short = np.concatenate(short) if short else _NOTHING
+        self._marked = np.zeros(_MARKS, dtype=bool)
+
+    def likely(self, one: int, others: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Those of the others that may be near-duplicates of one."""
+        sizes, size = self._size[others], self._size[one]
+        others = others[np.minimum(sizes, size) >= self._similarity * np.maximum(sizes, size)]
+        agree = (self._bytes[others] == self._bytes[one]).mean(axis=1)
+        others = others[agree >= self._least]
+        if not others.size:
+            return others
+        sizes = self._size[others]
+        mine = self._short[self._start[one] : self._start[one] + size]
+        self._marked[mine] = True
+        ends = np.cumsum(sizes)
+        places = np.arange(ends[-1]) + np.repeat(self._start[others] - (ends - sizes), sizes)
+        common = np.add.reduceat(self._marked[self._short[places]], ends - sizes, dtype=np.int64)
+        self._marked[mine] = False
+        return np.asarray(others[common >= self._similarity * (size + sizes - common)])
+
+    def alike(self, one: int, other: int) -> bool:
+        """Whether two texts are near-duplicates."""
+        return (
+            jaccard(self._shingler(self._texts[one]), self._shingler(self._texts[other])) >= self._similarity
+        )
 
 
 class _Components:
