@@ -1,0 +1,143 @@
+"""The answer in plain sentences, for somebody who leads the project and not the statistics. Pure."""
+
+from collections.abc import Mapping
+from typing import Any
+
+METRIC_WORDS = {
+    "MacroF1": "macro-F1 (the mean of the classes' F1 scores; 1 is perfect)",
+    "Accuracy": "accuracy (the share of texts decided rightly)",
+    "AUROC": "AUROC (the chance that a positive text is ranked above a negative one; .5 is guessing)",
+}
+
+RIVALS = {
+    "weak": "its teacher, the weak labels",
+    "untouched": "the strong model as it came",
+    "direct": "the same model tuned on your own labels alone",
+    "unfiltered": "training without selection",
+}
+
+
+def answers(results: Mapping[str, Any]) -> list[str]:
+    """Sentences in the order in which one asks; the first is the answer.
+
+    Args:
+        results: the content of results.json, without `answer`.
+    """
+    evaluation = results["evaluation"]
+    comparisons = {one["over"]: one for one in evaluation["comparisons"]}
+    said = [_gain(evaluation, comparisons["weak"])]
+    said += [
+        _against(name, comparisons[name], results)
+        for name in RIVALS
+        if name in comparisons and name != "weak"
+    ]
+    if "worth" in evaluation:
+        said.append(_worth(evaluation["worth"]))
+    return said
+
+
+def points(value: float) -> str:
+    """A difference of a metric in points: .083 is 8.3 points."""
+    return f"{abs(value) * 100:.1f} points"
+
+
+def _range(one: Mapping[str, Any], sign: int = 1) -> str:
+    low, high = sorted((sign * one["low"] * 100, sign * one["high"] * 100))
+    return f"{low:.1f} and {high:.1f} points"
+
+
+def _gain(evaluation: Mapping[str, Any], gain: Mapping[str, Any]) -> str:
+    arms = {arm["arm"]: arm for arm in evaluation["arms"]}
+    metric = evaluation["metric"]
+    weak, strong = (arms[name]["metrics"][metric]["estimate"] for name in ("weak", "strong"))
+    figures = f"{metric} {strong:.3f} against {weak:.3f}"
+    if gain["verdict"] == "better":
+        return (
+            f"Yes: the new model is better than its teacher ({figures}). The gain is {points(gain['estimate'])};"
+            f" it lies between {_range(gain)} (95 % interval)."
+        )
+    if gain["verdict"] == "worse":
+        return (
+            f"No: the new model is worse than its teacher ({figures}), by {points(gain['estimate'])};"
+            f" the loss lies between {_range(gain, -1)} (95 % interval)."
+        )
+    return (
+        f"Not shown: there is no clear difference between the new model and its teacher ({figures})."
+        f" The gain may lie anywhere from {gain['low'] * 100:+.1f} to {gain['high'] * 100:+.1f} points"
+        " (95 % interval)."
+    )
+
+
+def _against(name: str, one: Mapping[str, Any], results: Mapping[str, Any]) -> str:
+    rival = RIVALS[name]
+    if name == "direct":
+        on = next(arm for arm in results["evaluation"]["arms"] if arm["arm"] == "direct")["trainedOn"]
+        rival = f"the same model tuned on your {on:,} gold labels alone"
+    if one["verdict"] == "better":
+        return f"It is better than {rival}, by {points(one['estimate'])} (between {_range(one)})."
+    if one["verdict"] == "worse":
+        return f"It is worse than {rival}, by {points(one['estimate'])} (between {_range(one, -1)})."
+    return (
+        f"There is no clear difference to {rival}: {one['estimate'] * 100:+.1f} points"
+        f" (from {one['low'] * 100:+.1f} to {one['high'] * 100:+.1f})."
+    )
+
+
+def _worth(worth: Mapping[str, Any]) -> str:
+    estimate, low, high = worth["estimate"], worth["low"], worth["high"]
+    if estimate["bound"] == "fewer":
+        found = f"The weak labels were worth fewer than {estimate['labels']:,} expert labels"
+    elif estimate["bound"] == "at least":
+        found = (
+            f"The weak labels were worth at least {estimate['labels']:,} expert labels, as many as were at hand;"
+            " how many more was not measured"
+        )
+    else:
+        found = f"The weak labels were worth about {estimate['labels']:,} expert labels"
+    return f"{found} (95 % interval: from {low['text']} to {high['text']})."
+
+
+def cautions(results: Mapping[str, Any]) -> list[str]:
+    """What one must know before one believes the answer."""
+    evaluation, data = results["evaluation"], results["data"]
+    said = [note["text"] for note in evaluation["notes"]]
+    said.append(
+        f"The test has {evaluation['test']['size']:,} texts in {evaluation['test']['families']:,} families. It can"
+        f" prove a gain of about {data['smallestProvableGain'] * 100:.0f} points; smaller ones may go unseen."
+    )
+    said += results["selection"]["warnings"]
+    covered = evaluation["coverage"]
+    if covered < 1:
+        said.append(
+            f"The weak labels cover {covered:.0%} of the test; elsewhere the teacher abstains and is counted with"
+            " the commonest of its answers."
+        )
+    said += [
+        f"The labels of `{labeler['labeler']}` are votes: how sure they sound was not checked against experts."
+        for labeler in results["labelers"]
+        if labeler["type"] == "Functions" and not labeler["calibrated"]
+    ]
+    return said
+
+
+def imitation_sentence(results: Mapping[str, Any]) -> str:
+    """How far the student copies its teacher's errors."""
+    found = results["evaluation"]["imitation"]
+    right, wrong = found["agreesWhereWeakIsRight"], found["agreesWhereWeakIsWrong"]
+    if right is None or wrong is None:
+        return "The weak labels were right everywhere or wrong everywhere on the test, so that copying cannot be told."
+    return (
+        f"Where the weak labels were right ({found['weakRight']:,} texts) the new model agrees with {right:.0%} of"
+        f" them; where they were wrong ({found['weakWrong']:,} texts) it repeats {wrong:.0%} of the errors."
+    )
+
+
+def pgr_sentence(results: Mapping[str, Any]) -> str:
+    """The share of the gap closed, or why there is none."""
+    pgr = results["evaluation"]["pgr"]
+    if "refused" in pgr:
+        return f"No share of the gap (PGR) is given: {pgr['refused']}."
+    return (
+        f"Of the gap between the teacher and the ceiling, {pgr['estimate']:.0%} was closed"
+        f" (PGR {pgr['estimate']:.2f}, 95 % interval {pgr['low']:.2f} to {pgr['high']:.2f})."
+    )

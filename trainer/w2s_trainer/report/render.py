@@ -1,0 +1,71 @@
+"""`report.html`: one self-contained file."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from w2s_trainer.report import charts
+from w2s_trainer.report.answers import (
+    METRIC_WORDS,
+    RIVALS,
+    answers,
+    cautions,
+    imitation_sentence,
+    pgr_sentence,
+)
+from w2s_trainer.stages.evaluate.decide import decide
+
+GLOSSARY = {
+    "weak": "The teacher: the weak labels as they are.",
+    "strong": "The new model, trained on the weak labels.",
+    "unfiltered": "The new model, trained without selection.",
+    "direct": "The same model tuned on your gold labels alone.",
+    "untouched": "The strong model as it came, by similarity to the class descriptions.",
+    "cascade": "The teacher where it answers, the new model elsewhere.",
+    "ceiling": "The same model tuned on expert labels of the heap: what perfect labels would give.",
+}
+
+
+def render(results: Mapping[str, Any]) -> str:
+    """The report as HTML; every text in it is escaped.
+
+    Args:
+        results: the content of results.json.
+    """
+    environment = Environment(
+        loader=PackageLoader("w2s_trainer.report", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    evaluation, promotion = results["evaluation"], results["promotion"]
+    metric = evaluation["metric"]
+    arms = {arm["arm"]: arm for arm in evaluation["arms"]}
+    steps = results["selection"]["steps"]
+    decision = decide(evaluation, promotion["over"], float(promotion["minLowerBound"]))
+    said = answers(results)
+    return environment.get_template("report.html.j2").render(
+        results=results,
+        evaluation=evaluation,
+        metric=metric,
+        metric_words=METRIC_WORDS[metric],
+        arms=arms,
+        rivals=RIVALS,
+        verdict=evaluation["comparisons"][0]["verdict"],
+        headline=said[0],
+        answers=said[1:],
+        decision=decision,
+        cautions=cautions(results),
+        imitation=imitation_sentence(results),
+        pgr=pgr_sentence(results),
+        bars=Markup(charts.bars(evaluation["arms"], metric)),
+        curve=Markup(charts.curve(evaluation["directCurve"], arms["strong"]["metrics"][metric], metric))
+        if len(evaluation.get("directCurve", [])) > 1
+        else None,
+        calibration=Markup(charts.calibration(arms["strong"]["calibration"])),
+        shares=Markup(charts.shares(steps[0]["classesBefore"], steps[-1]["classesAfter"])) if steps else None,
+        glossary={name: GLOSSARY[name] for name in arms},
+    )
