@@ -113,6 +113,8 @@ def _run(
             result: StageResult = module.run(context)
             artifact = attempt.commit(result.summary, _provenance(job, time.monotonic() - began))
             figures = result.figures
+    elif say := getattr(module, "figures", None):
+        figures = say(artifact.summary)
     if verify := getattr(module, "verify", None):
         verify(artifact.summary, job.spec)
     if publish := getattr(module, "publish", None):

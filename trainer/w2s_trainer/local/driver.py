@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -137,9 +138,7 @@ class _Driver:
             )
             self._processes[name] = process
             self._runs[name] = replace(run, state=State.RUNNING)
-            task = asyncio.create_task(
-                process.wait(lambda line, name=name: self._display.progress(name, line))
-            )  # type: ignore[misc]
+            task = asyncio.create_task(process.wait(partial(self._display.progress, name)))
             self._running[task] = name
             self._display.event(name, "started")
 

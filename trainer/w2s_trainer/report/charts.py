@@ -49,10 +49,10 @@ def curve(points: Sequence[Mapping[str, Any]], strong: Mapping[str, float], metr
     span = max(last - first, 1e-9)
 
     def x(labels: int) -> float:
-        return _LEFT + (log2(labels) - first) / span * (WIDTH - _LEFT - _RIGHT)
+        return _LEFT + float(log2(labels) - first) / span * (WIDTH - _LEFT - _RIGHT)
 
     def y(value: float) -> float:
-        return bottom - (value - low) / (high - low) * (bottom - top)
+        return float(bottom - (value - low) / (high - low) * (bottom - top))
 
     right = WIDTH - _RIGHT
     parts = [

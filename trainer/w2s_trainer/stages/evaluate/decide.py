@@ -24,8 +24,9 @@ def decide(evaluation: Mapping[str, Any], over: Sequence[str], min_lower_bound: 
     """
     comparisons = {one["over"]: one for one in evaluation["comparisons"]}
     reasons, promoted = [], True
-    for arm in over:
-        name = arm.lower()
+    named = {arm.lower() for arm in over}
+    order = [name for name in comparisons if name in named]
+    for name in [*order, *sorted(named - set(order))]:
         comparison = comparisons.get(name)
         if comparison is None:
             promoted = False
