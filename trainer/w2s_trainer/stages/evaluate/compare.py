@@ -34,9 +34,6 @@ from w2s_trainer.stages.evaluate.worth import worth
 CONFIRMATORY = ("weak", "untouched", "direct", "unfiltered")
 """What strong is compared with, in the order that was declared; everything else is exploratory."""
 
-ENOUGH_FAMILIES = 40
-"""Below this number of families the percentile bootstrap is known to be too narrow (docs/protocol.md)."""
-
 _CHUNK = 250
 """Replicates of AUROC at a time: it needs a weight per item."""
 _REPLICATES_OF_UNDECLARED_AUROC = 400
@@ -357,14 +354,6 @@ def notes(
             {
                 "code": "FewSeeds",
                 "text": f"{result['seeds']} seeds: their spread enters the intervals by Student's t.",
-            }
-        )
-    if result["test"]["families"] < ENOUGH_FAMILIES:
-        found.append(
-            {
-                "code": "FewFamilies",
-                "text": f"The test has {result['test']['families']} families. A bootstrap of fewer than"
-                f" {ENOUGH_FAMILIES} gives intervals that are too narrow.",
             }
         )
     if evaluations > 1:
