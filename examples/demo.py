@@ -12,8 +12,8 @@ import time
 from pathlib import Path
 
 import yaml
-from w2s_trainer.store.embedded import EmbeddedStore
 
+from w2s_trainer.store.embedded import EmbeddedStore
 from w2s_trainer.store.objects import Objects
 
 HERE = Path(__file__).parent

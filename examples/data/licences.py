@@ -89,7 +89,9 @@ def rows(task: str) -> list[dict[str, str]]:
     for name, key, text in texts(data):
         label = label_of.get(category_of.get(key, ""))
         if label and len(text.split()) >= FEWEST_WORDS:
-            by_licence[key].append({"id": name, "licence": key, "text": " ".join(text.split()), "label": label})
+            by_licence[key].append(
+                {"id": name, "licence": key, "text": " ".join(text.split()), "label": label}
+            )
     kept = [
         row
         for key in sorted(by_licence)

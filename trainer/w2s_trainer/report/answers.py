@@ -25,7 +25,7 @@ def answers(results: Mapping[str, Any]) -> list[str]:
     """
     evaluation = results["evaluation"]
     comparisons = {one["over"]: one for one in evaluation["comparisons"]}
-    said = [_gain(evaluation, comparisons["weak"])]
+    said = [_gain(evaluation, comparisons["weak"]) + _but(comparisons)]
     said += [
         _against(name, comparisons[name], results)
         for name in RIVALS
@@ -66,6 +66,15 @@ def _gain(evaluation: Mapping[str, Any], gain: Mapping[str, Any]) -> str:
         f" The gain may lie anywhere from {gain['low'] * 100:+.1f} to {gain['high'] * 100:+.1f} points"
         " (95 % interval)."
     )
+
+
+def _but(comparisons: Mapping[str, Any]) -> str:
+    simpler = [
+        name for name in ("untouched", "direct") if comparisons.get(name, {}).get("verdict") == "worse"
+    ]
+    if comparisons["weak"]["verdict"] != "better" or not simpler:
+        return ""
+    return f" But {' and '.join(RIVALS[name] for name in simpler)} would be better still, and simpler."
 
 
 def _against(name: str, one: Mapping[str, Any], results: Mapping[str, Any]) -> str:

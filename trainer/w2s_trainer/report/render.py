@@ -54,7 +54,7 @@ def render(results: Mapping[str, Any]) -> str:
         metric_words=METRIC_WORDS[metric],
         arms=arms,
         rivals=RIVALS,
-        verdict=evaluation["comparisons"][0]["verdict"],
+        tone=tone(evaluation),
         headline=said[0],
         answers=said[1:],
         decision=decision,
@@ -69,3 +69,11 @@ def render(results: Mapping[str, Any]) -> str:
         shares=Markup(charts.shares(steps[0]["classesBefore"], steps[-1]["classesAfter"])) if steps else None,
         glossary={name: GLOSSARY[name] for name in arms},
     )
+
+
+def tone(evaluation: Mapping[str, Any]) -> str:
+    """The banner's: better only if nothing simpler is clearly better still."""
+    verdicts = [one["verdict"] for one in evaluation["comparisons"]]
+    if verdicts[0] == "worse":
+        return "worse"
+    return "better" if verdicts[0] == "better" and "worse" not in verdicts else "unsure"

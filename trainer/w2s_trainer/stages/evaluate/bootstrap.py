@@ -19,6 +19,10 @@ class Interval:
     low: float
     high: float
 
+    def within(self, lowest: float, highest: float) -> "Interval":
+        """Cut at the ends of what the value can be: Student's t knows no bounds."""
+        return Interval(self.estimate, max(lowest, self.low), min(highest, self.high))
+
     def to_json(self) -> dict[str, float]:
         """Rounded to six digits."""
         return {"estimate": round(self.estimate, 6), "low": round(self.low, 6), "high": round(self.high, 6)}

@@ -170,7 +170,9 @@ def _arm(
         "metrics": {
             metric: interval(
                 points, over_seeds(replicates, drawn.shares.for_intervals[: replicates.shape[1]])
-            ).to_json()
+            )
+            .within(0.0, 1.0)
+            .to_json()
             for metric, (points, replicates) in values.items()
         },
         "covered": _part(test, answers.probabilities, covered),

