@@ -69,7 +69,7 @@ class Spec(Struct):
             field="weak.labelers",
         ),
         Rule(
-            cel="self.weak.labelers.all(l, !has(l.classifier)"
+            cel="self.weak.labelers.all(l, !has(l.classifier) || !has(l.classifier.labels)"
             " || l.classifier.labels.all(m, self.task.classes.exists(c, c.name == m.className)))",
             message="a label of a classifier is mapped to a class that `task.classes` does not have",
             holds=lambda s: all(

@@ -32,7 +32,6 @@ class TrainedOn(Struct):
     rules = union(Unknown="", Elsewhere="", Data="data")
 
     type: Literal["Unknown", "Elsewhere", "Data"] = Field(
-        default="Unknown",
         description="Unknown: it may have seen the test, and the report says so. Elsewhere: it was made"
         " without any of these data. Data: it was trained on the rows of `data`; families that they share"
         " with the test leave the test.",
@@ -53,7 +52,10 @@ class Classifier(Struct):
         description="Which label of the model means which class. Default: they are called the same.",
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["modelLabel"]},
     )
-    trained_on: TrainedOn = Field(default_factory=TrainedOn, description="What the model has seen.")
+    trained_on: TrainedOn = Field(
+        default_factory=lambda: TrainedOn(type="Unknown"),
+        description="What the model has seen. Default: unknown.",
+    )
     max_tokens: MaxTokens = Field(
         default=512, description="Texts are cut there; the report counts how many were."
     )
