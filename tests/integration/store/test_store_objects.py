@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ConnectionClosedError
 
 from w2s_trainer.errors import BadSpec, OwnFault, StoreDenied, StoreUnavailable
 from w2s_trainer.store.access import check_access
@@ -43,6 +44,34 @@ def test_files_come_back_as_they_were(objects: Objects, bucket: str, tmp_path: P
     with objects.open_stream(uri) as stream:
         assert hashlib.file_digest(stream, "sha256").hexdigest() == sha256(source)  # type: ignore[arg-type]
     assert [listed.uri for listed in objects.list(bucket + "/")] == [uri]
+
+
+@pytest.mark.parametrize("trouble", ["the server forgot the upload", "the answer was lost"])
+def test_joining_the_parts_survives_trouble(
+    objects: Objects, bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trouble: str
+) -> None:
+    call, uploads, joins = objects._connection.call, [], []
+
+    def troubled(method: str, **parameters: Any) -> dict[str, Any]:
+        if method == "create_multipart_upload":
+            uploads.append(parameters)
+        if method != "complete_multipart_upload" or joins:
+            return call(method, **parameters)
+        joins.append(parameters)
+        if trouble == "the server forgot the upload":
+            call(
+                "abort_multipart_upload", **{name: parameters[name] for name in ("Bucket", "Key", "UploadId")}
+            )
+            return call(method, **parameters)
+        call(method, **parameters)
+        raise ConnectionClosedError(endpoint_url=objects.settings.endpoint)
+
+    monkeypatch.setattr(objects._connection, "call", troubled)
+    source = tmp_path / "source"
+    source.write_bytes(os.urandom(12 * MiB))
+    objects.upload(source, f"{bucket}/x")
+    assert hashlib.sha256(objects.read(f"{bucket}/x")).hexdigest() == sha256(source)
+    assert len(uploads) == (2 if trouble == "the server forgot the upload" else 1)
 
 
 @pytest.mark.parametrize("copy_limit", [5 * MiB, 100 * MiB])
@@ -153,6 +182,7 @@ def test_keys_that_are_rotated_while_denied_are_read_again(
 
     def rotate_at_the_third_nap(seconds: float) -> None:
         naps.append(seconds)
+        assert len(naps) < 10, "the new keys are not read"
         if len(naps) == 3:
             (tmp_path / "secret-access-key").write_text(embedded_s3.secret_key)
 

@@ -2,6 +2,8 @@
 
 import hashlib
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -10,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from w2s_trainer.errors import OwnFault, StoreUnavailable
-from w2s_trainer.store.embedded import EmbeddedStore
+from w2s_trainer.store.embedded import EmbeddedStore, _is_free
 from w2s_trainer.store.objects import MiB, Objects
 from w2s_trainer.store.settings import Patience
 
 BOUND = 90.0
-SIZE = 256 * MiB
+SIZE = 160 * MiB
 
 
 @pytest.fixture
@@ -91,11 +93,27 @@ def test_the_same_directory_has_the_same_keys_and_data(server: EmbeddedStore) ->
         assert file.is_dir() or file.stat().st_mode & 0o077 == 0, f"{file} may be read by others"
 
 
-def test_the_server_of_a_killed_process_is_stopped_before_the_next(server: EmbeddedStore) -> None:
-    assert server._process is not None
-    assert server._lock is not None
-    server._lock.close()  # what the system does when a process is killed
-    with EmbeddedStore(server.directory) as again:
-        assert server._process.wait(BOUND) is not None
-        assert again.create_bucket("again") == "s3://again"
-    server._lock = None
+# Starts a server, writes an object, says where, and waits to be killed.
+OWNER = """
+import sys
+from pathlib import Path
+from w2s_trainer.store.embedded import EmbeddedStore, _is_free
+from w2s_trainer.store.objects import Objects
+server = EmbeddedStore(Path(sys.argv[1])).start()
+Objects(server.settings("s3://outage")).write(server.create_bucket("outage") + "/x", b"kept")
+print(server.port, flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("at_once", [True, False], ids=["used again at once", "left alone"])
+def test_no_server_outlives_a_killed_owner(tmp_path: Path, at_once: bool) -> None:
+    command = [sys.executable, "-c", OWNER, str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as owner:
+        assert owner.stdout is not None
+        port = int(owner.stdout.readline())
+        owner.kill()
+    if at_once:
+        with EmbeddedStore(tmp_path) as server:
+            assert Objects(server.settings("s3://outage")).read("s3://outage/x") == b"kept"
+    until(lambda: _is_free(port))

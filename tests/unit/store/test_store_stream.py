@@ -54,10 +54,14 @@ def stream_of(server: Server, patience: float = 100.0, **span: Any) -> ObjectStr
     return ObjectStream("s3://b/k", server.get, Ordeal(retry, "read s3://b/k"), **span)
 
 
+def whole(stream: ObjectStream) -> bytes:
+    return io.BufferedReader(stream).read(2 * len(DATA))
+
+
 @pytest.mark.parametrize("silent", [False, True])
 def test_a_broken_read_goes_on_where_it_was_in_the_same_version(silent: bool) -> None:
     server = Server(limit=3000, silent=silent)
-    assert stream_of(server).readall() == DATA
+    assert whole(stream_of(server)) == DATA
     assert server.asked == [
         (0, None, None),
         *((start, len(DATA), "v1") for start in range(3000, len(DATA), 3000)),
@@ -66,7 +70,7 @@ def test_a_broken_read_goes_on_where_it_was_in_the_same_version(silent: bool) ->
 
 def test_a_range_is_read_to_its_end_only() -> None:
     server = Server(limit=100)
-    assert stream_of(server, start=50, end=1050, etag="v1").readall() == DATA[50:1050]
+    assert whole(stream_of(server, start=50, end=1050, etag="v1")) == DATA[50:1050]
 
 
 def test_an_empty_object_is_empty() -> None:

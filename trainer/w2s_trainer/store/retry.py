@@ -191,7 +191,7 @@ class Retry:
 class Ordeal:
     """The unbroken run of failures of one operation, from the first one on."""
 
-    FIRST_DELAY, LONGEST_DELAY = 0.25, 8.0
+    FIRST_DELAY, LONGEST_DELAY = 0.25, 5.0
 
     def __init__(self, retry: Retry, doing: str) -> None:
         self._retry = retry
