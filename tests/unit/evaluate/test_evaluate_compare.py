@@ -235,21 +235,35 @@ def test_worth_of_a_student_in_labels_of_its_own_model() -> None:
     ]
 
 
-def test_worth_carries_the_spread_of_the_seeds() -> None:
-    """The curve's first points hang on which labels were drawn: the interval must say so."""
-    steady = {16: (0.6,) * 3, 32: (0.7,) * 3, 64: (0.9,) * 3}
-    lucky = {16: (0.45, 0.6, 0.75), 32: (0.55, 0.7, 0.85), 64: (0.85, 0.9, 0.95)}
+STEADY = {16: (0.6,) * 3, 32: (0.7,) * 3, 64: (0.9,) * 3}
 
-    def width(curve: dict[int, tuple[float, ...]]) -> float:
-        arms = Arms(
-            {"weak": right_on(GOLD, 0.5), "strong": right_on(GOLD, 0.8)},
-            {size: right_on(GOLD, *shares).probabilities for size, shares in curve.items()},
-        )
-        arms = replace(arms, answers={**arms.answers, "direct": right_on(GOLD, *curve[64])})
-        worth = result(gold_test(GOLD), arms)["worth"]
+
+@pytest.mark.parametrize(
+    ("strong", "curve"),
+    [
+        pytest.param(
+            (0.8,) * 3, {16: (0.45, 0.6, 0.75), 32: (0.55, 0.7, 0.85), 64: (0.85, 0.9, 0.95)}, id="curve"
+        ),
+        pytest.param((0.72, 0.8, 0.88), STEADY, id="student"),
+    ],
+)
+def test_worth_carries_the_spread_of_the_seeds(
+    strong: tuple[float, ...], curve: dict[int, tuple[float, ...]]
+) -> None:
+    """What hangs on which labels were drawn is said by the interval."""
+
+    def width(strong: tuple[float, ...], curve: dict[int, tuple[float, ...]]) -> float:
+        arms = {"weak": (0.5,), "strong": strong, "direct": curve[64]}
+        worth = result(
+            gold_test(GOLD),
+            Arms(
+                {arm: right_on(GOLD, *shares) for arm, shares in arms.items()},
+                {size: right_on(GOLD, *shares).probabilities for size, shares in curve.items()},
+            ),
+        )["worth"]
         return float(np.log2(worth["high"]["labels"] / worth["low"]["labels"]))
 
-    assert width(lucky) > 1.5 * width(steady)
+    assert width(strong, curve) > 1.5 * width((0.8,) * 3, STEADY)
 
 
 def test_more_classes_are_ranked_each_against_the_rest() -> None:
