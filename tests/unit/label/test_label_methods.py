@@ -1,0 +1,98 @@
+from typing import get_args
+
+import numpy as np
+import pytest
+
+from w2s_api.spec.selection import SelectionStep
+from w2s_api.spec.weak import Aggregation, Classifier, Labeler
+from w2s_trainer.errors import BadSpec
+from w2s_trainer.stages import aggregate, label, select
+from w2s_trainer.stages.aggregate.weighted_average import weighted_average
+from w2s_trainer.stages.label.calibration import at_temperature, fit_temperature
+from w2s_trainer.stages.label.classifier import label_columns
+from w2s_trainer.stages.label.summary import whole_summary
+from w2s_trainer.stages.tables import WeakLabels
+
+
+@pytest.mark.parametrize(
+    ("struct", "table"),
+    [(Labeler, label.METHODS), (Aggregation, aggregate.METHODS), (SelectionStep, select.METHODS)],
+)
+def test_the_api_offers_just_the_methods_there_are(struct, table):
+    assert set(get_args(struct.model_fields["type"].annotation)) == set(table)
+
+
+def test_a_labeler_twice_as_sure_as_it_is_right_gets_a_higher_temperature():
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=4000) * 2
+    gold = (rng.random(4000) < 1 / (1 + np.exp(-logits))).astype(np.int64)
+    sure = 1 / (1 + np.exp(-2.5 * logits))
+    probabilities = np.stack([1 - sure, sure], axis=1)
+    temperature = fit_temperature(probabilities, gold)
+    assert temperature == pytest.approx(2.5, rel=0.1)
+    tempered = at_temperature(probabilities, temperature)
+    assert (tempered.argmax(1) == probabilities.argmax(1)).all()
+
+
+def test_temperature_of_no_labels_changes_nothing():
+    p = np.array([[0.3, 0.7]])
+    assert at_temperature(p, fit_temperature(p[:0], np.array([], dtype=np.int64))) == pytest.approx(p)
+
+
+@pytest.mark.parametrize(
+    ("model_labels", "labels", "columns"),
+    [
+        (["a", "b"], [], [0, 1]),
+        (["b", "a"], [], [1, 0]),
+        (["LABEL_0", "LABEL_1"], [("LABEL_0", "b"), ("LABEL_1", "a")], [1, 0]),
+        (["x", "a", "b"], [], [1, 2]),
+    ],
+)
+def test_which_output_is_which_class(model_labels, labels, columns):
+    assert label_columns(model_labels, mapping(labels), ("a", "b")) == columns
+
+
+@pytest.mark.parametrize(
+    ("model_labels", "labels", "says"),
+    [
+        (["LABEL_0", "LABEL_1"], [], "'a'"),
+        (["a", "c"], [], "'b'"),
+        (["a", "b"], [("c", "b")], "no label 'c'"),
+        (["x", "y", "b"], [("x", "a"), ("y", "a")], "exactly one label for 'a'"),
+    ],
+)
+def test_labels_that_do_not_fit_are_refused(model_labels, labels, says):
+    with pytest.raises(BadSpec, match=says):
+        label_columns(model_labels, mapping(labels), ("a", "b"))
+
+
+def mapping(labels) -> Classifier:
+    plain = [{"modelLabel": ours, "className": name} for ours, name in labels]
+    return Classifier.model_validate({"model": {"uri": "s3://models/m/"}, "labels": plain})
+
+
+def weak(*rows: tuple[float, float] | None) -> WeakLabels:
+    return WeakLabels(np.array([row or (9.0, 9.0) for row in rows]), np.array([row is None for row in rows]))
+
+
+def test_who_abstains_is_left_out_of_the_average():
+    together = weighted_average(
+        [weak((0.8, 0.2), (0.6, 0.4), None), weak((0.2, 0.8), None, None)], [3.0, 1.0]
+    )
+    assert together.abstain.tolist() == [False, False, True]
+    assert together.probabilities[0] == pytest.approx([0.65, 0.35])
+    assert together.probabilities[1] == pytest.approx([0.6, 0.4])
+
+
+def test_a_labeler_of_weight_nothing_says_nothing():
+    together = weighted_average([weak((0.8, 0.2), None), weak((0.2, 0.8), (0.1, 0.9))], [1.0, 0.0])
+    assert together.abstain.tolist() == [False, True]
+    assert together.probabilities[0] == pytest.approx([0.8, 0.2])
+
+
+def test_a_summary_of_shards_adds_up():
+    shard = {"labeler": "rules", "type": "Classifier", "rows": 10, "abstained": 2, "truncated": 1}
+    assert whole_summary({"shards": [shard, shard]}) == {**shard, "rows": 20, "abstained": 4, "truncated": 2}
+    head = {**shard, "type": "Finetuned"}  # each shard reads the features of all texts
+    assert whole_summary({"shards": [head, head]})["truncated"] == 1
+    assert whole_summary(shard) == shard

@@ -1,0 +1,97 @@
+"""Results as `evaluate` writes them, made by the real comparison on made-up answers."""
+
+from typing import Any
+
+import numpy as np
+
+from w2s_trainer.report.answers import answers
+from w2s_trainer.stages.evaluate.compare import Arms, Test, compare, notes
+from w2s_trainer.stages.evaluate.predictions import ArmAnswers, cascade_answers
+
+SURE = 0.97
+
+
+def answering(gold: np.ndarray, accuracy: float, seeds: int, k: int, rng: np.random.Generator) -> ArmAnswers:
+    right = rng.random((seeds, len(gold))) < accuracy
+    said = np.where(right, gold, (gold + rng.integers(1, k, (seeds, len(gold)))) % k)
+    probabilities = np.full((seeds, len(gold), k), (1 - 0.8) / max(1, k - 1))
+    np.put_along_axis(probabilities, said[..., None], 0.8, axis=2)
+    return ArmAnswers(probabilities, np.zeros((seeds, len(gold)), dtype=bool))
+
+
+def results(
+    strong: float = 0.8,
+    weak: float = 0.65,
+    direct: float = 0.72,
+    untouched: float = 0.6,
+    classes: tuple[str, ...] = ("other", "indemnity"),
+    positive: str | None = "indemnity",
+    seeds: int = 3,
+    ceiling: float | None = 0.85,
+    coverage: float = 0.7,
+    excerpts: Any = None,
+) -> dict[str, Any]:
+    rng = np.random.default_rng(0)
+    n, k = 800, len(classes)
+    gold = rng.integers(0, k, n)
+    teacher = answering(gold, weak, 1, k, rng)
+    silent = rng.random((1, n)) > coverage
+    teacher = ArmAnswers(np.where(silent[..., None], 1 / k, teacher.probabilities), silent)
+    student = answering(gold, strong, 1, k, rng)
+    arms = {"weak": teacher, "strong": student}
+    arms["direct"] = answering(gold, direct, seeds, k, rng)
+    arms["untouched"] = answering(gold, untouched, 1, k, rng)
+    if ceiling:
+        arms["ceiling"] = answering(gold, ceiling, seeds, k, rng)
+    arms["cascade"] = cascade_answers(teacher, student)
+    curve = {
+        16: answering(gold, 0.55, seeds, k, rng).probabilities,
+        32: answering(gold, 0.62, seeds, k, rng).probabilities,
+    }
+    curve[64] = arms["direct"].probabilities
+    test = Test(
+        gold, rng.integers(0, 500, n), classes, "MacroF1", classes.index(positive) if positive else None
+    )
+    trained = {"strong": 400, "direct": 64, "ceiling": 400}
+    evaluation = compare(test, Arms(arms, curve, trained), np.random.default_rng(1))
+    evaluation["evaluations"] = 3
+    evaluation["notes"] = notes(evaluation, True, 3)
+    found: dict[str, Any] = {
+        "job": {"namespace": "legal", "name": "indemnity"},
+        "task": {
+            "instruction": "Does this clause indemnify?",
+            "classes": [{"name": name, "description": ""} for name in classes],
+            "positiveClass": positive,
+        },
+        "generated": "2026-11-21T04:00:00+00:00",
+        "evaluation": evaluation,
+        "data": {
+            "rows": {"pool": 600, "budget": 90, "test": n},
+            "families": {"test": 500, "budget": 80, "pool": 400},
+            "removed": {"exactDuplicates": 12, "testFamilies": 34, "seenByTeacher": 0, "unusable": 1},
+            "smallestProvableGain": 0.07,
+        },
+        "labelers": [{"labeler": "rules", "type": "Functions", "calibrated": False}],
+        "aggregation": {"covered": 0.71, "classShares": dict.fromkeys(classes, 1 / k)},
+        "selection": {
+            "steps": [
+                {
+                    "type": "Confidence",
+                    "before": 426,
+                    "after": 400,
+                    "classesBefore": dict.fromkeys(classes, 426 // k),
+                    "classesAfter": dict.fromkeys(classes, 400 // k),
+                }
+            ],
+            "kept": 400,
+            "warnings": [],
+        },
+        "training": {"truncated": 77, "model": "py://encoder", "l2": 1.0, "examples": trained},
+        "promotion": {"metric": "MacroF1", "over": ["Direct", "Weak"], "minLowerBound": "0"},
+        "provenance": {
+            "train": {"key": "ab" * 16, "attempt": "1", "seconds": 9.5, "versions": {"torch": "2"}}
+        },
+        "excerpts": excerpts,
+    }
+    found["answer"] = answers(found)
+    return found

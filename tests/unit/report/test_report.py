@@ -1,0 +1,182 @@
+import re
+from html.parser import HTMLParser
+from xml.etree import ElementTree
+
+import pytest
+from fixtures import results
+
+from w2s_trainer.local.results import table
+from w2s_trainer.report import charts
+from w2s_trainer.report.answers import answers, cautions, imitation_sentence, pgr_sentence
+from w2s_trainer.report.render import render, tone
+
+
+class Page(HTMLParser):
+    """Text and attributes of a page."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.text = ""
+        self.links: list[str] = []
+        self.tags: list[str] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.links += [value for name, value in attrs if name in ("src", "href") and value]
+
+    def handle_data(self, data):
+        self.text += data
+
+
+@pytest.mark.parametrize(
+    ("figures", "first", "colour"),
+    [
+        ({}, "Yes: the new model is better than its teacher", "better"),
+        (
+            {"strong": 0.5, "weak": 0.9, "coverage": 1.0, "direct": 0.4, "untouched": 0.3},
+            "No: the new model is worse",
+            "worse",
+        ),
+        (
+            {"strong": 0.66, "coverage": 1.0, "direct": 0.5, "untouched": 0.5},
+            "Not shown: there is no clear difference",
+            "unsure",
+        ),
+        ({"direct": 0.95}, "Yes: the new model is better than its teacher", "unsure"),
+    ],
+)
+def test_the_first_sentence_is_the_answer(figures, first, colour):
+    found = results(**figures)
+    assert found["answer"][0].startswith(first)
+    assert tone(found["evaluation"]) == colour
+
+
+def test_something_simpler_that_is_better_is_said_at_once():
+    found = results(direct=0.95)
+    assert "the same model tuned on your own labels alone would be better still" in found["answer"][0]
+    assert any(
+        sentence.startswith("It is worse than the same model tuned on your 64 gold labels")
+        for sentence in found["answer"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("strong", "says"),
+    [
+        (0.3, "worth fewer than 16"),
+        (0.99, "worth at least 64 expert labels, as many as were at hand"),
+        (0.68, "worth about"),
+    ],
+)
+def test_worth_is_said_with_its_bounds(strong, says):
+    assert any(says in sentence for sentence in results(strong=strong, direct=0.75)["answer"])
+
+
+def test_figures_in_sentences_are_those_of_the_results():
+    found = results()
+    gain = found["evaluation"]["comparisons"][0]
+    sentence = found["answer"][0]
+    assert f"{gain['estimate'] * 100:.1f} points" in sentence
+    assert f"between {gain['low'] * 100:.1f} and {gain['high'] * 100:.1f} points" in sentence
+
+
+def test_a_missing_ceiling_is_explained():
+    assert "there is no ceiling" in pgr_sentence(results(ceiling=None))
+    assert "of the gap" not in pgr_sentence(results(ceiling=0.3)).lower().split(":")[1]
+    assert "was closed (PGR 0." in pgr_sentence(results())
+
+
+def test_what_one_must_know_is_said():
+    said = " ".join(cautions(results(seeds=1)))
+    for words in (
+        "may have seen texts of the test",
+        "One seed",
+        "evaluated 3 times",
+        "about 7 points",
+        "abstains",
+        "`rules`",
+    ):
+        assert words in said
+    assert "repeats" in imitation_sentence(results())
+
+
+VARIANTS = {
+    "two classes": {},
+    "no positive class": {"positive": None},
+    "twelve classes": {"classes": tuple(f"class {i}" for i in range(12)), "positive": "class 3", "weak": 0.5},
+    "seventy-seven classes": {"classes": tuple(f"intent {i}" for i in range(77)), "positive": None},
+    "one seed": {"seeds": 1},
+    "no ceiling": {"ceiling": None},
+    "teacher always answers": {"coverage": 1.0},
+}
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_it_is_one_self_contained_page(variant):
+    found = results(**VARIANTS[variant])
+    page = Page(render(found))
+    assert page.links == []
+    assert "script" not in page.tags
+    assert found["answer"][0] in page.text
+    assert f"{found['evaluation']['arms'][0]['metrics']['MacroF1']['estimate']:.3f}" in page.text
+    assert "Undefined" not in page.text
+    assert ("Misses and false alarms" in page.text) is (found["task"]["positiveClass"] is not None)
+
+
+def test_every_text_is_escaped():
+    hostile = '<script>alert("x")</script>'
+    found = results(
+        classes=(hostile, "b"),
+        positive=hostile,
+        excerpts={"missed": [{"text": hostile, "probability": 0.1, "label": hostile}], "falseAlarms": []},
+    )
+    found["task"]["instruction"] = hostile
+    found["job"]["name"] = hostile
+    assert "script" not in Page(render(found)).tags
+
+
+def test_texts_are_shown_only_as_excerpts():
+    quoted = {
+        "missed": [{"text": "The Seller shall hold harmless", "probability": 0.1, "label": "indemnity"}],
+        "falseAlarms": [],
+    }
+    assert "The Seller shall hold harmless" in render(results(excerpts=quoted))
+    assert "blockquote>" not in render(results()).split("</style>")[1]
+
+
+def test_charts_are_sound_and_true():
+    found = results()["evaluation"]
+    svg = ElementTree.fromstring(charts.bars(found["arms"], "MacroF1"))
+    text = "{http://www.w3.org/2000/svg}text"
+    said = [part.text for part in svg.iter(text)]
+    for arm in found["arms"]:
+        assert f"{arm['metrics']['MacroF1']['estimate']:.3f}" in said
+    width = {
+        arm["arm"]: float(bar.get("width"))
+        for arm, bar in zip(found["arms"], svg.iter("{http://www.w3.org/2000/svg}rect"), strict=True)
+    }
+    values = {arm["arm"]: arm["metrics"]["MacroF1"]["estimate"] for arm in found["arms"]}
+    assert sorted(width, key=width.__getitem__) == sorted(values, key=values.__getitem__)
+    strong = next(arm for arm in found["arms"] if arm["arm"] == "strong")
+    for chart in (
+        charts.curve(found["directCurve"], strong["metrics"]["MacroF1"], "MacroF1"),
+        charts.calibration(strong["calibration"]),
+        charts.shares({"a<b": 3, "c": 4}, {"a<b": 2, "c": 1}),
+    ):
+        ElementTree.fromstring(chart)
+
+
+def test_the_terminal_says_the_same_as_the_report():
+    found = results(direct=0.95)
+    said = table(found, "s3://bucket/model/")
+    assert found["answer"][0] in said
+    assert "Not published:" in said
+    assert re.search(r"strong − direct\s+-0\.\d+", said)
+    assert "Published: s3://bucket/model/" in table(results(), "s3://bucket/model/")
+
+
+def test_answers_need_no_answer():
+    found = results()
+    del found["answer"]
+    assert answers(found)

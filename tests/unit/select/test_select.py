@@ -1,0 +1,88 @@
+import numpy as np
+import pytest
+
+from w2s_api.spec.selection import SelectionStep
+from w2s_trainer.errors import BadData
+from w2s_trainer.stages.select import select, warnings
+from w2s_trainer.stages.select.confidence import surest_per_class
+from w2s_trainer.stages.tables import Examples, WeakLabels
+
+
+def labels_of(sure: list[float]) -> np.ndarray:
+    """Positive: class 1 with that probability; negative: class 0."""
+    return np.array([[1 - s, s] if s > 0 else [-s, 1 + s] for s in sure])
+
+
+def test_the_surest_of_each_class_are_kept():
+    kept = surest_per_class(list("abcdef"), labels_of([0.9, 0.6, 0.8, 0.7, -0.6, -0.99]), 0.5)
+    assert kept.tolist() == [0, 2, 5]
+
+
+def test_ties_do_not_depend_on_the_order_of_rows():
+    ids = [f"row-{i}" for i in range(40)]
+    same = np.full((40, 2), [0.2, 0.8])
+    kept = {ids[i] for i in surest_per_class(ids, same, 0.3)}
+    assert len(kept) == 12
+    assert {ids[::-1][i] for i in surest_per_class(ids[::-1], same, 0.3)} == kept
+
+
+def test_keeping_everything_keeps_everything():
+    assert len(surest_per_class(list("abc"), labels_of([0.9, 0.6, -0.7]), 1.0)) == 3
+
+
+@pytest.mark.parametrize(("n", "fraction", "kept"), [(10, 0.7, 7), (3, 0.5, 2), (1, 0.1, 1), (10, 0.3, 3)])
+def test_a_share_is_rounded_up(n, fraction, kept):
+    assert len(surest_per_class([str(i) for i in range(n)], labels_of([0.9] * n), fraction)) == kept
+
+
+def step(fraction: str) -> SelectionStep:
+    return SelectionStep.model_validate(
+        {"type": "Confidence", "confidence": {"keepFractionPerClass": fraction}}
+    )
+
+
+def examples(n: int) -> Examples:
+    return Examples(
+        [str(i) for i in range(n)], [""] * n, np.array(["pool"] * (n - 1) + ["test"]), np.arange(n)
+    )
+
+
+def test_abstentions_and_the_test_are_never_selected():
+    weak = WeakLabels(labels_of([0.9, 0.8, -0.9, -0.8, 0.9]), np.array([False, True, False, False, False]))
+    rows, audit = select(examples(5), weak, [], ("a", "b"))
+    assert rows.tolist() == [0, 2, 3]
+    assert audit == []
+
+
+def test_steps_are_audited_one_by_one():
+    weak = WeakLabels(labels_of([0.9, 0.8, 0.7, 0.6, -0.9, -0.8, 0.5]), np.zeros(7, dtype=bool))
+    rows, audit = select(examples(7), weak, [step("0.5"), step("0.5")], ("a", "b"))
+    assert rows.tolist() == [0, 4]
+    assert [(one["before"], one["after"]) for one in audit] == [(6, 3), (3, 2)]
+    assert audit[0]["classesBefore"] == {"a": 2, "b": 4}
+    assert audit[1]["classesAfter"] == {"a": 1, "b": 1}
+
+
+@pytest.mark.parametrize(
+    ("after", "warned"), [({"a": 50, "b": 50}, 0), ({"a": 54, "b": 46}, 0), ({"a": 60, "b": 40}, 2)]
+)
+def test_a_class_share_that_moves_by_a_tenth_of_itself_is_warned_of(after, warned):
+    audit = [
+        {
+            "type": "Confidence",
+            "before": 200,
+            "after": 100,
+            "classesBefore": {"a": 100, "b": 100},
+            "classesAfter": after,
+        }
+    ]
+    assert len(warnings(audit)) == warned
+
+
+def test_a_class_that_is_selected_away_is_refused(monkeypatch):
+    from w2s_trainer.stages import select as stage
+
+    monkeypatch.setitem(stage.METHODS, "Confidence", lambda _step, _examples, _labels, rows: rows[:1])
+    weak = WeakLabels(labels_of([0.9, -0.9, 0.5]), np.zeros(3, dtype=bool))
+    with pytest.raises(BadData, match="'a'"):
+        select(examples(3), weak, [step("0.5")], ("a", "b"))
