@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from botocore.exceptions import ConnectionClosedError
+from botocore.exceptions import ClientError, ConnectionClosedError
 
 from w2s_trainer.errors import BadSpec, OwnFault, StoreDenied, StoreUnavailable
 from w2s_trainer.store.access import check_access
@@ -46,7 +46,10 @@ def test_files_come_back_as_they_were(objects: Objects, bucket: str, tmp_path: P
     assert [listed.uri for listed in objects.list(bucket + "/")] == [uri]
 
 
-@pytest.mark.parametrize("trouble", ["the server forgot the upload", "the answer was lost"])
+@pytest.mark.parametrize(
+    "trouble",
+    ["the server forgot the upload", "the answer was lost", "the answer was lost, and is not repeated"],
+)
 def test_joining_the_parts_survives_trouble(
     objects: Objects, bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trouble: str
 ) -> None:
@@ -55,7 +58,11 @@ def test_joining_the_parts_survives_trouble(
     def troubled(method: str, **parameters: Any) -> dict[str, Any]:
         if method == "create_multipart_upload":
             uploads.append(parameters)
-        if method != "complete_multipart_upload" or joins:
+        if method != "complete_multipart_upload":
+            return call(method, **parameters)
+        if joins:
+            if trouble == "the answer was lost, and is not repeated":
+                raise ClientError({"Error": {"Code": "NoSuchUpload"}}, "CompleteMultipartUpload")
             return call(method, **parameters)
         joins.append(parameters)
         if trouble == "the server forgot the upload":
