@@ -1,39 +1,38 @@
 """The CustomResourceDefinition, generated from the pydantic models: the only source there is."""
 
+import inspect
 from typing import Any
 
 from pydantic.fields import FieldInfo
 
 from w2s_api.names import GROUP, KIND, PLURAL, SHORT_NAME, VERSION
-from w2s_api.spec import Spec
-from w2s_api.spec.base import Struct
+from w2s_api.spec import Spec, WeakToStrongJob
+from w2s_api.spec.base import Rule, Struct
 
-_DROPPED = frozenset({"title", "additionalProperties", "uniqueItems"})
-_LONGEST_NAME = 40
+_DROPPED = frozenset({"title", "additionalProperties", "uniqueItems", "default"})
+_META = "https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md"
 
 
 def crd() -> dict[str, Any]:
     """The CustomResourceDefinition as `apiextensions.k8s.io/v1` wants it: structural, bounded, with defaults."""
-    spec = _Schema().struct(Spec, in_list=False)
-    spec["description"] = (
-        "What is wanted. It may be edited at any time: only what an edit changes is run again."
-    )
     schema = {
         "type": "object",
-        "description": "A job that turns a weak model and a heap of unlabelled text into a strong specialised"
-        " model, and measures whether it was worth it.",
+        "description": inspect.getdoc(WeakToStrongJob),
         "required": ["spec"],
         "properties": {
-            "apiVersion": {"type": "string"},
-            "kind": {"type": "string"},
+            "apiVersion": {"type": "string", "description": f"{GROUP}/{VERSION}. See {_META}#resources"},
+            "kind": {"type": "string", "description": f"{KIND}. See {_META}#types-kinds"},
             "metadata": {"type": "object"},
-            "spec": spec,
+            "spec": _Schema().struct(Spec, in_list=False),
+            "status": {
+                "type": "object",
+                "description": "What came of it. Written by the operator alone.",
+                "x-kubernetes-preserve-unknown-fields": True,
+            },
         },
+        # Of metadata the schema may name nothing, so these rules carry no fieldPath.
         "x-kubernetes-validations": [
-            {
-                "rule": f"size(self.metadata.name) <= {_LONGEST_NAME}",
-                "message": f"metadata.name may have {_LONGEST_NAME} characters: it becomes part of pod names",
-            }
+            {"rule": rule.cel, "message": rule.message} for rule in WeakToStrongJob.rules
         ],
     }
     return {
@@ -56,6 +55,7 @@ def crd() -> dict[str, Any]:
                     "served": True,
                     "storage": True,
                     "schema": {"openAPIV3Schema": schema},
+                    "subresources": {"status": {}},
                     "additionalPrinterColumns": [
                         {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"}
                     ],
@@ -74,20 +74,16 @@ class _Schema:
 
     def struct(self, cls: type[Struct], in_list: bool) -> dict[str, Any]:
         """A struct as an object; below a list without defaults, which would show as drift in GitOps."""
-        plain = cls.model_json_schema(by_alias=True)
-        by_alias = {field.alias or name: field for name, field in cls.model_fields.items()}
-        properties = {
-            name: self._field(plain["properties"][name], field, in_list) for name, field in by_alias.items()
-        }
-        found: dict[str, Any] = {"type": "object", "description": (cls.__doc__ or "").strip()}
-        required = [name for name, field in by_alias.items() if field.is_required()]
-        if required:
+        plain = cls.model_json_schema(by_alias=True)["properties"]
+        fields = {field.alias or name: field for name, field in cls.model_fields.items()}
+        found: dict[str, Any] = {"type": "object", "description": inspect.getdoc(cls)}
+        if required := [name for name, field in fields.items() if field.is_required()]:
             found["required"] = required
-        found["properties"] = properties
+        found["properties"] = {
+            name: self._field(plain[name], field, in_list) for name, field in fields.items()
+        }
         if cls.rules:
-            found["x-kubernetes-validations"] = [
-                {"rule": rule.cel, "message": rule.message} for rule in cls.rules
-            ]
+            found["x-kubernetes-validations"] = [_validation(rule) for rule in cls.rules]
         return found
 
     def _field(self, plain: dict[str, Any], field: FieldInfo, in_list: bool) -> dict[str, Any]:
@@ -96,7 +92,12 @@ class _Schema:
             found["description"] = field.description
         default = None if field.is_required() else field.get_default(call_default_factory=True)
         if default is not None and not in_list:
-            found["default"] = {} if isinstance(default, Struct) else default
+            # In full: the API server judges a default by the rules before it fills what is missing in it.
+            found["default"] = (
+                default.model_dump(mode="json", by_alias=True, exclude_none=True)
+                if isinstance(default, Struct)
+                else default
+            )
         return found
 
     def _plain(self, plain: dict[str, Any], in_list: bool) -> dict[str, Any]:
@@ -106,12 +107,17 @@ class _Schema:
             return {**self._plain(inner, in_list), **extras}
         if "$ref" in plain:
             return self.struct(self._classes[plain["$ref"].rsplit("/", 1)[1]], in_list)
-        found = {name: value for name, value in plain.items() if name not in _DROPPED and name != "default"}
+        found = {name: value for name, value in plain.items() if name not in _DROPPED}
         if "const" in found:
             found["enum"] = [found.pop("const")]
         if found.get("type") == "array":
             found["items"] = self._plain(found["items"], in_list=True)
         return found
+
+
+def _validation(rule: Rule) -> dict[str, Any]:
+    place = {"fieldPath": f".{rule.field}"} if rule.field else {}
+    return {"rule": rule.cel, "message": rule.message, **place}
 
 
 def _collect(base: type[Struct], into: dict[str, type[Struct]]) -> None:

@@ -161,7 +161,7 @@ def pipeline(spec: Spec) -> tuple[Stage, ...]:
         {
             "task": task,
             "evaluation": evaluation,
-            "promotion.metric": _unless_default(spec.promotion, "metric"),
+            "promotion": spec.promotion,
             "report": spec.report,
             "weak.labelers[].classifier.trainedOn.type": {
                 labeler.name: labeler.classifier.trained_on.type

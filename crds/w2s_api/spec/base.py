@@ -1,6 +1,6 @@
 """The base of every struct of the API: strict, camelCase outside, with rules the API server checks too."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Self
@@ -8,6 +8,17 @@ from typing import Annotated, Any, ClassVar, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel, to_snake
 from pydantic_core import PydanticCustomError
+
+
+@dataclass(frozen=True)
+class Stranger:
+    """A word that should name something else in the manifest, and names nothing."""
+
+    path: tuple[str | int, ...]
+    """Where it stands, below the struct of the rule: ("labelers", 0, "name")."""
+    word: str
+    known: tuple[str, ...]
+    """What it could have named."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +35,13 @@ class Rule:
     holds: Callable[[Any], bool]
     field: str = ""
     """The field (camelCase, dotted) that the message is about; empty for the struct itself."""
+    strangers: Callable[[Any], Iterable[Stranger]] | None = None
+    """Of a rule about references: each that is broken. CEL can name no place inside a list."""
+
+
+def refers(cel: str, message: str, field: str, strangers: Callable[[Any], Iterable[Stranger]]) -> Rule:
+    """A rule about references: it holds when there are no strangers."""
+    return Rule(cel, message, lambda struct: not any(strangers(struct)), field, strangers)
 
 
 class Struct(BaseModel):
@@ -35,12 +53,21 @@ class Struct(BaseModel):
 
     rules: ClassVar[tuple[Rule, ...]] = ()
 
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_absent(cls, given: Any) -> Any:
+        """As the API server has it: `revision:` without a value is as if it were not there."""
+        if isinstance(given, dict):
+            return {name: value for name, value in given.items() if value is not None}
+        return given
+
     @model_validator(mode="after")
     def _rules_hold(self) -> Self:
-        broken = [(rule.field, rule.message) for rule in self.rules if not rule.holds(self)]
+        broken = [rule for rule in self.rules if not rule.holds(self)]
         if broken:
+            summary = "; ".join(rule.message for rule in broken)
             raise PydanticCustomError(
-                "rule", "{summary}", {"summary": "; ".join(m for _, m in broken), "broken": broken}
+                "rule", "{summary}", {"summary": summary, "broken": broken, "struct": self}
             )
         return self
 
@@ -68,13 +95,19 @@ def _given_exactly_for(name: str, field: str) -> Callable[[Any], bool]:
     return lambda struct: (getattr(struct, attribute) is not None) == (struct.type == name)
 
 
-def text(maximum: int, minimum: int = 0, pattern: str | None = None) -> Any:
-    """Bounds of a string; every string of the API has some."""
-    return Field(min_length=minimum, max_length=maximum, pattern=pattern)
+MEANING: dict[str, str] = {}
+"""What a pattern asks for, in words, for those who do not read patterns."""
+
+
+def text(maximum: int, minimum: int = 0, pattern: str | None = None, meaning: str = "") -> Any:
+    """Bounds of a string; every string of the API has some. A pattern comes with its meaning in words."""
+    if pattern:
+        MEANING[pattern] = meaning
+    return Field(min_length=minimum or None, max_length=maximum, pattern=pattern)
 
 
 def _one_form(number: str) -> str:
-    return format(Decimal(number).normalize(), "f")
+    return format(Decimal(number).normalize() + 0, "f")  # + 0: "-0" is "0"
 
 
 OneForm = AfterValidator(_one_form)
@@ -83,20 +116,39 @@ OneForm = AfterValidator(_one_form)
 OneOrder = AfterValidator(lambda values: sorted(values))
 """Sets are kept in one order, for the same reason."""
 
-Fraction = Annotated[str, text(8, 1, r"^(0(\.[0-9]{1,6})?|1(\.0{1,6})?)$"), OneForm]
+Fraction = Annotated[
+    str, text(8, 1, r"^(0(\.[0-9]{1,6})?|1(\.0{1,6})?)$", 'a number from 0 to 1 such as "0.7"'), OneForm
+]
 """A number from 0 to 1 as a decimal string."""
 
-NonNegative = Annotated[str, text(16, 1, r"^[0-9]{1,6}(\.[0-9]{1,6})?$"), OneForm]
+NonNegative = Annotated[
+    str, text(16, 1, r"^[0-9]{1,6}(\.[0-9]{1,6})?$", 'a number of at least 0 such as "1.5"'), OneForm
+]
 """A number of at least 0 as a decimal string."""
 
-Signed = Annotated[str, text(16, 1, r"^-?(0(\.[0-9]{1,6})?|1(\.0{1,6})?)$"), OneForm]
+Signed = Annotated[
+    str, text(16, 1, r"^-?(0(\.[0-9]{1,6})?|1(\.0{1,6})?)$", 'a number from -1 to 1 such as "0.02"'), OneForm
+]
 """A number from -1 to 1 as a decimal string."""
 
-Name = Annotated[str, text(24, 1, r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")]
+NAME_PATTERN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
+NAME_MEANING = "a name of lower-case letters, digits and dashes, with no dash at either end"
+
+Name = Annotated[str, text(24, 1, NAME_PATTERN, NAME_MEANING)]
 """A name that becomes part of a pod's name."""
 
-DataURI = Annotated[str, text(1024, 6, r"^(s3|file)://.+$")]
+DataURI = Annotated[
+    str, text(1024, 6, r"^(s3|file)://.+$", "the URI of data: it begins with s3:// or file://")
+]
 """An object, or a prefix that ends in /, of .jsonl, .jsonl.gz, .csv or .parquet."""
 
-ModelURI = Annotated[str, text(1024, 6, r"^(hf|s3|file|py)://.+$")]
+ModelURI = Annotated[
+    str,
+    text(
+        1024,
+        6,
+        r"^(hf|s3|file|py)://.+$",
+        "the URI of a model: it begins with hf://, s3://, file:// or py://",
+    ),
+]
 """hf://org/name[@revision], s3://bucket/prefix/, file:///path (w2s run only) or py://package."""

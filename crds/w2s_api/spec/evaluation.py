@@ -62,11 +62,11 @@ class Promotion(Struct):
     over: Annotated[list[Rival], Field(max_length=4), OneOrder] = Field(
         default_factory=lambda: list(TO_BEAT),
         description="The arms that the strong model must beat: each lower bound of the 95 % interval of the"
-        " gain must reach `minLowerBound`. Empty: it is published in any case.",
+        " gain must be above `minLowerBound`. Empty: it is published in any case.",
         json_schema_extra={"x-kubernetes-list-type": "set"},
     )
     min_lower_bound: Signed = Field(
-        default="0", description='What the lower bound of the gain must exceed, e.g. "0.02".'
+        default="0", description='What the lower bound of the gain must be above, e.g. "0.02".'
     )
 
 

@@ -1,10 +1,11 @@
 """What is to be decided about each text."""
 
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from w2s_api.spec.base import Rule, Struct, text
+from w2s_api.spec.base import Stranger, Struct, refers, text
 
 
 class ClassLabel(Struct):
@@ -22,11 +23,11 @@ class Task(Struct):
     """What is to be decided about each text."""
 
     rules = (
-        Rule(
+        refers(
             cel="!has(self.positiveClass) || self.classes.exists(c, c.name == self.positiveClass)",
             message="`positiveClass` must be one of `classes`",
-            holds=lambda t: t.positive_class is None or t.positive_class in t.class_names,
             field="positiveClass",
+            strangers=lambda task: _strange_positive(task),
         ),
     )
 
@@ -51,3 +52,8 @@ class Task(Struct):
     def class_names(self) -> tuple[str, ...]:
         """The K class names, in order."""
         return tuple(c.name for c in self.classes)
+
+
+def _strange_positive(task: Task) -> Iterator[Stranger]:
+    if task.positive_class is not None and task.positive_class not in task.class_names:
+        yield Stranger(("positiveClass",), task.positive_class, task.class_names)

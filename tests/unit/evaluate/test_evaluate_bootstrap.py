@@ -38,7 +38,7 @@ def test_families_cover_the_true_difference_and_rows_do_not() -> None:
     assert covered["rows"] / 300 < 0.88
 
 
-@pytest.mark.parametrize("seeds", [2, 3, 4])
+@pytest.mark.parametrize("seeds", [2, 3, 5, 10])
 def test_few_seeds_cover_the_true_difference(seeds: int) -> None:
     """Without the spread of the seeds the same intervals miss it far too often."""
     rng = np.random.default_rng(seeds)
@@ -75,7 +75,7 @@ def test_one_seed_has_no_spread() -> None:
     assert (found.estimate, found.low, found.high) == pytest.approx((0.4, 0.025, 0.975))
 
 
-@pytest.mark.parametrize("seeds", [2, 3, 4])
+@pytest.mark.parametrize("seeds", [2, 3, 5, 20])
 def test_few_seeds_move_means_by_students_t(seeds: int) -> None:
     values = np.random.default_rng(0).normal(size=seeds)
     shares = seed_shares(seeds, np.random.default_rng(1), 4000)
@@ -90,12 +90,6 @@ def test_shares_of_seeds_sum_to_one(seeds: int) -> None:
     for one in (shares.for_intervals, shares.for_functions):
         assert one.shape == (50, seeds)
         assert np.allclose(one.sum(axis=1), 1)
-
-
-def test_enough_seeds_are_resampled() -> None:
-    shares = seed_shares(5, np.random.default_rng(0), 500).for_intervals
-    assert np.allclose(shares * 5, np.round(shares * 5))
-    assert shares.std() > 0
 
 
 def test_an_arm_that_no_seed_changes_is_the_same_for_every_seed() -> None:

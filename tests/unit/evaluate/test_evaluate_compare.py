@@ -289,7 +289,7 @@ def test_the_same_draw_gives_the_same_figures_and_they_are_json() -> None:
     ("seeds", "flattered", "evaluations", "codes"),
     [
         (1, False, 1, ["OneSeed"]),
-        (3, True, 1, ["TeacherMayBeFlattered", "FewSeeds"]),
+        (3, True, 1, ["TeacherMayBeFlattered"]),
         (5, False, 1, []),
         (5, False, 4, ["RepeatedEvaluations"]),
     ],

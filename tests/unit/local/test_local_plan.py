@@ -123,7 +123,7 @@ def test_changes_name_the_field_the_old_and_the_new_value():
         stage("evaluate", "train", key="2"),
     )
     assert changes(before, after) == {
-        "train": "strong.tuning (default) → {'head': {'l2': '3'}}",
+        "train": "strong.tuning.head.l2 (default) → 3",
         "evaluate": "train changed",
     }
 

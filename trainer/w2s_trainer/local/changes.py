@@ -46,7 +46,8 @@ def changes(before: Plan, stages: tuple[Stage, ...]) -> dict[str, str]:
 
 
 def _differences(prefix: str, old: Any, new: Any) -> list[str]:
-    if isinstance(old, Mapping) and isinstance(new, Mapping):
+    if isinstance(old, Mapping) or isinstance(new, Mapping):
+        old, new = ({} if side is _DEFAULT else side for side in (old, new))
         names = [*old, *(name for name in new if name not in old)]
         joint = "" if not prefix or prefix.endswith(" ") else "."
         return [

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from w2s_api.keys import digest
 from w2s_trainer.contract.context import StageContext, StageResult
 from w2s_trainer.contract.job import StageJob
 from w2s_trainer.report.answers import answers
@@ -98,10 +99,12 @@ def _arms(context: StageContext, examples: Examples, rows: NDArray[np.int64]) ->
 
 
 def _count_evaluation(context: StageContext) -> int:
-    """How many different evaluations this test set has seen, this one included."""
+    """How many different models and metrics this test set has been asked about, this one included."""
     test = context.needs["prepare"].files["gold-test/labels.parquet"].sha256
     place = f"{context.store.uri}/evaluations/{test[:32]}/"
-    this = f"{place}{context.job.key}-{context.job.needs['train']}.json"
+    spec = context.spec
+    asked = [context.job.needs["train"], spec.promotion.metric, spec.evaluation.positive_threshold]
+    this = f"{place}{digest(asked)}.json"
     try:
         said = {"job": f"{context.job.namespace}/{context.job.name}"}
         context.objects.write(this, json.dumps(said).encode(), if_absent=True)

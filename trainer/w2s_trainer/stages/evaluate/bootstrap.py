@@ -1,4 +1,4 @@
-"""The paired bootstrap over families and seeds (docs/protocol.md, Intervals). Pure."""
+"""The paired bootstrap over families, with the spread of the seeds by Student's t (docs/protocol.md, Intervals). Pure."""
 
 from dataclasses import dataclass
 
@@ -7,8 +7,6 @@ from numpy.typing import NDArray
 from scipy.stats import t as student
 
 REPLICATES = 2000
-ENOUGH_SEEDS = 5
-"""From here on seeds are resampled; below, their spread enters by Student's t."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +38,7 @@ class SeedShares:
     """With what share each seed enters the mean of a replicate: float64[B, S] each, rows sum to 1."""
 
     for_intervals: NDArray[np.float64]
-    """Equal where seeds are too few to resample: `interval` adds their spread."""
+    """Equal: `interval` adds the spread of the seeds."""
     for_functions: NDArray[np.float64]
     """With the spread of the seeds in it, for what is no difference of means: worth, PGR."""
 
@@ -48,14 +46,11 @@ class SeedShares:
 def seed_shares(seeds: int, rng: np.random.Generator, replicates: int = REPLICATES) -> SeedShares:
     """Shares of S seeds in B replicates.
 
-    From ENOUGH_SEEDS on both are those of seeds drawn with replacement. Below, `for_functions` moves the mean
+    Seeds are too few to be resampled (docs/design/2026-11-21-seed-intervals.md). `for_functions` moves the mean
     of every arm at once by c = (g − mean g) / √(S (S − 1) u), with g standard normal for each seed and
     u = χ²(S − 1) / (S − 1): then the mean of any difference of arms moves by s/√S times a Student t of S − 1
     degrees of freedom, which is just the spread that `interval` adds.
     """
-    if seeds >= ENOUGH_SEEDS:
-        drawn = rng.multinomial(seeds, np.full(seeds, 1 / seeds), size=replicates) / seeds
-        return SeedShares(drawn, drawn)
     equal = np.full((replicates, seeds), 1 / seeds)
     if seeds == 1:
         return SeedShares(equal, equal)
@@ -85,7 +80,7 @@ def interval(points: NDArray[np.float64], replicates: NDArray[np.float64]) -> In
     estimate = float(points.mean())
     low, high = np.nanquantile(replicates, [0.025, 0.975])
     seeds = len(points)
-    if 1 < seeds < ENOUGH_SEEDS:
+    if seeds > 1:
         spread = float(student.ppf(0.975, seeds - 1) * points.std(ddof=1) / np.sqrt(seeds))
         low = estimate - np.hypot(min(0.0, low - estimate), spread)
         high = estimate + np.hypot(max(0.0, high - estimate), spread)

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2s_trainer.stages.evaluate.bootstrap import (
-    ENOUGH_SEEDS,
     Interval,
     family_weights,
     interval,
@@ -350,13 +349,6 @@ def notes(
     if result["seeds"] == 1:
         found.append(
             {"code": "OneSeed", "text": "One seed: the intervals leave out what another draw changes."}
-        )
-    elif result["seeds"] < ENOUGH_SEEDS:
-        found.append(
-            {
-                "code": "FewSeeds",
-                "text": f"{result['seeds']} seeds: their spread enters the intervals by Student's t.",
-            }
         )
     if evaluations > 1:
         found.append(
