@@ -1,7 +1,9 @@
 """Checks a manifest as the API server would, and says what to write instead."""
 
+import copy
 import difflib
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import UnionType
 from typing import Any, Union, get_args, get_origin
@@ -10,8 +12,9 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
+from w2s_api.names import API_VERSION, KIND
 from w2s_api.spec import WeakToStrongJob
-from w2s_api.spec.base import Struct
+from w2s_api.spec.base import MEANING, Rule, Struct
 
 Path = tuple[str | int, ...]
 
@@ -50,13 +53,27 @@ def validate(document: object) -> tuple[WeakToStrongJob | None, list[Problem]]:
     """
     if not isinstance(document, Mapping):
         return None, [Problem((), "not a mapping of fields: a manifest begins with `apiVersion`")]
+    if foreign := list(_of_another_kind(document)):
+        return None, foreign
     problems = list(_repeated(document))
     try:
         job = WeakToStrongJob.model_validate(document)
     except ValidationError as error:
-        found = [problem for details in error.errors() for problem in _explain(details)]
+        details = error.errors()
+        found = [problem for one in details for problem in _explain(one)]
+        found += [problem for problem in _rules_beside(document, details) if problem not in found]
         return None, problems + found
     return (None, problems) if problems else (job, [])
+
+
+def _of_another_kind(document: Mapping[str, Any]) -> Iterator[Problem]:
+    """Of an object that is no WeakToStrongJob, nothing else is worth saying."""
+    for name, wanted in (("apiVersion", API_VERSION), ("kind", KIND)):
+        given = document.get(name)
+        if given is None:
+            yield Problem((name,), f"required, but not given: write `{name}: {wanted}`")
+        elif given != wanted:
+            yield Problem((name,), f"must be {wanted}, not {given!r}")
 
 
 def _explain(details: ErrorDetails) -> Iterator[Problem]:
@@ -64,28 +81,30 @@ def _explain(details: ErrorDetails) -> Iterator[Problem]:
     given, context = details["input"], details.get("ctx", {})
     match details["type"]:
         case "rule":
-            for name, message in context["broken"]:
-                yield Problem((*path, *name.split(".")) if name else path, message)
+            for rule in context["broken"]:
+                yield from _explain_rule(rule, context["struct"], path)
         case "extra_forbidden":
             known = tuple(_fields_at(path[:-1]))
-            near = difflib.get_close_matches(str(path[-1]), known, n=1, cutoff=0.5)
-            yield Problem(path, "unknown field", () if near else known, near[0] if near else None)
+            nearest = _nearest(path[-1], known)
+            yield Problem(path, "unknown field", () if nearest else known, nearest)
+        case "invalid_key":
+            yield Problem(path, "the name of a field must be a string: write it in quotes")
         case "missing":
             yield Problem(path, "required, but not given")
         case "literal_error":
             allowed = _words(context["expected"])
             yield Problem(path, f"{given!r} is not one of the values", allowed, _nearest(given, allowed))
         case "string_type":
-            number = isinstance(given, (int, float)) and not isinstance(given, bool)
-            wanted = f'write it in quotes: "{given}"' if number else f"{_kind(given)} in place of a string"
-            yield Problem(path, wanted)
+            yield Problem(path, _not_a_string(given))
         case "string_pattern_mismatch":
-            yield Problem(path, f"{given!r} {_pattern(str(context['pattern']))}")
+            yield Problem(path, f"{given!r} is not {MEANING[context['pattern']]}")
         case "string_too_short" | "too_short":
-            yield Problem(path, f"at least {context['min_length']} needed")
+            what = "character" if details["type"] == "string_too_short" else "item"
+            least = context["min_length"]
+            yield Problem(path, f"must have at least {least} {what}{'s' if least > 1 else ''}")
         case "string_too_long" | "too_long":
             what = "characters" if details["type"] == "string_too_long" else "items"
-            yield Problem(path, f"more than {context['max_length']} {what}")
+            yield Problem(path, f"must have at most {context['max_length']:,} {what}")
         case "int_type" | "int_from_float":
             yield Problem(path, f"{_kind(given)} in place of a whole number")
         case "bool_type":
@@ -95,50 +114,90 @@ def _explain(details: ErrorDetails) -> Iterator[Problem]:
         case "model_type" | "model_attributes_type" | "dict_type":
             yield Problem(path, f"{_kind(given)} in place of fields")
         case "greater_than_equal":
-            yield Problem(path, f"{given} is below {context['ge']}")
+            yield Problem(path, f"{given} is below {context['ge']:,}")
         case "less_than_equal":
-            yield Problem(path, f"{given} is above {context['le']}")
+            yield Problem(path, f"{given} is above {context['le']:,}")
         case _:
             yield Problem(path, details["msg"][0].lower() + details["msg"][1:])
+
+
+def _explain_rule(rule: Rule, struct: Struct, path: Path) -> Iterator[Problem]:
+    if rule.strangers is None:
+        yield Problem((*path, *rule.field.split(".")) if rule.field else path, rule.message)
+        return
+    for stranger in rule.strangers(struct):
+        nearest = _nearest(stranger.word, stranger.known)
+        place = (*path, *stranger.path)
+        yield Problem(place, f"{stranger.word!r}: {rule.message}", stranger.known, nearest)
+
+
+def _rules_beside(document: Mapping[str, Any], details: Sequence[ErrorDetails]) -> Iterator[Problem]:
+    """Broken rules of structs that hold other mistakes: those rules that read none of what is mistaken.
+
+    A struct is judged by its rules once all of its fields are sound, so the mistakes are taken out first.
+    """
+    rest, without = copy.deepcopy(document), set()
+    for one in details:
+        if one["type"] not in ("rule", "missing"):
+            without |= _take_out(rest, one["loc"])
+    if not without:
+        return
+    try:
+        WeakToStrongJob.model_validate(rest)
+    except ValidationError as error:
+        for one in error.errors():
+            if one["type"] == "rule":
+                path: Path = one["loc"]
+                for rule in one["ctx"]["broken"]:
+                    if without.isdisjoint(re.findall(r"\w+", rule.cel)):
+                        yield from _explain_rule(rule, one["ctx"]["struct"], path)
+
+
+def _take_out(document: Any, path: Path) -> set[str]:
+    """Removes the field at the end of a path; returns the names under which rules may know it."""
+    while path and not isinstance(path[-1], str):
+        path = path[:-1]
+    for part in path[:-1]:
+        try:
+            document = document[part]
+        except (KeyError, IndexError, TypeError):
+            return set()
+    name = path[-1] if path else None
+    if not isinstance(name, str) or not isinstance(document, dict) or name not in document:
+        return set()
+    del document[name]
+    meant = _nearest(name, tuple(_fields_at(path[:-1])))
+    return {name, meant} if meant else {name}
 
 
 def _words(expected: str) -> tuple[str, ...]:
     return tuple(word.strip("' ") for word in expected.replace(" or ", ", ").split(", "))
 
 
-def _nearest(given: object, allowed: Sequence[str]) -> str | None:
+def _nearest(given: object, allowed: Iterable[str]) -> str | None:
     by_lower = {word.lower(): word for word in allowed}
     near = difflib.get_close_matches(str(given).lower(), by_lower, n=1, cutoff=0.5)
     return by_lower[near[0]] if near else None
+
+
+def _not_a_string(given: object) -> str:
+    if isinstance(given, bool):
+        return f"{_kind(given)} in place of a string; YAML reads yes, no, on, off, y and n so: write it in quotes"
+    if isinstance(given, (int, float)):
+        return f'{_kind(given)} in place of a string: write "{given}" in quotes'
+    return f"{_kind(given)} in place of a string"
 
 
 def _kind(value: object) -> str:
     if value is None:
         return "nothing"
     if isinstance(value, bool):
-        return "true or false"
+        return f"the word {str(value).lower()}"
     if isinstance(value, (int, float)):
         return f"the number {value}"
     if isinstance(value, str):
         return f"the string {value!r}"
     return "a list" if isinstance(value, list) else "fields"
-
-
-def _pattern(pattern: str) -> str:
-    if "://" in pattern:
-        schemes = pattern[pattern.index("(") + 1 : pattern.index(")")] if "(" in pattern else "s3"
-        if pattern.startswith("^s3"):
-            return "is not s3://bucket/prefix with a bucket name of 3 to 63 characters"
-        if pattern.startswith("^https"):
-            return "does not begin with http:// or https://"
-        return f"does not begin with {' or '.join(f'{scheme}://' for scheme in schemes.split('|'))}"
-    if pattern.startswith("^[a-z0-9]("):
-        return "is not a name of lower-case letters, digits and dashes"
-    if pattern.startswith("^-?"):
-        return 'is not a number from -1 to 1 such as "0.02"'
-    if pattern.startswith("^(0"):
-        return 'is not a number from 0 to 1 such as "0.7"'
-    return 'is not a number such as "1.5"'
 
 
 def _fields_at(path: Path) -> Iterator[str]:
