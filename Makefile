@@ -34,9 +34,10 @@ unit: $(STAMP) ## Tests of pure logic
 	$(PY) -m pytest tests/unit -q -n auto
 
 integration: $(STAMP) ## Tests on real parts: S3 server, model, processes
-	$(PY) -m pytest tests/integration -q
+	$(PY) -m pytest tests/integration -q -n 2 --dist loadfile --durations 8
 
 science: $(STAMP) ## Long studies on real data sets (DATA=../shared/data)
+	$(PY) tests/science/interval_coverage.py
 	$(PY) tests/science/head_defaults.py --data $(or $(DATA),../shared/data)
 
 generate: $(STAMP) ## Write generated files

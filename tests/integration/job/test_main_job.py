@@ -135,3 +135,35 @@ def test_two_labelers_shards_selection_and_excerpts(finished):
     assert small["rows"] == sum(results["data"]["rows"].values())
     assert small["perSeed"]
     assert results["excerpts"] is not None
+
+
+def test_a_published_model_can_be_the_next_teacher(finished):
+    model = f"{finished.bucket}/w2s/jobs/tests/copyleft/model/"
+    seen = finished.put_rows(
+        "seen.jsonl", [{"id": "x", "licence": "gpl-2.0", "text": "GPL 2", "label": "copyleft"}]
+    )
+    classifier = {"model": {"uri": model}, "maxTokens": 64}
+
+    def change(spec):
+        spec["weak"]["labelers"] = [{"name": "own", "type": "Classifier", "classifier": classifier}]
+        spec["selection"] = {"steps": []}
+
+    finished.edit(change)
+    done = finished.run()
+    assert done.returncode == 0, done.stderr
+    results = finished.results()
+    (own,) = results["labelers"]
+    assert (own["labeler"], own["type"], own["abstained"]) == ("own", "Classifier", 0)
+    assert next(note["code"] for note in results["evaluation"]["notes"]) == "TeacherMayBeFlattered"
+
+    # Named, the training data put families out of the test, and the warning is gone.
+    classifier["trainedOn"] = {"type": "Data", "data": [{"uri": seen}]}
+    assert finished.run().returncode == 0
+    named = finished.results()
+    assert "TeacherMayBeFlattered" not in [note["code"] for note in named["evaluation"]["notes"]]
+
+    classifier["labels"] = [{"modelLabel": "LABEL_7", "className": "copyleft"}]
+    refused = finished.run()
+    assert refused.returncode == 64
+    assert "LABEL_7" in refused.stderr
+    assert "its labels are 'permissive', 'copyleft'" in refused.stderr

@@ -1,6 +1,6 @@
 """How often the protocol's 95 % intervals hold the truth, on simulated tests: the figures of docs/protocol.md.
 
-python tests/unit/evaluate/coverage_study.py      (some minutes on one core; 1,000 simulated tests a line)
+python tests/science/interval_coverage.py      (some minutes on one core; 1,000 simulated tests a line)
 """
 
 import numpy as np
