@@ -57,9 +57,10 @@ class Struct(BaseModel):
     @classmethod
     def _null_is_absent(cls, given: Any) -> Any:
         """As the API server has it: `revision:` without a value is as if it were not there."""
-        if isinstance(given, dict):
-            return {name: value for name, value in given.items() if value is not None}
-        return given
+        if not isinstance(given, dict):
+            return given
+        known = {field.alias or name for name, field in cls.model_fields.items()}
+        return {name: value for name, value in given.items() if value is not None or name not in known}
 
     @model_validator(mode="after")
     def _rules_hold(self) -> Self:
