@@ -66,12 +66,11 @@ def test_returning_to_an_earlier_manifest_finds_its_work(finished):
 
 
 def test_a_changed_gate_trains_nothing_and_is_no_new_look_at_the_test(finished):
-    before = finished.results()["evaluation"]["evaluations"]
     finished.edit(lambda spec: spec.update(promotion={"over": ["Weak"], "minLowerBound": "0.9"}))
     gated = finished.run()
     assert gated.returncode == 0, gated.stderr
     assert finished.worked == ["evaluate", "promote"]
-    assert finished.results()["evaluation"]["evaluations"] == before
+    assert finished.results()["evaluation"]["evaluations"] == 2  # this model and the edited one, as before
     assert "Not published" in gated.stdout
     finished.edit(lambda spec: spec.update(promotion={"over": []}))
     assert finished.run().returncode == 0
