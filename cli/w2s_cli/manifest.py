@@ -8,9 +8,8 @@ from typing import Any
 import yaml
 
 from w2s_api.spec import WeakToStrongJob
-from w2s_api.validation import Problem, validate
-
-Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+from w2s_api.validation import Problem, dotted, validate
+from w2s_cli.kubernetes_yaml import Loader, repeated_keys, too_deep
 
 
 @dataclass(frozen=True)
@@ -25,26 +24,34 @@ class Checked:
 def read_manifests(path: Path) -> list[Checked]:
     """Every document of a YAML file, checked."""
     try:
-        text = path.read_text()
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         return [Checked(None, [f"{path}: there is no such file"])]
-    except (OSError, UnicodeDecodeError) as error:
-        return [Checked(None, [f"{path}: cannot be read ({error})"])]
+    except UnicodeDecodeError as error:
+        return [Checked(None, [f"{path}: not UTF-8 text (byte {error.start:,})"])]
+    except OSError as error:
+        return [Checked(None, [f"{path}: cannot be read: {error.strerror}"])]
     try:
+        if too_deep(text):
+            return [Checked(None, [f"{path}: nested too deeply to be a manifest"])]
         nodes = [node for node in yaml.compose_all(text, Loader=Loader) if node is not None]
         documents = [document for document in yaml.load_all(text, Loader=Loader) if document is not None]
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
         return [Checked(None, [f"{where}: not YAML: {error.problem or error.context}"])]
-    except yaml.YAMLError as error:
-        return [Checked(None, [f"{path}: not YAML: {error}"])]
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        return [Checked(None, [f"{path}: not YAML: {' '.join(str(error).split())}"])]
     if not documents:
         return [Checked(None, [f"{path}: holds no manifest"])]
     checked = []
     for node, document in zip(nodes, documents, strict=True):
         job, problems = validate(document)
-        checked.append(Checked(job, [f"{path}:{_line(node, problem)}: {problem}" for problem in problems]))
+        found = [(line, f"{dotted(place)}: given twice") for place, line in repeated_keys(node)]
+        found += [(_line(node, problem), str(problem)) for problem in problems]
+        found.sort(key=lambda one: one[0])
+        complaints = [f"{path}:{line}: {said}" for line, said in found]
+        checked.append(Checked(None if complaints else job, complaints))
     return checked
 
 

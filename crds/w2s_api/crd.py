@@ -88,8 +88,7 @@ class _Schema:
 
     def _field(self, plain: dict[str, Any], field: FieldInfo, in_list: bool) -> dict[str, Any]:
         found = self._plain(plain, in_list)
-        if field.description:
-            found["description"] = field.description
+        found["description"] = _described(field.description or "", found.get("description", ""))
         default = None if field.is_required() else field.get_default(call_default_factory=True)
         if default is not None and not in_list:
             # In full: the API server judges a default by the rules before it fills what is missing in it.
@@ -98,6 +97,8 @@ class _Schema:
                 if isinstance(default, Struct)
                 else default
             )
+        elif isinstance(default, (int, str)) and default != "" and "Default:" not in found["description"]:
+            found["description"] += f" Default: {default}."
         return found
 
     def _plain(self, plain: dict[str, Any], in_list: bool) -> dict[str, Any]:
@@ -113,6 +114,13 @@ class _Schema:
         if found.get("type") == "array":
             found["items"] = self._plain(found["items"], in_list=True)
         return found
+
+
+def _described(field: str, struct: str) -> str:
+    """What a field is for, and what the struct in it is, if that says more."""
+    if struct.startswith(field.rstrip(".")):
+        return struct
+    return f"{field} {struct}".strip()
 
 
 def _validation(rule: Rule) -> dict[str, Any]:

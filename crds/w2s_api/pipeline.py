@@ -8,7 +8,7 @@ from w2s_api.keys import canonical, stage_key
 from w2s_api.names import StageKind
 from w2s_api.spec.base import Struct
 from w2s_api.spec.job import Spec
-from w2s_api.spec.weak import Labeler
+from w2s_api.spec.weak import Aggregation, Labeler
 
 METHOD_VERSIONS: Mapping[str, int] = {
     "prepare": 1,
@@ -78,35 +78,29 @@ def pipeline(spec: Spec) -> tuple[Stage, ...]:
     task, data, weak, strong, evaluation = spec.task, spec.data, spec.weak, spec.strong, spec.evaluation
     classes = list(task.class_names)
 
-    seen = {
-        labeler.name: labeler.classifier.trained_on.data
-        for labeler in weak.labelers
-        if labeler.classifier and labeler.classifier.trained_on.data
-    }
-    sources = [
-        data.unlabeled,
-        data.gold,
-        *([data.test] if data.test else []),
-        *(source for trained_on in seen.values() for source in trained_on),
-    ]
+    seen = sorted(
+        {
+            source.uri
+            for labeler in weak.labelers
+            if labeler.classifier
+            for source in labeler.classifier.trained_on.data or ()
+        }
+    )
+    sources = [data.unlabeled.uri, data.gold.uri, *([data.test.uri] if data.test else []), *seen]
     build.add(
         "prepare",
         "prepare",
         {
             "task.classes": classes,
-            "data": _settings(data, without={"gold_budget"}),
-            "weak.labelers[].classifier.trainedOn.data": {
-                name: [source.uri for source in trained_on] for name, trained_on in seen.items()
-            },
+            "data": _settings(data, without={"gold_budget", *(_DIVISION if data.test else ())}),
+            "weak.labelers[].classifier.trainedOn.data": seen or None,
         },
         ["prepare"],
-        reads=tuple(Read(source.uri, "data") for source in sources),
+        reads=tuple(Read(uri, "data") for uri in sources),
     )
 
-    draws = {
-        "data.goldBudget": data.gold_budget,
-        "evaluation.seeds": _unless_default(evaluation, "seeds"),
-    }
+    budget = {"data.goldBudget": data.gold_budget}
+    seeds = {"evaluation.seeds": _unless_default(evaluation, "seeds")}
     for labeler in weak.labelers:
         needs_gold = labeler.type == "Finetuned" or labeler.calibration != "None"
         build.add(
@@ -115,7 +109,7 @@ def pipeline(spec: Spec) -> tuple[Stage, ...]:
             {
                 "task.classes": classes,
                 "weak.labelers[]": _labeler_settings(labeler),
-                **(draws if needs_gold else {}),
+                **({**budget, **seeds} if needs_gold else {}),
             },
             [labeler.type, *([labeler.calibration] if labeler.calibration != "None" else [])],
             needs=("prepare",),
@@ -128,7 +122,10 @@ def pipeline(spec: Spec) -> tuple[Stage, ...]:
     build.add(
         "aggregate",
         "aggregate",
-        {"aggregation": spec.aggregation},
+        {
+            "aggregation": _settings(spec.aggregation, without={"weighted_average"}),
+            "aggregation.weightedAverage.weights": _weights(spec.aggregation),
+        },
         [spec.aggregation.type],
         needs=("prepare", *labels),
     )
@@ -149,7 +146,8 @@ def pipeline(spec: Spec) -> tuple[Stage, ...]:
             "strong": _settings(strong, without={"batch_tokens"}),
             "evaluation.controls": trained,
             "evaluation.ceiling": _unless_default(evaluation, "ceiling"),
-            **draws,
+            **(budget if "Direct" in trained else {}),
+            **(seeds if "Direct" in trained or evaluation.ceiling else {}),
         },
         [strong.tuning.type, strong.loss.type],
         needs=("prepare", "aggregate", "select"),
@@ -183,14 +181,31 @@ def pipeline(spec: Spec) -> tuple[Stage, ...]:
     return tuple(build.stages.values())
 
 
+_DIVISION = ("test_fraction", "split_seed")
+"""How gold is divided, if no test is given."""
+
+
 def _settings(struct: Struct, without: set[str]) -> dict[str, Any]:
     return struct.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude=without)
 
 
 def _labeler_settings(labeler: Labeler) -> dict[str, Any]:
     settings = _settings(labeler, without={"name", "shards", "batch_tokens"})
-    settings.get("classifier", {}).pop("trainedOn", None)  # it decides what leaves the test, not the labels
+    if labeler.classifier:
+        settings["classifier"].pop("trainedOn", None)  # it decides what leaves the test, not the labels
+        settings["classifier"]["labels"] = {
+            label.model_label: label.class_name
+            for label in labeler.classifier.labels
+            if label.model_label != label.class_name
+        }
     return settings
+
+
+def _weights(aggregation: Aggregation) -> dict[str, str]:
+    average = aggregation.weighted_average
+    return (
+        {given.labeler: given.weight for given in average.weights if given.weight != "1"} if average else {}
+    )
 
 
 def _unless_default(struct: Struct, name: str) -> Any:

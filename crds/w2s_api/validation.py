@@ -88,7 +88,7 @@ def _explain(details: ErrorDetails) -> Iterator[Problem]:
             nearest = _nearest(path[-1], known)
             yield Problem(path, "unknown field", () if nearest else known, nearest)
         case "invalid_key":
-            yield Problem(path, "the name of a field must be a string: write it in quotes")
+            yield Problem(path[:-1], _not_a_string(given, "the name of a field"))
         case "missing":
             yield Problem(path, "required, but not given")
         case "literal_error":
@@ -180,12 +180,13 @@ def _nearest(given: object, allowed: Iterable[str]) -> str | None:
     return by_lower[near[0]] if near else None
 
 
-def _not_a_string(given: object) -> str:
+def _not_a_string(given: object, wanted: str = "a string") -> str:
+    said = f"{_kind(given)} in place of {wanted}"
     if isinstance(given, bool):
-        return f"{_kind(given)} in place of a string; YAML reads yes, no, on, off, y and n so: write it in quotes"
+        return f"{said}; YAML reads yes, no, on, off, y and n so: write it in quotes"
     if isinstance(given, (int, float)):
-        return f'{_kind(given)} in place of a string: write "{given}" in quotes'
-    return f"{_kind(given)} in place of a string"
+        return f'{said}: write "{given}" in quotes'
+    return said
 
 
 def _kind(value: object) -> str:

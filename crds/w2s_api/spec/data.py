@@ -10,7 +10,7 @@ FieldName = Annotated[str, text(128, 1)]
 
 
 class Source(Struct):
-    """Rows of data."""
+    """One object, or all objects below a prefix."""
 
     uri: DataURI = Field(
         description="s3://bucket/key of one object, or s3://bucket/prefix/ for all objects below it:"
@@ -71,7 +71,9 @@ class Data(Struct):
         default=None,
         description="Gold texts for the final test. Default: a part of `gold`, `testFraction` of its rows.",
     )
-    fields: Fields = Field(default_factory=Fields, description="How the fields (columns) are called.")
+    fields: Fields = Field(
+        default_factory=Fields, description="How the fields (columns) of the rows are called."
+    )
     test_fraction: Fraction = Field(
         default="0.5",
         description="The share of gold rows held out for the final test, whole families at a time."

@@ -104,7 +104,8 @@ class Spec(Struct):
     storage: Storage = Field(description="Where artifacts, results and models are kept.")
     weak: Weak = Field(description="The weak labelers, whose labels the strong model learns from.")
     aggregation: Aggregation = Field(
-        default_factory=Aggregation, description="How the labels of several labelers become one."
+        default_factory=Aggregation,
+        description="How the labels of several labelers become one distribution per text.",
     )
     selection: Selection = Field(
         default_factory=Selection, description="Which weakly labelled texts the strong model is trained on."

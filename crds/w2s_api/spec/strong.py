@@ -32,7 +32,7 @@ class Tuning(Struct):
     type: Literal["Head"] = Field(
         default="Head", description="Head: a linear head; the model itself stays frozen."
     )
-    head: Head | None = Field(default=None, description="Settings of type Head. Default: those of Head.")
+    head: Head | None = Field(default=None, description="Settings of type Head.")
 
 
 class CrossEntropy(Struct):
@@ -65,5 +65,5 @@ class Strong(Struct):
     batch_tokens: Annotated[int, Field(ge=64, le=4_194_304)] = Field(
         default=8192, description="Tokens in a batch. Lower it when memory runs out; results do not change."
     )
-    tuning: Tuning = Field(default_factory=Tuning, description="What of the model is tuned.")
+    tuning: Tuning = Field(default_factory=Tuning, description="What of the strong model is tuned.")
     loss: Loss = Field(default_factory=Loss, description="What the tuning minimises.")

@@ -11,7 +11,7 @@ MaxTokens = Annotated[int, Field(ge=8, le=131_072)]
 
 
 class Model(Struct):
-    """A model by its URI."""
+    """Given by its URI."""
 
     uri: ModelURI = Field(
         description="hf://org/name[@revision], s3://bucket/prefix/, py://package (weights shipped in an"
@@ -27,7 +27,7 @@ class LabelMapping(Struct):
 
 
 class TrainedOn(Struct):
-    """What the weak model has seen. If it has seen the test, the gain looks smaller than it is."""
+    """What the weak model has seen; by default unknown. If it has seen the test, the gain looks smaller than it is."""
 
     rules = union(Unknown="", Elsewhere="", Data="data")
 
@@ -54,7 +54,7 @@ class Classifier(Struct):
     )
     trained_on: TrainedOn = Field(
         default_factory=lambda: TrainedOn(type="Unknown"),
-        description="What the model has seen. Default: unknown.",
+        description="What the weak model has seen.",
     )
     max_tokens: MaxTokens = Field(
         default=512, description="Texts are cut there; the report counts how many were."
