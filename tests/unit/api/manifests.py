@@ -53,3 +53,39 @@ def put(path: str, value: Any) -> Callable[[dict[str, Any]], None]:
             place[last] = value
 
     return edit
+
+
+FULL = manifest(
+    put("task.instruction", "May it be used freely?"),
+    put("data.test", {"uri": "s3://legal/test.csv"}),
+    put("data.fields", {"text": "body", "group": "licence"}),
+    put("data.nearDuplicates", {"shingleWords": 8}),
+    put("data.goldBudget", 64),
+    put("data.revision", "2"),
+    put("storage.region", "eu-central-1"),
+    put("weak.labelers.2.classifier.trainedOn", {"type": "Data", "data": [{"uri": "s3://legal/old.csv"}]}),
+    put(
+        "weak.labelers.2.classifier.labels",
+        [{"modelLabel": "A", "className": "free"}, {"modelLabel": "B", "className": "restricted"}],
+    ),
+    put(
+        "aggregation",
+        {"type": "WeightedAverage", "weightedAverage": {"weights": [{"labeler": "own", "weight": "2"}]}},
+    ),
+    put("selection.steps", [{"type": "Confidence", "confidence": {"keepFractionPerClass": "0.7"}}]),
+    put("strong.tuning", {"type": "Head", "head": {"l2": "3"}}),
+    put("strong.loss", {"type": "CrossEntropy", "crossEntropy": {"targets": "Hard"}}),
+    put("evaluation", {"seeds": 2, "controls": ["Direct", "Unfiltered"], "positiveThreshold": "0.4"}),
+    put("promotion", {"metric": "AUROC", "over": ["Weak", "Direct"], "minLowerBound": "0.01"}),
+    put("report.examples", "Excerpts"),
+)
+"""A manifest that says something about nearly everything."""
+
+MINIMAL = manifest(
+    put("task", {"classes": [{"name": "no"}, {"name": "yes"}]}),
+    put(
+        "weak.labelers",
+        [{"name": "own", "type": "Classifier", "classifier": {"model": {"uri": "hf://org/own"}}}],
+    ),
+)
+"""The least one can say."""

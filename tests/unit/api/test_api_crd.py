@@ -1,0 +1,97 @@
+"""The CRD as a document: structural, described, bounded, small, and as it is in the repository."""
+
+from pathlib import Path
+
+import yaml
+from api_server_kit import parts, rules_broken, schema
+
+from w2s_api.crd import crd
+from w2s_api.reference import reference
+from w2s_cli.crd import as_yaml
+from w2s_cli.kubernetes_yaml import Loader
+
+ROOT = Path(__file__).parents[3]
+SPEC = list(parts(schema()["properties"]["spec"], "spec"))
+
+
+def test_it_is_structural():
+    for path, part in SPEC:
+        assert not {"$ref", "$defs", "anyOf", "allOf", "oneOf", "not", "title", "const"} & part.keys(), path
+        assert not {"additionalProperties", "uniqueItems", "definitions", "nullable"} & part.keys(), path
+        assert part["type"] in {"object", "array", "string", "integer", "boolean"}, path
+        assert set(part.get("required", ())) <= set(part.get("properties", ())), path
+    assert schema()["properties"]["metadata"] == {"type": "object"}
+    assert schema()["properties"]["status"]["x-kubernetes-preserve-unknown-fields"] is True
+    assert crd()["spec"]["versions"][0]["subresources"] == {"status": {}}
+
+
+def test_every_field_is_described():
+    for path, part in SPEC:
+        if path.endswith("[]") and part["type"] != "object":
+            continue
+        assert part.get("description", "").endswith("."), path
+
+
+def test_everything_has_bounds():
+    for path, part in SPEC:
+        match part["type"]:
+            case "string":
+                assert "maxLength" in part or "enum" in part, path
+            case "array":
+                assert "maxItems" in part, path
+                assert part["x-kubernetes-list-type"] in {"map", "set", "atomic"}, path
+            case "integer":
+                assert {"minimum", "maximum"} <= part.keys(), path
+
+
+def test_keys_of_list_maps_are_required_in_their_items():
+    for path, part in SPEC:
+        for key in part.get("x-kubernetes-list-map-keys", ()):
+            assert key in part["items"]["required"], path
+
+
+def test_lists_have_no_defaults_inside_but_say_them():
+    for path, part in SPEC:
+        if part["type"] == "array":
+            assert not [where for where, inner in parts(part["items"], path) if "default" in inner]
+    described = {path: part["description"] for path, part in SPEC if "description" in part}
+    assert described["spec.weak.labelers[].shards"].endswith("Default: 1.")
+
+
+def test_defaults_stand_on_their_own():
+    """The API server judges each default by the rules before it fills in what the default lacks."""
+    for path, part in SPEC:
+        if "default" in part:
+            assert list(rules_broken(part, part["default"])) == [], path
+
+
+def test_rules_name_fields_that_there_are():
+    for path, part in SPEC:
+        for rule in part.get("x-kubernetes-validations", ()):
+            place = part
+            for name in rule["fieldPath"].removeprefix(".").split("."):
+                assert name in place["properties"], (path, rule["fieldPath"])
+                place = place["properties"][name]
+
+
+def test_it_is_small_enough_for_plain_apply():
+    assert len(as_yaml().encode()) < 200_000
+
+
+def test_the_generated_files_are_up_to_date():
+    """`make generate` mends it."""
+    assert (ROOT / "crds/weaktostrongjobs.w2s.dev.yaml").read_text() == as_yaml()
+    assert (ROOT / "docs/fields.md").read_text() == reference()
+
+
+def test_kubectl_reads_the_file_as_it_is_meant():
+    """A bare `n` would be false."""
+    assert yaml.load(as_yaml(), Loader=Loader) == crd()
+
+
+def test_the_reference_names_every_field():
+    page = reference()
+    for path, part in SPEC:
+        if "properties" in part:
+            assert f"\n## {path}\n" in page
+            assert all(f"\n| {name} |" in page or f"\n| **{name}** |" in page for name in part["properties"])
