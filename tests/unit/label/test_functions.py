@@ -75,9 +75,9 @@ def test_a_pattern_that_does_not_compile_is_named_with_its_position(pattern, pos
 
 
 def test_time_is_linear_where_backtracking_would_never_end():
-    began = time.perf_counter()
+    began = time.process_time()
     vote(functions(rule("free", pattern="(a+)+$")), CLASSES, ["a" * 100_000 + "b"])
-    assert time.perf_counter() - began < 1
+    assert time.process_time() - began < 1
 
 
 def test_votes_are_of_the_task_s_order():

@@ -28,7 +28,7 @@ def run(context: StageContext) -> StageResult:
     if decision.promoted:
         _write_model(context, results)
     summary = {"promoted": decision.promoted, "reasons": list(decision.reasons)}
-    return StageResult(summary, summary)
+    return StageResult(summary, {"promoted": decision.promoted})
 
 
 def publish(job: StageJob, objects: Objects, store: ArtifactStore, artifact: Artifact) -> None:
