@@ -11,7 +11,7 @@ from w2s_api.spec.base import MEANING
 _HEAD = f"""\
 # The fields of a {KIND}
 
-Generated from `crds/w2s_api` by `make generate`; edits are lost. `kubectl explain w2s.spec` says the same on a
+Generated from `crds/w2s_api` by `w2s crd --fields`; edits are lost. `kubectl explain w2s.spec` says the same on a
 cluster, `w2s validate FILE` checks a manifest against it. A manifest begins with `apiVersion: {API_VERSION}`,
 `kind: {KIND}` and `metadata.name` (at most 40 characters). Fields in **bold** are required; decimal numbers are
 strings in quotes.
@@ -35,7 +35,7 @@ def _sections(path: str, struct: dict[str, Any]) -> Iterator[str]:
         yield f"| {shown} | {_value(path, name, field)} | {_default(field)} | {_cell(field['description'])} |"
     rules = [rule["message"] for rule in struct.get("x-kubernetes-validations", [])]
     yield "\n".join(
-        ["", "What its rules say when they are broken:", *(f"- {rule}" for rule in rules), ""]
+        ["", "What its rules say when they are broken:", "", *(f"- {rule}" for rule in rules), ""]
         if rules
         else [""]
     )

@@ -79,7 +79,7 @@ def test_it_is_small_enough_for_plain_apply():
 
 
 def test_the_generated_files_are_up_to_date():
-    """`make generate` mends it."""
+    """`make generate` mends the first, `w2s crd --fields > docs/fields.md` the second."""
     assert (ROOT / "crds/weaktostrongjobs.w2s.dev.yaml").read_text() == as_yaml()
     assert (ROOT / "docs/fields.md").read_text() == reference()
 

@@ -1,11 +1,19 @@
 """Which edit changes which keys. A key that changes re-runs somebody's work."""
 
+from typing import get_args
+
 import pytest
-from manifests import manifest, put
+from api_server_kit import schema, with_defaults
+from hypothesis import given, settings
+from hypothesis.strategies import randoms
+from manifests import FULL, MINIMAL, RULES, SOUND, manifest, put
 
 from w2s_api.keys import canonical, content_key
-from w2s_api.pipeline import pipeline
-from w2s_api.spec import WeakToStrongJob
+from w2s_api.pipeline import METHOD_VERSIONS, pipeline
+from w2s_api.spec import Spec, WeakToStrongJob
+from w2s_api.spec.selection import SelectionStep
+from w2s_api.spec.strong import Loss, Tuning
+from w2s_api.spec.weak import Aggregation, Labeler
 
 ALL = [
     "prepare",
@@ -25,6 +33,58 @@ FROM_TRAIN = ["train", "evaluate", "promote"]
 def keys(*edits) -> dict[str, str]:
     job = WeakToStrongJob.model_validate(manifest(*edits))
     return {stage.name: stage.key for stage in pipeline(job.spec)}
+
+
+def both(*edits):
+    def edit(spec):
+        for one in edits:
+            one(spec)
+
+    return edit
+
+
+def same(spec):
+    """No edit."""
+
+
+OWN_TEST = put("data.test", {"uri": "s3://legal/test.csv"})
+UNTAUGHT = put("weak.labelers.1", {**RULES, "name": "small"})
+NO_DIRECT = put("evaluation.controls", ["Unfiltered", "Untouched"])
+TRAINED_ON = put(
+    "weak.labelers.2.classifier.trainedOn", {"type": "Data", "data": [{"uri": "s3://legal/old.csv"}]}
+)
+LABELS = [{"modelLabel": "A", "className": "free"}, {"modelLabel": "B", "className": "restricted"}]
+
+EDITS_OF = [
+    ("division of gold, where the test is given", OWN_TEST, put("data.testFraction", "0.6"), []),
+    ("split seed, where the test is given", OWN_TEST, put("data.splitSeed", 1), []),
+    ("gold budget, where no labeler is taught", UNTAUGHT, put("data.goldBudget", 64), FROM_TRAIN),
+    ("gold budget, that nobody uses", both(UNTAUGHT, NO_DIRECT), put("data.goldBudget", 64), []),
+    ("seeds, that only intervals use", both(UNTAUGHT, NO_DIRECT), put("evaluation.seeds", 5), ["evaluate", "promote"]),
+    ("seeds of the ceiling", both(UNTAUGHT, NO_DIRECT, put("evaluation.ceiling", True)), put("evaluation.seeds", 5), FROM_TRAIN),
+    ("description of a class, without untouched", put("evaluation.controls", []), put("task.classes.0.description", "Free."), ["evaluate", "promote"]),
+    ("where a teacher was trained, twice", TRAINED_ON, put("weak.labelers.2.classifier.trainedOn.data", [{"uri": "s3://legal/old.csv"}] * 2), []),
+    ("order of the model's labels", put("weak.labelers.2.classifier.labels", LABELS), put("weak.labelers.2.classifier.labels", LABELS[::-1]), []),
+    ("a label that is called as the class", same, put("weak.labelers.2.classifier.labels", [{"modelLabel": "free", "className": "free"}]), []),
+    ("a weight of one", same, put("aggregation", {"weightedAverage": {"weights": [{"labeler": "own", "weight": "1.0"}]}}), []),
+    ("order of the labelers", same, lambda spec: spec["weak"]["labelers"].reverse(), []),
+    ("empty structs", same, lambda spec: spec["strong"].update(tuning={"head": {}}, loss={"crossEntropy": {}}), []),
+    ("minus nothing", same, put("promotion.minLowerBound", "-0.0"), []),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("what", "base", "edit", "changed"), EDITS_OF, ids=[row[0] for row in EDITS_OF])
+def test_an_edit_of_another_manifest_changes_just_these_keys(what, base, edit, changed):
+    before, after = keys(base), keys(base, edit)
+    assert [name for name in ALL if before[name] != after[name]] == changed
+
+
+def test_a_labeler_with_another_name_has_its_labels_already():
+    before = keys(TRAINED_ON)
+    after = keys(TRAINED_ON, put("weak.labelers.2.name", "ours"))
+    assert before["prepare"] == after["prepare"]
+    assert before["label-own"] == after["label-ours"]
+    assert before["aggregate"] != after["aggregate"]  # its weight is given by name
 
 
 EDITS = [
@@ -89,20 +149,107 @@ SMALL_TOO = {"name": "second", "type": "Finetuned", "finetuned": {"model": {"uri
 # These must never change: a changed key re-runs the finished work of everybody who upgrades. Should one change
 # on purpose, it is a new version of a method (pipeline.METHOD_VERSIONS), and the release notes say so.
 GOLDEN = {
-    "prepare": "7cb48f4637994e84210c0306db712406",
-    "label-rules": "e7d185be3adde690c2c3567f53035a04",
-    "label-small": "f0b71e3ab29aa5251e75e5efc5d89fea",
-    "label-own": "5ac73a7db87e692e37fb5384278754ca",
-    "aggregate": "6d365221fcebb35975ac39a52b409e77",
-    "select": "c1b2c8bf610babe5b59439723133efd8",
-    "train": "8a3edf78517a9b91d9f638a3d7c4ddf7",
-    "evaluate": "6c8e9523da0f41a5f46a476ceffd6d53",
-    "promote": "351763095a098948c65f7466dfdc6ceb",
+    "sound": {
+        "prepare": "7cb48f4637994e84210c0306db712406",
+        "label-rules": "e7d185be3adde690c2c3567f53035a04",
+        "label-small": "f0b71e3ab29aa5251e75e5efc5d89fea",
+        "label-own": "5ac73a7db87e692e37fb5384278754ca",
+        "aggregate": "6d365221fcebb35975ac39a52b409e77",
+        "select": "c1b2c8bf610babe5b59439723133efd8",
+        "train": "8a3edf78517a9b91d9f638a3d7c4ddf7",
+        "evaluate": "6c8e9523da0f41a5f46a476ceffd6d53",
+        "promote": "351763095a098948c65f7466dfdc6ceb",
+    },
+    "full": {
+        "prepare": "d3045a16a84ae88836466865e262aa47",
+        "label-rules": "579f5b92e459f55dc0bdfaf1361f0bbb",
+        "label-small": "934cc44998a64e36c9905ec2ceb557e7",
+        "label-own": "5ca3bd9e19bdf15d285edf683e581dd9",
+        "aggregate": "3e2f04eabb702253aa8525c2370b804b",
+        "select": "e6e54766b5db83fc20de12303ba62529",
+        "train": "8eb9f8405d72172d5c589327e967c386",
+        "evaluate": "5208ca63ae249c37086f8ce3453d63b0",
+        "promote": "d013eca79e87cdfe69593cbbfca823f5",
+    },
+    "minimal": {
+        "prepare": "ffe55cafb505406866d90daa2b43ba0d",
+        "label-own": "21ffb87fced3696b278a8dca863fd7f9",
+        "aggregate": "74c4f5d20762305d6f5e5ff3fbe888b2",
+        "select": "399a0b5401a75d984cf7e8a3f7405e6e",
+        "train": "03c35b7b0aaa0eddbe5e7107e8b2ee64",
+        "evaluate": "964f8532aec5d4456a0f77133b471aa6",
+        "promote": "6c692d93be2380b2cc421ec67ee0e18f",
+    },
 }
+MANIFESTS = {"sound": SOUND, "full": FULL, "minimal": MINIMAL}
 
 
-def test_keys_are_those_of_the_first_release():
-    assert keys() == GOLDEN
+@pytest.mark.parametrize("name", GOLDEN)
+def test_keys_are_those_of_the_first_release(name):
+    job = WeakToStrongJob.model_validate(MANIFESTS[name])
+    assert {stage.name: stage.key for stage in pipeline(job.spec)} == GOLDEN[name]
+
+
+def written_out(given, full, chance):
+    """What is given, and of the defaults in `full` some that were not."""
+    if isinstance(given, dict):
+        kept = {name: written_out(value, full[name], chance) for name, value in given.items()}
+        more = {name: value for name, value in full.items() if name not in given and chance.random() < 0.5}
+        return {**kept, **more}
+    if isinstance(given, list) and given and isinstance(given[0], dict):
+        return [written_out(one, other, chance) for one, other in zip(given, full, strict=True)]
+    return given
+
+
+@pytest.mark.parametrize("name", GOLDEN)
+@settings(max_examples=60, deadline=None)
+@given(chance=randoms(use_true_random=False))
+def test_writing_a_default_out_changes_no_key(name, chance):
+    job = WeakToStrongJob.model_validate(MANIFESTS[name])
+    full = job.spec.model_dump(mode="json", by_alias=True, exclude_none=True)
+    spec = Spec.model_validate(written_out(MANIFESTS[name]["spec"], full, chance))
+    assert [stage.key for stage in pipeline(spec)] == [stage.key for stage in pipeline(job.spec)]
+
+
+@pytest.mark.parametrize("name", GOLDEN)
+def test_the_api_server_filling_in_defaults_changes_no_key(name):
+    job = WeakToStrongJob.model_validate(MANIFESTS[name])
+    stored = WeakToStrongJob.model_validate(with_defaults(schema(), MANIFESTS[name]))
+    assert stored == job
+    assert pipeline(stored.spec) == pipeline(job.spec)
+
+
+@pytest.mark.parametrize("name", GOLDEN)
+def test_a_job_file_keeps_the_keys(name):
+    """Frozen without defaults, read again by the same version."""
+    job = WeakToStrongJob.model_validate(MANIFESTS[name])
+    frozen = job.spec.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    assert pipeline(Spec.model_validate(frozen)) == pipeline(job.spec)
+
+
+@pytest.mark.parametrize("name", GOLDEN)
+def test_stages_come_after_what_they_need(name):
+    seen: set[str] = set()
+    for stage in pipeline(WeakToStrongJob.model_validate(MANIFESTS[name]).spec):
+        assert set(stage.needs) <= seen
+        seen.add(stage.name)
+
+
+def test_a_new_version_of_a_method_is_new_work_from_there_on(monkeypatch):
+    before = keys()
+    monkeypatch.setitem(METHOD_VERSIONS, "Functions", 2)
+    after = keys()
+    assert [name for name in ALL if before[name] != after[name]] == ["label-rules", *FROM_AGGREGATE]
+
+
+def test_every_method_that_can_be_asked_for_has_a_version():
+    asked = {
+        word
+        for struct in (Labeler, SelectionStep, Aggregation, Tuning, Loss)
+        for word in get_args(struct.model_fields["type"].annotation)
+    }
+    calibrations = set(get_args(Labeler.model_fields["calibration"].annotation)) - {"None"}
+    assert asked | calibrations <= set(METHOD_VERSIONS)
 
 
 def test_a_content_key_is_of_what_was_read():
