@@ -157,11 +157,11 @@ def test_it_needs_no_torch_and_half_a_second(tmp_path):
     file.write_text(json.dumps(MINIMAL))
     heavy = ("torch", "transformers", "boto3", "numpy", "kopf", "kubernetes", "rich")
     program = (
-        "import sys, time; began = time.perf_counter()\n"
+        "import sys, time; began = time.process_time()\n"
         f"for name in {heavy}: sys.modules[name] = None\n"
         "from w2s_cli.main import main\n"
         f"code = main(['validate', {str(file)!r}])\n"
-        "print(time.perf_counter() - began, file=sys.stderr); sys.exit(code)"
+        "print(time.process_time() - began, file=sys.stderr); sys.exit(code)"
     )
     taken = []
     for _ in range(10):  # the best of several, until one is fast enough: the machine may be busy
