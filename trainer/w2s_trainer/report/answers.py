@@ -33,7 +33,7 @@ def answers(results: Mapping[str, Any]) -> list[str]:
     ]
     if "worth" in evaluation:
         said.append(_worth(evaluation["worth"]))
-    return said
+    return [sentence.replace(" -", " −") for sentence in said]
 
 
 def points(value: float) -> str:
