@@ -27,8 +27,9 @@ verify: $(STAMP) ## Format, lint, types, import contracts, generated files
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
-	$(PY) -m w2s_cli.main crd | diff -u crds/weaktostrongjobs.w2s.dev.yaml - || \
-	  { echo "crds/weaktostrongjobs.w2s.dev.yaml is stale: run make generate"; exit 1; }
+	$(PY) -m w2s_cli.main crd | diff -u crds/weaktostrongjobs.w2s.dev.yaml - && \
+	$(PY) -m w2s_cli.main crd --fields | diff -u docs/fields.md - || \
+	  { echo "Generated files are stale: run make generate"; exit 1; }
 
 unit: $(STAMP) ## Tests of pure logic
 	$(PY) -m pytest tests/unit -q -n auto
@@ -42,6 +43,7 @@ science: $(STAMP) ## Long studies on real data sets (DATA=../shared/data)
 
 generate: $(STAMP) ## Write generated files
 	$(PY) -m w2s_cli.main crd > crds/weaktostrongjobs.w2s.dev.yaml
+	$(PY) -m w2s_cli.main crd --fields > docs/fields.md
 
 format: $(STAMP) ## Format and mend what lint can mend
 	$(VENV)/bin/ruff check --fix .

@@ -50,6 +50,16 @@ def test_running_again_does_nothing_again(finished):
     assert set(finished.events("reused")) == set(STAGES)
 
 
+def test_another_job_of_the_same_spec_does_no_work_and_has_results_of_its_own(finished):
+    finished.manifest["metadata"]["name"] = "copyleft-again"
+    done = finished.run()
+    assert done.returncode == 0, done.stderr
+    assert finished.worked == []
+    assert finished.results()["job"] == {"namespace": "tests", "name": "copyleft-again"}
+    assert "tests/copyleft-again" in (finished.directory / "output/report.html").read_text()
+    finished.manifest["metadata"]["name"] = "copyleft"
+
+
 def test_an_edit_runs_what_it_changes_and_says_why(finished):
     finished.edit(lambda spec: spec["strong"].update(tuning={"type": "Head", "head": {"l2": "3.0"}}))
     edited = finished.run()

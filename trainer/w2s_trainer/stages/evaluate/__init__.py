@@ -63,7 +63,7 @@ def run(context: StageContext) -> StageResult:
         "excerpts": _excerpts(test, arms, examples, rows) if spec.report.examples == "Excerpts" else None,
     }
     results["answer"] = answers(results)
-    (context.output / "results.json").write_text(json.dumps(results, indent=1, ensure_ascii=False))
+    (context.output / "results.json").write_bytes(_encoded(results))
     (context.output / "report.html").write_text(render(results))
     gain = result["comparisons"][0]
     figures = {"metric": test.metric, "gain": [gain["estimate"], gain["low"], gain["high"]]}
@@ -71,14 +71,22 @@ def run(context: StageContext) -> StageResult:
 
 
 def publish(job: StageJob, objects: Objects, store: ArtifactStore, artifact: Artifact) -> None:
-    """Puts the results and the report under their stable names."""
-    for name, content_type in (
-        ("results.json", "application/json"),
-        ("report.html", "text/html; charset=utf-8"),
+    """Puts the results and the report under the job's own name, whichever job made the artifact."""
+    results, report = artifact.read("results.json"), artifact.read("report.html")
+    plain = json.loads(results)
+    own = {"namespace": job.namespace, "name": job.name}
+    if plain["job"] != own:
+        plain["job"] = own
+        results, report = _encoded(plain), render(plain).encode()
+    for name, data, content_type in (
+        ("results.json", results, "application/json"),
+        ("report.html", report, "text/html; charset=utf-8"),
     ):
-        objects.write(
-            store.job_uri(job.namespace, job.name, name), artifact.read(name), content_type=content_type
-        )
+        objects.write(store.job_uri(job.namespace, job.name, name), data, content_type=content_type)
+
+
+def _encoded(results: dict[str, Any]) -> bytes:
+    return json.dumps(results, indent=1, ensure_ascii=False).encode()
 
 
 def _arms(context: StageContext, examples: Examples, rows: NDArray[np.int64]) -> Arms:

@@ -12,8 +12,7 @@ def model_card(results: Mapping[str, Any], answers: Sequence[str], model_uri: st
         answers: the answer in plain sentences.
         model_uri: the pretrained model.
     """
-    job, task = results["job"], results["task"]
-    data, training = results["data"], results["training"]
+    task, data, training = results["task"], results["data"], results["training"]
     labelers = ", ".join(f"`{labeler['labeler']}` ({labeler['type']})" for labeler in results["labelers"])
     classes = "\n".join(
         f"- `{label['name']}`" + (f": {label['description']}" if label["description"] else "")
@@ -25,9 +24,8 @@ def model_card(results: Mapping[str, Any], answers: Sequence[str], model_uri: st
         "library_name: transformers",
         "tags: [weak-to-strong]",
         "---",
-        f"# {job['name']}",
+        f"# {task['instruction'] or 'Text classification'}",
         "",
-        *([f"{task['instruction']}", ""] if task["instruction"] else []),
         "## Classes",
         classes,
         "",
