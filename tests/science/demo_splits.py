@@ -1,0 +1,213 @@
+"""Is the split of the demo a lucky one? The same task on other divisions of its families, computed another way.
+
+`python tests/science/demo_splits.py` prints the table of docs/demo.md (some minutes; most of it is reading the
+texts). Nothing is tuned: rules, pooling, length and L2 are those of examples/restricted.yaml; arms on gold labels
+choose theirs by cross-validation. Of the product only the encoder is used: rules run on Python's `re`,
+near-duplicates are compared exactly, heads are scikit-learn's, intervals are a plain bootstrap over test families.
+So a mistake of the product would show as a difference.
+"""
+
+import argparse
+import gzip
+import json
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from scipy.sparse import csr_matrix
+from scipy.sparse.csgraph import connected_components
+from sklearn.linear_model import LogisticRegression
+
+from w2s_trainer.models.encoder import load_encoder
+from w2s_trainer.models.head import normalise
+from w2s_trainer.models.uri import fetch_model
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+SIZES = (16, 32, 64, 128, 256)
+DRAWS = 5
+TEST, BUDGET = 0.5, 0.17  # of the families; the rest is the heap, about as in the example
+REPLICATES = 1000
+STRENGTHS = tuple(2 / l2 for l2 in (10, 3, 1, 0.3, 0.1, 0.03))  # of two classes: C = 2 / l2
+
+
+def read_rows() -> list[dict[str, str]]:
+    with tempfile.TemporaryDirectory() as out:
+        script = EXAMPLES / "data" / "licences.py"
+        subprocess.run([sys.executable, str(script), "--task", "restricted", "--out", out], check=True)
+        gold = (Path(out) / "gold.jsonl").read_text(encoding="utf-8").splitlines()
+        heap = gzip.decompress((Path(out) / "unlabeled.jsonl.gz").read_bytes()).decode().splitlines()
+    return [json.loads(line) for line in gold + heap]
+
+
+def families_of(rows: list[dict[str, str]], words: int, similarity: float) -> np.ndarray:
+    """Licence keys joined with near-duplicates, by the exact Jaccard similarity of word shingles."""
+    index: dict[tuple[str, ...], int] = {}
+    places, columns = [], []
+    for place, row in enumerate(rows):
+        said = re.findall(r"\w+", row["text"].lower())
+        shingles = {tuple(said[i : i + words]) for i in range(max(1, len(said) - words + 1))}
+        places += [place] * len(shingles)
+        columns += [index.setdefault(shingle, len(index)) for shingle in shingles]
+    has = csr_matrix((np.ones(len(places), np.int32), (places, columns)), shape=(len(rows), len(index)))
+    size = np.asarray(has.sum(axis=1)).ravel()
+    common = (has @ has.T).tocoo()
+    near = common.data >= similarity * (size[common.row] + size[common.col] - common.data)
+    first: dict[str, int] = {}
+    owner = [first.setdefault(row["licence"], place) for place, row in enumerate(rows)]
+    left = np.concatenate([common.row[near], np.arange(len(rows))])
+    right = np.concatenate([common.col[near], owner])
+    edges = csr_matrix((np.ones(len(left)), (left, right)), shape=(len(rows), len(rows)))
+    return connected_components(edges, directed=False)[1]
+
+
+def weak_probabilities(spec: dict[str, Any], texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """P(restricted), and where the rules vote."""
+    settings = spec["weak"]["labelers"][0]["functions"]
+    votes = np.zeros((len(texts), 2))
+    for rule in settings["rules"]:
+        pattern, side = re.compile(rule["pattern"], re.IGNORECASE), int(rule["className"] == "restricted")
+        for place, text in enumerate(texts):
+            votes[place, side] += bool(pattern.search(text[: settings["maxCharacters"]]))
+    return (votes[:, 1] + 0.25) / (votes.sum(1) + 0.5), votes[:, 0] != votes[:, 1]
+
+
+def head(x: np.ndarray, p: np.ndarray, c: float) -> LogisticRegression:
+    """A logistic head on soft targets: each row twice, once as each class, weighted by its probability."""
+    labels, weights = np.repeat([0, 1], len(x)), np.concatenate([1 - p, p])
+    kept = weights > 0
+    model = LogisticRegression(C=c, max_iter=2000)
+    return model.fit(np.concatenate([x, x])[kept], labels[kept], sample_weight=weights[kept])
+
+
+def direct_head(x: np.ndarray, y: np.ndarray, family: np.ndarray) -> LogisticRegression:
+    """A head on gold labels; its L2 by cross-validation over families, as the protocol has it."""
+    groups = np.unique(family, return_inverse=True)[1]
+    fold = np.random.default_rng(0).permutation(groups.max() + 1)[groups] % 5
+    losses = []
+    for c in STRENGTHS:
+        loss = 0.0
+        for out in range(5):
+            inside, held = fold != out, fold == out
+            if not held.any() or len(np.unique(y[inside])) < 2:
+                continue
+            p = head(x[inside], y[inside], c).predict_proba(x[held])
+            loss -= np.log(np.maximum(p[np.arange(held.sum()), y[held]], 1e-12)).sum()
+        losses.append(loss)
+    return head(x, y, STRENGTHS[int(np.argmin(losses))])
+
+
+def draw_budget(rows: np.ndarray, y: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Rows in random order, the first of each class before the others."""
+    order = rng.permutation(rows)
+    first = np.unique(y[order], return_index=True)[1]
+    return np.concatenate([order[first], np.delete(order, first)])
+
+
+def tables(y: np.ndarray, said: np.ndarray, family: np.ndarray) -> np.ndarray:
+    """Confusion counts of each family, float[F, 2, 2]."""
+    counts = np.zeros((family.max() + 1, 2, 2))
+    np.add.at(counts, (family, y, said), 1)
+    return counts
+
+
+def macro_f1(counts: np.ndarray) -> np.ndarray:
+    """Macro-F1 of confusion counts float[..., 2, 2]."""
+    right = np.diagonal(counts, axis1=-2, axis2=-1)
+    return (2 * right / np.maximum(counts.sum(-1) + counts.sum(-2), 1)).mean(-1)
+
+
+def split(
+    number: int, x: np.ndarray, y: np.ndarray, family: np.ndarray, weak: np.ndarray, voted: np.ndarray,
+    untouched: np.ndarray, c: float,
+) -> dict[str, Any]:  # fmt: skip
+    rng = np.random.default_rng(20261121 + number)
+    place = rng.permutation(family.max() + 1)[family] / (family.max() + 1)
+    test, pool = np.flatnonzero(place < TEST), np.flatnonzero(place >= TEST + BUDGET)
+    budget = np.flatnonzero((place >= TEST) & (place < TEST + BUDGET))
+    local = np.unique(family[test], return_inverse=True)[1]
+    covered = pool[voted[pool]]
+
+    student = head(x[covered], weak[covered], c).predict(x[test])
+    silent = int((weak[covered] > 0.5).mean() > 0.5)  # what the teacher says where it has nothing to say
+    teacher = np.where(voted[test], weak[test] > 0.5, silent).astype(int)
+    answers = {
+        "weak": [teacher],
+        "untouched": [untouched[test]],
+        "strong": [student],
+        "cascade": [np.where(voted[test], teacher, student)],
+        "ceiling": [],
+    }
+    for draw in range(DRAWS):
+        order = draw_budget(budget, y, np.random.default_rng([number, draw]))
+        for size in SIZES:
+            part = order[:size]
+            answers.setdefault(f"direct {size}", []).append(
+                direct_head(x[part], y[part], family[part]).predict(x[test])
+            )
+        same = np.random.default_rng([number, draw, 1]).permutation(pool)[: len(covered)]
+        answers["ceiling"].append(direct_head(x[same], y[same], family[same]).predict(x[test]))
+
+    weights = rng.multinomial(
+        local.max() + 1, np.full(local.max() + 1, 1 / (local.max() + 1)), REPLICATES
+    ).astype(float)
+    point, spread = {}, {}
+    for arm, said in answers.items():
+        counts = [tables(y[test], one, local) for one in said]
+        point[arm] = float(np.mean([macro_f1(one.sum(0)) for one in counts]))
+        spread[arm] = np.mean([macro_f1(np.tensordot(weights, one, 1)) for one in counts], axis=0)
+    gains = {
+        rival: np.quantile(spread["strong"] - spread[rival], [0.025, 0.975])
+        for rival in ("weak", "untouched", "direct 64")
+    }
+    return {"point": point, "gains": gains, "sizes": (len(test), local.max() + 1, len(covered), len(budget))}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--splits", type=int, default=12)
+    arguments = parser.parse_args()
+    spec = yaml.safe_load((EXAMPLES / "restricted.yaml").read_text(encoding="utf-8"))["spec"]
+    rows = read_rows()
+    texts = [row["text"] for row in rows]
+    y = np.array([int(row["label"] == "restricted") for row in rows])
+    family = families_of(rows, spec["data"]["nearDuplicates"]["shingleWords"], 0.8)
+    weak, voted = weak_probabilities(spec, texts)
+    encoder = load_encoder(fetch_model(spec["strong"]["model"]["uri"], None, Path(tempfile.gettempdir())))
+    x = normalise(encoder.features(texts, spec["strong"]["maxTokens"], 8192)[0]).astype(np.float64)
+    words = [a_class["description"] for a_class in spec["task"]["classes"]]
+    untouched = (x @ normalise(encoder.features(words, 128, 8192)[0]).T).argmax(1)
+    c = 2 / float(spec["strong"]["tuning"]["head"]["l2"])
+
+    print(f"{len(rows):,} texts, {family.max() + 1:,} families, {voted.mean():.3f} with a vote", end="; ")
+    print(f"votes right: {(y == (weak > 0.5))[voted].mean():.3f}")
+    found = [split(n, x, y, family, weak, voted, untouched, c) for n in range(arguments.splits)]
+    mean_sizes = np.mean([one["sizes"] for one in found], axis=0)
+    print(
+        "mean of a split: {:.0f} test texts, {:.0f} families, trained on {:.0f}, budget {:.0f}\n".format(
+            *mean_sizes
+        )
+    )
+    print("| arm | mean macro-F1 | lowest | highest |\n|---|---|---|---|")
+    for arm in found[0]["point"]:
+        values = [one["point"][arm] for one in found]
+        print(f"| {arm} | {np.mean(values):.3f} | {min(values):.3f} | {max(values):.3f} |")
+    print(
+        "\n| strong − | mean | lowest | highest | clearly better | clearly worse |\n|---|---|---|---|---|---|"
+    )
+    for rival in found[0]["gains"]:
+        values = [one["point"]["strong"] - one["point"][rival] for one in found]
+        low, high = np.array([one["gains"][rival] for one in found]).T
+        print(
+            f"| {rival} | {np.mean(values):+.3f} | {min(values):+.3f} | {max(values):+.3f} |"
+            f" {(low > 0).sum()} of {len(found)} | {(high < 0).sum()} of {len(found)} |"
+        )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,118 @@
+"""What a user copies must be right: manifests are valid, and the demo's data are what docs/demo.md says."""
+
+import gzip
+import json
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from w2s_api.spec import WeakToStrongJob
+from w2s_trainer.stages.label.functions import compile_rules, vote
+
+EXAMPLES = Path(__file__).parents[3] / "examples"
+MANIFESTS = sorted(EXAMPLES.glob("*.yaml"))
+TASKS = ("restricted", "copyleft")
+
+
+def job(path: Path) -> WeakToStrongJob:
+    return WeakToStrongJob.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+
+
+def build(task: str, out: Path) -> Path:
+    script = EXAMPLES / "data" / "licences.py"
+    subprocess.run([sys.executable, str(script), "--task", task, "--out", str(out)], check=True)
+    return out
+
+
+@pytest.fixture(scope="module", params=TASKS)
+def task(request) -> str:
+    pytest.importorskip("licensedcode", reason="pip install 'w2s[demo]'")
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def built(task, tmp_path_factory) -> Path:
+    return build(task, tmp_path_factory.mktemp(task))
+
+
+@pytest.fixture(scope="module")
+def data(built) -> dict[str, list[dict[str, str]]]:
+    gold = (built / "gold.jsonl").read_text(encoding="utf-8").splitlines()
+    heap = gzip.decompress((built / "unlabeled.jsonl.gz").read_bytes()).decode().splitlines()
+    return {"gold": [json.loads(line) for line in gold], "heap": [json.loads(line) for line in heap]}
+
+
+def test_there_is_an_example_of_each_kind_of_labeler():
+    kinds = {labeler.type for path in MANIFESTS for labeler in job(path).spec.weak.labelers}
+    assert kinds == {"Classifier", "Finetuned", "Functions"}
+
+
+@pytest.mark.parametrize("path", MANIFESTS, ids=lambda path: path.stem)
+def test_a_manifest_is_valid_and_its_rules_compile(path):
+    spec = job(path).spec
+    for labeler in spec.weak.labelers:
+        if labeler.functions:
+            assert compile_rules(labeler.functions, labeler.name)
+    assert all(label.description for label in spec.task.classes), "`untouched` compares texts with them"
+
+
+@pytest.mark.parametrize("path", MANIFESTS, ids=lambda path: path.stem)
+def test_a_manifest_names_no_endpoint_of_ours_and_no_credentials(path):
+    said = yaml.safe_load(path.read_text(encoding="utf-8"))["spec"]["storage"]
+    assert set(said) == {"uri"}
+
+
+def test_the_rules_of_the_demo_are_the_frozen_twelve():
+    (labeler,) = job(EXAMPLES / "restricted.yaml").spec.weak.labelers
+    assert Counter(rule.class_name for rule in labeler.functions.rules_) == {"restricted": 6, "free": 6}
+    assert labeler.functions.max_characters == 900
+
+
+def test_rows_carry_the_fields_and_classes_of_the_manifest(task, data):
+    spec = job(EXAMPLES / f"{task}.yaml").spec
+    fields = spec.data.fields
+    for rows in data.values():
+        assert all(set(row) == {fields.id, fields.group, fields.text, fields.label} for row in rows)
+        assert {row[fields.label] for row in rows} == set(spec.task.class_names)
+
+
+def test_classes_are_balanced_and_no_licence_weighs_more_than_four_rows(data):
+    for rows in data.values():
+        assert len(set(Counter(row["label"] for row in rows).values())) == 1
+        assert max(Counter(row["licence"] for row in rows).values()) <= 4
+
+
+def test_a_row_and_a_licence_are_in_one_file_only(data):
+    every = [row["id"] for rows in data.values() for row in rows]
+    assert len(every) == len(set(every))
+    assert not {row["licence"] for row in data["gold"]} & {row["licence"] for row in data["heap"]}
+
+
+def test_there_are_enough_rows_for_a_test_a_budget_and_a_heap(task, data):
+    spec = job(EXAMPLES / f"{task}.yaml").spec
+    outside_the_test = len(data["gold"]) * (1 - float(spec.data.test_fraction))
+    assert len(data["gold"]) >= 1000
+    assert len(data["heap"]) >= 600
+    assert outside_the_test >= 256 > spec.data.gold_budget, "so that seeds draw different budgets"
+
+
+def test_the_same_package_gives_the_same_bytes(task, built, tmp_path):
+    again = build(task, tmp_path)
+    for name in ("gold.jsonl", "unlabeled.jsonl.gz"):
+        assert (again / name).read_bytes() == (built / name).read_bytes()
+
+
+def test_the_rules_say_something_about_half_of_the_texts_and_are_better_than_chance(task, data):
+    spec = job(EXAMPLES / f"{task}.yaml").spec
+    rules = next(labeler.functions for labeler in spec.weak.labelers if labeler.functions)
+    rows = data["gold"] + data["heap"]
+    votes = vote(rules, spec.task.class_names, [row["text"] for row in rows])
+    label = np.array([spec.task.class_names.index(row["label"]) for row in rows])
+    voted = ~votes.abstain
+    assert 0.3 < voted.mean() < 0.9
+    assert (votes.probabilities.argmax(1) == label)[voted].mean() > 0.7
