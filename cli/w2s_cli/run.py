@@ -1,14 +1,15 @@
 """`w2s run`: a manifest on this machine. Running it again continues; an edit re-runs what it changes."""
 
 import argparse
-import asyncio
 import json
-import os
+import signal
 import sys
 import tempfile
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from types import FrameType
+from typing import TYPE_CHECKING
 
 from w2s_api.exit_codes import ExitCode
 from w2s_api.pipeline import pipeline
@@ -16,20 +17,32 @@ from w2s_api.spec import WeakToStrongJob
 from w2s_cli.manifest import read_manifests
 from w2s_cli.stage import default_cache
 
+if TYPE_CHECKING:
+    from w2s_trainer.local.options import Options
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command line."""
     parser.add_argument("manifest", type=Path, metavar="MANIFEST")
     parser.add_argument("--dry-run", action="store_true", help="print the plan and start nothing")
-    parser.add_argument("--parallel", type=int, help="stages at once (default: half of the cores)")
-    parser.add_argument("--output", type=Path, help="where report.html and results.json go (w2s-NAME)")
     parser.add_argument(
-        "--embedded-store", type=Path, metavar="DIR", help="start an S3 server that keeps DIR"
+        "--parallel", type=_positive, metavar="N", help="stages at once (default: half of the cores)"
     )
     parser.add_argument(
-        "--credentials-dir", type=Path, help="files of a mounted Secret, in place of the SDK's"
+        "--output", type=Path, metavar="DIR", help="where report.html and results.json go (w2s-NAME)"
     )
-    parser.add_argument("--cache", type=Path, default=default_cache(), help="where models are kept")
+    parser.add_argument(
+        "--embedded-store", type=Path, metavar="DIR", help="start an S3 server that keeps its data in DIR"
+    )
+    parser.add_argument(
+        "--credentials-dir",
+        type=Path,
+        metavar="DIR",
+        help="files of a mounted Secret, in place of the SDK's chain",
+    )
+    parser.add_argument(
+        "--cache", type=Path, default=default_cache(), metavar="DIR", help="where models are kept"
+    )
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -42,36 +55,47 @@ def main(arguments: argparse.Namespace) -> int:
     if complaints or job is None:
         sys.stderr.write("\n".join(complaints) + "\n")
         return ExitCode.BAD_SPEC
-    from w2s_trainer.errors import StageError
-
+    before = signal.signal(signal.SIGTERM, _stopped)  # outside of the stages, which hear it themselves
     try:
         return _run(job, arguments)
-    except StageError as error:
-        sys.stderr.write(f"{error}\n")
-        return error.exit_code
+    except KeyboardInterrupt as stop:
+        sys.stderr.write("Stopped. Run it again to continue.\n")
+        return 128 + (stop.args[0] if stop.args else signal.SIGINT)
+    except BrokenPipeError:
+        raise
+    except OSError as error:  # a full disk, a directory that cannot be written
+        sys.stderr.write(f"{error.filename or 'w2s run'}: {error.strerror or error}\n")
+        return ExitCode.OWN_FAULT
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _run(job: WeakToStrongJob, arguments: argparse.Namespace) -> int:
     from w2s_trainer.local.display import display
-    from w2s_trainer.local.driver import Options, drive
+    from w2s_trainer.local.driver import drive
+    from w2s_trainer.local.options import Options, cores
 
+    options = Options(
+        parallel=arguments.parallel or max(1, cores() // 2),
+        cache=arguments.cache,
+        credentials_dir=arguments.credentials_dir,
+    )
+    embedded = arguments.embedded_store
+    if arguments.dry_run and embedded and not embedded.exists():
+        return _dry_run(job, None)
     with ExitStack() as stack:
-        environment = dict(os.environ)
-        if arguments.embedded_store:
+        if embedded:
             from w2s_trainer.store.embedded import EmbeddedStore
 
-            server = stack.enter_context(EmbeddedStore(arguments.embedded_store))
+            server = stack.enter_context(EmbeddedStore(embedded))
             server.create_bucket(job.spec.storage.uri.removeprefix("s3://").split("/")[0])
-            environment |= server.environment()
-            os.environ |= server.environment()
             job = _at(job, server.endpoint)
-        parallel = arguments.parallel or max(1, (os.cpu_count() or 2) // 2)
-        options = Options(parallel, arguments.cache, arguments.credentials_dir, environment=environment)
+            options = replace(options, credentials_dir=server.settings(job.spec.storage.uri).credentials_dir)
         if arguments.dry_run:
             return _dry_run(job, options)
         shown = display()
         try:
-            outcome = asyncio.run(drive(job, options, shown))
+            outcome = drive(job, options, shown)
         finally:
             shown.close()
         if outcome.code:
@@ -81,44 +105,43 @@ def _run(job: WeakToStrongJob, arguments: argparse.Namespace) -> int:
 
 
 def _at(job: WeakToStrongJob, endpoint: str) -> WeakToStrongJob:
-    storage = job.spec.storage.model_copy(update={"endpoint": endpoint})
+    """The job with another server; storage is part of no key."""
+    storage = job.spec.storage.model_copy(update={"endpoint": endpoint, "ca_bundle": None})
     return job.model_copy(update={"spec": job.spec.model_copy(update={"storage": storage})})
 
 
-def _dry_run(job: WeakToStrongJob, options: Any) -> int:
-    from w2s_trainer.errors import StageError
-    from w2s_trainer.local.driver import open_store, what_changed
+def _dry_run(job: WeakToStrongJob, options: "Options | None") -> int:
+    from w2s_trainer.local.preview import look, preview
 
-    changed: dict[str, str] | None = None
     with tempfile.TemporaryDirectory() as directory:
-        try:
-            changed = what_changed(job, open_store(job, options, Path(directory)))
-            known = "never run" if changed is None else "compared with its last run"
-        except StageError as error:
-            known = f"store not reached: {error}"
-    print(f"{job.metadata.namespace}/{job.metadata.name}: {known}")
-    for stage in pipeline(job.spec):
-        shards = f" × {stage.shards}" if stage.shards > 1 else ""
-        why = "" if changed is None else changed.get(stage.name, "unchanged")
-        print(
-            f"  {stage.name + shards:<24} {stage.key[:12]}  needs {', '.join(stage.needs) or '–':<40} {why}"
-        )
+        seen = look(job, options, Path(directory))
+    print(f"{job.metadata.namespace}/{job.metadata.name}: {seen.said}")
+    for line in preview(pipeline(job.spec), seen):
+        print(line)
     return ExitCode.DONE
 
 
-def _say_results(job: WeakToStrongJob, options: Any, output: Path) -> int:
-    from w2s_trainer.local.driver import open_store
+def _say_results(job: WeakToStrongJob, options: "Options", output: Path) -> int:
+    from w2s_trainer.local.job_store import JobStore
     from w2s_trainer.local.results import table
 
     with tempfile.TemporaryDirectory() as directory:
-        store = open_store(job, options, Path(directory))
+        store = JobStore(job, options, Path(directory))
         output.mkdir(parents=True, exist_ok=True)
         for name in ("results.json", "report.html"):
-            uri = store.job_uri(job.metadata.namespace, job.metadata.name, name)
-            store.objects.download(uri, output / name)
+            store.objects.download(store.uri(name), output / name)
         results = json.loads((output / "results.json").read_text())
-        promoted = store.job_uri(job.metadata.namespace, job.metadata.name, "model/")
     print()
-    print(table(results, promoted))
+    print(table(results, store.uri("model/")))
     print(f"Report: {output / 'report.html'}")
     return ExitCode.DONE
+
+
+def _stopped(how: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt(how)
+
+
+def _positive(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1")
+    return int(text)

@@ -6,17 +6,24 @@ from typing import Any
 from w2s_api.pipeline import Stage
 
 Plan = dict[str, Any]
-"""As it is kept in the store: by stage name {key, inputs, methods, needs}."""
+"""As it is kept in the store: by stage name {key, inputs, methods, needs, artifact if known}."""
 
 
-def as_plan(stages: tuple[Stage, ...]) -> Plan:
-    """What is kept of a plan, to compare the next one with."""
+def as_plan(stages: tuple[Stage, ...], artifacts: Mapping[str, str] | None = None) -> Plan:
+    """What is kept of a plan, to compare the next one with.
+
+    Args:
+        stages: the plan.
+        artifacts: content keys of the artifacts that are known, by stage name.
+    """
+    known = artifacts or {}
     return {
         stage.name: {
             "key": stage.key,
             "inputs": dict(stage.inputs),
             "methods": dict(stage.methods),
             "needs": list(stage.needs),
+            **({"artifact": known[stage.name]} if stage.name in known else {}),
         }
         for stage in stages
     }
@@ -43,6 +50,28 @@ def changes(before: Plan, stages: tuple[Stage, ...]) -> dict[str, str]:
     for name in before.keys() - {stage.name for stage in stages}:
         found[name] = "it is gone from the manifest"
     return found
+
+
+def reads_changed(before: Plan, stage: Stage, artifacts: Mapping[str, str]) -> str | None:
+    """Why a stage is another computation though its settings and its inputs from the store are the same.
+
+    Args:
+        before: the plan before.
+        stage: a stage of the plan now.
+        artifacts: content keys of this plan's artifacts, that of the stage among them.
+
+    Returns:
+        One line that names what changed behind its URI; None if nothing did, or another stage explains it.
+    """
+    old = before.get(stage.name)
+    if not stage.reads or old is None or old["key"] != stage.key or "artifact" not in old:
+        return None
+    if old["artifact"] == artifacts.get(stage.name):
+        return None
+    if any(before.get(need, {}).get("artifact") != artifacts.get(need) for need in stage.needs):
+        return None
+    what = "the data" if stage.kind == "prepare" else "the model"
+    return f"{what} changed behind {', '.join(dict.fromkeys(read.uri for read in stage.reads))}"
 
 
 def _differences(prefix: str, old: Any, new: Any) -> list[str]:

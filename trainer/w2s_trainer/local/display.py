@@ -3,18 +3,21 @@
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+JOB = "job"
+"""In place of a stage, in what is said of all of them."""
+
 
 class Display(Protocol):
     """Somebody who is told what happens."""
 
-    def event(self, stage: str, event: str, message: str = "") -> None:
-        """A stage began, ended, was reused, failed, is tried again."""
+    def event(self, stage: str, event: str, message: str = "", stderr: Sequence[str] = ()) -> None:
+        """A stage began, ended, was reused, failed, is tried again; with what it last said, if killed."""
 
     def progress(self, stage: str, line: dict[str, Any]) -> None:
         """A progress line of a running stage."""
@@ -24,14 +27,15 @@ class Display(Protocol):
 
 
 class JsonLines:
-    """One JSON object a line: {time, stage, event, message} or a progress line."""
+    """One JSON object a line: {time, stage, event, message, stderr} or a progress line."""
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
 
-    def event(self, stage: str, event: str, message: str = "") -> None:
+    def event(self, stage: str, event: str, message: str = "", stderr: Sequence[str] = ()) -> None:
         """Writes one line."""
-        self._write({"stage": stage, "event": event, **({"message": message} if message else {})})
+        more = {"message": message, "stderr": list(stderr)}
+        self._write({"stage": stage, "event": event, **{name: said for name, said in more.items() if said}})
 
     def progress(self, stage: str, line: dict[str, Any]) -> None:
         """Writes one line."""
@@ -53,8 +57,9 @@ class Bars:
             TextColumn("{task.fields[stage]:<20}"),
             TextColumn("{task.description:<18}"),
             BarColumn(bar_width=30),
-            TextColumn("{task.completed:.0f}/{task.total:.0f}"),
+            TextColumn("{task.fields[count]}"),
             TimeElapsedColumn(),
+            TextColumn("{task.fields[eta]}"),
             console=console or Console(),
             transient=True,
         )
@@ -62,34 +67,43 @@ class Bars:
         self._began: dict[str, float] = {}
         self._bars.start()
 
-    def event(self, stage: str, event: str, message: str = "") -> None:
+    def event(self, stage: str, event: str, message: str = "", stderr: Sequence[str] = ()) -> None:
         """Prints a line above the bars."""
         if event == "started":
             self._began[stage] = time.monotonic()
-            self._tasks[stage] = self._bars.add_task("starting", total=1, stage=stage)
+            self._tasks[stage] = self._bars.add_task("starting", total=None, stage=stage, count="", eta="")
             return
         if stage in self._tasks:
             self._bars.remove_task(self._tasks.pop(stage))
         took = f"{time.monotonic() - self._began.pop(stage):7.1f} s" if stage in self._began else " " * 9
         mark = {"done": "✓", "reused": "=", "failed": "✗"}.get(event, "·")
         said = event if not message else f"{event}: {message}"
-        self._bars.console.print(f"{mark} {stage:<20} {took}  {said}", highlight=False, markup=False)
+        self._print(f"{mark} {stage:<20} {took}  {said}")
+        for line in stderr:
+            self._print(f"    {line}")
 
     def progress(self, stage: str, line: dict[str, Any]) -> None:
         """Moves the stage's bar."""
-        if stage in self._tasks and "step" in line:
+        step, total, message = line.get("step"), line.get("total"), str(line.get("message", ""))
+        if stage in self._tasks and isinstance(step, int | float) and isinstance(total, int | float):
+            left = line.get("eta")
             self._bars.update(
                 self._tasks[stage],
-                description=str(line.get("message", "")),
-                completed=line["step"],
-                total=max(1, line["total"]),
+                description=message,
+                completed=step,
+                total=max(1, total),
+                count=f"{step:,.0f}/{total:,.0f}",
+                eta=f"{left:,.0f} s left" if isinstance(left, int | float) and left > 0 else "",
             )
-        elif "message" in line:
-            self._bars.console.print(f"  {stage:<20} {line['message']}", highlight=False, markup=False)
+        elif message:
+            self._print(f"  {stage:<20} {message}")
 
     def close(self) -> None:
         """Takes the bars away."""
         self._bars.stop()
+
+    def _print(self, text: str) -> None:
+        self._bars.console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
 def display() -> Display:

@@ -2,24 +2,24 @@
 
 import asyncio
 import json
-import os
 import signal
-import sys
 import tempfile
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from w2s_api.exit_codes import ExitCode
+from w2s_api.exit_codes import FINAL, ExitCode
 from w2s_api.pipeline import pipeline
 from w2s_api.spec import WeakToStrongJob
-from w2s_trainer.contract.credentials import storage_settings
 from w2s_trainer.contract.job import StageJob
-from w2s_trainer.local.changes import as_plan, changes
-from w2s_trainer.local.display import Display
+from w2s_trainer.local.changes import Plan, as_plan, changes, reads_changed
+from w2s_trainer.local.display import JOB, Display
+from w2s_trainer.local.job_store import JobStore
+from w2s_trainer.local.options import Options, cores
 from w2s_trainer.local.plan import (
     MAX_LOST_INPUTS,
     Run,
@@ -28,30 +28,13 @@ from w2s_trainer.local.plan import (
     after_exit,
     done_stages,
     first_runs,
+    is_resolving,
+    next_retry,
+    resolved_again,
     startable,
     with_artifacts,
 )
 from w2s_trainer.local.processes import Ended, StageProcess
-from w2s_trainer.store.artifacts import ArtifactStore
-from w2s_trainer.store.objects import NoSuchObject, Objects
-from w2s_trainer.store.settings import Patience
-
-GRACE_SECONDS = 30.0
-PLAN = "plan.json"
-
-
-@dataclass(frozen=True)
-class Options:
-    """How a job is run here."""
-
-    parallel: int
-    """Processes at once."""
-    cache: Path
-    credentials_dir: Path | None = None
-    denied_seconds: float = 0.0
-    unavailable_seconds: float = 60.0
-    command: tuple[str, ...] = (sys.executable, "-m", "w2s_cli.main", "stage")
-    environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
 
 
 @dataclass(frozen=True)
@@ -63,83 +46,106 @@ class Outcome:
     """One line for the person who must act; empty if nothing is to be done."""
 
 
-def open_store(job: WeakToStrongJob, options: Options, directory: Path) -> ArtifactStore:
-    """The job's store."""
-    settings = storage_settings(job.spec.storage, options.credentials_dir, directory)
-    patience = Patience(options.denied_seconds, options.unavailable_seconds)
-    return ArtifactStore(Objects(settings, patience), settings.uri)
-
-
-def what_changed(job: WeakToStrongJob, store: ArtifactStore) -> dict[str, str] | None:
-    """Why stages are another computation than when this job was last run; None if it never was."""
-    place = store.job_uri(job.metadata.namespace, job.metadata.name, PLAN)
-    try:
-        before = json.loads(store.objects.read(place))
-    except NoSuchObject:
-        return None
-    return changes(before, pipeline(job.spec))
-
-
-async def drive(job: WeakToStrongJob, options: Options, display: Display) -> Outcome:
+def drive(job: WeakToStrongJob, options: Options, display: Display) -> Outcome:
     """Runs a job to its end, or to the first failure that a person must act on."""
+    stages = pipeline(job.spec)
     with tempfile.TemporaryDirectory(prefix="w2s-run-") as name:
         directory = Path(name)
-        store = open_store(job, options, directory)
-        for stage, why in (what_changed(job, store) or {}).items():
+        store = JobStore(job, options, directory)
+        before = store.read_plan()
+        for stage, why in changes(before, stages).items() if before else ():
             display.event(stage, "changed", why)
-        place = store.job_uri(job.metadata.namespace, job.metadata.name, PLAN)
-        store.objects.write(place, json.dumps(as_plan(pipeline(job.spec))).encode())
-        return await _Driver(job, options, display, directory).run()
+        return asyncio.run(run_stages(job, options, display, directory, before, store.keep_plan))
+
+
+async def run_stages(
+    job: WeakToStrongJob,
+    options: Options,
+    display: Display,
+    directory: Path,
+    before: Plan | None = None,
+    keep_plan: Callable[[Plan], None] = lambda _plan: None,
+) -> Outcome:
+    """Runs the stages of a job as processes.
+
+    Args:
+        job: the manifest.
+        options: how.
+        display: is told what happens.
+        directory: for job files, last words and the scratch of the stages.
+        before: the plan of the job's last run, if there was one.
+        keep_plan: is given this plan once `prepare` has resolved it, and again at the end.
+    """
+    return await _Driver(job, options, display, directory, before, keep_plan).run()
 
 
 class _Driver:
-    def __init__(self, job: WeakToStrongJob, options: Options, display: Display, directory: Path) -> None:
+    def __init__(
+        self,
+        job: WeakToStrongJob,
+        options: Options,
+        display: Display,
+        directory: Path,
+        before: Plan | None,
+        keep_plan: Callable[[Plan], None],
+    ) -> None:
         self._job = job
         self._options = options
         self._display = display
         self._directory = directory
+        self._before = before
+        self._keep_plan = keep_plan
         self._stages = pipeline(job.spec)
         self._runs: dict[str, Run] = first_runs(self._stages)
         self._artifacts: dict[str, str] = {}
         self._running: dict[asyncio.Task[Ended], str] = {}
         self._processes: dict[str, StageProcess] = {}
-        self._stopped_by: signal.Signals | None = None
         self._lost_inputs = 0
+        self._failed: Outcome | None = None
+        self._stopping = False
+        self._interrupt: asyncio.Future[signal.Signals] = asyncio.get_running_loop().create_future()
 
     async def run(self) -> Outcome:
         """Until everything is done, something has failed for good, or somebody stops it."""
-        loop = asyncio.get_running_loop()
-        for name in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(name, self._stop, name)
-        try:
-            while len(done_stages(self._runs)) < len(self._stages):
-                await self._start_what_can()
-                failed = await self._next_exit()
-                if self._stopped_by is not None:
-                    await self._end_all()
-                    return Outcome(128 + self._stopped_by, "Stopped. Run it again to continue.")
-                if failed:
-                    await self._end_all()
-                    return failed
-            return Outcome(ExitCode.DONE)
-        finally:
-            for name in (signal.SIGINT, signal.SIGTERM):
-                loop.remove_signal_handler(name)
-            await self._end_all()
+        with self._signals_heard():
+            try:
+                while not self._is_over():
+                    await self._start_what_can()
+                    await self._listen()
+            finally:
+                await self._stop_the_rest()
+        if self._interrupt.done():
+            return Outcome(128 + self._interrupt.result(), "Stopped. Run it again to continue.")
+        if self._failed:
+            kept = ", ".join(name for name in self._names() if name in done_stages(self._runs))
+            return replace(
+                self._failed, message=f"{self._failed.message} Finished and kept: {kept or 'nothing yet'}."
+            )
+        await self._keep()
+        return Outcome(ExitCode.DONE)
+
+    def _is_over(self) -> bool:
+        if self._interrupt.done() or self._stopping:
+            return True
+        if self._failed:
+            return not self._running
+        return done_stages(self._runs) == set(self._names())
 
     async def _start_what_can(self) -> None:
-        names = startable(self._runs, self._options.parallel, time.monotonic())
-        threads = max(1, (os.cpu_count() or 1) // max(1, len(names) + len(self._running)))
+        names = [] if self._failed else startable(self._runs, self._options.parallel, time.monotonic())
+        threads = max(1, cores() // max(1, len(names) + len(self._running)))
         for name in names:
             run = self._runs[name]
             last_words = self._directory / f"{name}.words"
             process = await StageProcess.start(
-                self._command(run, last_words), self._environment(threads), last_words
+                self._command(run, last_words),
+                self._environment(threads),
+                last_words,
+                partial(self._display.progress, name),
             )
             self._processes[name] = process
+            self._running[asyncio.create_task(process.wait())] = name
             self._runs[name] = replace(run, state=State.RUNNING)
-            task = asyncio.create_task(process.wait(partial(self._display.progress, name)))
-            self._running[task] = name
             self._display.event(name, "started")
 
     def _command(self, run: Run, last_words: Path) -> list[str]:
@@ -153,7 +159,7 @@ class _Driver:
             denied_seconds=self._options.denied_seconds,
             unavailable_seconds=self._options.unavailable_seconds,
         )
-        file = self._directory / f"{run.stage.name}.json"
+        file = self._directory / f"{run.name}.json"
         file.write_text(json.dumps(job.to_json()))
         options = ["--job", str(file), "--last-words", str(last_words), "--cache", str(self._options.cache)]
         options += ["--scratch", str(self._directory)]
@@ -172,82 +178,120 @@ class _Driver:
             "PYTHONUNBUFFERED": "1",
         }
 
-    async def _next_exit(self) -> Outcome | None:
-        waits = [run.not_before for run in self._runs.values() if run.state is State.WAITING]
-        pause = max(0.05, min(waits, default=0.0) - time.monotonic()) if not self._running else None
-        if pause is not None:
-            await asyncio.sleep(pause)  # nothing runs: the next thing to happen is a retry
-            return None
-        done, _ = await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            if failed := self._after(self._running.pop(task), task.result()):
-                return failed
-        return None
+    async def _listen(self) -> None:
+        """Until a process ends, a retry is due, or somebody interrupts."""
+        retry = None if self._failed else next_retry(self._runs, time.monotonic())
+        awaited: set[asyncio.Future[Any]] = {*self._running, self._interrupt}
+        ended, _ = await asyncio.wait(awaited, timeout=retry, return_when=asyncio.FIRST_COMPLETED)
+        for task in [task for task in self._running if task in ended]:
+            await self._after_end(self._take(task), task.result())
 
-    def _after(self, name: str, ended: Ended) -> Outcome | None:
-        self._processes.pop(name)
-        run, verdict = after_exit(self._runs[name], ended.code, time.monotonic())
-        self._runs[name] = run
-        if self._stopped_by is not None:
-            self._display.event(name, "stopped")
-            return None
-        if run.state is State.DONE:
-            self._note_done(run, ended)
-            return None
-        self._display.event(name, "failed", ended.explanation)
-        if verdict is Verdict.RESOLVE and self._lost_inputs < MAX_LOST_INPUTS:
-            self._lost_inputs += 1
-            self._runs = first_runs(self._stages) | {
-                n: r for n, r in self._runs.items() if r.state is State.RUNNING
-            }
-            return None
-        if verdict is Verdict.GO_ON:
-            return None
-        code = ended.code if ended.code > 0 else ExitCode.OWN_FAULT
-        kept = ", ".join(sorted(done_stages(self._runs))) or "nothing yet"
-        return Outcome(
-            code, f"{name}: {ended.explanation}\nFinished and kept: {kept}. Run it again to go on from there."
+    def _take(self, task: asyncio.Task[Ended]) -> str:
+        name = self._running.pop(task)
+        del self._processes[name]
+        return name
+
+    async def _after_end(self, name: str, ended: Ended) -> None:
+        run, verdict = after_exit(
+            self._runs[name], ended.code, time.monotonic(), first_wait=self._options.first_wait
         )
+        if self._interrupt.done() and ended.code != ExitCode.DONE:
+            self._display.event(name, "stopped")
+            return
+        self._runs[name] = run
+        if run.state is State.DONE:
+            await self._after_success(run, ended)
+            return
+        self._display.event(name, "failed", ended.explanation, () if ended.words else ended.stderr)
+        if verdict is Verdict.RESOLVE and not is_resolving(self._runs):
+            self._lost_inputs += 1
+            self._runs = resolved_again(self._runs)
+        if self._lost_inputs > MAX_LOST_INPUTS:
+            verdict = Verdict.GIVE_UP
+        if verdict in (Verdict.END, Verdict.GIVE_UP):
+            self._stopping = self._stopping or verdict is Verdict.END
+            self._failed = self._failed or _failure(name, ended)
 
-    def _note_done(self, run: Run, ended: Ended) -> None:
-        words = ended.words
-        reused = words is not None and words.outcome == "Reused"
-        if words and words.artifact:
-            self._artifacts[run.stage.name] = words.artifact
-        figures = ", ".join(f"{k} {_shown(v)}" for k, v in (words.figures if words else {}).items())
-        self._display.event(run.name, "reused" if reused else "done", figures)
-        if words and run.stage.kind == "prepare":
-            self._artifacts |= words.artifacts
-            # The last two put the job's own pointers in place, which another job's artifact cannot do.
-            reusable = {
-                n: key for n, key in words.artifacts.items() if self._kind(n) not in ("evaluate", "promote")
-            }
-            before = self._runs
-            self._runs = with_artifacts(self._runs, reusable)
-            for name, now in self._runs.items():
-                if now.state is State.REUSED and before[name].state is State.WAITING:
-                    self._display.event(name, "reused")
+    async def _after_success(self, run: Run, ended: Ended) -> None:
+        words, stage = ended.words, run.stage
+        assert words is not None
+        assert words.artifact is not None
+        self._artifacts[stage.name] = words.artifact
+        if self._before and (why := reads_changed(self._before, stage, self._artifacts)):
+            self._display.event(run.name, "changed", why)
+        figures = ", ".join(f"{name} {_shown(value)}" for name, value in words.figures.items())
+        self._display.event(run.name, "reused" if words.outcome == "Reused" else "done", figures)
+        if stage.kind == "prepare":
+            await self._resolved(words.artifacts)
 
-    def _kind(self, name: str) -> str:
-        return next(stage.kind for stage in self._stages if stage.name == name)
+    async def _resolved(self, complete: Mapping[str, str]) -> None:
+        """`prepare` has said which artifacts of the plan are complete."""
+        self._artifacts |= complete
+        # The last two put the job's own pointers in place, which another job's artifact cannot do.
+        pointing = {stage.name for stage in self._stages if stage.kind in ("evaluate", "promote")}
+        runs = with_artifacts(
+            self._runs, {name: key for name, key in complete.items() if name not in pointing}
+        )
+        for name, run in runs.items():
+            if run.state is State.REUSED and self._runs[name].state is State.WAITING:
+                self._display.event(name, "reused")
+        self._runs = runs
+        if self._before == as_plan(self._stages, complete):
+            self._display.event(JOB, "unchanged", "nothing changed since the last run: everything is reused")
+        await self._keep()
 
-    def _stop(self, how: signal.Signals) -> None:
-        self._stopped_by = how
-        for process in self._processes.values():
-            process.stop()
+    async def _keep(self) -> None:
+        await asyncio.to_thread(self._keep_plan, as_plan(self._stages, self._artifacts))
 
-    async def _end_all(self) -> None:
+    def _names(self) -> list[str]:
+        return [stage.name for stage in self._stages]
+
+    @contextmanager
+    def _signals_heard(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        heard = (signal.SIGINT, signal.SIGTERM)
+        for name in heard:
+            loop.add_signal_handler(name, self._interrupted, name)
+        try:
+            yield
+        finally:
+            for name in heard:
+                loop.remove_signal_handler(name)
+
+    def _interrupted(self, how: signal.Signals) -> None:
+        """The first time everything is asked to stop; who asks again does not want to wait."""
+        if self._interrupt.done() or self._stopping:
+            for process in self._processes.values():
+                process.stop(signal.SIGKILL)
+        if not self._interrupt.done():
+            self._interrupt.set_result(how)
+
+    async def _stop_the_rest(self) -> None:
         """Asks what still runs to stop, and insists when the grace is over."""
+        self._stopping = True
         for process in self._processes.values():
             process.stop()
-        if self._running:
-            _, late = await asyncio.wait(self._running, timeout=GRACE_SECONDS)
-            if late:
-                for process in self._processes.values():
-                    process.stop(signal.SIGKILL)
-                await asyncio.wait(late)
-        self._running.clear()
-        self._processes.clear()
+        late = set(self._running)
+        if late:
+            _, late = await asyncio.wait(late, timeout=self._options.grace_seconds)
+        if late:
+            for process in self._processes.values():
+                process.stop(signal.SIGKILL)
+            await asyncio.wait(late)
+        for task in list(self._running):
+            name = self._take(task)
+            if task.exception() is None and task.result().code == ExitCode.DONE:
+                self._runs[name] = replace(self._runs[name], state=State.DONE)
+                self._display.event(name, "done")
+            else:
+                self._display.event(name, "stopped")
+
+
+def _failure(name: str, ended: Ended) -> Outcome:
+    """The outcome of a job whose stage failed for good."""
+    code = ended.code if ended.code > 0 else int(ExitCode.OWN_FAULT)
+    next_step = "Correct it, then run it again" if code in FINAL else "Run it again to go on"
+    return Outcome(code, f"{name}: {ended.explanation.rstrip('.')}. {next_step}.")
 
 
 def _shown(value: Any) -> str:

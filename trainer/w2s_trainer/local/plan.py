@@ -13,6 +13,8 @@ MAX_DISRUPTIONS = 5
 """Times that the store was away or the process was stopped before a run is given up."""
 MAX_LOST_INPUTS = 2
 """Times that the plan is resolved again because an input artifact was gone."""
+LONGEST_WAIT = 30.0
+"""Seconds before a run is tried again, at most."""
 
 
 class State(Enum):
@@ -48,6 +50,9 @@ class Verdict(Enum):
 
     GO_ON = "go on"
     END = "end"
+    """A person has to act: what else runs is asked to stop."""
+    GIVE_UP = "give up"
+    """Tried often enough: nothing more is started, what else runs may finish."""
     RESOLVE = "resolve"
     """An input artifact is gone: begin again with `prepare`; what is complete is found."""
 
@@ -71,6 +76,20 @@ def with_artifacts(runs: Runs, complete: Mapping[str, str]) -> dict[str, Run]:
     }
 
 
+def resolved_again(runs: Runs) -> dict[str, Run]:
+    """All runs as at the start, but for those that are running."""
+    return {
+        name: run if run.state is State.RUNNING else Run(run.stage, run.shard) for name, run in runs.items()
+    }
+
+
+def is_resolving(runs: Runs) -> bool:
+    """Whether `prepare` has yet to say which artifacts are complete."""
+    return any(
+        run.stage.kind == "prepare" and run.state in (State.WAITING, State.RUNNING) for run in runs.values()
+    )
+
+
 def startable(runs: Runs, slots: int, now: float) -> list[str]:
     """The runs to start now, in order: all they need is done, and there is room for them.
 
@@ -89,16 +108,26 @@ def startable(runs: Runs, slots: int, now: float) -> list[str]:
     return ready[: max(0, room)]
 
 
+def next_retry(runs: Runs, now: float) -> float | None:
+    """Seconds until a run that waits to be tried again may start; None if none waits."""
+    waits = [run.not_before - now for run in runs.values() if run.state is State.WAITING]
+    return min((wait for wait in waits if wait > 0), default=None)
+
+
 def done_stages(runs: Runs) -> set[str]:
     """Names of the stages all of whose shards are done."""
     open_ = {run.stage.name for run in runs.values() if run.state not in (State.DONE, State.REUSED)}
     return {run.stage.name for run in runs.values()} - open_
 
 
-def after_exit(run: Run, code: int, now: float) -> tuple[Run, Verdict]:
+def after_exit(run: Run, code: int, now: float, first_wait: float = 1.0) -> tuple[Run, Verdict]:
     """What an exit code (negative: a signal) means for a run and its job.
 
-    Retries wait 1, 2, 4, … seconds, 30 at most.
+    Args:
+        run: the run that ended.
+        code: how.
+        now: clock seconds.
+        first_wait: seconds before the first retry; each later one waits twice as long, LONGEST_WAIT at most.
     """
     match code:
         case ExitCode.DONE:
@@ -114,6 +143,6 @@ def after_exit(run: Run, code: int, now: float) -> tuple[Run, Verdict]:
             again = replace(run, failures=run.failures + 1)
             given_up = again.failures > MAX_FAILURES
     if given_up:
-        return replace(again, state=State.FAILED), Verdict.END
-    wait = min(30.0, 2.0 ** (again.failures + again.disruptions - 1))
+        return replace(again, state=State.FAILED), Verdict.GIVE_UP
+    wait = min(LONGEST_WAIT, first_wait * 2.0 ** (again.failures + again.disruptions - 1))
     return replace(again, state=State.WAITING, not_before=now + wait), Verdict.GO_ON
