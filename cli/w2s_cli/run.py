@@ -92,7 +92,7 @@ def _run(job: WeakToStrongJob, arguments: argparse.Namespace) -> int:
             job = _at(job, server.endpoint)
             options = replace(options, credentials_dir=server.settings(job.spec.storage.uri).credentials_dir)
         if arguments.dry_run:
-            return _dry_run(job, options)
+            return _dry_run(job, replace(options, unavailable_seconds=5.0))
         shown = display()
         try:
             outcome = drive(job, options, shown)
