@@ -31,7 +31,7 @@ class Head:
 
 
 def normalise(features: NDArray[np.floating]) -> NDArray[np.floating]:
-    """Rows of unit length, so that one L2 strength means the same for every model."""
+    """Rows of unit length, so that the scale of a model's features does not change what an L2 strength means."""
     lengths = np.linalg.norm(features, axis=1, keepdims=True)
     return np.asarray(features / np.maximum(lengths, 1e-12))
 
