@@ -1,25 +1,33 @@
 """The one place that knows which stages a spec means, in what order, and what each depends on."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from w2s_api.keys import canonical, stage_key
-from w2s_api.names import StageKind
+from w2s_api.names import StageKind, TunedArm
 from w2s_api.spec.base import Struct
 from w2s_api.spec.job import Spec
+from w2s_api.spec.strong import Strong
+from w2s_api.spec.tuning import Training
 from w2s_api.spec.weak import Aggregation, Labeler
 
 METHOD_VERSIONS: Mapping[str, int] = {
     "prepare": 1,
     "Classifier": 1,
-    "Finetuned": 1,
+    "Finetuned": 2,
+    "Prompted": 1,
     "Functions": 1,
     "Temperature": 1,
     "WeightedAverage": 1,
     "Confidence": 1,
-    "Head": 1,
+    "Head": 2,
+    "LoRA": 1,
+    "Full": 1,
     "CrossEntropy": 1,
+    "Product": 1,
+    "LogConf": 1,
+    "Untouched": 1,
     "evaluate": 1,
     "promote": 1,
 }
@@ -51,6 +59,10 @@ class Stage:
     shards: int = 1
     labeler: str | None = None
     """The labeler that a `label` stage runs."""
+    arm: TunedArm | None = None
+    """The arm that a `train` stage tunes beyond a head, in one process for each seed."""
+    seed: int | None = None
+    """Its seed."""
 
 
 @dataclass
@@ -102,16 +114,15 @@ def pipeline(spec: Spec) -> tuple[Stage, ...]:
     budget = {"data.goldBudget": data.gold_budget}
     seeds = {"evaluation.seeds": _unless_default(evaluation, "seeds")}
     for labeler in weak.labelers:
-        needs_gold = labeler.type == "Finetuned" or labeler.calibration != "None"
         build.add(
             f"label-{labeler.name}",
             "label",
             {
-                "task.classes": classes,
+                **(_question(spec) if labeler.prompted else {"task.classes": classes}),
                 "weak.labelers[]": _labeler_settings(labeler),
-                **({**budget, **seeds} if needs_gold else {}),
+                **({**budget, **seeds} if needs_gold(labeler) else {}),
             },
-            [labeler.type, *([labeler.calibration] if labeler.calibration != "None" else [])],
+            _labeler_methods(labeler),
             needs=("prepare",),
             reads=_models(labeler),
             shards=labeler.shards,
@@ -137,29 +148,16 @@ def pipeline(spec: Spec) -> tuple[Stage, ...]:
         needs=("prepare", "aggregate"),
     )
 
-    trained = sorted(set(evaluation.controls) - {"Cascade"})
-    build.add(
-        "train",
-        "train",
-        {
-            "task.classes": task.classes if "Untouched" in trained else classes,
-            "strong": _settings(strong, without={"batch_tokens"}),
-            "evaluation.controls": trained,
-            "evaluation.ceiling": _unless_default(evaluation, "ceiling"),
-            **(budget if "Direct" in trained else {}),
-            **(seeds if "Direct" in trained or evaluation.ceiling else {}),
-        },
-        [strong.tuning.type, strong.loss.type],
-        needs=("prepare", "aggregate", "select"),
-        reads=(Read(strong.model.uri, "model"),),
-    )
+    _add_training(build, spec, classes)
+    trained = tuple(name for name, stage in build.stages.items() if stage.kind == "train")
+    published = f"train-strong-{FIRST_SEED}" if f"train-strong-{FIRST_SEED}" in trained else "train"
     build.add(
         "evaluate",
         "evaluate",
         {
             "task": task,
             "evaluation": evaluation,
-            "promotion": spec.promotion,
+            "promotion": _settings(spec.promotion, without={"publish"}),
             "report": spec.report,
             "weak.labelers[].classifier.trainedOn.type": {
                 labeler.name: labeler.classifier.trained_on.type
@@ -168,17 +166,97 @@ def pipeline(spec: Spec) -> tuple[Stage, ...]:
             },
         },
         ["evaluate"],
-        needs=("prepare", *labels, "aggregate", "select", "train"),
+        needs=("prepare", *labels, "aggregate", "select", *trained),
     )
     build.add(
         "promote",
         "promote",
         {"promotion": spec.promotion},
         ["promote"],
-        needs=("train", "evaluate"),
+        needs=(published, "evaluate"),
         reads=(Read(strong.model.uri, "model"),),
     )
     return tuple(build.stages.values())
+
+
+def _add_training(build: _Builder, spec: Spec, classes: list[str]) -> None:
+    """Heads of all arms share one process and one pass over the texts; deeper tuning has one an arm and seed."""
+    strong, evaluation, budget = spec.strong, spec.evaluation, {"data.goldBudget": spec.data.gold_budget}
+    seeds = {"evaluation.seeds": _unless_default(evaluation, "seeds")}
+    model = (Read(strong.model.uri, "model"),)
+    deep = strong.tuning.type != "Head"
+    beside = {"Head", "Untouched"} if deep else {"Direct", "Unfiltered", "Untouched"}
+    frozen = beside.intersection(evaluation.controls)
+    ceiling = evaluation.ceiling and not deep
+    if frozen or not deep:
+        build.add(
+            "train-frozen" if deep else "train",
+            "train",
+            {
+                **(_question(spec) if "Untouched" in frozen else {"task.classes": classes}),
+                "strong": _frozen_settings(strong),
+                "evaluation.controls": sorted(frozen),
+                "evaluation.ceiling": ceiling or None,
+                **(budget if "Direct" in frozen else {}),
+                **(seeds if "Direct" in frozen or ceiling else {}),
+            },
+            ["Head", "CrossEntropy", *(["Untouched"] if "Untouched" in frozen else [])],
+            needs=("prepare", "aggregate", "select"),
+            reads=model,
+        )
+    if not deep:
+        return
+    settings: dict[str, Any] = {
+        "task.classes": classes,
+        "strong": {
+            **_settings(strong, without={"batch_tokens", "training"}),
+            "training": _schedule(strong.training),
+        },
+    }
+    # The loss and the stopping rule are for weak labels: gold labels are taken at their word, to the end.
+    on_gold = {
+        **settings,
+        "strong": {
+            **settings["strong"],
+            "loss": None,
+            "training": _schedule(strong.training, without={"stopping"}),
+        },
+    }
+    arms: dict[TunedArm, tuple[dict[str, Any], tuple[str, ...]]] = {
+        "strong": (settings, ("prepare", "aggregate", "select")),
+        "unfiltered": (settings, ("prepare", "aggregate")),
+        "direct": ({**on_gold, **budget}, ("prepare",)),
+        "ceiling": (on_gold, ("prepare", "select")),
+    }
+    for arm in _tuned_arms(spec):
+        inputs, needs = arms[arm]
+        loss = strong.loss.type if arm in ("strong", "unfiltered") else "CrossEntropy"
+        for seed in range(FIRST_SEED, FIRST_SEED + evaluation.seeds):
+            build.add(
+                f"train-{arm}-{seed}",
+                "train",
+                {**inputs, "arm": arm, "seed": seed},
+                [strong.tuning.type, "Head", loss],
+                needs=needs,
+                reads=model,
+                arm=arm,
+                seed=seed,
+            )
+
+
+FIRST_SEED = 0
+"""The seed whose student is published: fixed beforehand, for choosing one on the test would be tuning on it."""
+
+
+def _tuned_arms(spec: Spec) -> tuple[TunedArm, ...]:
+    controls = spec.evaluation.controls
+    wanted: dict[TunedArm, bool] = {
+        "strong": True,
+        "unfiltered": "Unfiltered" in controls and bool(spec.selection.steps),
+        "direct": "Direct" in controls,
+        "ceiling": spec.evaluation.ceiling,
+    }
+    return tuple(arm for arm, is_wanted in wanted.items() if is_wanted)
 
 
 _DIVISION = ("test_fraction", "split_seed")
@@ -191,6 +269,8 @@ def _settings(struct: Struct, without: set[str]) -> dict[str, Any]:
 
 def _labeler_settings(labeler: Labeler) -> dict[str, Any]:
     settings = _settings(labeler, without={"name", "shards", "batch_tokens"})
+    if labeler.finetuned and labeler.finetuned.training:
+        settings["finetuned"]["training"] = _schedule(labeler.finetuned.training)
     if labeler.classifier:
         settings["classifier"].pop("trainedOn", None)  # it decides what leaves the test, not the labels
         settings["classifier"]["labels"] = {
@@ -199,6 +279,46 @@ def _labeler_settings(labeler: Labeler) -> dict[str, Any]:
             if label.model_label != label.class_name
         }
     return settings
+
+
+def needs_gold(labeler: Labeler) -> bool:
+    """Whether a labeler reads expert labels of the budget, so that it says something else for each seed."""
+    asked = labeler.prompted
+    return (
+        labeler.type == "Finetuned"
+        or labeler.calibration != "None"
+        or (asked is not None and (asked.shots > 0 or asked.prior == "Gold"))
+    )
+
+
+def _labeler_methods(labeler: Labeler) -> list[str]:
+    methods: list[str] = [labeler.type]
+    if labeler.finetuned:
+        methods += {"Head", labeler.finetuned.tuning.type}
+    if labeler.calibration != "None":
+        methods.append(labeler.calibration)
+    return methods
+
+
+def _question(spec: Spec) -> dict[str, Any]:
+    """What a model reads of the task when it is asked."""
+    return {"task.classes": spec.task.classes, "task.instruction": spec.task.instruction or None}
+
+
+def _frozen_settings(strong: Strong) -> dict[str, Any]:
+    """What a head on the frozen model depends on, whatever is tuned beside it."""
+    return {
+        "model": strong.model,
+        "maxTokens": _unless_default(strong, "max_tokens"),
+        "tuning": {"head": strong.tuning.head},
+        "loss": {"crossEntropy": strong.loss.cross_entropy},
+    }
+
+
+def _schedule(training: Training | None, without: Iterable[str] = ()) -> dict[str, Any] | None:
+    """What training depends on; how it is saved and where its activations are does not change its results."""
+    not_results = {"gradient_checkpointing", "checkpoint_interval_seconds"}
+    return _settings(training, without=not_results | set(without)) if training else None
 
 
 def _weights(aggregation: Aggregation) -> dict[str, str]:
@@ -214,5 +334,5 @@ def _unless_default(struct: Struct, name: str) -> Any:
 
 
 def _models(labeler: Labeler) -> tuple[Read, ...]:
-    settings = labeler.classifier or labeler.finetuned
+    settings = labeler.classifier or labeler.finetuned or labeler.prompted
     return (Read(settings.model.uri, "model"),) if settings else ()

@@ -96,6 +96,28 @@ def _given_exactly_for(name: str, field: str) -> Callable[[Any], bool]:
     return lambda struct: (getattr(struct, attribute) is not None) == (struct.type == name)
 
 
+def optional_union(**members: str) -> tuple[Rule, ...]:
+    """Rules of a union whose structs may be left out: one that is given belongs to `type`.
+
+    Args:
+        members: type name → camelCase field.
+    """
+    return tuple(
+        Rule(
+            cel=f"!has(self.{field}) || (has(self.type) && self.type == '{name}')",
+            message=f"`{field}` is to be given only when `type` is {name}",
+            holds=_given_only_for(name, field),
+            field=field,
+        )
+        for name, field in members.items()
+    )
+
+
+def _given_only_for(name: str, field: str) -> Callable[[Any], bool]:
+    attribute = to_snake(field)
+    return lambda struct: getattr(struct, attribute) is None or struct.type == name
+
+
 MEANING: dict[str, str] = {}
 """What a pattern asks for, in words, for those who do not read patterns."""
 

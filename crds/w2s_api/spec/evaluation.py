@@ -6,8 +6,8 @@ from pydantic import Field
 
 from w2s_api.spec.base import Fraction, OneOrder, Rule, Signed, Struct
 
-Control = Literal["Unfiltered", "Direct", "Untouched", "Cascade"]
-CONTROLS: tuple[Control, ...] = ("Cascade", "Direct", "Unfiltered", "Untouched")
+Control = Literal["Unfiltered", "Direct", "Untouched", "Cascade", "Head"]
+CONTROLS: tuple[Control, ...] = ("Cascade", "Direct", "Head", "Unfiltered", "Untouched")
 
 
 class Evaluation(Struct):
@@ -32,11 +32,12 @@ class Evaluation(Struct):
         description="Train on expert labels of the heap too, to see how far the weak labels are from them."
         " Needs the label field in the rows of `data.unlabeled`.",
     )
-    controls: Annotated[list[Control], Field(max_length=4), OneOrder] = Field(
+    controls: Annotated[list[Control], Field(max_length=5), OneOrder] = Field(
         default_factory=lambda: list(CONTROLS),
         description="What else is compared. Unfiltered: trained without selection. Direct: tuned on the gold"
         " budget alone. Untouched: the strong model as it came. Cascade: the weak labels where there are any,"
-        " the strong model elsewhere.",
+        " the strong model elsewhere. Head: while LoRA or Full is tuned, a head on the frozen model beside it,"
+        " trained on the same labels, to see what the tuning is worth.",
         json_schema_extra={"x-kubernetes-list-type": "set"},
     )
     positive_threshold: Fraction = Field(
@@ -64,6 +65,11 @@ class Promotion(Struct):
         description="The arms that the strong model must beat: each lower bound of the 95 % interval of the"
         " gain must be above `minLowerBound`. Empty: it is published in any case.",
         json_schema_extra={"x-kubernetes-list-type": "set"},
+    )
+    publish: Literal["Merged", "Adapter"] = Field(
+        default="Merged",
+        description="How a student tuned by LoRA is published. Merged: as one model. Adapter: apart from the"
+        " model that it was tuned on, for peft.",
     )
     min_lower_bound: Signed = Field(
         default="0", description='What the lower bound of the gain must be above, e.g. "0.02".'

@@ -4,35 +4,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from w2s_api.spec.base import NonNegative, Rule, Struct
+from w2s_api.spec.base import Fraction, NonNegative, Rule, Struct, optional_union
+from w2s_api.spec.tuning import Training, Tuning, needs_schedule
 from w2s_api.spec.weak import MaxTokens, Model
-
-
-class Head(Struct):
-    """A linear classification head on the frozen model; its features are computed once and kept."""
-
-    rules = (
-        Rule(
-            cel="double(self.l2) > 0.0",
-            message="`l2` must be above 0: without regularisation the head copies the teacher's errors",
-            holds=lambda h: float(h.l2) > 0,
-            field="l2",
-        ),
-    )
-
-    l2: NonNegative = Field(
-        default="1",
-        description="Strength of the L2 penalty on the weights. More of it imitates the teacher less.",
-    )
-
-
-class Tuning(Struct):
-    """What of the strong model is tuned."""
-
-    type: Literal["Head"] = Field(
-        default="Head", description="Head: a linear head; the model itself stays frozen."
-    )
-    head: Head | None = Field(default=None, description="Settings of type Head.")
 
 
 class CrossEntropy(Struct):
@@ -44,26 +18,67 @@ class CrossEntropy(Struct):
     )
 
 
+class Product(Struct):
+    """Cross-entropy to weak label^alpha · student^beta, normalised."""
+
+    alpha: NonNegative = Field(default="1", description="Power of the weak label.")
+    beta: NonNegative = Field(default="1", description="Power of the student's own probability.")
+
+
+class LogConf(Struct):
+    """Cross-entropy to a mixture of the weak labels and the student's own decisions (Burns et al. 2023)."""
+
+    max_weight: Fraction = Field(
+        default="0.5", description="Weight of the student's own decisions once it is warm."
+    )
+    warmup_fraction: Fraction = Field(
+        default="0.2", description="Share of the steps in which that weight rises from 0, linearly."
+    )
+
+
 class Loss(Struct):
     """What the tuning minimises."""
 
-    type: Literal["CrossEntropy"] = Field(
-        default="CrossEntropy", description="CrossEntropy: cross-entropy to the weak labels."
+    rules = optional_union(CrossEntropy="crossEntropy", Product="product", LogConf="logConf")
+
+    type: Literal["CrossEntropy", "Product", "LogConf"] = Field(
+        default="CrossEntropy",
+        description="CrossEntropy: cross-entropy to the weak labels. LogConf: the student's own confident"
+        " decisions count too, so that it repeats fewer of the teacher's errors. Product: the weak labels"
+        " are multiplied by the student's probabilities.",
     )
     cross_entropy: CrossEntropy | None = Field(
         default=None, description="Settings of type CrossEntropy. Default: soft targets."
     )
+    product: Product | None = Field(default=None, description="Settings of type Product.")
+    log_conf: LogConf | None = Field(default=None, description="Settings of type LogConf.")
 
 
 class Strong(Struct):
     """The strong model, and how it is tuned."""
+
+    rules = (
+        needs_schedule(),
+        Rule(
+            cel="self.loss.type == 'CrossEntropy' || self.tuning.type != 'Head'",
+            message="`loss.type` can be CrossEntropy only while `tuning.type` is Head: other losses look at the"
+            " student while it learns, and a head is fitted in one go. Write `tuning: {type: LoRA}`",
+            holds=lambda strong: strong.loss.type == "CrossEntropy" or strong.tuning.type != "Head",
+            field="loss",
+        ),
+    )
 
     model: Model = Field(description="The pretrained strong model, in the Hugging Face layout.")
     max_tokens: MaxTokens = Field(
         default=256, description="Texts are cut there; the report counts how many were."
     )
     batch_tokens: Annotated[int, Field(ge=64, le=4_194_304)] = Field(
-        default=8192, description="Tokens in a batch. Lower it when memory runs out; results do not change."
+        default=8192,
+        description="Tokens that go through the model at once. Lower it when memory runs out; results do not"
+        " change.",
     )
     tuning: Tuning = Field(default_factory=Tuning, description="What of the strong model is tuned.")
     loss: Loss = Field(default_factory=Loss, description="What the tuning minimises.")
+    training: Training | None = Field(
+        default=None, description="The schedule of LoRA and Full. Default: two epochs of batches of 32."
+    )

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from w2s_api.spec.base import ModelURI, Name, NonNegative, Rule, Struct, text, union
 from w2s_api.spec.data import Source
+from w2s_api.spec.tuning import LabelerTuning, Training, needs_schedule
 
 MaxTokens = Annotated[int, Field(ge=8, le=131_072)]
 
@@ -62,11 +63,42 @@ class Classifier(Struct):
 
 
 class Finetuned(Struct):
-    """A classification head, tuned on the gold budget of each seed, on a small frozen model."""
+    """A small model that is tuned on the gold budget of each seed."""
+
+    rules = (needs_schedule(),)
 
     model: Model = Field(description="The pretrained model, in the Hugging Face layout.")
     max_tokens: MaxTokens = Field(
         default=256, description="Texts are cut there; the report counts how many were."
+    )
+    tuning: LabelerTuning = Field(default_factory=LabelerTuning, description="What of the model is tuned.")
+    training: Training | None = Field(
+        default=None, description="The schedule of LoRA and Full. Default: two epochs of batches of 32."
+    )
+
+
+class Prompted(Struct):
+    """A causal model that is asked `task.instruction`; each class name is scored in full as its answer."""
+
+    model: Model = Field(description="The causal model, in the Hugging Face layout.")
+    shots: Annotated[int, Field(ge=0, le=64)] = Field(
+        default=0,
+        description="Expert-labelled examples in the prompt, drawn from the gold budget of each seed, the"
+        " classes in turn.",
+    )
+    orders: Annotated[int, Field(ge=1, le=24)] = Field(
+        default=2,
+        description="In how many orders the classes are listed; the scores are averaged, since models prefer"
+        " a place in the list.",
+    )
+    prior: Literal["Uniform", "Gold", "None"] = Field(
+        default="Uniform",
+        description="Models prefer some words, whatever the text. Uniform: scores are shifted until each"
+        " class is as likely as the others over the heap. Gold: as in the gold budget of each seed. None:"
+        " they are taken as they are.",
+    )
+    max_tokens: MaxTokens = Field(
+        default=512, description="Texts are cut there; the report counts how many were."
     )
 
 
@@ -111,15 +143,16 @@ class Functions(Struct):
 class Labeler(Struct):
     """Something that labels texts, not always rightly."""
 
-    rules = union(Classifier="classifier", Finetuned="finetuned", Functions="functions")
+    rules = union(Classifier="classifier", Finetuned="finetuned", Prompted="prompted", Functions="functions")
 
     name: Name = Field(description="What the labeler is called in pod names, log lines and the report.")
-    type: Literal["Classifier", "Finetuned", "Functions"] = Field(
-        description="Classifier: a fine-tuned model that you have. Finetuned: a small model whose head is"
-        " tuned on the gold budget first. Functions: keyword and regex rules."
+    type: Literal["Classifier", "Finetuned", "Prompted", "Functions"] = Field(
+        description="Classifier: a fine-tuned model that you have. Finetuned: a small model that is tuned on"
+        " the gold budget first. Prompted: a causal model that is asked. Functions: keyword and regex rules."
     )
     classifier: Classifier | None = Field(default=None, description="Settings of type Classifier.")
     finetuned: Finetuned | None = Field(default=None, description="Settings of type Finetuned.")
+    prompted: Prompted | None = Field(default=None, description="Settings of type Prompted.")
     functions: Functions | None = Field(default=None, description="Settings of type Functions.")
     calibration: Literal["None", "Temperature"] = Field(
         default="None",

@@ -50,7 +50,7 @@ def put(path: str, value: Any) -> Callable[[dict[str, Any]], None]:
         if value is None and not isinstance(place, list):
             place.pop(last, None)
         else:
-            place[last] = value
+            place[last] = copy.deepcopy(value)
 
     return edit
 
@@ -80,6 +80,41 @@ FULL = manifest(
     put("report.examples", "Excerpts"),
 )
 """A manifest that says something about nearly everything."""
+
+ASKED = {
+    "name": "asked",
+    "type": "Prompted",
+    "prompted": {
+        "model": {"uri": "py://some-causal"},
+        "shots": 8,
+        "orders": 3,
+        "prior": "Gold",
+        "maxTokens": 64,
+    },
+    "calibration": "Temperature",
+}
+DEEP = manifest(
+    put("task.instruction", "May it be used freely?"),
+    put(
+        "weak.labelers.1.finetuned",
+        {
+            "model": {"uri": "py://some-encoder"},
+            "tuning": {"type": "LoRA", "lora": {"rank": 4}},
+            "training": {"epochs": 5, "checkpointIntervalSeconds": 60},
+        },
+    ),
+    lambda spec: spec["weak"]["labelers"].append(ASKED),
+    put("selection.steps", [{"type": "Confidence", "confidence": {"keepFractionPerClass": "0.7"}}]),
+    put("strong.tuning", {"type": "LoRA", "head": {"l2": "1"}, "lora": {"rank": 8, "targets": "Attention"}}),
+    put("strong.loss", {"type": "LogConf", "logConf": {"maxWeight": "0.75"}}),
+    put(
+        "strong.training",
+        {"epochs": 3, "stopping": {"type": "WeakValidation", "weakValidation": {"checks": 4}}},
+    ),
+    put("evaluation", {"seeds": 2, "ceiling": True}),
+    put("promotion", {"publish": "Adapter"}),
+)
+"""A manifest that tunes more than heads."""
 
 MINIMAL = manifest(
     put("task", {"classes": [{"name": "no"}, {"name": "yes"}]}),

@@ -6,7 +6,7 @@ import pytest
 from api_server_kit import schema, with_defaults
 from hypothesis import given, settings
 from hypothesis.strategies import randoms
-from manifests import FULL, MINIMAL, RULES, SOUND, manifest, put
+from manifests import DEEP, FULL, MINIMAL, RULES, SOUND, manifest, put
 
 from w2s_api.keys import canonical, content_key
 from w2s_api.pipeline import METHOD_VERSIONS, pipeline
@@ -69,6 +69,7 @@ EDITS_OF = [
     ("a weight of one", same, put("aggregation", {"weightedAverage": {"weights": [{"labeler": "own", "weight": "1.0"}]}}), []),
     ("order of the labelers", same, lambda spec: spec["weak"]["labelers"].reverse(), []),
     ("empty structs", same, lambda spec: spec["strong"].update(tuning={"head": {}}, loss={"crossEntropy": {}}), []),
+    ("instruction, without untouched", put("evaluation.controls", []), put("task.instruction", "Free?"), ["evaluate", "promote"]),
     ("minus nothing", same, put("promotion.minLowerBound", "-0.0"), []),
 ]  # fmt: skip
 
@@ -114,7 +115,7 @@ EDITS = [
     ("without the cascade", put("evaluation.controls", ["Direct", "Unfiltered", "Untouched"]), ["evaluate", "promote"]),
     ("threshold", put("evaluation.positiveThreshold", "0.4"), ["evaluate", "promote"]),
     ("positive class", put("task.positiveClass", "free"), ["evaluate", "promote"]),
-    ("instruction", put("task.instruction", "Is it free?"), ["evaluate", "promote"]),
+    ("instruction, that untouched reads", put("task.instruction", "Is it free?"), FROM_TRAIN),
     ("excerpts", put("report.examples", "Excerpts"), ["evaluate", "promote"]),
     ("metric", put("promotion.metric", "Accuracy"), ["evaluate", "promote"]),
     ("a teacher that saw nothing", put("weak.labelers.2.classifier.trainedOn", {"type": "Elsewhere"}), ["evaluate", "promote"]),
@@ -125,9 +126,9 @@ EDITS = [
     ("batch size of the student", put("strong.batchTokens", 512), []),
     ("shards", put("weak.labelers.0.shards", 8), []),
     ("defaults written out", put("selection", {"steps": []}), []),
-    ("a default struct written out", put("strong.tuning", {"type": "Head", "head": {"l2": "1"}}), []),
+    ("a default struct written out", put("strong.tuning", {"type": "Head", "head": {"l2": "0.3"}}), []),
     ("another form of the same number", put("data.testFraction", "0.500"), []),
-    ("a set in another order", put("evaluation.controls", ["Untouched", "Direct", "Unfiltered", "Cascade"]), []),
+    ("a set in another order", put("evaluation.controls", ["Untouched", "Head", "Direct", "Unfiltered", "Cascade"]), []),
 ]  # fmt: skip
 
 
@@ -135,6 +136,51 @@ EDITS = [
 def test_an_edit_changes_just_these_keys(what, edit, changed):
     before, after = keys(), keys(edit)
     assert [name for name in ALL if before[name] != after[name]] == changed
+
+
+LORA = put("strong.tuning", {"type": "LoRA"})
+SELECTED = put("selection.steps", [{"type": "Confidence", "confidence": {"keepFractionPerClass": "0.5"}}])
+CEILING = put("evaluation", {"seeds": 2, "ceiling": True})
+STRONG = ["train-strong-0", "train-strong-1"]
+UNFILTERED = ["train-unfiltered-0", "train-unfiltered-1"]
+DIRECT = ["train-direct-0", "train-direct-1"]
+REFERENCE = ["train-ceiling-0", "train-ceiling-1"]
+LAST = ["evaluate", "promote"]
+
+DEEP_EDITS = [
+    ("rank", put("strong.tuning.lora", {"rank": 4}), [*STRONG, *UNFILTERED, *DIRECT, *REFERENCE, *LAST]),
+    ("schedule", put("strong.training", {"epochs": 3}), [*STRONG, *UNFILTERED, *DIRECT, *REFERENCE, *LAST]),
+    ("stopping", put("strong.training", {"stopping": {"type": "WeakValidation"}}), [*STRONG, *UNFILTERED, *LAST]),
+    ("loss", put("strong.loss", {"type": "LogConf"}), [*STRONG, *UNFILTERED, *LAST]),
+    ("selection", put("selection.steps.0.confidence.keepFractionPerClass", "0.6"), ["select", "train-frozen", *STRONG, *REFERENCE, *LAST]),
+    ("another control", put("evaluation.controls", ["Direct", "Untouched", "Head"]), LAST),
+    ("how often it is saved", put("strong.training", {"checkpointIntervalSeconds": 5}), []),
+    ("where activations are", put("strong.training", {"gradientCheckpointing": True}), []),
+    ("empty structs", put("strong.tuning.lora", {}), []),
+    ("how it is published", put("promotion", {"publish": "Adapter"}), ["promote"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("what", "edit", "changed"), DEEP_EDITS, ids=[edit[0] for edit in DEEP_EDITS])
+def test_an_edit_of_a_deep_job_changes_just_these_keys(what, edit, changed):
+    before, after = keys(UNTAUGHT, LORA, SELECTED, CEILING), keys(UNTAUGHT, LORA, SELECTED, CEILING, edit)
+    assert [name for name in after if before[name] != after[name]] == changed
+
+
+def test_another_seed_is_work_for_that_seed_only():
+    before = keys(UNTAUGHT, LORA, put("evaluation.seeds", 2))
+    after = keys(UNTAUGHT, LORA, put("evaluation.seeds", 3))
+    new = ["train-strong-2", "train-direct-2", *LAST]
+    assert [name for name in after if before.get(name) != after[name]] == new
+
+
+def test_what_needs_the_frozen_model_only_is_one_process():
+    seeds = ["train-strong-0", "train-strong-1", "train-strong-2"]
+    assert [name for name in keys(LORA, put("evaluation.controls", ["Head"])) if "train" in name] == [
+        "train-frozen",
+        *seeds,
+    ]
+    assert [name for name in keys(LORA, put("evaluation.controls", [])) if "train" in name] == seeds
 
 
 def test_another_labeler_touches_no_other_labels():
@@ -152,36 +198,56 @@ GOLDEN = {
     "sound": {
         "prepare": "7cb48f4637994e84210c0306db712406",
         "label-rules": "e7d185be3adde690c2c3567f53035a04",
-        "label-small": "f0b71e3ab29aa5251e75e5efc5d89fea",
+        "label-small": "83caf49d86b5dd6f72b4e9d9a46e53d6",
         "label-own": "5ac73a7db87e692e37fb5384278754ca",
-        "aggregate": "6d365221fcebb35975ac39a52b409e77",
-        "select": "c1b2c8bf610babe5b59439723133efd8",
-        "train": "8a3edf78517a9b91d9f638a3d7c4ddf7",
-        "evaluate": "6c8e9523da0f41a5f46a476ceffd6d53",
-        "promote": "351763095a098948c65f7466dfdc6ceb",
+        "aggregate": "8930d3c3a4c498146b5c064b16e15472",
+        "select": "df69b27e682a48d9932dec0ce09915e0",
+        "train": "527fc8df0c49d10367245a6fbe18ae89",
+        "evaluate": "16aa131519ed58f22e044914955a042e",
+        "promote": "5d15b8e33d083439a957b53bc93bc99f",
     },
     "full": {
         "prepare": "d3045a16a84ae88836466865e262aa47",
         "label-rules": "579f5b92e459f55dc0bdfaf1361f0bbb",
-        "label-small": "934cc44998a64e36c9905ec2ceb557e7",
+        "label-small": "554a03ea1133f733f69b401142d7e77e",
         "label-own": "5ca3bd9e19bdf15d285edf683e581dd9",
-        "aggregate": "3e2f04eabb702253aa8525c2370b804b",
-        "select": "e6e54766b5db83fc20de12303ba62529",
-        "train": "8eb9f8405d72172d5c589327e967c386",
-        "evaluate": "5208ca63ae249c37086f8ce3453d63b0",
-        "promote": "d013eca79e87cdfe69593cbbfca823f5",
+        "aggregate": "09263a4e9f75c3f312a349d9e996b71d",
+        "select": "465e086ec480e3946772658bef10bff0",
+        "train": "910108e696a4727a56903b9af663f683",
+        "evaluate": "c62b75493964e79be2be49695143d9b3",
+        "promote": "0b23e185727f1a0db85f93c82282b842",
+    },
+    "deep": {
+        "prepare": "7cb48f4637994e84210c0306db712406",
+        "label-rules": "e7d185be3adde690c2c3567f53035a04",
+        "label-small": "87164faf6b2925da1afdacbe43e80b01",
+        "label-own": "5ac73a7db87e692e37fb5384278754ca",
+        "label-asked": "608f5860a6dc2578158cb4e536a70f2e",
+        "aggregate": "cf9341345ec6ccd4ddbe70e1307320f6",
+        "select": "15e58ee523a3c8ec0816da1d74073211",
+        "train-frozen": "a83d12ff9151b12b7e538a03e34c702f",
+        "train-strong-0": "6ee6b85df04dff99d883f51f3d0d0574",
+        "train-strong-1": "1f2feafd9c86f10616ddcd426a63fc11",
+        "train-unfiltered-0": "07d236f17bcc3a663125fe809d36ae44",
+        "train-unfiltered-1": "50af67cd0cfd24e405fd206cc805c503",
+        "train-direct-0": "51866c97420f527048e80965f1ade75d",
+        "train-direct-1": "ae1b08e449b068fd4e7f5eb4a3a95061",
+        "train-ceiling-0": "e8dbaeabd7b881d2cbd7e1fd49be83ed",
+        "train-ceiling-1": "7f2cb14d9d96d3f9487d82ec35a29695",
+        "evaluate": "813d7d45e68551ad8f6a3c6b3c3385d9",
+        "promote": "20f943a3c93d6a9ae1d354586918743e",
     },
     "minimal": {
         "prepare": "ffe55cafb505406866d90daa2b43ba0d",
         "label-own": "21ffb87fced3696b278a8dca863fd7f9",
         "aggregate": "74c4f5d20762305d6f5e5ff3fbe888b2",
         "select": "399a0b5401a75d984cf7e8a3f7405e6e",
-        "train": "03c35b7b0aaa0eddbe5e7107e8b2ee64",
-        "evaluate": "964f8532aec5d4456a0f77133b471aa6",
-        "promote": "6c692d93be2380b2cc421ec67ee0e18f",
+        "train": "926ad243189e6edaf6e456619a586626",
+        "evaluate": "aa93402708eeaf609f6507b4e6f5896a",
+        "promote": "55a33df03eebd670237fe86252011d63",
     },
 }
-MANIFESTS = {"sound": SOUND, "full": FULL, "minimal": MINIMAL}
+MANIFESTS = {"sound": SOUND, "full": FULL, "deep": DEEP, "minimal": MINIMAL}
 
 
 @pytest.mark.parametrize("name", GOLDEN)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from api_server_kit import server_refuses
-from manifests import FULL, OWN, RULES, manifest, put
+from manifests import ASKED, DEEP, FULL, OWN, RULES, SMALL, manifest, put
 
 from w2s_api.validation import validate
 
@@ -61,6 +61,21 @@ BAD = [
     ("nine labelers", lambda spec: spec["weak"].update(labelers=[{**RULES, "name": f"r{n}"} for n in range(9)]), "spec.weak.labelers", "at most 8 items"),
     ("class twice", put("task.classes.1.name", "free"), "spec.task.classes[1]", "given twice"),
     ("labeler twice", put("weak.labelers.1.name", "rules"), "spec.weak.labelers[1]", "given twice"),
+    ("LoRA settings of a head", put("strong.tuning", {"type": "Head", "lora": {"rank": 8}}), "spec.strong.tuning.lora", "only when `type` is LoRA"),
+    ("full settings of LoRA", put("strong.tuning", {"type": "LoRA", "full": {}}), "spec.strong.tuning.full", "only when `type` is Full"),
+    ("no rank", put("strong.tuning", {"type": "LoRA", "lora": {"rank": 0}}), "spec.strong.tuning.lora.rank", "below 1"),
+    ("no learning rate", put("strong.tuning", {"type": "Full", "full": {"learningRate": "0"}}), "spec.strong.tuning.full.learningRate", "above 0"),
+    ("learning rate as people write it", put("strong.tuning", {"type": "LoRA", "lora": {"learningRate": "3e-4"}}), "spec.strong.tuning.lora.learningRate", "number"),
+    ("a schedule for a head", put("strong.training", {"epochs": 3}), "spec.strong.training", "without a schedule"),
+    ("LogConf of a head", put("strong.loss", {"type": "LogConf"}), "spec.strong.loss", "Write `tuning: {type: LoRA}`"),
+    ("loss settings of another loss", lambda spec: spec["strong"].update(tuning={"type": "LoRA"}, loss={"type": "Product", "logConf": {}}), "spec.strong.loss.logConf", "only when `type` is LogConf"),
+    ("all dropped out", lambda spec: spec["strong"].update(tuning={"type": "LoRA"}, training={"dropout": "1"}), "spec.strong.training.dropout", "below 1"),
+    ("validation without its type", lambda spec: spec["strong"].update(tuning={"type": "LoRA"}, training={"stopping": {"weakValidation": {}}}), "spec.strong.training.stopping.weakValidation", "only when `type` is WeakValidation"),
+    ("a labeler's LoRA settings of a head", put("weak.labelers.1.finetuned.tuning", {"lora": {}}), "spec.weak.labelers[1].finetuned.tuning.lora", "only when `type` is LoRA"),
+    ("a labeler's schedule for a head", put("weak.labelers.1.finetuned.training", {"epochs": 2}), "spec.weak.labelers[1].finetuned.training", "without a schedule"),
+    ("a labeler's learning rate", put("weak.labelers.1.finetuned.tuning", {"type": "Full", "full": {"learningRate": "0"}}), "spec.weak.labelers[1].finetuned.tuning.full.learningRate", "above 0"),
+    ("too many shots", put("weak.labelers.1", {**ASKED, "prompted": {**ASKED["prompted"], "shots": 65}}), "spec.weak.labelers[1].prompted.shots", "above 64"),
+    ("asked without a model", put("weak.labelers.1", {"name": "asked", "type": "Prompted"}), "spec.weak.labelers[1].prompted", "when `type` is Prompted"),
     ("control twice", put("evaluation.controls", ["Direct", "Direct"]), "spec.evaluation.controls[1]", "given twice"),
 ]  # fmt: skip
 
@@ -74,6 +89,8 @@ GOOD = [
     ("weights", put("aggregation.weightedAverage", {"weights": [{"labeler": "own", "weight": "0.5"}]})),
     ("structs of defaults", lambda spec: spec.update(strong={**spec["strong"], "tuning": {}, "loss": {}}, selection={}, evaluation={}, promotion={}, report={}, aggregation={"weightedAverage": {}})),
     ("fields without a value", lambda spec: spec["data"].update(revision=None, goldBudget=None, fields=None)),
+    ("deep tuning", lambda spec: spec.update(DEEP["spec"])),
+    ("a schedule in a labeler", put("weak.labelers.1.finetuned", {**SMALL["finetuned"], "tuning": {"type": "Full"}, "training": {"stopping": {}}})),
     ("everything at once", lambda spec: spec.update(FULL["spec"])),
 ]  # fmt: skip
 
