@@ -1,3 +1,4 @@
+from types import SimpleNamespace
 from typing import get_args
 
 import numpy as np
@@ -11,7 +12,7 @@ from w2s_trainer.stages.aggregate.weighted_average import weighted_average
 from w2s_trainer.stages.label.calibration import at_temperature, fit_temperature
 from w2s_trainer.stages.label.classifier import label_columns
 from w2s_trainer.stages.label.summary import whole_summary
-from w2s_trainer.stages.tables import WeakLabels
+from w2s_trainer.stages.tables import EVERY_SEED, Examples, WeakLabels, write_table
 
 
 @pytest.mark.parametrize(
@@ -37,6 +38,51 @@ def test_a_labeler_twice_as_sure_as_it_is_right_gets_a_higher_temperature():
 def test_temperature_of_no_labels_changes_nothing():
     p = np.array([[0.3, 0.7]])
     assert at_temperature(p, fit_temperature(p[:0], np.array([], dtype=np.int64))) == pytest.approx(p)
+
+
+@pytest.fixture
+def calibrated(tmp_path):
+    """Calibrates an opinion on 40 texts, of which the first ten are the gold budget, and keeps some rows."""
+    gold = np.arange(10) % 2
+    parts = np.array(["budget"] * 10 + ["pool"] * 30)
+    examples = Examples([str(i) for i in range(40)], ["x"] * 40, parts, np.arange(40))
+    write_table({"id": examples.ids[:10], "label": gold}, tmp_path / "gold-budget" / "labels.parquet")
+    context = SimpleNamespace(
+        needs={
+            "prepare": SimpleNamespace(
+                stage="prepare", key="0", fetch=lambda name, _directory: tmp_path / name
+            )
+        },
+        scratch=tmp_path,
+        spec=SimpleNamespace(evaluation=SimpleNamespace(seeds=2), data=SimpleNamespace(gold_budget=8)),
+    )
+
+    def call(probabilities, abstain, rows):
+        opinion = label.Opinion(np.log(probabilities), probabilities, abstain)
+        return label._calibrated(context, examples, {EVERY_SEED: opinion}, np.arange(40), rows)
+
+    return call
+
+
+def test_calibration_leaves_abstentions_where_they_were(calibrated):
+    rng = np.random.default_rng(0)
+    probabilities, abstain = rng.dirichlet([1, 1], 40), rng.random(40) < 0.4
+    rows = np.arange(7, 33)
+    opinions, _ = calibrated(probabilities, abstain, rows)
+    assert sorted(opinions) == [0, 1]
+    for opinion in opinions.values():
+        assert opinion.abstain.tolist() == abstain[rows].tolist()
+        assert opinion.scores == pytest.approx(np.log(probabilities[rows]))
+
+
+@pytest.mark.parametrize("abstains", [True, False])
+def test_what_stands_in_abstaining_rows_does_not_reach_the_temperature(calibrated, abstains):
+    rows = np.arange(40)
+    probabilities = np.random.default_rng(1).dirichlet([1, 1], 40)
+    abstain = rows % 3 == 0
+    otherwise = np.where(abstain[:, None], [0.999, 0.001], probabilities)
+    temperatures = [calibrated(said, abstain & abstains, rows)[1] for said in (probabilities, otherwise)]
+    assert (temperatures[0] == temperatures[1]) is abstains
 
 
 @pytest.mark.parametrize(

@@ -15,16 +15,22 @@ _WORTH_THREADS = 4_000_000
 
 @dataclass(frozen=True)
 class Head:
-    """softmax(W·x + b) on normalised features x."""
+    """softmax(W·x + b) on x, features less their mean at unit length."""
 
     weight: NDArray[np.floating]
     """float[K, d]."""
     bias: NDArray[np.floating]
     """float[K]."""
+    mean: NDArray[np.floating]
+    """float[d], of the features that the head was fitted on."""
+
+    def logits(self, features: NDArray[np.floating]) -> NDArray[np.float64]:
+        """W·x + b float64[n, K] of features float[n, d] as the model gives them."""
+        return np.asarray(centred(features, self.mean) @ self.weight.T.astype(np.float64) + self.bias)
 
     def probabilities(self, features: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Class probabilities float64[n, K] of features float[n, d]."""
-        logits = normalise(features).astype(np.float64) @ self.weight.T.astype(np.float64) + self.bias
+        """Class probabilities float64[n, K] of features float[n, d] as the model gives them."""
+        logits = self.logits(features)
         logits -= logits.max(axis=1, keepdims=True)
         odds = np.exp(logits)
         return np.asarray(odds / odds.sum(axis=1, keepdims=True))
@@ -36,6 +42,15 @@ def normalise(features: NDArray[np.floating]) -> NDArray[np.floating]:
     return np.asarray(features / np.maximum(lengths, 1e-12))
 
 
+def centred(features: NDArray[np.floating], mean: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Features float[n, d] less a mean float[d], rows of unit length: float64[n, d].
+
+    The texts of a causal model share most of their direction. Without that share the rows differ as much as
+    those of other models do, and an L2 strength means about the same for all.
+    """
+    return np.asarray(normalise(features.astype(np.float64) - mean), dtype=np.float64)
+
+
 def fit(
     features: NDArray[np.floating],
     targets: NDArray[np.float64],
@@ -44,10 +59,11 @@ def fit(
 ) -> Head:
     """Fits a head by L-BFGS from zero, in float64, until the gradient vanishes.
 
-    Minimises  Σᵢ wᵢ · CE(softmax(W·xᵢ + b), qᵢ) + l2/2 · ‖W‖²;  the bias is not penalised.
+    Minimises  Σᵢ wᵢ · CE(softmax(W·xᵢ + b), qᵢ) + l2/2 · ‖W‖²  over rows xᵢ that are centred on their weighted
+    mean and brought to unit length; the bias is not penalised.
 
     Args:
-        features: float[n, d].
+        features: float[n, d] as the model gives them.
         targets: float64[n, K], rows sum to 1; soft or one-hot.
         weights: float64[n], not negative.
         l2: above 0.
@@ -56,12 +72,14 @@ def fit(
 
     # Threads cost more than they save on a small problem, and a hundredfold on a busy machine.
     with threadpool_limits(1 if features.size < _WORTH_THREADS else None, user_api="blas"):
-        return _fit(normalise(features).astype(np.float64), targets, weights, l2)
+        mean = weights @ features.astype(np.float64) / max(weights.sum(), np.finfo(np.float64).tiny)
+        weight, bias = _fit(centred(features, mean), targets, weights, l2)
+    return Head(weight, bias, mean)
 
 
 def _fit(
     rows: NDArray[np.float64], targets: NDArray[np.float64], weights: NDArray[np.float64], l2: float
-) -> Head:
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     from scipy.optimize import minimize
 
     # With fewer rows than dimensions the best W lies in the span of the rows, and the penalty does not see a
@@ -87,7 +105,7 @@ def _fit(
         method="L-BFGS-B",
         options={"maxiter": 2000, "maxfun": 4000, "gtol": 1e-6, "ftol": 1e-13},
     )
-    return Head(found.x[: k * d].reshape(k, d) @ span.T, found.x[k * d :])
+    return found.x[: k * d].reshape(k, d) @ span.T, found.x[k * d :]
 
 
 def cross_validated_l2(
@@ -101,8 +119,10 @@ def cross_validated_l2(
 ) -> float:
     """The L2 strength with the smallest held-out log loss, whole families held out together.
 
+    Each fold is centred on the mean of its own training rows.
+
     Args:
-        features: float[n, d].
+        features: float[n, d] as the model gives them.
         labels: int64[n], class indices.
         families: int64[n].
         seed: of the division into folds.

@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,42 +14,44 @@ from w2s_trainer.models.batches import by_tokens
 from w2s_trainer.models.encoder import load_encoder, load_tokenizer, memory_bound, quiet, tokenize
 from w2s_trainer.models.head import Head
 
+if TYPE_CHECKING:
+    from w2s_trainer.models.modeling_w2s import W2SForSequenceClassification
+
 CODE = Path(__file__).with_name("modeling_w2s.py")
 
 
 def publish_model(
     pretrained: Path, head: Head, class_names: Sequence[str], max_tokens: int, directory: Path
 ) -> None:
-    """Writes a frozen encoder with its head: safetensors, config, tokenizer and the modeling code.
+    """Writes a frozen encoder with its head.
 
     Args:
         pretrained: the encoder's directory.
-        head: on normalised features.
+        head: on the encoder's features.
         class_names: the K classes in order.
         max_tokens: where texts were cut; the tokenizer will cut there too.
         directory: a new directory.
     """
-    import torch
-
-    from w2s_trainer.models.modeling_w2s import W2SConfig, W2SForSequenceClassification
+    from w2s_trainer.models.modeling_w2s import W2SForSequenceClassification
 
     encoder = load_encoder(pretrained)
-    inner = {**encoder.model.config.to_diff_dict(), "model_type": encoder.model.config.model_type}
-    config = W2SConfig(
-        encoder=json.loads(json.dumps(inner, default=str)),
-        pooling=encoder.pooling,
-        hidden_size=encoder.model.config.hidden_size,
-        num_labels=len(class_names),
-        id2label=dict(enumerate(class_names)),
-        label2id={name: index for index, name in enumerate(class_names)},
-    )
-    model = W2SForSequenceClassification(config)
-    model.encoder.load_state_dict(encoder.model.state_dict())
-    with torch.no_grad():
-        model.classifier.weight.copy_(torch.from_numpy(np.array(head.weight, dtype=np.float32)))
-        model.classifier.bias.copy_(torch.from_numpy(np.array(head.bias, dtype=np.float32)))
+    model = W2SForSequenceClassification.from_encoder(encoder.model, class_names, encoder.pooling)
+    model.set_head(head)
+    write_model(model, encoder.tokenizer, max_tokens, directory)
+
+
+def write_model(
+    model: "W2SForSequenceClassification", tokenizer: Any, max_tokens: int, directory: Path
+) -> None:
+    """Writes a tuned model: safetensors, config, tokenizer and the modeling code.
+
+    Args:
+        model: with its head.
+        tokenizer: its own.
+        max_tokens: where texts were cut; the tokenizer will cut there too.
+        directory: a new directory.
+    """
     model.save_pretrained(directory)
-    tokenizer = encoder.tokenizer
     tokenizer.model_max_length = min(max_tokens, tokenizer.model_max_length)
     tokenizer.save_pretrained(directory)
     shutil.copyfile(CODE, directory / CODE.name)

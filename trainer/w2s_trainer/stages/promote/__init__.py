@@ -62,7 +62,7 @@ def _write_model(context: StageContext, results: dict[str, Any]) -> None:
     heads = load_file(trained.fetch("heads.safetensors", context.scratch))
     # The first seed, fixed beforehand: choosing the seed that does best on the test would be tuning on it.
     seed = "-1" if "strong.-1.weight" in heads else "0"
-    head = Head(weight=heads[f"strong.{seed}.weight"], bias=heads[f"strong.{seed}.bias"])
+    head = Head(*(heads[f"strong.{seed}.{part}"] for part in ("weight", "bias", "mean")))
     directory = context.output / "model"
     publish_model(
         fetch_model(spec.strong.model.uri, context.objects, context.cache),
