@@ -1,0 +1,1 @@
+"""The tuning engine: a student is trained to weak labels, in plain PyTorch."""
