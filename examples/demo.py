@@ -1,7 +1,7 @@
-"""The main job on real input: licence texts, twelve rules as the weak source, a sentence encoder as student.
+"""The main job on real input: licence texts, twelve rules as the weak source, a pretrained model as student.
 
 Builds the data set from an installed package, starts an embedded S3 server on loopback, uploads the data and
-runs the manifest. `python examples/demo.py restricted|copyleft [--directory .w2s/demo]`
+runs the manifest. `python examples/demo.py restricted|lora|causal|copyleft [--directory .w2s/demo]`
 """
 
 import argparse
@@ -17,24 +17,26 @@ from w2s_trainer.store.embedded import EmbeddedStore
 from w2s_trainer.store.objects import Objects
 
 HERE = Path(__file__).parent
+EXAMPLES = ("restricted", "lora", "causal", "copyleft")
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("example", choices=["restricted", "copyleft"], nargs="?", default="restricted")
+    parser.add_argument("example", choices=EXAMPLES, nargs="?", default="restricted")
     parser.add_argument("--directory", type=Path, default=Path(".w2s/demo"))
     parser.add_argument("--parallel", default=None)
     arguments = parser.parse_args()
     manifest = HERE / f"{arguments.example}.yaml"
     spec = yaml.safe_load(manifest.read_text())["spec"]
-    data = arguments.directory / arguments.example
+    task = spec["data"]["gold"]["uri"].split("/")[-2]  # s3://w2s-demo/data/<task>/gold.jsonl
+    data = arguments.directory / task
     began = time.monotonic()
 
     build = [
         sys.executable,
         str(HERE / "data" / "licences.py"),
         "--task",
-        arguments.example,
+        task,
         "--out",
         str(data),
     ]
@@ -51,7 +53,8 @@ def main() -> int:
         said(began, f"embedded S3 server on {server.endpoint}, data uploaded")
 
         run = [sys.executable, "-m", "w2s_cli.main", "run", str(manifest)]
-        run += ["--output", str(data / "output"), "--cache", str(arguments.directory / "cache")]
+        run += ["--output", str(arguments.directory / "output" / arguments.example)]
+        run += ["--cache", str(arguments.directory / "cache")]
         run += ["--parallel", arguments.parallel] if arguments.parallel else []
         code = subprocess.run(run, env=environment, check=False).returncode
     said(began, "done" if code == 0 else f"ended with exit code {code}")

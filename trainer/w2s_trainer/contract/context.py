@@ -29,6 +29,8 @@ class StageContext:
     """The input artifacts by stage name, complete."""
     shard: tuple[int, int] = (0, 1)
     """(index, count)."""
+    key: str = ""
+    """The content key of the artifact to be made."""
 
     @property
     def spec(self) -> Spec:

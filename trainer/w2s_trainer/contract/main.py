@@ -109,6 +109,7 @@ def _run(
                 cache=cache,
                 needs=needs,
                 shard=shard,
+                key=key,
             )
             result: StageResult = module.run(context)
             artifact = attempt.commit(result.summary, _provenance(job, time.monotonic() - began))

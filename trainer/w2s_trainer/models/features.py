@@ -1,5 +1,6 @@
 """Features of all examples, computed once and kept as an artifact that every stage and every edit shares."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,7 +16,7 @@ from w2s_trainer.models.uri import fetch_model, model_digest
 from w2s_trainer.stages.tables import read_examples
 
 STAGE = "features"
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,8 @@ class Features:
     truncated: int
     """Texts that were cut at max_tokens."""
     key: str
+    seconds: float
+    """That computing them took, whenever that was."""
 
 
 def features_of(context: StageContext, model_uri: str, max_tokens: int, batch_tokens: int) -> Features:
@@ -46,6 +49,7 @@ def features_of(context: StageContext, model_uri: str, max_tokens: int, batch_to
     )
     found = context.store.find(STAGE, key)
     if found is None:
+        began = time.monotonic()
         texts = read_examples(prepared, context.scratch).texts
         encoder = load_encoder(fetch_model(model_uri, context.objects, context.cache))
         matrix, truncated = encoder.features(
@@ -56,9 +60,16 @@ def features_of(context: StageContext, model_uri: str, max_tokens: int, batch_to
         )
         attempt = context.store.begin(STAGE, key)
         save_file({"features": matrix}, attempt.directory / "features.safetensors")
-        found = attempt.commit({"truncated": truncated, "model": model_uri}, {"maxTokens": max_tokens})
+        summary = {
+            "truncated": truncated,
+            "model": model_uri,
+            "seconds": round(time.monotonic() - began, 3),
+        }
+        found = attempt.commit(summary, {"maxTokens": max_tokens})
     path = found.fetch("features.safetensors", context.scratch / STAGE / key)
-    return Features(load_file(path)["features"], int(found.summary["truncated"]), key)
+    return Features(
+        load_file(path)["features"], int(found.summary["truncated"]), key, float(found.summary["seconds"])
+    )
 
 
 def text_features(

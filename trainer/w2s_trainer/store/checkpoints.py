@@ -174,8 +174,6 @@ class Checkpoints:
         target.mkdir(parents=True)
         try:
             checkpoint.fetch_all(target)
-        except NoSuchObject as error:
-            raise _Unusable("it was removed meanwhile") from error
         except InputGone as error:
             raise _Unusable(error.message.rstrip(".")) from error
         return Found(place.step, checkpoint.summary, target)

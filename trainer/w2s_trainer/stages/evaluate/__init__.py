@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2s_api.keys import digest
+from w2s_api.names import Arm
+from w2s_api.pipeline import pipeline
 from w2s_trainer.contract.context import StageContext, StageResult
 from w2s_trainer.contract.job import StageJob
 from w2s_trainer.report.answers import answers
@@ -15,12 +17,14 @@ from w2s_trainer.report.render import render
 from w2s_trainer.stages.evaluate.compare import Arms, Test, compare, notes
 from w2s_trainer.stages.evaluate.metrics import decide
 from w2s_trainer.stages.evaluate.predictions import ArmAnswers, cascade_answers, stacked, weak_answers
+from w2s_trainer.stages.evaluate.training import training_summary
 from w2s_trainer.stages.label.summary import whole_summary
 from w2s_trainer.stages.tables import Examples, read_examples, read_gold, read_labels, read_predictions
 from w2s_trainer.store.artifacts import Artifact, ArtifactStore
 from w2s_trainer.store.objects import AlreadyExists, Objects
 
 BOOTSTRAP_SEED = 0
+STUDENTS: tuple[Arm, ...] = ("strong", "unstopped", "unfiltered", "head", "direct", "untouched", "ceiling")
 EXCERPTS = 5
 EXCERPT_CHARACTERS = 300
 
@@ -57,7 +61,7 @@ def run(context: StageContext) -> StageResult:
         "labelers": [whole_summary(needs[f"label-{labeler.name}"].summary) for labeler in spec.weak.labelers],
         "aggregation": dict(needs["aggregate"].summary),
         "selection": dict(needs["select"].summary),
-        "training": dict(needs["train"].summary),
+        "training": training_summary(artifact.summary for artifact in _trained(context)),
         "promotion": spec.promotion.model_dump(mode="json", by_alias=True),
         "provenance": {name: _provenance(artifact) for name, artifact in needs.items()},
         "excerpts": _excerpts(test, arms, examples, rows) if spec.report.examples == "Excerpts" else None,
@@ -92,18 +96,29 @@ def _encoded(results: dict[str, Any]) -> bytes:
 def _arms(context: StageContext, examples: Examples, rows: NDArray[np.int64]) -> Arms:
     controls = context.spec.evaluation.controls
     labels = read_labels(context.needs["aggregate"], examples, context.scratch)
-    predictions = read_predictions(context.needs["train"], rows, examples, context.scratch)
+    predictions: dict[tuple[str, int], dict[int, NDArray[np.float64]]] = {}
+    for artifact in _trained(context):
+        for key, by_seed in read_predictions(artifact, rows, examples, context.scratch).items():
+            predictions.setdefault(key, {}).update(by_seed)
     weak = weak_answers(labels, rows, examples.rows("pool"))
     curve = {size: stacked(by_seed) for (arm, size), by_seed in predictions.items() if arm == "direct"}
     found = {"weak": weak}
-    for arm in ("strong", "unfiltered", "direct", "untouched", "ceiling"):
-        sizes = [size for name, size in predictions if name == arm]
-        if sizes:
-            probabilities = stacked(predictions[arm, max(sizes)])
+    for arm in STUDENTS:
+        # Of one seed the largest: the curve of `direct` has several, another arm may have another size a seed.
+        sizes = sorted(size for name, size in predictions if name == arm)
+        if by_seed := {seed: p for size in sizes for seed, p in predictions[arm, size].items()}:
+            probabilities = stacked(by_seed)
             found[arm] = ArmAnswers(probabilities, np.zeros(probabilities.shape[:2], dtype=bool))
     if "Cascade" in controls:
         found["cascade"] = cascade_answers(weak, found["strong"])
-    return Arms(found, curve, dict(context.needs["train"].summary["examples"]))
+    trained_on = training_summary(artifact.summary for artifact in _trained(context))["examples"]
+    return Arms(found, curve, trained_on)
+
+
+def _trained(context: StageContext) -> list[Artifact]:
+    """The artifacts of all `train` stages, heads first."""
+    stages = [stage for stage in pipeline(context.spec) if stage.kind == "train"]
+    return [context.needs[stage.name] for stage in stages]
 
 
 def _count_evaluation(context: StageContext) -> int:
@@ -111,7 +126,12 @@ def _count_evaluation(context: StageContext) -> int:
     test = context.needs["prepare"].files["gold-test/labels.parquet"].sha256
     place = f"{context.store.uri}/evaluations/{test[:32]}/"
     spec = context.spec
-    asked = [context.job.needs["train"], spec.promotion.metric, spec.evaluation.positive_threshold]
+    students = [artifact.key for artifact in _trained(context)]
+    asked = [
+        students[0] if len(students) == 1 else students,
+        spec.promotion.metric,
+        spec.evaluation.positive_threshold,
+    ]
     this = f"{place}{digest(asked)}.json"
     try:
         said = {"job": f"{context.job.namespace}/{context.job.name}"}

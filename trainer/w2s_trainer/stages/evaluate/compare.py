@@ -33,6 +33,15 @@ from w2s_trainer.stages.evaluate.worth import worth
 CONFIRMATORY = ("weak", "untouched", "direct", "unfiltered")
 """What strong is compared with, in the order that was declared; everything else is exploratory."""
 
+EXPLORATORY = (
+    ("strong", "head"),
+    ("unstopped", "strong"),
+    ("cascade", "weak"),
+    ("cascade", "strong"),
+    ("ceiling", "strong"),
+)
+"""What else is compared, to be looked at and not to decide by."""
+
 _CHUNK = 250
 """Replicates of AUROC at a time: it needs a weight per item."""
 _REPLICATES_OF_UNDECLARED_AUROC = 400
@@ -134,8 +143,8 @@ def compare(test: Test, arms: Arms, rng: np.random.Generator) -> dict[str, Any]:
         ],
         "exploratory": [
             {**_difference(declared, arm, other, drawn), "arm": arm, "over": other, "exploratory": True}
-            for arm, other in (("cascade", "weak"), ("cascade", "strong"), ("ceiling", "strong"))
-            if arm in declared
+            for arm, other in EXPLORATORY
+            if arm in declared and other in declared
         ],
         "imitation": imitation(test, arms.answers["weak"], arms.answers["strong"]),
         "pgr": _pgr(declared, arms, drawn),

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from w2s_api.spec.weak import Labeler
 from w2s_trainer.contract.context import StageContext, StageResult
+from w2s_trainer.models.causal import load_causal
 from w2s_trainer.models.features import features_of
 from w2s_trainer.models.head import cross_validated_l2, fit
 from w2s_trainer.models.published import load_classifier, softmax
@@ -17,7 +18,24 @@ from w2s_trainer.stages.budget import draw
 from w2s_trainer.stages.label.calibration import at_temperature, fit_temperature
 from w2s_trainer.stages.label.classifier import class_logits
 from w2s_trainer.stages.label.functions import vote
-from w2s_trainer.stages.tables import EVERY_SEED, Examples, lists, read_examples, read_gold, write_table
+from w2s_trainer.stages.label.prior import shares, uniform
+from w2s_trainer.stages.label.prompt import Shot
+from w2s_trainer.stages.label.prompted import (
+    Question,
+    answer_scores,
+    draw_shots,
+    heap_sample,
+    probabilities_of,
+)
+from w2s_trainer.stages.tables import (
+    EVERY_SEED,
+    Examples,
+    lists,
+    of_seed,
+    read_examples,
+    read_gold,
+    write_table,
+)
 
 
 @dataclass(frozen=True)
@@ -32,6 +50,10 @@ class Opinion:
     """bool[n]."""
     truncated: int = 0
     figures: dict[str, float] = field(default_factory=dict)
+    shown: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    """Rows whose gold label the labeler was shown: what it says of them proves nothing."""
+    unsteady: NDArray[np.bool_] | None = None
+    """bool[n]: the answer changes with the order of the classes, where there are orders."""
 
 
 Method = Callable[[StageContext, Labeler, Examples, NDArray[np.int64]], dict[int, Opinion]]
@@ -76,6 +98,7 @@ def run(context: StageContext) -> StageResult:
         "rows": n,
         "abstained": int(first.abstain.sum()),
         "truncated": first.truncated,
+        **({} if first.unsteady is None else {"unsteady": int(first.unsteady.sum())}),
         **({"temperature": {str(s): round(t, 4) for s, t in temperatures.items()}} if temperatures else {}),
         "l2": {str(s): o.figures["l2"] for s, o in opinions.items() if "l2" in o.figures},
     }
@@ -143,9 +166,60 @@ def _finetuned(
     return opinions
 
 
+def _prompted(
+    context: StageContext, labeler: Labeler, examples: Examples, rows: NDArray[np.int64]
+) -> dict[int, Opinion]:
+    assert labeler.prompted is not None
+    spec, settings = context.spec, labeler.prompted
+    k = len(spec.task.classes)
+    model = load_causal(fetch_model(settings.model.uri, context.objects, context.cache), settings.model.uri)
+    pool = examples.rows("pool")
+    heap = pool[heap_sample([examples.ids[row] for row in pool])] if settings.prior != "None" else pool[:0]
+    asked = np.union1d(rows, heap)
+    texts, was_cut = model.cut([examples.texts[row] for row in asked], settings.max_tokens)
+
+    seeds = list(range(spec.evaluation.seeds))
+    per_seed = settings.shots > 0 or settings.prior == "Gold"
+    gold = read_gold(context.needs["prepare"], "budget", examples, context.scratch) if per_seed else None
+    budgets = {} if gold is None else {seed: _drawn(context, examples, gold, seed) for seed in seeds}
+    shown: dict[int, NDArray[np.int64]] = {}
+    questions = {EVERY_SEED: Question(spec.task, settings.orders)}
+    if settings.shots and gold is not None:
+        shown = {seed: draw_shots(budgets[seed], gold, settings.shots, seed) for seed in seeds}
+        questions = {}
+        for seed, chosen in shown.items():
+            examples_shown, _ = model.cut([examples.texts[row] for row in chosen], settings.max_tokens)
+            shots = tuple(
+                Shot(text, int(gold[row])) for text, row in zip(examples_shown, chosen, strict=True)
+            )
+            questions[seed] = Question(spec.task, settings.orders, shots)
+
+    progress = partial(context.progress, "asking the model")
+    found = answer_scores(model, list(questions.values()), texts, labeler.batch_tokens, progress)
+    scores = dict(zip(questions, found, strict=True))
+    mine, sample = np.searchsorted(asked, rows), np.searchsorted(asked, heap)
+    opinions = {}
+    for seed in seeds if per_seed else [EVERY_SEED]:
+        target = None if settings.prior == "None" else uniform(k)
+        if settings.prior == "Gold" and gold is not None:
+            target = shares(gold[budgets[seed]], k)
+        said = of_seed(scores, seed)
+        probabilities, unsteady = probabilities_of(said, sample, target)
+        opinions[seed] = Opinion(
+            said.mean(axis=0)[mine],
+            probabilities[mine],
+            np.zeros(len(rows), dtype=bool),
+            int(was_cut[mine].sum()),
+            shown=shown.get(seed, pool[:0]),
+            unsteady=unsteady[mine],
+        )
+    return opinions
+
+
 METHODS: Mapping[str, Method] = {
     "Classifier": _classifier,
     "Finetuned": _finetuned,
+    "Prompted": _prompted,
     "Functions": _functions,
 }
 
@@ -170,7 +244,7 @@ def _calibrated(
     opinions, temperatures = {}, {}
     for seed in range(context.spec.evaluation.seeds):
         opinion = raw.get(seed) or raw[EVERY_SEED]
-        drawn = _drawn(context, examples, gold, seed)
+        drawn = np.setdiff1d(_drawn(context, examples, gold, seed), opinion.shown)
         places = np.searchsorted(asked, drawn)
         answered = ~opinion.abstain[places]
         temperature = fit_temperature(opinion.probabilities[places][answered], gold[drawn][answered])
@@ -180,5 +254,6 @@ def _calibrated(
             at_temperature(opinion.probabilities[mine], temperature),
             opinion.abstain[mine],
             opinion.truncated,
+            unsteady=None if opinion.unsteady is None else opinion.unsteady[mine],
         )
     return opinions, temperatures

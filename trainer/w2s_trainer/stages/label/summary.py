@@ -10,7 +10,7 @@ def whole_summary(summary: Mapping[str, Any]) -> dict[str, Any]:
     if shards is None:
         return dict(summary)
     together = dict(shards[0])
-    for count in ("rows", "abstained"):
+    for count in {"rows", "abstained", "unsteady"} & set(together):
         together[count] = sum(shard[count] for shard in shards)
     # A head reads the features of all texts in each shard, a classifier only its own.
     counted = [shard["truncated"] for shard in shards]

@@ -1,0 +1,416 @@
+"""A frozen causal model that is asked: how likely each answer is, in full, without generating any."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from w2s_trainer.errors import BadSpec
+from w2s_trainer.models.batches import by_tokens
+from w2s_trainer.models.encoder import load_tokenizer, memory_bound, quiet
+from w2s_trainer.models.layout import Layout
+
+if TYPE_CHECKING:
+    import torch
+
+    States = list[tuple[torch.Tensor, torch.Tensor]]
+    """Keys and values of each layer, [b, heads, t, d]."""
+
+Progress = Callable[[int, int], None]
+
+_LOGITS_AT_ONCE = 2**26
+"""Logits that are held at once while answers are scored (256 MiB in float32)."""
+
+_CHUNK = 256
+"""Prompts that are tokenised at once."""
+
+
+@dataclass(frozen=True)
+class Prompts:
+    """Token ids of n prompts: what all of them begin with, and the rest of each, of at least one token."""
+
+    shared: NDArray[np.int32]
+    rests: list[NDArray[np.int32]]
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Token ids of K answers."""
+
+    ids: list[list[int]]
+    """Each with the token that ends it."""
+    merged: int
+    """Tokens at the end of a prompt that become others when an answer follows, and so are counted to it."""
+
+
+@dataclass(frozen=True)
+class CausalModel:
+    """A frozen causal model with its tokenizer."""
+
+    model: Any
+    tokenizer: Any
+    device: str
+
+    @property
+    def context(self) -> int | None:
+        """Tokens that the model can read; None where it has no limit."""
+        config = self.model.config.get_text_config(decoder=True)
+        return getattr(config, "max_position_embeddings", None)
+
+    def cut(self, texts: Sequence[str], max_tokens: int) -> tuple[list[str], NDArray[np.bool_]]:
+        """Texts cut at max_tokens tokens, and which of them were, bool[n]."""
+        # A token of a text has hardly ever more characters: without this a book is tokenised for its first page.
+        heads = [text[: 32 * max_tokens] for text in texts]
+        kept, was_cut = [], np.zeros(len(texts), dtype=bool)
+        for start in range(0, len(heads), _CHUNK):
+            chunk = heads[start : start + _CHUNK]
+            with quiet():
+                encoded = self.tokenizer(
+                    chunk,
+                    truncation=True,
+                    max_length=max_tokens,
+                    add_special_tokens=False,
+                    return_offsets_mapping=True,
+                )
+            for row, (text, encoding) in enumerate(zip(chunk, encoded.encodings, strict=True), start):
+                was_cut[row] = bool(encoding.overflowing) or len(text) < len(texts[row])
+                kept.append(text[: encoding.offsets[-1][1]] if encoding.overflowing else text)
+        return kept, was_cut
+
+    def answers(self, layout: Layout, names: Sequence[str]) -> Answers:
+        """Token ids of the answers as they are after a prompt.
+
+        They are tokenised together with a prompt, so that a tokenizer that joins the two gives the tokens that
+        the model knows. An answer ends with the token that ends its turn (in plain lines: its line); without it
+        a name that another begins with would be favoured.
+
+        Raises:
+            BadSpec: two names are the same for the tokenizer.
+        """
+        prompt = layout.prompt("x")
+        before = self._ids(layout, [prompt])[0]
+        whole = self._ids(layout, [prompt + layout.answer(name) for name in names])
+        bare = self._ids(layout, [prompt + layout.lead + name for name in names])
+        kept = min(_common(before, ids) for ids in whole)
+        added = set(self.tokenizer.added_tokens_decoder)
+        found = []
+        for ids, without_end in zip(whole, bare, strict=True):
+            name_ends = max(kept, _common(ids, without_end))
+            ends = [at + 1 for at in range(name_ends, len(ids)) if int(ids[at]) in added]
+            found.append(ids[kept : ends[0] if ends else len(ids)].tolist())
+        if len({tuple(ids) for ids in found}) < len(names):
+            raise BadSpec(
+                "SameAnswer",
+                f"The tokenizer of {self.tokenizer.name_or_path} reads two of the class names as the same:"
+                f" {', '.join(names)}.",
+                "Give classes names that differ in more than case or accents.",
+            )
+        return Answers(found, len(before) - kept)
+
+    def prompts(self, layout: Layout, texts: Sequence[str], answers: Answers) -> Prompts:
+        """Token ids of the prompts of texts, each tokenised as a whole."""
+        drop = answers.merged
+        shared = self._ids(layout, [layout.prompt("x")])[0]
+        found: list[tuple[int, NDArray[np.int32]]] = []
+        for start in range(0, len(texts), _CHUNK):
+            for whole in self._ids(layout, [layout.prompt(text) for text in texts[start : start + _CHUNK]]):
+                ids = whole[: len(whole) - drop]
+                alike = min(_common(shared, ids), len(ids) - 1)
+                found.append((alike, ids[alike:].copy()))
+        least = min((alike for alike, _ in found), default=0)
+        rests = [np.concatenate([shared[least:alike], rest]) for alike, rest in found]
+        return Prompts(shared[:least], rests)
+
+    def scores(
+        self,
+        prompts: Prompts,
+        answers: Answers,
+        batch_tokens: int,
+        progress: Progress = lambda _done, _total: None,
+    ) -> NDArray[np.float64]:
+        """Log-probabilities of the answers to n prompts: sums over all tokens of each, as they are.
+
+        What all prompts begin with is read once, the rest of each prompt once, and the answers go on from there
+        side by side. A model whose state cannot be shared (recurrent layers, an attention window shorter than
+        the prompt) reads each prompt with each answer in full; the scores are the same.
+
+        Args:
+            prompts: n prompts.
+            answers: K answers.
+            batch_tokens: tokens in a batch, the shared ones and padding included.
+            progress: called with (prompts done, n).
+
+        Returns:
+            float64[n, K]. They do not depend on the batches nor on the order of the prompts.
+
+        Raises:
+            BadSpec: a prompt is longer than the model can read.
+            OwnFault: memory ran out.
+        """
+        import torch
+
+        found = np.empty((len(prompts.rests), len(answers.ids)))
+        self.require_room(prompts, answers)
+        progress(0, len(found))
+        if not len(found):
+            return found
+        done = 0
+        with torch.inference_mode(), memory_bound():
+            states = self._shared_states(prompts, answers)
+            batches = (
+                self._in_full(prompts, answers, batch_tokens)
+                if states is None
+                else self._from_states(states, prompts, answers, batch_tokens)
+            )
+            for rows, scores in batches:
+                found[rows] = scores
+                done += len(rows)
+                progress(done, len(found))
+        return found
+
+    def require_room(self, prompts: Prompts, answers: Answers) -> None:
+        """Raises BadSpec where a prompt and its longest answer are longer than the model can read."""
+        longest = _longest(prompts, answers)
+        if self.context is not None and longest > self.context:
+            raise BadSpec(
+                "PromptTooLong",
+                f"A prompt for {self.tokenizer.name_or_path} has {longest:,} tokens, the model reads"
+                f" {self.context:,}: {len(prompts.shared):,} are the question, the classes and the shots.",
+                "Lower the labeler's `shots` or `maxTokens`, or shorten the descriptions of the classes.",
+            )
+
+    def _ids(self, layout: Layout, strings: Sequence[str]) -> list[NDArray[np.int32]]:
+        with quiet():
+            # A template writes the token of the beginning itself.
+            begin = [] if layout.chat else self._beginning()
+            encoded = self.tokenizer(list(strings), add_special_tokens=False)["input_ids"]
+        return [np.array([*begin, *ids], dtype=np.int32) for ids in encoded]
+
+    def _beginning(self) -> list[int]:
+        bos = self.tokenizer.bos_token_id
+        return [bos] if bos is not None and self.tokenizer("")["input_ids"][:1] == [bos] else []
+
+    def _shared_states(self, prompts: Prompts, answers: Answers) -> "States | None":
+        """Keys and values of what all prompts begin with; None where prompts cannot go on from them."""
+        import inspect
+
+        from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
+
+        shared = prompts.shared
+        if not len(shared) or "position_ids" not in inspect.signature(self.model.forward).parameters:
+            return None
+        output = self.model(input_ids=self._tensor([shared]), use_cache=True, **self._last(1))
+        layers = getattr(getattr(output, "past_key_values", None), "layers", None) or [None]
+        longest = _longest(prompts, answers)
+        for layer in layers:
+            plain = type(layer) is DynamicLayer or (
+                type(layer) is DynamicSlidingWindowLayer and longest < layer.sliding_window
+            )
+            if not plain or layer.keys is None or layer.keys.shape[-2] != len(shared):
+                return None
+        return [(layer.keys, layer.values) for layer in layers]
+
+    def _from_states(
+        self, states: "States", prompts: Prompts, answers: Answers, batch_tokens: int
+    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float64]]]:
+        import torch
+
+        asked = _SideBySide(answers.ids)
+        fixed = len(prompts.shared) + len(asked.inputs)
+        firsts = torch.tensor([ids[0] for ids in answers.ids], device=self.device)
+        for rows in by_tokens([fixed + len(rest) for rest in prompts.rests], batch_tokens):
+            rests = [prompts.rests[row] for row in rows]
+            # Padding is between the shared part and the rest, so that all rests end in the same place.
+            width = max(len(rest) for rest in rests)
+            pads = torch.tensor([width - len(rest) for rest in rests], device=self.device)
+            ids = np.zeros((len(rests), width), dtype=np.int32)
+            for line, rest in enumerate(rests):
+                ids[line, width - len(rest) :] = rest
+            steps = torch.arange(width, device=self.device)
+            seen = torch.ones((len(rests), len(prompts.shared) + width), dtype=torch.long, device=self.device)
+            seen[:, len(prompts.shared) :] = (steps >= pads[:, None]).long()
+            cache = _cache(
+                [(k.expand(len(rests), -1, -1, -1), v.expand(len(rests), -1, -1, -1)) for k, v in states]
+            )
+            output = self.model(
+                input_ids=self._tensor(ids),
+                attention_mask=seen,
+                position_ids=len(prompts.shared) + (steps - pads[:, None]).clamp(min=0),
+                past_key_values=cache,
+                use_cache=True,
+                **self._last(1),
+            )
+            first = output.logits[:, -1].float().log_softmax(dim=-1)[:, firsts].double().cpu().numpy()
+            read = [(layer.keys, layer.values) for layer in cache.layers]
+            ends = len(prompts.shared) + width - pads
+            yield rows, first + self._continued(read, seen, ends, asked)
+
+    def _continued(
+        self, states: "States", seen: "torch.Tensor", ends: "torch.Tensor", asked: "_SideBySide"
+    ) -> NDArray[np.float64]:
+        """Log-probabilities of all but the first token of the answers, float64[b, K]: after the same states, in
+        one pass, and no answer sees another."""
+        import torch
+
+        count = len(asked.inputs)
+        found = np.zeros((len(seen), asked.answers))
+        if not count:
+            return found
+        inputs = torch.tensor(asked.inputs, device=self.device)
+        targets = torch.tensor(asked.targets, device=self.device)
+        depths = torch.tensor(asked.depths, device=self.device)
+        own = torch.from_numpy(asked.visible).to(self.device)
+        size = max(1, _LOGITS_AT_ONCE // (count * self._vocabulary))
+        for start in range(0, len(seen), size):
+            part = slice(start, start + size)
+            n = len(seen[part])
+            allowed = torch.cat(
+                [seen[part].bool()[:, None, :].expand(n, count, -1), own.expand(n, -1, -1)], dim=2
+            )
+            lowest = torch.finfo(self.model.dtype).min
+            mask = torch.zeros(allowed.shape, dtype=self.model.dtype, device=self.device)
+            mask.masked_fill_(~allowed, lowest)
+            output = self.model(
+                input_ids=inputs.expand(n, -1),
+                attention_mask=mask[:, None],
+                position_ids=ends[part, None] + depths,
+                past_key_values=_cache([(keys[part], values[part]) for keys, values in states]),
+                use_cache=True,
+            )
+            logs = output.logits.float().log_softmax(dim=-1)
+            each = logs.gather(2, targets.expand(n, -1)[..., None])[..., 0].double().cpu().numpy()
+            np.add.at(found[part].T, asked.owners, each.T)
+        return found
+
+    def _in_full(
+        self, prompts: Prompts, answers: Answers, batch_tokens: int
+    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float64]]]:
+        """Every prompt with every answer from its first token on. Only prompts of one length share a batch, so
+        that padding is at the end, where nothing that follows can see it."""
+
+        k, most = len(answers.ids), max(len(ids) for ids in answers.ids)
+        lengths = np.array([len(rest) for rest in prompts.rests])
+        for length in np.unique(lengths)[::-1]:
+            alike = np.flatnonzero(lengths == length)
+            found = np.empty((len(alike), k))
+            pairs = [(line, option) for line in range(len(alike)) for option in range(k)]
+            logits = (most + 1) * self._vocabulary
+            size = max(
+                1, min(batch_tokens // int(len(prompts.shared) + length + most), _LOGITS_AT_ONCE // logits)
+            )
+            for start in range(0, len(pairs), size):
+                part = pairs[start : start + size]
+                ids = np.zeros((len(part), len(prompts.shared) + length + most), dtype=np.int32)
+                for at, (line, option) in enumerate(part):
+                    whole = [*prompts.shared, *prompts.rests[alike[line]], *answers.ids[option]]
+                    ids[at, : len(whole)] = whole
+                output = self.model(input_ids=self._tensor(ids), use_cache=False, **self._last(most + 1))
+                logs = output.logits[:, -most - 1 : -1].float().log_softmax(dim=-1)
+                targets = self._tensor(ids[:, -most:])
+                each = logs.gather(2, targets[..., None])[..., 0].double().cpu().numpy()
+                for at, (line, option) in enumerate(part):
+                    found[line, option] = each[at, : len(answers.ids[option])].sum()
+            yield alike.astype(np.int64), found
+
+    @property
+    def _vocabulary(self) -> int:
+        return int(self.model.config.get_text_config(decoder=True).vocab_size)
+
+    def _tensor(self, ids: Any) -> "torch.Tensor":
+        import torch
+
+        return torch.from_numpy(np.asarray(ids, dtype=np.int64)).to(self.device)
+
+    def _last(self, count: int) -> dict[str, int]:
+        """Logits of the last positions only, from models that can be told so."""
+        import inspect
+
+        takes = "logits_to_keep" in inspect.signature(self.model.forward).parameters
+        return {"logits_to_keep": count} if takes else {}
+
+
+class _SideBySide:
+    """K answers in one row of tokens, all but the last token of each, after a token that they share.
+
+    `inputs`, `targets` (what comes after each), `owners` (whose it is) and `depths` (its place in the answer)
+    have an entry a token; `visible`, bool[S, S], says which tokens each may look at: those of its own answer up
+    to itself.
+    """
+
+    def __init__(self, answers: Sequence[Sequence[int]]) -> None:
+        places = [(k, at) for k, ids in enumerate(answers) for at in range(len(ids) - 1)]
+        self.answers = len(answers)
+        self.inputs = [answers[k][at] for k, at in places]
+        self.targets = [answers[k][at + 1] for k, at in places]
+        self.owners = np.array([k for k, _ in places], dtype=np.int64)
+        self.depths = [at for _, at in places]
+        depth = np.array(self.depths, dtype=np.int64)
+        same = self.owners[:, None] == self.owners[None, :]
+        self.visible: NDArray[np.bool_] = same & (depth[:, None] >= depth[None, :])
+
+
+def load_causal(directory: Path, uri: str) -> CausalModel:
+    """Loads a causal model: float32 on CPU, bfloat16 on CUDA.
+
+    Args:
+        directory: in the Hugging Face layout.
+        uri: what a person calls it.
+
+    Raises:
+        BadSpec: it is a model of another kind.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    if not is_causal(directory):
+        kinds = ", ".join(_architectures(directory)) or "unknown"
+        raise BadSpec(
+            "NotACausalModel",
+            f"{uri}: not a model that can be asked; its architecture is {kinds}.",
+            "Name a causal language model (…ForCausalLM), or use a labeler of type Classifier or Finetuned.",
+        )
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    dtype = torch.bfloat16 if device == "cuda" else torch.float32
+    with quiet():
+        model = AutoModelForCausalLM.from_pretrained(directory, dtype=dtype).eval().to(device)
+    tokenizer = load_tokenizer(directory)
+    tokenizer.name_or_path = uri
+    return CausalModel(model, tokenizer, device)
+
+
+def is_causal(directory: Path) -> bool:
+    """Whether a model directory holds a causal language model."""
+    return any(name.endswith(("ForCausalLM", "LMHeadModel")) for name in _architectures(directory))
+
+
+def _architectures(directory: Path) -> list[str]:
+    return list(json.loads((directory / "config.json").read_text()).get("architectures") or [])
+
+
+def _longest(prompts: Prompts, answers: Answers) -> int:
+    rest = max((len(ids) for ids in prompts.rests), default=0)
+    return len(prompts.shared) + rest + max(len(ids) for ids in answers.ids)
+
+
+def _common(one: NDArray[np.int32], other: NDArray[np.int32]) -> int:
+    """How many tokens two sequences begin with alike."""
+    n = min(len(one), len(other))
+    differs = np.flatnonzero(one[:n] != other[:n])
+    return int(differs[0]) if len(differs) else n
+
+
+def _cache(states: "States") -> Any:
+    """A cache that begins with these states and leaves them as they are."""
+    from transformers.cache_utils import DynamicCache, DynamicLayer
+
+    cache = DynamicCache()
+    for keys, values in states:
+        layer = DynamicLayer()
+        layer.lazy_initialization(keys, values)
+        layer.keys, layer.values = keys, values
+        cache.layers.append(layer)
+    return cache

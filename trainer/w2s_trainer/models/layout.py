@@ -1,0 +1,112 @@
+"""How a prompt is written for a model: by its chat template where it has one, as plain lines otherwise."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from w2s_trainer.errors import BadSpec
+
+_TEXT, _ANSWER = "w2sTextGoesHere", "w2sAnswerGoesHere"
+_DAY = "26 Jul 2024"
+"""Some templates write the date: labels must not depend on the day."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A prompt around a text, `head + text + tail`, that goes on with `lead + answer + end`."""
+
+    head: str
+    tail: str
+    lead: str
+    end: str
+    chat: bool
+    markers: tuple[str, ...]
+    """Words that the tokenizer reads as the ends and beginnings of turns."""
+
+    def prompt(self, text: str) -> str:
+        """The prompt with its text, which cannot end its own turn: markers in it are broken up."""
+        return f"{self.head}{_harmless(text, self.markers)}{self.tail}"
+
+    def answer(self, name: str) -> str:
+        """What comes after the prompt if the answer is `name`."""
+        return f"{self.lead}{name}{self.end}"
+
+
+def layout_of(tokenizer: Any, question: str, shots: Sequence[tuple[str, str]]) -> Layout:
+    """The layout of a question.
+
+    In a chat the shots are turns of their own. The answer is laid out as an answer that was given, rather than
+    begun by the template's generation prompt: that is what a model has seen most, and what a template puts
+    before an answer (an empty chain of thought) is there. Without a template the lines are `Text:` and `Class:`.
+
+    Args:
+        tokenizer: its chat template, if it has one, decides.
+        question: the instruction and the classes.
+        shots: texts and their answers.
+
+    Raises:
+        BadSpec: the template cannot lay out such a conversation.
+    """
+    template = str(getattr(tokenizer, "chat_template", None) or "")
+    markers = _markers(tokenizer, template)
+    plain = [(_harmless(text, markers), name) for text, name in shots]
+    if not template:
+        lines = "".join(f"Text: {text}\nClass: {name}\n" for text, name in plain)
+        return Layout(f"{question}\n\n{lines}Text: ", "\nClass:", " ", "\n", False, markers)
+    rendered = _render(tokenizer, _conversation(question, [*plain, (_TEXT, _ANSWER)]))
+    if rendered.count(_TEXT) != 1 or rendered.count(_ANSWER) != 1:
+        raise _unusable(tokenizer, "it does not write the question and the answer once each")
+    head, _, rest = rendered.partition(_TEXT)
+    tail, between, end = rest.partition(_ANSWER)
+    if not between:
+        raise _unusable(tokenizer, "it writes the answer before the question")
+    return Layout(head, tail, "", end or tokenizer.eos_token or "\n", True, markers)
+
+
+def _markers(tokenizer: Any, template: str) -> tuple[str, ...]:
+    return tuple(
+        token.content
+        for token in tokenizer.added_tokens_decoder.values()
+        if len(token.content.strip()) > 1 and (token.special or token.content in template)
+    )
+
+
+def _harmless(text: str, markers: Sequence[str]) -> str:
+    plain = text.strip()
+    for marker in markers:
+        plain = plain.replace(marker, f"{marker[0]} {marker[1:]}")
+    return plain
+
+
+def _conversation(question: str, pairs: Sequence[tuple[str, str]]) -> list[dict[str, str]]:
+    ask = f"{question}\n\nAnswer with the name of the class and nothing else.\n\n"
+    turns = []
+    for index, (text, name) in enumerate(pairs):
+        said = f"{ask if index == 0 else ''}Text:\n{text}"
+        turns += [{"role": "user", "content": said}, {"role": "assistant", "content": name}]
+    return turns
+
+
+def _render(tokenizer: Any, conversation: list[dict[str, str]]) -> str:
+    from jinja2 import TemplateError
+
+    try:
+        return str(
+            tokenizer.apply_chat_template(
+                conversation,
+                tokenize=False,
+                enable_thinking=False,
+                date_string=_DAY,
+                strftime_now=lambda _format: _DAY,
+            )
+        )
+    except TemplateError as error:
+        raise _unusable(tokenizer, str(error).partition("\n")[0][:200]) from error
+
+
+def _unusable(tokenizer: Any, why: str) -> BadSpec:
+    return BadSpec(
+        "UnusableChatTemplate",
+        f"The chat template of {tokenizer.name_or_path} cannot be used: {why}.",
+        "Correct it, or remove it from the model's tokenizer to be asked in plain lines.",
+    )

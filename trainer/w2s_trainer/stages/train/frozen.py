@@ -1,0 +1,114 @@
+"""Arms on the frozen model: features are computed once, and every arm and seed is a head on them."""
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import save_file
+
+from w2s_api.spec.task import ClassLabel
+from w2s_api.spec.tuning import Head
+from w2s_trainer.contract.context import StageContext, StageResult
+from w2s_trainer.models.features import Features, features_of, text_features
+from w2s_trainer.models.head import normalise
+from w2s_trainer.stages.tables import EVERY_SEED, read_examples
+from w2s_trainer.stages.train.head import Arm, Fitted, fit_arms
+from w2s_trainer.stages.train.predictions import Predictions
+from w2s_trainer.stages.train.sets import TrainingSets
+from w2s_trainer.stages.train.untouched import similarity_probabilities
+
+
+def fit_heads(context: StageContext) -> StageResult:
+    """Fits a head per arm and seed, writes heads and predictions."""
+    spec = context.spec
+    examples = read_examples(context.needs["prepare"], context.scratch)
+    arms = list(_arms(context, TrainingSets(context, examples)))
+    untouched = "Untouched" in spec.evaluation.controls
+
+    clock = time.monotonic
+    features = features_of(context, spec.strong.model.uri, spec.strong.max_tokens, spec.strong.batch_tokens)
+    predictions = Predictions(examples)
+    asked = features.matrix[predictions.rows]
+    heads: dict[str, NDArray[np.float32]] = {}
+    fitted: list[Fitted] = []
+    seconds: dict[str, list[float]] = {}
+    began = clock()
+    largest = max((len(arm.data) for arm in arms if arm.name == "direct"), default=0)
+    for result in fit_arms(
+        arms,
+        features.matrix,
+        examples.families,
+        lambda done, total: context.progress("fitting heads", done, total),
+    ):
+        fitted.append(result)
+        seconds.setdefault(result.arm, []).append(round(clock() - began, 3))
+        predictions.add(result.arm, result.seed, result.size, result.head.probabilities(asked))
+        if result.arm != "direct" or result.size == largest:
+            for name in ("weight", "bias", "mean"):
+                values = np.ascontiguousarray(getattr(result.head, name), dtype=np.float32)
+                heads[f"{result.arm}.{result.seed}.{name}"] = values
+        began = clock()
+    if untouched:
+        predictions.add("untouched", EVERY_SEED, 0, _untouched(context, asked))
+
+    save_file(heads, context.output / "heads.safetensors")
+    predictions.write(context.output / "predictions.parquet")
+    return _result(context, fitted, features, largest, untouched, seconds)
+
+
+def _arms(context: StageContext, sets: TrainingSets) -> Iterator[Arm]:
+    spec, l2 = context.spec, _strength(context)
+    controls = set(spec.evaluation.controls)
+    if spec.strong.tuning.type != "Head":
+        if "Head" in controls:
+            yield from (Arm("head", seed, sets.strong(seed), l2) for seed in sets.seeds)
+        return
+    for seed in sets.seeds:
+        yield Arm("strong", seed, sets.strong(seed), l2)
+        if "Unfiltered" in controls and spec.selection.steps:
+            yield Arm("unfiltered", seed, sets.unfiltered(seed), l2)
+    for seed in range(spec.evaluation.seeds):
+        if "Direct" in controls:
+            yield from (Arm("direct", seed, part, None) for part in sets.direct(seed))
+        if spec.evaluation.ceiling:
+            yield Arm("ceiling", seed, sets.ceiling(seed), None)
+
+
+def _untouched(context: StageContext, asked: NDArray[np.float32]) -> NDArray[np.float64]:
+    spec = context.spec
+    descriptions = [_describe(label) for label in spec.task.classes]
+    found = text_features(context, spec.strong.model.uri, spec.strong.max_tokens, descriptions)
+    return similarity_probabilities(normalise(asked), found)
+
+
+def _result(
+    context: StageContext,
+    fitted: list[Fitted],
+    features: Features,
+    largest: int,
+    untouched: bool,
+    seconds: dict[str, list[float]],
+) -> StageResult:
+    sizes = {arm: max(r.size for r in fitted if r.arm == arm) for arm in dict.fromkeys(r.arm for r in fitted)}
+    summary: dict[str, Any] = {
+        "arms": [*sizes, *(["untouched"] if untouched else [])],
+        "examples": sizes,
+        "truncated": features.truncated,
+        "features": {"dimension": int(features.matrix.shape[1]), "key": features.key},
+        "directL2": {str(r.seed): r.l2 for r in fitted if r.arm == "direct" and r.size == largest},
+        "l2": _strength(context),
+        "model": context.spec.strong.model.uri,
+        "tuning": "Head",
+        "seconds": {"reading": features.seconds, "fitting": seconds},
+    }
+    return StageResult(summary, {"examples": sizes, "truncated": features.truncated})
+
+
+def _strength(context: StageContext) -> float:
+    return float((context.spec.strong.tuning.head or Head()).l2)
+
+
+def _describe(label: ClassLabel) -> str:
+    return label.description or label.name

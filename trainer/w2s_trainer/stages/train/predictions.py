@@ -1,0 +1,52 @@
+"""What students say of the test and the budget, as the table that `evaluate` reads."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from w2s_trainer.stages.tables import Examples, lists, write_table
+
+
+@dataclass
+class Predictions:
+    """Collects the answers of students to the texts that are asked about."""
+
+    examples: Examples
+    _parts: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def rows(self) -> NDArray[np.int64]:
+        """The texts that each student is asked about, int64[n]."""
+        return self.examples.rows("budget", "test")
+
+    def add(self, arm: str, seed: int, size: int, probabilities: NDArray[np.float64]) -> None:
+        """Takes in one student's answers.
+
+        Args:
+            arm: which.
+            seed: which.
+            size: texts it was trained on.
+            probabilities: float64[n, K], in the order of `rows`.
+        """
+        n = len(self.rows)
+        self._parts.append(
+            {
+                "arm": np.full(n, arm, dtype=object),
+                "seed": np.full(n, seed, dtype=np.int32),
+                "size": np.full(n, size, dtype=np.int32),
+                "id": np.array([self.examples.ids[row] for row in self.rows], dtype=object),
+                "probabilities": probabilities,
+            }
+        )
+
+    def write(self, path: Path) -> None:
+        """Writes all answers."""
+        columns = {
+            name: np.concatenate([part[name] for part in self._parts])
+            for name in ("arm", "seed", "size", "id")
+        }
+        columns["probabilities"] = lists(np.concatenate([part["probabilities"] for part in self._parts]))
+        write_table(columns, path)

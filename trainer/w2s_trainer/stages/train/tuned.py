@@ -1,0 +1,100 @@
+"""One arm and seed, tuned by LoRA or in full, in a process of its own that can be interrupted at any time."""
+
+from typing import Any
+
+from w2s_api.names import TunedArm
+from w2s_trainer.contract.context import StageContext, StageResult
+from w2s_trainer.models.encoder import tokenize
+from w2s_trainer.stages.tables import Examples, read_examples
+from w2s_trainer.stages.train.arms import TrainingSet
+from w2s_trainer.stages.train.predictions import Predictions
+from w2s_trainer.stages.train.sets import TrainingSets
+from w2s_trainer.tuning.session import Labelled, Recipe, Tuned, save_student, tune_student
+
+STUDENT = "student.safetensors"
+ON_GOLD: frozenset[TunedArm] = frozenset({"direct", "ceiling"})
+
+
+def tune_arm(context: StageContext) -> StageResult:
+    """Tunes the arm's student, or several on more and more gold labels; writes what they answer."""
+    arm, seed = context.job.stage.arm, context.job.stage.seed
+    assert arm is not None
+    assert seed is not None
+    strong = context.spec.strong
+    examples = read_examples(context.needs["prepare"], context.scratch)
+    recipe = Recipe.of_strong(strong, on_gold=arm in ON_GOLD)
+    predictions = Predictions(examples)
+    asked = [examples.texts[row] for row in predictions.rows]
+    trained: list[dict[str, Any]] = []
+    truncated = 0
+
+    for data in _training_sets(TrainingSets(context, examples), arm, seed):
+        tuned = tune_student(context, recipe, _labelled(examples, data), name=str(len(data)), seed=seed)
+        student = tuned.student
+        tokens, truncated = tokenize(student.tokenizer, asked, strong.max_tokens)
+        for name, state in _answering(arm, tuned):
+            if state:
+                student.load(state)
+            found = student.probabilities(
+                tokens, strong.batch_tokens, lambda done, total: context.progress("asking", done, total)
+            )
+            predictions.add(name, seed, len(data), found)
+        trained.append({"size": len(data), **tuned.figures, "collapsed": _collapsed(context, tuned)})
+    if arm == "strong":
+        save_student(student, context.output / STUDENT)
+    predictions.write(context.output / "predictions.parquet")
+
+    summary = {
+        "arm": arm,
+        "seed": seed,
+        "arms": sorted({name for name, _ in _answering(arm, tuned)}),
+        "examples": {arm: max(one["size"] for one in trained)},
+        "truncated": truncated,
+        "trained": trained,
+        "tuning": strong.tuning.type,
+        "loss": recipe.loss.type,
+        "model": strong.model.uri,
+    }
+    last = trained[-1]
+    return StageResult(summary, {name: last[name] for name in ("texts", "steps", "seconds", "lastLoss")})
+
+
+def _training_sets(sets: TrainingSets, arm: TunedArm, seed: int) -> list[TrainingSet]:
+    match arm:
+        case "strong":
+            return [sets.strong(seed)]
+        case "unfiltered":
+            return [sets.unfiltered(seed)]
+        case "direct":
+            return sets.direct(seed)
+        case "ceiling":
+            return [sets.ceiling(seed)]
+
+
+def _answering(arm: TunedArm, tuned: Tuned) -> list[tuple[str, Any]]:
+    """Who is asked: with weak validation the student at the end of its schedule first, then the best one."""
+    if tuned.best is None:
+        return [(arm, None)]
+    return [*([("unstopped", None)] if arm == "strong" else []), (arm, tuned.best)]
+
+
+def _labelled(examples: Examples, data: TrainingSet) -> Labelled:
+    kept = data.weights > 0
+    rows = data.rows[kept]
+    return Labelled(
+        [examples.texts[row] for row in rows], data.targets[kept], data.weights[kept], examples.families[rows]
+    )
+
+
+def _collapsed(context: StageContext, tuned: Tuned) -> list[dict[str, Any]]:
+    names = context.spec.task.class_names
+    found = [
+        {"class": names[one.label], "predicted": round(one.predicted, 4), "labels": round(one.target, 4)}
+        for one in tuned.alarms
+    ]
+    for one in found:
+        context.progress.note(
+            f"the student all but gave up class {one['class']}: it predicts it for {one['predicted']:.0%} of"
+            f" the training texts, their labels ask for {one['labels']:.0%}"
+        )
+    return found

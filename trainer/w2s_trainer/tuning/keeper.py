@@ -1,0 +1,181 @@
+"""Saves a training and finds it again: weights, optimiser, what the loss remembers, the best so far."""
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import TYPE_CHECKING, Any, Protocol
+
+from w2s_trainer.store.checkpoints import BackgroundSaver, Checkpoints, Found
+from w2s_trainer.tuning.precision import Precision
+
+if TYPE_CHECKING:
+    import torch
+
+    from w2s_trainer.tuning.collapse import ClassShares
+    from w2s_trainer.tuning.loop import TrainingState
+    from w2s_trainer.tuning.losses import Targets
+    from w2s_trainer.tuning.student import Student
+
+FILE = "state.safetensors"
+FORMAT = 1
+
+
+class Keeper(Protocol):
+    """Where a training is saved."""
+
+    def restore(
+        self,
+        student: "Student",
+        optimizer: "torch.optim.Optimizer",
+        targets: "Targets",
+        decided: "ClassShares",
+        state: "TrainingState",
+    ) -> None:
+        """Brings everything to where the newest checkpoint has it; leaves it as it is where there is none."""
+
+    def after_step(
+        self,
+        student: "Student",
+        optimizer: "torch.optim.Optimizer",
+        targets: "Targets",
+        decided: "ClassShares",
+        state: "TrainingState",
+        *,
+        final: bool,
+    ) -> None:
+        """Called after each step; saves when it is time to, and at once when it is the final one of this run."""
+
+
+class Forgetful:
+    """Saves nothing: for trainings of seconds."""
+
+    def restore(self, *_: Any) -> None:
+        """There is nothing."""
+
+    def after_step(self, *_: Any, **__: Any) -> None:
+        """Nothing is kept."""
+
+
+class StoreKeeper:
+    """Saves to the store every so many seconds while training goes on, and at once when it is asked to stop."""
+
+    def __init__(
+        self,
+        checkpoints: Checkpoints,
+        found: Found | None,
+        *,
+        interval: float,
+        staging: Path,
+        precision: Precision,
+        threads: int,
+        note: Callable[[str], None] = lambda _said: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """
+        Args:
+            checkpoints: of this training.
+            found: the newest of them, downloaded, or None.
+            interval: seconds from one save to the next.
+            staging: a directory for files that are on their way.
+            precision: what is computed in; a resumed training must go on in the same.
+            threads: that torch uses, for the same reason.
+            note: is told what a person should know.
+            clock: seconds, monotonic.
+        """
+        self._saver = BackgroundSaver(checkpoints, note=note)
+        self._found = found
+        self._interval = interval
+        self._staging = staging
+        self._about = {"format": FORMAT, "precision": precision, "threads": threads}
+        self._clock = clock
+        self._last = clock()
+
+    def restore(
+        self,
+        student: "Student",
+        optimizer: "torch.optim.Optimizer",
+        targets: "Targets",
+        decided: "ClassShares",
+        state: "TrainingState",
+    ) -> None:
+        """See Keeper."""
+        if self._found is None:
+            return
+        from safetensors.torch import load_file
+
+        from w2s_trainer.tuning.loop import Best
+
+        tensors = load_file(self._found.directory / FILE)
+        meta = self._found.meta
+        student.load(_below("student", tensors))
+        _load_optimizer(optimizer, student, _below("optimizer", tensors))
+        targets.load(_below("targets", tensors))
+        decided.load(_below("decided", tensors))
+        state.step, state.seconds, state.losses = meta["step"], meta["seconds"], list(meta["losses"])
+        if best := meta["best"]:
+            state.best = Best(best["step"], best["loss"], _below("best", tensors))
+
+    def after_step(
+        self,
+        student: "Student",
+        optimizer: "torch.optim.Optimizer",
+        targets: "Targets",
+        decided: "ClassShares",
+        state: "TrainingState",
+        *,
+        final: bool,
+    ) -> None:
+        """See Keeper. The end of the schedule is saved too: what comes after it may be interrupted as well."""
+        if not final and self._clock() - self._last < self._interval:
+            return
+        from safetensors.torch import save_file
+
+        tensors = {
+            **_named("student", student.state()),
+            **_named("optimizer", _optimizer_state(optimizer, student)),
+            **_named("targets", targets.state()),
+            **_named("decided", decided.state()),
+            **_named("best", state.best.state if state.best else {}),
+        }
+        directory = Path(mkdtemp(dir=self._staging, prefix="checkpoint-"))
+        save_file({name: one.detach().cpu().contiguous() for name, one in tensors.items()}, directory / FILE)
+        meta = {
+            **self._about,
+            "step": state.step,
+            "seconds": state.seconds,
+            "losses": state.losses,
+            "best": {"step": state.best.step, "loss": state.best.loss} if state.best else None,
+        }
+        self._saver.submit(state.step, directory, json.loads(json.dumps(meta)))
+        if final:
+            self._saver.finish()
+        self._last = self._clock()
+
+
+def _named(prefix: str, tensors: "Mapping[str, torch.Tensor]") -> "dict[str, torch.Tensor]":
+    return {f"{prefix}/{name}": one for name, one in tensors.items()}
+
+
+def _below(prefix: str, tensors: "Mapping[str, torch.Tensor]") -> "dict[str, torch.Tensor]":
+    start = f"{prefix}/"
+    return {name.removeprefix(start): one for name, one in tensors.items() if name.startswith(start)}
+
+
+def _optimizer_state(optimizer: "torch.optim.Optimizer", student: "Student") -> "dict[str, torch.Tensor]":
+    """What the optimiser knows of each parameter, as `<parameter>/<quantity>`."""
+    return {
+        f"{name}/{quantity}": value
+        for name, parameter in student.parameters().items()
+        for quantity, value in optimizer.state[parameter].items()
+    }
+
+
+def _load_optimizer(
+    optimizer: "torch.optim.Optimizer", student: "Student", saved: "Mapping[str, torch.Tensor]"
+) -> None:
+    parameters = student.parameters()
+    for key, value in saved.items():
+        name, _, quantity = key.rpartition("/")
+        optimizer.state[parameters[name]][quantity] = value.to(parameters[name].device)

@@ -1,0 +1,96 @@
+"""Which texts go through the model together, and when. Pure: a step and a seed say it all, so nothing is saved."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from math import ceil
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Order:
+    """The order of a training set of n rows: each epoch is a permutation of its own, cut into batches."""
+
+    rows: int
+    batch_size: int
+    epochs: int
+    seed: int
+
+    @property
+    def steps(self) -> int:
+        """Optimiser steps of the whole schedule."""
+        return self.epochs * self._steps_per_epoch
+
+    def batch(self, step: int) -> NDArray[np.int64]:
+        """The rows of a step, int64[b]; the last batch of an epoch may be smaller."""
+        epoch, place = divmod(step, self._steps_per_epoch)
+        shuffled = _permutation(self.rows, self.seed, epoch)
+        return shuffled[place * self.batch_size : (place + 1) * self.batch_size]
+
+    @property
+    def _steps_per_epoch(self) -> int:
+        return ceil(self.rows / self.batch_size)
+
+
+@lru_cache(maxsize=4)
+def _permutation(rows: int, seed: int, epoch: int) -> NDArray[np.int64]:
+    return np.random.default_rng([seed, epoch]).permutation(rows).astype(np.int64)
+
+
+def micro_batches(
+    lengths: Sequence[int], batch_tokens: int, *, overhead: int, at_least: int = 1
+) -> list[NDArray[np.int64]]:
+    """Cuts a batch into micro-batches of texts of about the same length, so that little is padded.
+
+    The cut with the least Σ (overhead + rows · longest), found by dynamic programming over the texts in the
+    order of their lengths. Gradients are added up, so a cut changes no result.
+
+    Args:
+        lengths: tokens of each text.
+        batch_tokens: at most so many tokens a micro-batch, padding included; a longer text goes alone.
+        overhead: what one more pass through the model costs, in tokens.
+        at_least: micro-batches wanted, where there are as many texts: one for each process.
+
+    Returns:
+        int64[b] each, indices into `lengths`; every index once, longest texts first.
+    """
+    order = np.argsort(-np.asarray(lengths, dtype=np.int64), kind="stable")
+    n = len(order)
+    most_rows = max(1, ceil(n / at_least))
+    cost = [0.0] + [float("inf")] * n
+    start_of = [0] * (n + 1)
+    for end in range(1, n + 1):
+        for start in range(max(0, end - most_rows), end):
+            tokens = (end - start) * int(lengths[order[start]])
+            if tokens > batch_tokens and end - start > 1:
+                continue
+            total = cost[start] + overhead + tokens
+            if total < cost[end]:
+                cost[end], start_of[end] = total, start
+    cuts = []
+    end = n
+    while end > 0:
+        cuts.append(order[start_of[end] : end].astype(np.int64))
+        end = start_of[end]
+    return cuts[::-1]
+
+
+def shares(costs: Sequence[int], processes: int) -> list[list[int]]:
+    """Divides micro-batches among processes: the costliest first, each to whom has least.
+
+    Args:
+        costs: tokens of each micro-batch.
+        processes: how many there are.
+
+    Returns:
+        Indices of micro-batches for each process, ascending.
+    """
+    mine: list[list[int]] = [[] for _ in range(processes)]
+    load = [0] * processes
+    for index in sorted(range(len(costs)), key=lambda i: (-costs[i], i)):
+        least = load.index(min(load))
+        mine[least].append(index)
+        load[least] += costs[index]
+    return [sorted(indices) for indices in mine]

@@ -1,0 +1,273 @@
+"""One student from a manifest's settings: loaded, started from the frozen head, tuned, gone on with."""
+
+import hashlib
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from w2s_api.spec import strong, tuning
+from w2s_trainer.contract.context import StageContext
+from w2s_trainer.models.encoder import tokenize
+from w2s_trainer.models.head import cross_validated_l2, fit
+from w2s_trainer.models.uri import fetch_model
+from w2s_trainer.store.checkpoints import Checkpoints
+from w2s_trainer.tuning.collapse import Alarm
+from w2s_trainer.tuning.energy import EnergyMeter
+from w2s_trainer.tuning.keeper import StoreKeeper
+from w2s_trainer.tuning.loop import Schedule, TrainingState, TrainingTexts, tune
+from w2s_trainer.tuning.losses import make_targets
+from w2s_trainer.tuning.precision import fastest_precision
+from w2s_trainer.tuning.stop import StopRequest
+from w2s_trainer.tuning.student import Student, load_student
+from w2s_trainer.tuning.world import World
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a model is tuned: the part of a manifest that a student or a weak labeler is made from."""
+
+    model: str
+    """Its URI."""
+    max_tokens: int
+    batch_tokens: int
+    lora: tuning.LoRA | None
+    """None: all weights."""
+    learning_rate: float
+    training: tuning.Training
+    loss: strong.Loss
+    l2: float | None
+    """Of the head it starts from; None: chosen by cross-validation, for gold labels."""
+
+    @classmethod
+    def of_strong(cls, settings: strong.Strong, *, on_gold: bool) -> "Recipe":
+        """That of a student. Gold labels are taken at their word: plain cross-entropy, to the end."""
+        lora, rate = _method(settings.tuning)
+        training = settings.training or tuning.Training()
+        if on_gold:
+            training = training.model_copy(update={"stopping": tuning.Stopping()})
+        return cls(
+            settings.model.uri,
+            settings.max_tokens,
+            settings.batch_tokens,
+            lora,
+            rate,
+            training,
+            strong.Loss() if on_gold else settings.loss,
+            None if on_gold else float((settings.tuning.head or tuning.Head()).l2),
+        )
+
+
+def _method(settings: tuning.Tuning | tuning.LabelerTuning) -> tuple[tuning.LoRA | None, float]:
+    if settings.type == "LoRA":
+        lora = settings.lora or tuning.LoRA()
+        return lora, float(lora.learning_rate)
+    return None, float((settings.full or tuning.Full()).learning_rate)
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Labelled texts that a student is trained on, n of them."""
+
+    texts: Sequence[str]
+    targets: NDArray[np.float64]
+    """float64[n, K], rows sum to 1."""
+    weights: NDArray[np.float64]
+    """float64[n]."""
+    families: NDArray[np.int64]
+    """int64[n]."""
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def part(self, mask: NDArray[np.bool_]) -> "Labelled":
+        """Some of them, bool[n]."""
+        rows = np.flatnonzero(mask)
+        return Labelled(
+            [self.texts[int(row)] for row in rows],
+            self.targets[rows],
+            self.weights[rows],
+            self.families[rows],
+        )
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """A tuned student."""
+
+    student: Student
+    """At the end of its schedule."""
+    best: "dict[str, torch.Tensor] | None"
+    """The weights that predicted held-out weak labels best, where that was asked for."""
+    alarms: list[Alarm]
+    figures: dict[str, Any]
+    """What it took, as JSON."""
+
+
+def tune_student(context: StageContext, recipe: Recipe, labelled: Labelled, *, name: str, seed: int) -> Tuned:
+    """Tunes a student, from its newest checkpoint if it has one.
+
+    Args:
+        context: the stage's; its checkpoints are kept beside its artifact.
+        recipe: how.
+        labelled: what on.
+        name: tells the trainings of one stage apart.
+        seed: of initialisation and order.
+    """
+    import torch
+
+    world = World.join()
+    note = context.progress.note
+    checkpoints = Checkpoints(
+        context.objects, context.store.home_uri(context.job.stage.kind, context.key), name, note=note
+    )
+    found = checkpoints.newest(context.scratch / "checkpoints")
+    directory = fetch_model(recipe.model, context.objects, context.cache)
+    if found:
+        # Sums in another order or in other digits would end in other weights.
+        precision = found.meta["precision"]
+        torch.set_num_threads(found.meta["threads"])
+        note(f"going on from step {found.step}")
+    else:
+        precision = fastest_precision("cuda" if torch.cuda.is_available() else "cpu")
+    training = recipe.training
+    student = load_student(
+        directory,
+        context.spec.task.class_names,
+        lora=recipe.lora,
+        dropout=float(training.dropout),
+        precision=precision,
+        gradient_checkpointing=training.gradient_checkpointing,
+    )
+    held_out = np.zeros(len(labelled), dtype=bool)
+    if training.stopping.type == "WeakValidation":
+        validation = training.stopping.weak_validation or tuning.WeakValidation()
+        held_out = hold_out(labelled.families, float(validation.fraction), seed)
+    kept = labelled.part(~held_out)
+    began = time.monotonic()
+    if not found:
+        _start(context, student, recipe, kept, seed)
+    student.make_tunable(seed)
+
+    meter = EnergyMeter()
+    with StopRequest() as stop:
+        state, decided = tune(
+            student,
+            _tokens(student, kept, recipe.max_tokens),
+            make_targets(recipe.loss, torch.from_numpy(_prior(kept)).float(), training.batch_size),
+            schedule_of(recipe, seed),
+            keeper=StoreKeeper(
+                checkpoints,
+                found,
+                interval=training.checkpoint_interval_seconds,
+                staging=context.scratch,
+                precision=precision,
+                threads=torch.get_num_threads(),
+                note=note,
+            ),
+            held_out=_tokens(student, labelled.part(held_out), recipe.max_tokens) if held_out.any() else None,
+            stop=stop,
+            world=world,
+            progress=context.progress,
+            spent=time.monotonic() - began,
+        )
+    return Tuned(
+        student,
+        state.best.state if state.best else None,
+        decided.alarms(),
+        _figures(state, student, len(kept), meter.joules() if not found else None),
+    )
+
+
+def schedule_of(recipe: Recipe, seed: int) -> Schedule:
+    """The schedule of a recipe, in numbers."""
+    training = recipe.training
+    validation = training.stopping.weak_validation or tuning.WeakValidation()
+    return Schedule(
+        epochs=training.epochs,
+        batch_size=training.batch_size,
+        learning_rate=recipe.learning_rate,
+        shape=training.schedule,
+        warmup_fraction=float(training.warmup_fraction),
+        weight_decay=float(training.weight_decay),
+        gradient_clipping=float(training.gradient_clipping),
+        batch_tokens=recipe.batch_tokens,
+        checks=validation.checks if training.stopping.type == "WeakValidation" else 0,
+        seed=seed,
+    )
+
+
+def hold_out(families: NDArray[np.int64], fraction: float, seed: int) -> NDArray[np.bool_]:
+    """Which texts are held out: whole families, in the order of a hash, until the fraction is reached.
+
+    Args:
+        families: int64[n].
+        fraction: of the n texts, at least; one family at least, and one stays.
+        seed: draws other families.
+
+    Returns:
+        bool[n].
+    """
+    kinds, sizes = np.unique(families, return_counts=True)
+    order = sorted(range(len(kinds)), key=lambda i: hashlib.sha256(f"{seed}\0{kinds[i]}".encode()).digest())
+    held: list[int] = []
+    for place in order[:-1]:
+        if held and sizes[held].sum() >= fraction * len(families):
+            break
+        held.append(place)
+    return np.isin(families, kinds[held])
+
+
+def _start(context: StageContext, student: Student, recipe: Recipe, kept: Labelled, seed: int) -> None:
+    """Fits the head that tuning starts from, on the frozen model's features of the training texts."""
+    features, _ = student.encoder.features(
+        kept.texts,
+        recipe.max_tokens,
+        recipe.batch_tokens,
+        lambda done, total: context.progress("reading texts", done, total),
+    )
+    l2 = recipe.l2
+    if l2 is None:
+        l2 = cross_validated_l2(features, kept.targets.argmax(axis=1), kept.families, seed=seed)
+    student.start_from(fit(features, kept.targets, kept.weights, l2), features)
+
+
+def _tokens(student: Student, labelled: Labelled, max_tokens: int) -> TrainingTexts:
+    tokens, _ = tokenize(student.tokenizer, labelled.texts, max_tokens)
+    return TrainingTexts(tokens, labelled.targets, labelled.weights)
+
+
+def _prior(labelled: Labelled) -> NDArray[np.float64]:
+    """Class shares float64[K] of all targets."""
+    return np.asarray(labelled.weights @ labelled.targets / labelled.weights.sum())
+
+
+def _figures(state: TrainingState, student: Student, texts: int, joules: float | None) -> dict[str, Any]:
+    tuned = student.parameters().values()
+    return {
+        "texts": texts,
+        "steps": state.step,
+        "seconds": round(state.seconds, 1),
+        "joules": None if joules is None else round(joules),
+        "precision": student.precision,
+        "device": student.device,
+        "parameters": sum(one.numel() for one in tuned),
+        "firstLoss": round(float(np.mean(state.losses[:5])), 5),
+        "lastLoss": round(float(np.mean(state.losses[-5:])), 5),
+        "best": {"step": state.best.step, "loss": round(state.best.loss, 5)} if state.best else None,
+    }
+
+
+def save_student(student: Student, path: Path) -> None:
+    """Writes what differs from the pretrained model, as safetensors."""
+    from safetensors.torch import save_file
+
+    state = {name: one.detach().cpu().contiguous() for name, one in student.state().items()}
+    save_file(state, path)

@@ -1,0 +1,278 @@
+"""A pretrained model with a classification head, tuned by LoRA or in full. The head starts where a fit ends.
+
+A causal model becomes its stock sequence classification class, which reads the last token, so that every
+server of such models loads what is published. An encoder is mean-pooled, for which there is no stock class.
+"""
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from w2s_api.spec.tuning import LoRA
+from w2s_trainer.errors import BadSpec
+from w2s_trainer.models.batches import by_tokens
+from w2s_trainer.models.encoder import Encoder, load_tokenizer, memory_bound, pooling_of, quiet
+from w2s_trainer.models.head import Head
+from w2s_trainer.tuning.precision import Precision, torch_dtype
+
+if TYPE_CHECKING:
+    import torch
+
+QUERIES_AND_VALUES = frozenset(
+    ["q_proj", "v_proj", "q_lin", "v_lin", "query", "value", "qkv_proj", "Wqkv", "c_attn", "query_key_value"]
+)
+"""What the layers of queries and values are called in the models of transformers."""
+
+_RIDGE = 1e-3
+"""Of the least squares that carry a head over to raw features, relative to their mean square."""
+
+
+@dataclass
+class Student:
+    """A model with a head over K classes."""
+
+    model: Any
+    """What is called and saved: the classification model, or its adapters around it."""
+    tokenizer: Any
+    device: str
+    precision: Precision
+    encoder: Encoder
+    """The model without its head."""
+    lora: LoRA | None
+    dropout: float
+
+    def start_from(self, head: Head, features: NDArray[np.float32]) -> None:
+        """Sets the head to one that was fitted on the frozen model (LP-FT, Kumar et al. 2022).
+
+        Args:
+            head: on normalised features.
+            features: float32[n, d] of some texts. A stock class reads raw features and has no bias: there the
+                head is the least squares solution that gives these texts the same logits.
+        """
+        import torch
+
+        if hasattr(self.model, "set_head"):
+            self.model.set_head(head)
+            return
+        raw = features.astype(np.float64)
+        wanted = head.logits(features)
+        wanted = wanted - wanted.mean(axis=1, keepdims=True)  # softmax does not see the difference
+        ridge = _RIDGE * float((raw**2).sum()) / raw.shape[1]
+        gram = raw.T @ raw + ridge * np.eye(raw.shape[1])
+        weight = np.linalg.solve(gram, raw.T @ wanted).T
+        with torch.no_grad():
+            self.model.score.weight.copy_(torch.from_numpy(weight))
+
+    def make_tunable(self, seed: int) -> None:
+        """Says which weights are tuned; with LoRA, puts adapters beside them that change nothing yet."""
+        import torch
+
+        if self.lora:
+            from peft import LoraConfig, TaskType, get_peft_model
+
+            torch.manual_seed(seed)
+            config = LoraConfig(
+                task_type=TaskType.SEQ_CLS,
+                r=self.lora.rank,
+                lora_alpha=self.lora.alpha,
+                lora_dropout=self.dropout,
+                target_modules=adapter_targets(self.model, self.lora.targets),
+                modules_to_save=[head_name(self.model)],
+            )
+            self.model = get_peft_model(self.model, config)
+        else:
+            for name, parameter in self.model.named_parameters():
+                parameter.requires_grad_(".pooler." not in name)  # nothing reads what poolers make
+        _set_dropout(self.model, self.dropout)
+        self.model.train()
+
+    def parameters(self) -> "dict[str, torch.nn.Parameter]":
+        """What is tuned, by name."""
+        return {name: one for name, one in self.model.named_parameters() if one.requires_grad}
+
+    def state(self) -> "dict[str, torch.Tensor]":
+        """What differs from the pretrained model, and what the head subtracts: all it takes to have it again."""
+        found = {name: one.detach() for name, one in self.parameters().items()}
+        return found | {name: one for name, one in self.model.named_buffers() if name.endswith("mean")}
+
+    def load(self, state: "Mapping[str, torch.Tensor]") -> None:
+        """Takes over a state of a student that was made tunable in the same way.
+
+        Raises:
+            BadSpec: it is that of another model or tuning.
+        """
+        import torch
+
+        own = self.state()
+        if {name: tuple(one.shape) for name, one in own.items()} != {
+            name: tuple(one.shape) for name, one in state.items()
+        }:
+            raise BadSpec("AnotherStudent", "These weights are of another model or another tuning.")
+        with torch.no_grad():
+            for name, one in own.items():
+                one.copy_(state[name])
+
+    def log_probs(self, tokens: Sequence[Sequence[int]]) -> "torch.Tensor":
+        """Log-probabilities float32[b, K] of token ids, on the device, with a graph where gradients are on."""
+        import torch
+
+        ids, mask = self._padded(tokens)
+        with torch.autocast(self.device, torch_dtype("bfloat16"), enabled=self.precision == "bfloat16"):
+            logits = self.model(input_ids=ids, attention_mask=mask).logits
+        return torch.log_softmax(logits.float(), dim=1)
+
+    def probabilities(
+        self,
+        tokens: Sequence[Sequence[int]],
+        batch_tokens: int,
+        progress: Callable[[int, int], None] = lambda _done, _total: None,
+    ) -> NDArray[np.float64]:
+        """Class probabilities float64[n, K] of token ids, in their order."""
+        import torch
+
+        found = np.empty((len(tokens), self.model.config.num_labels))
+        done = 0
+        self.model.eval()
+        progress(0, len(tokens))
+        with torch.inference_mode(), memory_bound():
+            for rows in by_tokens([len(ids) for ids in tokens], batch_tokens):
+                found[rows] = self.log_probs([tokens[row] for row in rows]).double().exp().cpu().numpy()
+                done += len(rows)
+                progress(done, len(tokens))
+        self.model.train()
+        return found
+
+    def _padded(self, tokens: Sequence[Sequence[int]]) -> "tuple[torch.Tensor, torch.Tensor]":
+        import torch
+
+        longest = max(len(ids) for ids in tokens)
+        ids = torch.full((len(tokens), longest), self.tokenizer.pad_token_id, dtype=torch.long)
+        mask = torch.zeros_like(ids)
+        for row, given in enumerate(tokens):
+            ids[row, : len(given)] = torch.tensor(given, dtype=torch.long)
+            mask[row, : len(given)] = 1
+        return ids.to(self.device), mask.to(self.device)
+
+
+def load_student(
+    directory: Path,
+    class_names: Sequence[str],
+    *,
+    lora: LoRA | None,
+    dropout: float = 0.0,
+    precision: Precision = "float32",
+    gradient_checkpointing: bool = False,
+) -> Student:
+    """Loads a pretrained model and puts a head on it.
+
+    Args:
+        directory: the model.
+        class_names: the K classes in order.
+        lora: adapters; None tunes everything.
+        dropout: in place of the model's own.
+        precision: of the computations. Weights that are tuned are float32 in any case.
+        gradient_checkpointing: compute activations twice in place of keeping them.
+    """
+    import torch
+    from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification
+
+    from w2s_trainer.models.modeling_w2s import W2SForSequenceClassification
+
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    dtype = torch_dtype(precision) if lora else torch.float32
+    tokenizer = load_tokenizer(directory)
+    config = AutoConfig.from_pretrained(directory)
+    pooling = pooling_of(config)
+    with quiet():
+        if pooling == "last" and type(config) in AutoModelForSequenceClassification._model_mapping:
+            model = AutoModelForSequenceClassification.from_pretrained(
+                directory,
+                dtype=dtype,
+                num_labels=len(class_names),
+                id2label=dict(enumerate(class_names)),
+                label2id={name: index for index, name in enumerate(class_names)},
+                pad_token_id=tokenizer.pad_token_id,
+            )
+        else:
+            inner = AutoModel.from_pretrained(directory, dtype=dtype)
+            model = W2SForSequenceClassification.from_encoder(inner, class_names, pooling)
+    model = model.to(device)
+    model.config.use_cache = False
+    head = getattr(model, head_name(model))
+    head.__class__ = _exact_linear()
+    head.float()
+    if gradient_checkpointing:
+        model.gradient_checkpointing_enable({"use_reentrant": False})
+    encoder = Encoder(model.base_model.eval(), tokenizer, pooling, device)
+    return Student(model, tokenizer, device, precision, encoder, lora, dropout)
+
+
+def head_name(model: Any) -> str:
+    """What a classification model calls its head."""
+    found = [name for name in ("classifier", "score") if hasattr(model, name)]
+    if not found:
+        raise BadSpec(
+            "UnknownHead",
+            f"{type(model).__name__} has neither a `classifier` nor a `score`: it cannot be tuned.",
+            "Use tuning type Head, which needs neither.",
+        )
+    return found[0]
+
+
+def adapter_targets(model: Any, targets: str) -> list[str]:
+    """Names of the layers that get adapters.
+
+    Raises:
+        BadSpec: there are none.
+    """
+    import torch
+    from transformers.pytorch_utils import Conv1D
+
+    head = head_name(model)
+    linear = [
+        name
+        for name, module in model.named_modules()
+        if isinstance(module, (torch.nn.Linear, Conv1D)) and name != head and ".pooler." not in name
+    ]
+    found = [name for name in linear if targets == "AllLinear" or name.split(".")[-1] in QUERIES_AND_VALUES]
+    if not found:
+        raise BadSpec(
+            "NoAdapterTargets",
+            f"No layer of {type(model).__name__} is known to be one of queries or values.",
+            "Write `targets: AllLinear`.",
+        )
+    return found
+
+
+def seeded(*numbers: int) -> int:
+    """One seed for torch of several numbers, such as a seed, a step and a rank."""
+    return random.Random(repr(numbers)).getrandbits(63)
+
+
+def _set_dropout(model: Any, dropout: float) -> None:
+    import torch
+
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = dropout
+        if isinstance(getattr(module, "attention_dropout", None), float):
+            module.attention_dropout = dropout
+
+
+def _exact_linear() -> "type[torch.nn.Linear]":
+    """A linear layer that computes in float32 whatever is around it: bfloat16 would leave logits two digits."""
+    import torch
+
+    class ExactLinear(torch.nn.Linear):
+        def forward(self, input: "torch.Tensor") -> "torch.Tensor":
+            with torch.autocast(input.device.type, enabled=False):
+                return torch.nn.functional.linear(
+                    input.float(), self.weight.float(), None if self.bias is None else self.bias.float()
+                )
+
+    return ExactLinear

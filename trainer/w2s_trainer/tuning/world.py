@@ -1,0 +1,69 @@
+"""The processes that tune one student together: torchrun starts them, each takes its share of every batch."""
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True)
+class World:
+    """This process among those that tune together."""
+
+    rank: int = 0
+    size: int = 1
+
+    @classmethod
+    def join(cls) -> "World":
+        """Joins the processes that torchrun started; alone where it did not."""
+        size = int(os.environ.get("WORLD_SIZE", "1"))
+        if size == 1:
+            return cls()
+        import torch
+        import torch.distributed as dist
+
+        if not dist.is_initialized():
+            cuda = torch.cuda.is_available()
+            if cuda:
+                torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+            dist.init_process_group("nccl" if cuda else "gloo")
+        return cls(dist.get_rank(), dist.get_world_size())
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process saves, commits and speaks for all."""
+        return self.rank == 0
+
+    def add_up(self, tensors: Iterable["torch.Tensor"]) -> None:
+        """Replaces each tensor by its sum over the processes, in one exchange."""
+        if self.size == 1:
+            return
+        import torch
+        import torch.distributed as dist
+
+        given = list(tensors)
+        flat = torch.cat([tensor.reshape(-1) for tensor in given])
+        dist.all_reduce(flat)
+        for tensor, part in zip(given, torch.split(flat, [tensor.numel() for tensor in given]), strict=True):
+            tensor.copy_(part.view_as(tensor))
+
+    def wait(self) -> None:
+        """Until all processes are here."""
+        if self.size > 1:
+            import torch.distributed as dist
+
+            dist.barrier()
+
+    def agree(self, mine: bool, device: str) -> bool:
+        """Whether it is so for any of the processes."""
+        if self.size == 1:
+            return mine
+        import torch
+        import torch.distributed as dist
+
+        flag = torch.tensor([float(mine)], device=device)
+        dist.all_reduce(flag)
+        return bool(flag.item())
