@@ -22,7 +22,9 @@ GLOSSARY = {
     "strong": "The new model, trained on the weak labels.",
     "unfiltered": "The new model, trained without selection.",
     "direct": "The same model tuned on your gold labels alone.",
-    "untouched": "The strong model as it came, by similarity to the class descriptions.",
+    "untouched": "The strong model as it came, without a label: asked, or by similarity to the class descriptions.",
+    "head": "A head on the frozen strong model, trained on the same weak labels: what the new model is without its tuning.",
+    "unstopped": "The new model at the end of its schedule, not stopped where held-out weak labels were predicted best.",
     "cascade": "The teacher where it answers, the new model elsewhere.",
     "ceiling": "The same model tuned on expert labels of the heap: what perfect labels would give.",
 }
@@ -67,7 +69,7 @@ def render(results: Mapping[str, Any]) -> str:
         else None,
         calibration=Markup(charts.calibration(arms["strong"]["calibration"])),
         shares=Markup(charts.shares(steps[0]["classesBefore"], steps[-1]["classesAfter"])) if steps else None,
-        glossary={name: GLOSSARY[name] for name in arms},
+        glossary={name: GLOSSARY[name] for name in GLOSSARY if name in arms},
     )
 
 
