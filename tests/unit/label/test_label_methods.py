@@ -9,8 +9,9 @@ from w2s_api.spec.weak import Aggregation, Classifier, Labeler
 from w2s_trainer.errors import BadSpec
 from w2s_trainer.stages import aggregate, label, select
 from w2s_trainer.stages.aggregate.weighted_average import weighted_average
-from w2s_trainer.stages.label.calibration import at_temperature, fit_temperature
+from w2s_trainer.stages.label.calibration import at_temperature, calibrated, fit_temperature
 from w2s_trainer.stages.label.classifier import label_columns
+from w2s_trainer.stages.label.opinion import Opinion
 from w2s_trainer.stages.label.summary import whole_summary
 from w2s_trainer.stages.tables import EVERY_SEED, Examples, WeakLabels, write_table
 
@@ -41,7 +42,7 @@ def test_temperature_of_no_labels_changes_nothing():
 
 
 @pytest.fixture
-def calibrated(tmp_path):
+def calibrate(tmp_path):
     """Calibrates an opinion on 40 texts, of which the first ten are the gold budget, and keeps some rows."""
     gold = np.arange(10) % 2
     parts = np.array(["budget"] * 10 + ["pool"] * 30)
@@ -57,18 +58,18 @@ def calibrated(tmp_path):
         spec=SimpleNamespace(evaluation=SimpleNamespace(seeds=2), data=SimpleNamespace(gold_budget=8)),
     )
 
-    def call(probabilities, abstain, rows):
-        opinion = label.Opinion(np.log(probabilities), probabilities, abstain)
-        return label._calibrated(context, examples, {EVERY_SEED: opinion}, np.arange(40), rows)
+    def call(probabilities, abstain, rows, **more):
+        opinion = Opinion(np.log(probabilities), probabilities, abstain, **more)
+        return calibrated(context, examples, {EVERY_SEED: opinion}, np.arange(40), rows)
 
     return call
 
 
-def test_calibration_leaves_abstentions_where_they_were(calibrated):
+def test_calibration_leaves_abstentions_where_they_were(calibrate):
     rng = np.random.default_rng(0)
     probabilities, abstain = rng.dirichlet([1, 1], 40), rng.random(40) < 0.4
     rows = np.arange(7, 33)
-    opinions, _ = calibrated(probabilities, abstain, rows)
+    opinions, _ = calibrate(probabilities, abstain, rows)
     assert sorted(opinions) == [0, 1]
     for opinion in opinions.values():
         assert opinion.abstain.tolist() == abstain[rows].tolist()
@@ -76,13 +77,25 @@ def test_calibration_leaves_abstentions_where_they_were(calibrated):
 
 
 @pytest.mark.parametrize("abstains", [True, False])
-def test_what_stands_in_abstaining_rows_does_not_reach_the_temperature(calibrated, abstains):
+def test_what_stands_in_abstaining_rows_does_not_reach_the_temperature(calibrate, abstains):
     rows = np.arange(40)
     probabilities = np.random.default_rng(1).dirichlet([1, 1], 40)
     abstain = rows % 3 == 0
     otherwise = np.where(abstain[:, None], [0.999, 0.001], probabilities)
-    temperatures = [calibrated(said, abstain & abstains, rows)[1] for said in (probabilities, otherwise)]
+    temperatures = [calibrate(said, abstain & abstains, rows)[1] for said in (probabilities, otherwise)]
     assert (temperatures[0] == temperatures[1]) is abstains
+
+
+@pytest.mark.parametrize("were_shown", [True, False])
+def test_what_is_said_of_a_text_that_was_shown_does_not_reach_the_temperature(calibrate, were_shown):
+    rows = np.arange(40)
+    probabilities = np.random.default_rng(1).dirichlet([1, 1], 40)
+    shots = np.array([0, 3, 5])
+    otherwise = probabilities.copy()
+    otherwise[shots] = [0.999, 0.001]
+    silent, shown = np.zeros(40, dtype=bool), shots if were_shown else shots[:0]
+    temperatures = [calibrate(said, silent, rows, shown=shown)[1] for said in (probabilities, otherwise)]
+    assert (temperatures[0] == temperatures[1]) is were_shown
 
 
 @pytest.mark.parametrize(
@@ -142,3 +155,21 @@ def test_a_summary_of_shards_adds_up():
     head = {**shard, "type": "Finetuned"}  # each shard reads the features of all texts
     assert whole_summary({"shards": [head, head]})["truncated"] == 1
     assert whole_summary(shard) == shard
+
+
+def test_every_shard_that_tuned_for_itself_cost_something():
+    def shard(seconds, joules):
+        tuned = {"0": {"steps": 4, "seconds": seconds, "joules": joules}}
+        return {
+            "labeler": "small",
+            "type": "Finetuned",
+            "rows": 5,
+            "abstained": 0,
+            "truncated": 1,
+            "tuned": tuned,
+        }
+
+    whole = whole_summary({"shards": [shard(1.5, 30), shard(2.0, 40)]})
+    assert whole["tuned"] == {"0": {"steps": 4, "seconds": 3.5, "joules": 70}}
+    assert whole["truncated"] == 2  # each reads its own texts only
+    assert whole_summary({"shards": [shard(1.5, 30), shard(2.0, None)]})["tuned"]["0"]["joules"] is None

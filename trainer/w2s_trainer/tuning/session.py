@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from w2s_api.spec import strong, tuning
+from w2s_api.spec import strong, tuning, weak
 from w2s_trainer.contract.context import StageContext
+from w2s_trainer.errors import StoreUnavailable
 from w2s_trainer.models.encoder import tokenize
 from w2s_trainer.models.head import cross_validated_l2, fit
 from w2s_trainer.models.uri import fetch_model
-from w2s_trainer.store.checkpoints import Checkpoints
+from w2s_trainer.store.checkpoints import Checkpoints, Found
 from w2s_trainer.tuning.collapse import Alarm
 from w2s_trainer.tuning.energy import EnergyMeter
 from w2s_trainer.tuning.keeper import StoreKeeper
@@ -62,6 +63,22 @@ class Recipe:
             training,
             strong.Loss() if on_gold else settings.loss,
             None if on_gold else float((settings.tuning.head or tuning.Head()).l2),
+        )
+
+    @classmethod
+    def of_labeler(cls, settings: weak.Finetuned, batch_tokens: int) -> "Recipe":
+        """That of a weak labeler, which is tuned on gold labels."""
+        lora, rate = _method(settings.tuning)
+        training = settings.training or tuning.Training()
+        return cls(
+            settings.model.uri,
+            settings.max_tokens,
+            batch_tokens,
+            lora,
+            rate,
+            training.model_copy(update={"stopping": tuning.Stopping()}),
+            strong.Loss(),
+            None,
         )
 
 
@@ -128,7 +145,7 @@ def tune_student(context: StageContext, recipe: Recipe, labelled: Labelled, *, n
     checkpoints = Checkpoints(
         context.objects, context.store.home_uri(context.job.stage.kind, context.key), name, note=note
     )
-    found = checkpoints.newest(context.scratch / "checkpoints")
+    found = _newest(checkpoints, context.scratch / "checkpoints", world)
     directory = fetch_model(recipe.model, context.objects, context.cache)
     if found:
         # Sums in another order or in other digits would end in other weights.
@@ -136,7 +153,7 @@ def tune_student(context: StageContext, recipe: Recipe, labelled: Labelled, *, n
         torch.set_num_threads(found.meta["threads"])
         note(f"going on from step {found.step}")
     else:
-        precision = fastest_precision("cuda" if torch.cuda.is_available() else "cpu")
+        precision = world.told(fastest_precision("cuda" if torch.cuda.is_available() else "cpu"))
     training = recipe.training
     student = load_student(
         directory,
@@ -151,12 +168,11 @@ def tune_student(context: StageContext, recipe: Recipe, labelled: Labelled, *, n
         validation = training.stopping.weak_validation or tuning.WeakValidation()
         held_out = hold_out(labelled.families, float(validation.fraction), seed)
     kept = labelled.part(~held_out)
-    began = time.monotonic()
+    began, meter = time.monotonic(), EnergyMeter()
     if not found:
         _start(context, student, recipe, kept, seed)
     student.make_tunable(seed)
 
-    meter = EnergyMeter()
     with StopRequest() as stop:
         state, decided = tune(
             student,
@@ -223,6 +239,20 @@ def hold_out(families: NDArray[np.int64], fraction: float, seed: int) -> NDArray
             break
         held.append(place)
     return np.isin(families, kinds[held])
+
+
+def _newest(checkpoints: Checkpoints, directory: Path, world: World) -> Found | None:
+    """The checkpoint that all processes go on from: the newest that the one that leads can read."""
+    found = checkpoints.newest(directory) if world.leads else None
+    step = world.told(found.step if found else None)
+    if world.leads or step is None:
+        return found
+    found = checkpoints.newest(directory, step_at_most=step)
+    if found is None or found.step != step:
+        raise StoreUnavailable(
+            "CheckpointGone", f"Process {world.rank} cannot read the checkpoint of step {step}.", "Try again."
+        )
+    return found
 
 
 def _start(context: StageContext, student: Student, recipe: Recipe, kept: Labelled, seed: int) -> None:

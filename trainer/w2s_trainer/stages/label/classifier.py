@@ -1,13 +1,35 @@
 """Labeler `Classifier`: a fine-tuned sequence classification model that the user has already."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from w2s_api.spec.weak import Classifier
+from w2s_api.spec.weak import Classifier, Labeler
+from w2s_trainer.contract.context import StageContext
 from w2s_trainer.errors import BadSpec
-from w2s_trainer.models.published import SequenceClassifier
+from w2s_trainer.models.published import SequenceClassifier, load_classifier, softmax
+from w2s_trainer.models.uri import fetch_model
+from w2s_trainer.stages.label.opinion import Opinion, from_probabilities
+from w2s_trainer.stages.tables import EVERY_SEED, Examples
+
+
+def classify(
+    context: StageContext, labeler: Labeler, examples: Examples, rows: NDArray[np.int64]
+) -> dict[int, Opinion]:
+    """The method of type Classifier."""
+    settings = labeler.classifier
+    assert settings is not None
+    logits, truncated = class_logits(
+        load_classifier(fetch_model(settings.model.uri, context.objects, context.cache)),
+        settings,
+        context.spec.task.class_names,
+        [examples.texts[row] for row in rows],
+        labeler.batch_tokens,
+        partial(context.progress, "labelling"),
+    )
+    return {EVERY_SEED: from_probabilities(softmax(logits), truncated)}
 
 
 def class_logits(

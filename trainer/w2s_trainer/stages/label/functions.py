@@ -8,8 +8,11 @@ import numpy as np
 import re2
 from numpy.typing import NDArray
 
-from w2s_api.spec.weak import FunctionRule, Functions
+from w2s_api.spec.weak import FunctionRule, Functions, Labeler
+from w2s_trainer.contract.context import StageContext
 from w2s_trainer.errors import BadSpec
+from w2s_trainer.stages.label.opinion import Opinion, path_of
+from w2s_trainer.stages.tables import EVERY_SEED, Examples
 
 SMOOTHING = 0.25
 """Added to each class's votes, so that one vote is not certainty."""
@@ -33,6 +36,21 @@ class Votes:
         """float64[n, K]: (votes + .25) / (all votes + .25 K)."""
         smoothed = self.counts + SMOOTHING
         return np.asarray(smoothed / smoothed.sum(axis=1, keepdims=True))
+
+
+def apply_rules(
+    context: StageContext, labeler: Labeler, examples: Examples, rows: NDArray[np.int64]
+) -> dict[int, Opinion]:
+    """The method of type Functions."""
+    assert labeler.functions is not None
+    votes = vote(
+        labeler.functions,
+        context.spec.task.class_names,
+        [examples.texts[row] for row in rows],
+        f"{path_of(context, labeler)}.functions",
+    )
+    context.progress("applying rules", len(rows), len(rows))
+    return {EVERY_SEED: Opinion(votes.counts, votes.probabilities, votes.abstain)}
 
 
 def vote(

@@ -1,23 +1,96 @@
 """Labeler `Prompted`: a causal model is asked, and each class name is scored in full as its answer."""
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from w2s_api.spec.task import Task
+from w2s_api.spec.weak import Labeler, Prompted
+from w2s_trainer.contract.context import StageContext
 from w2s_trainer.errors import BadSpec
-from w2s_trainer.models.causal import CausalModel
-from w2s_trainer.models.layout import layout_of
+from w2s_trainer.models.causal import CausalModel, load_causal
+from w2s_trainer.models.layout import Layout, layout_of
 from w2s_trainer.models.published import softmax
-from w2s_trainer.stages.label.prior import matching_shift
+from w2s_trainer.models.uri import fetch_model
+from w2s_trainer.stages.label.calibration import nothing_left
+from w2s_trainer.stages.label.opinion import Opinion, drawn_budget, path_of
+from w2s_trainer.stages.label.prior import matching_shift, shares, uniform
 from w2s_trainer.stages.label.prompt import Shot, orders_of, prompt_of, shots_of
+from w2s_trainer.stages.tables import EVERY_SEED, Examples, of_seed, read_gold
 
 HEAP_SAMPLE = 256
 """Texts of the heap by which a prior is corrected."""
+
+_PROBES = 64
+"""So many of the longest texts are looked at before the first is read; each is checked again with its batch."""
+
+
+def ask(
+    context: StageContext, labeler: Labeler, examples: Examples, rows: NDArray[np.int64]
+) -> dict[int, Opinion]:
+    """The method of type Prompted.
+
+    Raises:
+        BadSpec: the model cannot be asked so, or the shots leave nothing to calibrate on.
+        OwnFault: memory ran out.
+    """
+    settings = labeler.prompted
+    assert settings is not None
+    seeds = range(context.spec.evaluation.seeds)
+    per_seed = settings.shots > 0 or settings.prior == "Gold"
+    gold = np.empty(0, dtype=np.int64)
+    if per_seed:
+        gold = read_gold(context.needs["prepare"], "budget", examples, context.scratch)
+    budgets = {seed: drawn_budget(context, examples, gold, seed) for seed in seeds if per_seed}
+    shown = _shown(context, labeler, settings, budgets, gold)
+
+    model = load_causal(fetch_model(settings.model.uri, context.objects, context.cache), settings.model.uri)
+    # The same sample in each shard: the shift must be that of the whole.
+    heap = examples.rows("pool")[:0] if settings.prior == "None" else heap_rows(examples)
+    asked = np.union1d(rows, heap)
+    texts, was_cut = model.cut([examples.texts[row] for row in asked], settings.max_tokens)
+    questions = _questions(context.spec.task, settings, model, examples, gold, shown)
+    scores = dict(
+        zip(
+            questions,
+            answer_scores(
+                model,
+                list(questions.values()),
+                texts,
+                labeler.batch_tokens,
+                partial(context.progress, "asking the model"),
+            ),
+            strict=True,
+        )
+    )
+
+    mine, sample = np.searchsorted(asked, rows), np.searchsorted(asked, heap)
+    k = len(context.spec.task.classes)
+    opinions = {}
+    for seed in seeds if per_seed else [EVERY_SEED]:
+        said = of_seed(scores, seed)
+        target = shares(gold[budgets[seed]], k) if settings.prior == "Gold" else uniform(k)
+        shift = matching_shift(said.mean(axis=0)[sample], target)
+        probabilities, unsteady = probabilities_of(said[:, mine], shift)
+        opinions[seed] = Opinion(
+            said.mean(axis=0)[mine],
+            probabilities,
+            np.zeros(len(rows), dtype=bool),
+            int(was_cut[mine].sum()),
+            {
+                "shift": np.round(shift, 4).tolist(),
+                "prompt": provenance(model, of_seed(questions, seed)),
+            },
+            shown=shown.get(seed, rows[:0]),
+            unsteady=unsteady,
+        )
+    return opinions
 
 
 @dataclass(frozen=True)
@@ -27,6 +100,14 @@ class Question:
     task: Task
     orders: int
     shots: tuple[Shot, ...] = ()
+
+    def layouts(self, tokenizer: Any) -> list[Layout]:
+        """As a model's tokenizer has it, one for each order."""
+        prompts = [
+            prompt_of(self.task, order, self.shots)
+            for order in orders_of(len(self.task.classes), self.orders)
+        ]
+        return [layout_of(tokenizer, prompt.question, prompt.shots) for prompt in prompts]
 
 
 def answer_scores(
@@ -50,29 +131,22 @@ def answer_scores(
 
     Raises:
         BadSpec: a prompt is longer than the model reads; before any text is read.
+        OwnFault: memory ran out.
     """
-    prompts = [
-        [
-            layout_of(model.tokenizer, prompt.question, prompt.shots)
-            for prompt in (
-                prompt_of(asked.task, order, asked.shots)
-                for order in orders_of(len(asked.task.classes), asked.orders)
-            )
-        ]
+    laid_out = [
+        [(layout, model.answers(layout, asked.task.class_names)) for layout in asked.layouts(model.tokenizer)]
         for asked in questions
     ]
     longest = sorted(texts, key=len, reverse=True)[:_PROBES]
-    for asked, layouts in zip(questions, prompts, strict=True):
-        for layout in layouts:
-            answers = model.answers(layout, asked.task.class_names)
+    for layouts in laid_out:
+        for layout, answers in layouts:
             model.require_room(model.prompts(layout, longest, answers), answers)
 
-    total = len(texts) * sum(len(layouts) for layouts in prompts)
+    total = len(texts) * sum(len(layouts) for layouts in laid_out)
     found, done = [], 0
-    for asked, layouts in zip(questions, prompts, strict=True):
+    for asked, layouts in zip(questions, laid_out, strict=True):
         scores = np.empty((len(layouts), len(texts), len(asked.task.classes)))
-        for index, layout in enumerate(layouts):
-            answers = model.answers(layout, asked.task.class_names)
+        for index, (layout, answers) in enumerate(layouts):
             scores[index] = model.scores(
                 model.prompts(layout, texts, answers),
                 answers,
@@ -84,38 +158,28 @@ def answer_scores(
     return found
 
 
-def _going_on(progress: Callable[[int, int], None], before: int, total: int, now: int, _all: int) -> None:
-    progress(before + now, total)
-
-
-_PROBES = 64
-"""So many of the longest texts are looked at before the first is read; each is checked again with its batch."""
-
-
 def probabilities_of(
-    scores: NDArray[np.float64], sample: NDArray[np.int64], target: NDArray[np.float64] | None
+    scores: NDArray[np.float64], shift: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Class probabilities from the scores of several orders.
 
     Args:
         scores: float64[orders, n, K].
-        sample: indices of the texts whose mean probabilities are to be `target`.
-        target: float64[K]; None takes the scores as they are.
+        shift: float64[K], corrects the prior (`matching_shift`).
 
     Returns:
         softmax(mean over orders + shift), float64[n, K], and bool[n]: the answer, with the same shift, is not
         the same in all orders.
     """
-    mean = scores.mean(axis=0)
-    shift = np.zeros(mean.shape[1]) if target is None else matching_shift(mean[sample], target)
     answers = (scores + shift).argmax(axis=2)
-    return softmax(mean + shift), np.asarray((answers != answers[0]).any(axis=0))
+    return softmax(scores.mean(axis=0) + shift), np.asarray((answers != answers[0]).any(axis=0))
 
 
-def heap_sample(ids: Sequence[str], size: int = HEAP_SAMPLE) -> NDArray[np.int64]:
-    """A fixed sample: the `size` ids of lowest sha256, whatever their order; indices, ascending."""
-    hashed = [sha256(f"prior:{name}".encode()).digest() for name in ids]
-    return np.array(sorted(sorted(range(len(ids)), key=hashed.__getitem__)[:size]), dtype=np.int64)
+def heap_rows(examples: Examples) -> NDArray[np.int64]:
+    """A fixed sample of the heap, ascending: the rows whose ids have the lowest sha256."""
+    pool = examples.rows("pool")
+    hashed = {row: sha256(f"prior:{examples.ids[row]}".encode()).digest() for row in pool.tolist()}
+    return np.array(sorted(sorted(hashed, key=hashed.__getitem__)[:HEAP_SAMPLE]), dtype=np.int64)
 
 
 def draw_shots(budget: NDArray[np.int64], labels: NDArray[np.int64], n: int, seed: int) -> NDArray[np.int64]:
@@ -137,3 +201,57 @@ def draw_shots(budget: NDArray[np.int64], labels: NDArray[np.int64], n: int, see
             "Lower `shots`, or raise `data.goldBudget`.",
         )
     return np.asarray(budget[shots_of(labels[budget], n)])
+
+
+def provenance(model: CausalModel, question: Question) -> dict[str, Any]:
+    """What was asked, so that another run can be told from it: a digest of the prompts in all orders, without
+    their text, and the token ids of the answers."""
+    layouts = question.layouts(model.tokenizer)
+    written = json.dumps([[one.head, one.tail, one.lead, one.end] for one in layouts])
+    names = question.task.class_names
+    answers = model.answers(layouts[0], names)
+    return {
+        "sha256": sha256(written.encode()).hexdigest(),
+        "chat": layouts[0].chat,
+        "orders": len(layouts),
+        "answers": dict(zip(names, answers.ids, strict=True)),
+    }
+
+
+def _shown(
+    context: StageContext,
+    labeler: Labeler,
+    settings: Prompted,
+    budgets: dict[int, NDArray[np.int64]],
+    gold: NDArray[np.int64],
+) -> dict[int, NDArray[np.int64]]:
+    """Rows of each seed's shots, if there are to be any."""
+    if not settings.shots:
+        return {}
+    shown = {seed: draw_shots(budget, gold, settings.shots, seed) for seed, budget in budgets.items()}
+    if labeler.calibration != "None" and any(len(shown[seed]) == len(budgets[seed]) for seed in shown):
+        raise nothing_left(path_of(context, labeler), "the shots are the whole gold budget")
+    return shown
+
+
+def _questions(
+    task: Task,
+    settings: Prompted,
+    model: CausalModel,
+    examples: Examples,
+    gold: NDArray[np.int64],
+    shown: dict[int, NDArray[np.int64]],
+) -> dict[int, Question]:
+    """What is asked for each seed; the same for every seed without shots."""
+    if not shown:
+        return {EVERY_SEED: Question(task, settings.orders)}
+    questions = {}
+    for seed, rows in shown.items():
+        texts, _ = model.cut([examples.texts[row] for row in rows], settings.max_tokens)
+        shots = tuple(Shot(text, int(gold[row])) for text, row in zip(texts, rows, strict=True))
+        questions[seed] = Question(task, settings.orders, shots)
+    return questions
+
+
+def _going_on(progress: Callable[[int, int], None], before: int, total: int, now: int, _all: int) -> None:
+    progress(before + now, total)

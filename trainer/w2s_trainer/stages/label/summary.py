@@ -1,18 +1,32 @@
 """The summary of a `label` artifact, whether it was made in one piece or in shards. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 
 def whole_summary(summary: Mapping[str, Any]) -> dict[str, Any]:
-    """One summary of all shards: counts are added up, what every shard says alike is kept."""
+    """One summary of all shards: counts and costs are added up, what every shard says alike is kept."""
     shards = summary.get("shards")
     if shards is None:
         return dict(summary)
     together = dict(shards[0])
     for count in {"rows", "abstained", "unsteady"} & set(together):
         together[count] = sum(shard[count] for shard in shards)
-    # A head reads the features of all texts in each shard, a classifier only its own.
+    if "tuned" in together:
+        together["tuned"] = {seed: _costs(seed, shards) for seed in together["tuned"]}
+    # A head reads the features of all texts in each shard, every other labeler only its own.
     counted = [shard["truncated"] for shard in shards]
-    together["truncated"] = counted[0] if together["type"] == "Finetuned" else sum(counted)
+    on_features = together["type"] == "Finetuned" and "tuned" not in together
+    together["truncated"] = counted[0] if on_features else sum(counted)
     return together
+
+
+def _costs(seed: str, shards: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Each shard tunes the same model for itself, and each costs."""
+    each = [shard["tuned"][seed] for shard in shards]
+    joules = [one["joules"] for one in each]
+    return {
+        **each[0],
+        "seconds": round(sum(one["seconds"] for one in each), 1),
+        "joules": None if None in joules else sum(joules),
+    }

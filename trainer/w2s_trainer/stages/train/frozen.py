@@ -11,13 +11,15 @@ from safetensors.numpy import save_file
 from w2s_api.spec.task import ClassLabel
 from w2s_api.spec.tuning import Head
 from w2s_trainer.contract.context import StageContext, StageResult
+from w2s_trainer.models.causal import is_causal
 from w2s_trainer.models.features import Features, features_of, text_features
 from w2s_trainer.models.head import normalise
-from w2s_trainer.stages.tables import EVERY_SEED, read_examples
+from w2s_trainer.models.uri import fetch_model
+from w2s_trainer.stages.tables import EVERY_SEED, Examples, read_examples
 from w2s_trainer.stages.train.head import Arm, Fitted, fit_arms
 from w2s_trainer.stages.train.predictions import Predictions
 from w2s_trainer.stages.train.sets import TrainingSets
-from w2s_trainer.stages.train.untouched import similarity_probabilities
+from w2s_trainer.stages.train.untouched import prompted_probabilities, similarity_probabilities
 
 
 def fit_heads(context: StageContext) -> StageResult:
@@ -51,7 +53,7 @@ def fit_heads(context: StageContext) -> StageResult:
                 heads[f"{result.arm}.{result.seed}.{name}"] = values
         began = clock()
     if untouched:
-        predictions.add("untouched", EVERY_SEED, 0, _untouched(context, asked))
+        predictions.add("untouched", EVERY_SEED, 0, _untouched(context, examples, predictions.rows, asked))
 
     save_file(heads, context.output / "heads.safetensors")
     predictions.write(context.output / "predictions.parquet")
@@ -76,11 +78,17 @@ def _arms(context: StageContext, sets: TrainingSets) -> Iterator[Arm]:
             yield Arm("ceiling", seed, sets.ceiling(seed), None)
 
 
-def _untouched(context: StageContext, asked: NDArray[np.float32]) -> NDArray[np.float64]:
+def _untouched(
+    context: StageContext, examples: Examples, rows: NDArray[np.int64], features: NDArray[np.float32]
+) -> NDArray[np.float64]:
+    """What the model says without a label: a causal one is asked, an encoder compares (features of the rows)."""
     spec = context.spec
+    directory = fetch_model(spec.strong.model.uri, context.objects, context.cache)
+    if is_causal(directory):
+        return prompted_probabilities(context, directory, examples, rows)
     descriptions = [_describe(label) for label in spec.task.classes]
     found = text_features(context, spec.strong.model.uri, spec.strong.max_tokens, descriptions)
-    return similarity_probabilities(normalise(asked), found)
+    return similarity_probabilities(normalise(features), found)
 
 
 def _result(

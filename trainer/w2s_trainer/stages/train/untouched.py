@@ -1,16 +1,17 @@
 """The arm `untouched`: the strong model as it came, without a label. An encoder compares the text with the class
 descriptions; a causal model is asked."""
 
-from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from w2s_trainer.contract.context import StageContext
 from w2s_trainer.models.causal import load_causal
-from w2s_trainer.models.uri import fetch_model
-from w2s_trainer.stages.label.prior import uniform
-from w2s_trainer.stages.label.prompted import Question, answer_scores, probabilities_of
+from w2s_trainer.stages.label.prior import matching_shift, uniform
+from w2s_trainer.stages.label.prompted import Question, answer_scores, heap_rows, probabilities_of
+from w2s_trainer.stages.tables import Examples
 
 SHARPNESS = 20.0
 """Of the softmax over cosine similarities. It changes no decision, only how sure the arm sounds."""
@@ -39,38 +40,35 @@ MOST_ORDERS = 4
 
 
 def prompted_probabilities(
-    context: StageContext,
-    model_uri: str,
-    max_tokens: int,
-    batch_tokens: int,
-    texts: Sequence[str],
-    progress: Callable[[int, int], None],
+    context: StageContext, directory: Path, examples: Examples, rows: NDArray[np.int64]
 ) -> NDArray[np.float64]:
     """Class probabilities by asking a causal model the task's question, as labeler `Prompted` does without shots.
 
-    No label of anything is read. The prior is corrected so that each class is as likely as the others over the
-    texts themselves.
+    No label of anything is read, and the answer to a text does not depend on the texts asked beside it: the
+    prior is corrected so that each class is as likely as the others over a fixed sample of the heap.
 
     Args:
-        context: its spec has the task, its cache the model.
-        model_uri: a causal model (`models.causal.is_causal`).
-        max_tokens: texts are cut there.
-        batch_tokens: tokens in a batch.
-        texts: N texts.
-        progress: called with (answers, all of them): one for each text and order.
+        context: its spec has the task and the strong model.
+        directory: that model (`models.causal.is_causal`).
+        examples: N texts.
+        rows: n of them, ascending.
 
     Returns:
-        float64[N, K], rows sum to 1.
+        float64[n, K], rows sum to 1.
 
     Raises:
         BadSpec: a prompt is longer than the model reads, or it is no causal model.
         OwnFault: memory ran out.
     """
-    task = context.spec.task
+    task, strong = context.spec.task, context.spec.strong
     k = len(task.classes)
-    model = load_causal(fetch_model(model_uri, context.objects, context.cache), model_uri)
-    cut, _ = model.cut(texts, max_tokens)
+    heap = heap_rows(examples)
+    asked = np.union1d(rows, heap)
+    model = load_causal(directory, strong.model.uri)
+    texts, _ = model.cut([examples.texts[row] for row in asked], strong.max_tokens)
     question = Question(task, min(k, MOST_ORDERS))
-    (scores,) = answer_scores(model, [question], cut, batch_tokens, progress)
-    probabilities, _ = probabilities_of(scores, np.arange(len(texts), dtype=np.int64), uniform(k))
+    progress = partial(context.progress, "asking the model")
+    (scores,) = answer_scores(model, [question], texts, strong.batch_tokens, progress)
+    shift = matching_shift(scores.mean(axis=0)[np.searchsorted(asked, heap)], uniform(k))
+    probabilities, _ = probabilities_of(scores[:, np.searchsorted(asked, rows)], shift)
     return probabilities

@@ -1,0 +1,104 @@
+"""Labeler `Finetuned`: a small pretrained model that is tuned on the gold budget of each seed."""
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from w2s_api.spec.weak import Finetuned, Labeler
+from w2s_trainer.contract.context import StageContext
+from w2s_trainer.models.encoder import tokenize
+from w2s_trainer.models.features import features_of
+from w2s_trainer.models.head import cross_validated_l2, fit
+from w2s_trainer.stages.label.calibration import nothing_left
+from w2s_trainer.stages.label.opinion import Opinion, drawn_budget, from_probabilities, path_of
+from w2s_trainer.stages.tables import Examples, read_gold
+
+
+def finetune(
+    context: StageContext, labeler: Labeler, examples: Examples, rows: NDArray[np.int64]
+) -> dict[int, Opinion]:
+    """The method of type Finetuned.
+
+    Raises:
+        Stopped: it was asked to stop; what was tuned so far is saved, and the next run goes on from there.
+        BadSpec: LoRA or Full are to be calibrated on the labels that they were tuned on.
+    """
+    settings = labeler.finetuned
+    assert settings is not None
+    if settings.tuning.type != "Head" and labeler.calibration != "None":
+        raise nothing_left(
+            path_of(context, labeler),
+            f"{settings.tuning.type} is tuned on the whole gold budget of each seed",
+        )
+    gold = read_gold(context.needs["prepare"], "budget", examples, context.scratch)
+    budgets = [drawn_budget(context, examples, gold, seed) for seed in range(context.spec.evaluation.seeds)]
+    if settings.tuning.type == "Head":
+        return _heads(context, settings, labeler.batch_tokens, examples, gold, budgets, rows)
+    return {
+        seed: _tuned(context, settings, labeler.batch_tokens, examples, gold, drawn, rows, seed)
+        for seed, drawn in enumerate(budgets)
+    }
+
+
+def _heads(
+    context: StageContext,
+    settings: Finetuned,
+    batch_tokens: int,
+    examples: Examples,
+    gold: NDArray[np.int64],
+    budgets: list[NDArray[np.int64]],
+    rows: NDArray[np.int64],
+) -> dict[int, Opinion]:
+    """A head for each budget, on features of all texts that are computed once."""
+    features = features_of(context, settings.model.uri, settings.max_tokens, batch_tokens)
+    classes = np.eye(len(context.spec.task.classes))
+    opinions = {}
+    for seed, drawn in enumerate(budgets):
+        inputs, labels = features.matrix[drawn], gold[drawn]
+        l2 = cross_validated_l2(inputs, labels, examples.families[drawn], seed=seed)
+        head = fit(inputs, classes[labels], np.ones(len(drawn)), l2)
+        opinions[seed] = from_probabilities(
+            head.probabilities(features.matrix[rows]), features.truncated, {"l2": l2}
+        )
+        context.progress("tuning heads", seed + 1, len(budgets))
+    return opinions
+
+
+def _tuned(
+    context: StageContext,
+    settings: Finetuned,
+    batch_tokens: int,
+    examples: Examples,
+    gold: NDArray[np.int64],
+    drawn: NDArray[np.int64],
+    rows: NDArray[np.int64],
+    seed: int,
+) -> Opinion:
+    """The answers of the model that was tuned on a seed's budget.
+
+    Each shard tunes for itself, to the same model: they may run side by side, and none waits for another.
+    """
+    from w2s_trainer.tuning.session import Labelled, Recipe, tune_student
+
+    index, count = context.shard
+    name = f"seed-{seed}" if count == 1 else f"seed-{seed}-shard-{index}-of-{count}"
+    names = context.spec.task.class_names
+    labelled = Labelled(
+        [examples.texts[row] for row in drawn],
+        np.eye(len(names))[gold[drawn]],
+        np.ones(len(drawn)),
+        examples.families[drawn],
+    )
+    recipe = Recipe.of_labeler(settings, batch_tokens)
+    tuned = tune_student(context, recipe, labelled, name=name, seed=seed)
+    texts = [examples.texts[row] for row in rows]
+    tokens, truncated = tokenize(tuned.student.tokenizer, texts, settings.max_tokens)
+    probabilities = tuned.student.probabilities(tokens, batch_tokens, partial(context.progress, "labelling"))
+    figures: dict[str, Any] = {
+        **tuned.figures,
+        "tuning": settings.tuning.type,
+        "collapsed": [names[alarm.label] for alarm in tuned.alarms],
+    }
+    return from_probabilities(probabilities, truncated, {"tuned": figures})

@@ -1,0 +1,66 @@
+"""What a labeler says, and what every labeler is: a function from texts to opinions."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from w2s_api.spec.weak import Labeler
+from w2s_trainer.contract.context import StageContext
+from w2s_trainer.stages.budget import draw
+from w2s_trainer.stages.tables import Examples
+
+
+@dataclass(frozen=True)
+class Opinion:
+    """What a labeler says of n texts, for one seed."""
+
+    scores: NDArray[np.float64]
+    """float64[n, K]: log-probabilities or votes, as they came."""
+    probabilities: NDArray[np.float64]
+    """float64[n, K]."""
+    abstain: NDArray[np.bool_]
+    """bool[n]."""
+    truncated: int = 0
+    figures: Mapping[str, Any] = field(default_factory=dict)
+    """What the seed's summary says beside, as JSON."""
+    shown: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    """Rows whose gold label the labeler was shown: what it says of them proves nothing."""
+    unsteady: NDArray[np.bool_] | None = None
+    """bool[n]: the answer changes with the order of the classes, where there are orders."""
+
+
+Method = Callable[[StageContext, Labeler, Examples, NDArray[np.int64]], dict[int, Opinion]]
+"""Opinions on some rows, by seed; EVERY_SEED alone where no draw changes them."""
+
+
+def from_probabilities(
+    probabilities: NDArray[np.float64], truncated: int, figures: Mapping[str, Any] | None = None
+) -> Opinion:
+    """The opinion of a model that always answers, of float64[n, K]."""
+    silent = np.zeros(len(probabilities), dtype=bool)
+    return Opinion(np.log(np.maximum(probabilities, 1e-30)), probabilities, silent, truncated, figures or {})
+
+
+def drawn_budget(
+    context: StageContext, examples: Examples, gold: NDArray[np.int64], seed: int
+) -> NDArray[np.int64]:
+    """Rows of a seed's gold budget, in the order in which they were drawn.
+
+    Args:
+        context: its spec says how large it is.
+        examples: N texts.
+        gold: labels of the budget, int64[N].
+        seed: draws it.
+    """
+    budget = examples.rows("budget")
+    ids = [examples.ids[row] for row in budget]
+    return np.asarray(budget[draw(ids, gold[budget], context.spec.data.gold_budget, seed)])
+
+
+def path_of(context: StageContext, labeler: Labeler) -> str:
+    """Where a labeler is in the manifest, for errors."""
+    place = [one.name for one in context.spec.weak.labelers].index(labeler.name)
+    return f"spec.weak.labelers[{place}]"
