@@ -14,7 +14,7 @@ class EnergyMeter:
     """
 
     def __init__(self, root: Path = POWERCAP) -> None:
-        self._packages = sorted(root.glob("intel-rapl:[0-9]")) + sorted(root.glob("intel-rapl:[0-9][0-9]"))
+        self._packages = [zone for zone in sorted(root.glob("intel-rapl:*")) if _is_package(zone)]
         self._before = self._counters()
 
     def joules(self) -> float | None:
@@ -27,12 +27,28 @@ class EnergyMeter:
             return None
         used = 0
         for package, before, now in zip(self._packages, self._before, after, strict=True):
-            used += now - before if now >= before else now - before + int((package / WRAPS_AT).read_text())
+            range_ = _number(package / WRAPS_AT) if now < before else 0
+            if range_ is None:
+                return None
+            used += now - before + range_
         return used / 1e6
 
     def _counters(self) -> list[int] | None:
-        try:
-            found = [int((package / "energy_uj").read_text()) for package in self._packages]
-        except (OSError, ValueError):
-            return None
-        return found or None
+        found = [_number(package / "energy_uj") for package in self._packages]
+        known = [one for one in found if one is not None]
+        return known if known and len(known) == len(found) else None
+
+
+def _is_package(zone: Path) -> bool:
+    """Whether a zone is a processor package: its parts and the whole platform are counted beside packages."""
+    try:
+        return (zone / "name").read_text().startswith("package")
+    except OSError:
+        return False
+
+
+def _number(path: Path) -> int | None:
+    try:
+        return int(path.read_text())
+    except (OSError, ValueError):
+        return None

@@ -1,6 +1,5 @@
 """Saves a training and finds it again: weights, optimiser, what the loss remembers, the best so far."""
 
-import json
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -148,9 +147,12 @@ class StoreKeeper:
             "losses": state.losses,
             "best": {"step": state.best.step, "loss": state.best.loss} if state.best else None,
         }
-        self._saver.submit(state.step, directory, json.loads(json.dumps(meta)))
+        self._saver.submit(state.step, directory, meta)
         if final:
-            self._saver.finish()
+            try:
+                self._saver.finish()
+            finally:
+                self._saver.close()
         self._last = self._clock()
 
 

@@ -126,7 +126,7 @@ def tune(
 
     Raises:
         Stopped: it was asked to stop, and what was done is saved.
-        BadSpec: the loss is no longer a number.
+        BadSpec: the loss or its gradient is no longer a number.
     """
     world = world or World()
     order = Order(len(texts), schedule.batch_size, schedule.epochs, schedule.seed)
@@ -134,6 +134,7 @@ def tune(
     decided = ClassShares(texts.targets.shape[1], window=max(len(texts), schedule.batch_size))
     state = TrainingState(seconds=spent)
     keeper.restore(student, optimizer, targets, decided, state)
+    world.follow(student.state().values())  # the same fit has other last digits on another machine
     checks = _check_steps(order.steps, schedule.checks if held_out else 0)
 
     progress("tuning", state.step, order.steps)
@@ -148,14 +149,13 @@ def tune(
         rows = order.batch(state.step)
         with memory_bound():
             log_probs, weak, loss = _backward(student, texts, rows, targets, schedule, state.step, world)
-        if not math.isfinite(loss):
+        length = _clip(student, schedule.gradient_clipping)
+        if not (math.isfinite(loss) and math.isfinite(length)):
             raise BadSpec(
                 "TrainingDiverged",
-                f"The loss is no longer a number at step {state.step + 1} of {order.steps}.",
+                f"The loss or its gradient is no longer a number at step {state.step + 1} of {order.steps}.",
                 "Lower `learningRate`, or clip gradients (`gradientClipping`).",
             )
-        if schedule.gradient_clipping:
-            _clip(student, schedule.gradient_clipping)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         targets.observe(log_probs)
@@ -235,10 +235,11 @@ def _backward(
     return log_probs, weak, float(loss)
 
 
-def _clip(student: Student, most: float) -> None:
+def _clip(student: Student, most: float) -> float:
+    """Scales gradients down to a norm, 0 for any; says which norm they had."""
     import torch
 
-    torch.nn.utils.clip_grad_norm_(student.parameters().values(), most)
+    return float(torch.nn.utils.clip_grad_norm_(student.parameters().values(), most or math.inf))
 
 
 def _check_steps(steps: int, checks: int) -> set[int]:

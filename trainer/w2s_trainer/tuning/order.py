@@ -36,7 +36,9 @@ class Order:
 
 @lru_cache(maxsize=4)
 def _permutation(rows: int, seed: int, epoch: int) -> NDArray[np.int64]:
-    return np.random.default_rng([seed, epoch]).permutation(rows).astype(np.int64)
+    shuffled = np.random.default_rng([seed, epoch]).permutation(rows).astype(np.int64)
+    shuffled.flags.writeable = False  # batches are views of what is kept here
+    return shuffled
 
 
 def micro_batches(
@@ -51,30 +53,39 @@ def micro_batches(
         lengths: tokens of each text.
         batch_tokens: at most so many tokens a micro-batch, padding included; a longer text goes alone.
         overhead: what one more pass through the model costs, in tokens.
-        at_least: micro-batches wanted, where there are as many texts: one for each process.
+        at_least: micro-batches wanted, where there are as many texts: one for each process. None has more than
+            its share of the texts, then.
 
     Returns:
         int64[b] each, indices into `lengths`; every index once, longest texts first.
     """
     order = np.argsort(-np.asarray(lengths, dtype=np.int64), kind="stable")
     n = len(order)
-    most_rows = max(1, ceil(n / at_least))
-    cost = [0.0] + [float("inf")] * n
+    longest = np.asarray(lengths, dtype=np.int64)[order]
+    most_rows = _most_rows(n, at_least)
+    cost = np.zeros(n + 1, dtype=np.int64)
     start_of = [0] * (n + 1)
+    first = 0  # a start that is too far from one end is too far from all later ones
     for end in range(1, n + 1):
-        for start in range(max(0, end - most_rows), end):
-            tokens = (end - start) * int(lengths[order[start]])
-            if tokens > batch_tokens and end - start > 1:
-                continue
-            total = cost[start] + overhead + tokens
-            if total < cost[end]:
-                cost[end], start_of[end] = total, start
+        while end - first > 1 and (end - first > most_rows or (end - first) * longest[first] > batch_tokens):
+            first += 1
+        starts = np.arange(first, end)
+        totals = cost[first:end] + (end - starts) * longest[first:end]
+        best = int(totals.argmin())
+        cost[end], start_of[end] = overhead + totals[best], first + best
     cuts = []
     end = n
     while end > 0:
         cuts.append(order[start_of[end] : end].astype(np.int64))
         end = start_of[end]
     return cuts[::-1]
+
+
+def _most_rows(rows: int, parts: int) -> int:
+    """The most rows to a part with which there are as many parts as asked for, about equally large."""
+    if parts <= 1:
+        return max(1, rows)
+    return max(1, min(ceil(rows / parts), (rows - 1) // (parts - 1)))
 
 
 def shares(costs: Sequence[int], processes: int) -> list[list[int]]:

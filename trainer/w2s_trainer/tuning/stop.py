@@ -24,7 +24,8 @@ class StopRequest:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         for name, before in self._before.items():
-            signal.signal(name, before)  # type: ignore[arg-type]
+            # None: it was not Python that set it, so Python cannot set it again.
+            signal.signal(name, signal.SIG_DFL if before is None else before)  # type: ignore[arg-type]
 
     def _note(self, _signal: int, _frame: FrameType | None) -> None:
         self.requested = True

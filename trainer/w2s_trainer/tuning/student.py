@@ -260,8 +260,9 @@ def _set_dropout(model: Any, dropout: float) -> None:
     for module in model.modules():
         if isinstance(module, torch.nn.Dropout):
             module.p = dropout
-        if isinstance(getattr(module, "attention_dropout", None), float):
-            module.attention_dropout = dropout
+        for name, value in vars(module).items():  # for functions that are called with it
+            if name.endswith("dropout") and isinstance(value, (int, float)) and not isinstance(value, bool):
+                setattr(module, name, dropout)
 
 
 def _exact_linear() -> "type[torch.nn.Linear]":

@@ -3,10 +3,12 @@
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     import torch
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,24 @@ class World:
         dist.all_reduce(flat)
         for tensor, part in zip(given, torch.split(flat, [tensor.numel() for tensor in given]), strict=True):
             tensor.copy_(part.view_as(tensor))
+
+    def follow(self, tensors: Iterable["torch.Tensor"]) -> None:
+        """Replaces each tensor by that of the process that leads."""
+        if self.size > 1:
+            import torch.distributed as dist
+
+            for tensor in tensors:
+                dist.broadcast(tensor, src=0)
+
+    def told(self, mine: T) -> T:
+        """What the process that leads says, whatever the others would."""
+        if self.size == 1:
+            return mine
+        import torch.distributed as dist
+
+        said = [mine]
+        dist.broadcast_object_list(said, src=0)
+        return said[0]
 
     def wait(self) -> None:
         """Until all processes are here."""
