@@ -65,7 +65,7 @@ def families_of(rows: list[dict[str, str]], words: int, similarity: float) -> np
     left = np.concatenate([common.row[near], np.arange(len(rows))])
     right = np.concatenate([common.col[near], owner])
     edges = csr_matrix((np.ones(len(left)), (left, right)), shape=(len(rows), len(rows)))
-    return connected_components(edges, directed=False)[1]
+    return np.asarray(connected_components(edges, directed=False)[1])
 
 
 def weak_probabilities(spec: dict[str, Any], texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
@@ -127,7 +127,7 @@ def tables(y: np.ndarray, said: np.ndarray, family: np.ndarray) -> np.ndarray:
 def macro_f1(counts: np.ndarray) -> np.ndarray:
     """Macro-F1 of confusion counts float[..., 2, 2]."""
     right = np.diagonal(counts, axis1=-2, axis2=-1)
-    return (2 * right / np.maximum(counts.sum(-1) + counts.sum(-2), 1)).mean(-1)
+    return np.asarray((2 * right / np.maximum(counts.sum(-1) + counts.sum(-2), 1)).mean(-1))
 
 
 def split(
@@ -186,7 +186,8 @@ def main() -> None:
     y = np.array([int(row["label"] == "restricted") for row in rows])
     family = families_of(rows, spec["data"]["nearDuplicates"]["shingleWords"], 0.8)
     weak, voted = weak_probabilities(spec, texts)
-    encoder = load_encoder(fetch_model(spec["strong"]["model"]["uri"], None, Path(tempfile.gettempdir())))
+    model = fetch_model(spec["strong"]["model"]["uri"], None, Path(tempfile.gettempdir()))  # type: ignore[arg-type]
+    encoder = load_encoder(model)
     x = encoder.features(texts, spec["strong"]["maxTokens"], 8192)[0].astype(np.float64)
     words = [a_class["description"] for a_class in spec["task"]["classes"]]
     untouched = (normalise(x) @ normalise(encoder.features(words, 128, 8192)[0]).T).argmax(1)
@@ -218,4 +219,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
