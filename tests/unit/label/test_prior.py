@@ -29,7 +29,7 @@ def test_a_known_preference_is_undone():
     rng = np.random.default_rng(0)
     half = rng.normal(size=(500, 1))
     fair = np.concatenate([np.hstack([half, -half]), np.hstack([-half, half])])
-    shift = matching_shift(fair + [3.0, 0.0], uniform(2))
+    shift = matching_shift(fair + np.array([3.0, 0.0]), uniform(2))
     assert shift == pytest.approx([-1.5, 1.5], abs=1e-6)
 
 

@@ -9,6 +9,8 @@ from w2s_trainer.errors import BadSpec
 _TEXT, _ANSWER = "w2sTextGoesHere", "w2sAnswerGoesHere"
 _DAY = "26 Jul 2024"
 """Some templates write the date: labels must not depend on the day."""
+_CLOCK = f"{{% macro strftime_now(format) %}}{_DAY}{{% endmacro %}}\n"
+"""Goes before a template: the function that tells them the date cannot be replaced otherwise."""
 
 
 @dataclass(frozen=True)
@@ -47,13 +49,13 @@ def layout_of(tokenizer: Any, question: str, shots: Sequence[tuple[str, str]]) -
     Raises:
         BadSpec: the template cannot lay out such a conversation.
     """
-    template = str(getattr(tokenizer, "chat_template", None) or "")
+    template = str(tokenizer.get_chat_template() if getattr(tokenizer, "chat_template", None) else "")
     markers = _markers(tokenizer, template)
     plain = [(_harmless(text, markers), name) for text, name in shots]
     if not template:
         lines = "".join(f"Text: {text}\nClass: {name}\n" for text, name in plain)
         return Layout(f"{question}\n\n{lines}Text: ", "\nClass:", " ", "\n", False, markers)
-    rendered = _render(tokenizer, _conversation(question, [*plain, (_TEXT, _ANSWER)]))
+    rendered = _render(tokenizer, template, _conversation(question, [*plain, (_TEXT, _ANSWER)]))
     if rendered.count(_TEXT) != 1 or rendered.count(_ANSWER) != 1:
         raise _unusable(tokenizer, "it does not write the question and the answer once each")
     head, _, rest = rendered.partition(_TEXT)
@@ -87,20 +89,20 @@ def _conversation(question: str, pairs: Sequence[tuple[str, str]]) -> list[dict[
     return turns
 
 
-def _render(tokenizer: Any, conversation: list[dict[str, str]]) -> str:
+def _render(tokenizer: Any, template: str, conversation: list[dict[str, str]]) -> str:
     from jinja2 import TemplateError
 
     try:
         return str(
             tokenizer.apply_chat_template(
                 conversation,
+                chat_template=_CLOCK + template,
                 tokenize=False,
                 enable_thinking=False,
                 date_string=_DAY,
-                strftime_now=lambda _format: _DAY,
             )
         )
-    except TemplateError as error:
+    except (TemplateError, TypeError, ValueError) as error:
         raise _unusable(tokenizer, str(error).partition("\n")[0][:200]) from error
 
 
