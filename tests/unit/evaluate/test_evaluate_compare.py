@@ -297,3 +297,46 @@ def test_the_same_draw_gives_the_same_figures_and_they_are_json() -> None:
 def test_notes(seeds: int, flattered: bool, evaluations: int, codes: list[str]) -> None:
     found = notes({"seeds": seeds}, flattered, evaluations)
     assert [note["code"] for note in found] == codes
+
+
+GIVEN_UP = {"arm": "strong", "class": "spam", "seed": 1, "predicted": 0.02, "labels": 0.21}
+
+
+@pytest.mark.parametrize(
+    ("collapsed", "says"),
+    [
+        pytest.param([], [], id="none"),
+        pytest.param(
+            [GIVEN_UP],
+            ["`strong` all but gave up the class “spam” (seed 1): it predicts it for 2 % of the latest"],
+            id="one",
+        ),
+        pytest.param(
+            [GIVEN_UP, {**GIVEN_UP, "seed": 2, "predicted": 0.0, "labels": 0.205}],
+            [
+                "(seeds 1, 2): it predicts it for 0 to 2 % of the latest training texts, whose labels ask for 20.5 to 21"
+            ],
+            id="seeds of one class are one note",
+        ),
+        pytest.param(
+            [GIVEN_UP, {**GIVEN_UP, "arm": "direct"}, {**GIVEN_UP, "class": "ham"}],
+            ["`strong` all but gave up the class “spam”", "`direct`", "“ham”"],
+            id="arms and classes apart",
+        ),
+    ],
+)
+def test_classes_that_were_given_up_are_noted_first(collapsed: list[dict[str, Any]], says: list[str]) -> None:
+    found = notes({"seeds": 1}, False, 1, collapsed)
+    assert [note["code"] for note in found] == ["ClassGivenUp"] * len(says) + ["OneSeed"]
+    for note, words in zip(found, says, strict=False):
+        assert words in note["text"]
+
+
+def test_deep_is_compared_with_shallow_and_stopped_with_the_end() -> None:
+    arms = {"weak": 0.5, "strong": 0.9, "head": 0.7, "unstopped": 0.95}
+    found = result(gold_test(GOLD), Arms({arm: right_on(GOLD, share) for arm, share in arms.items()}))
+    assert [(one["arm"], one["over"], one["verdict"]) for one in found["exploratory"]] == [
+        ("strong", "head", "better"),
+        ("strong", "unstopped", "worse"),
+    ]
+    assert [one["estimate"] for one in found["exploratory"]] == pytest.approx([0.2, -0.05])

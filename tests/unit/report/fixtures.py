@@ -4,9 +4,11 @@ from typing import Any
 
 import numpy as np
 
+from w2s_api.spec.strong import Strong
 from w2s_trainer.report.answers import answers
 from w2s_trainer.stages.evaluate.compare import Arms, Test, compare, notes
 from w2s_trainer.stages.evaluate.predictions import ArmAnswers, cascade_answers
+from w2s_trainer.stages.evaluate.training import student_settings
 
 SURE = 0.97
 
@@ -17,6 +19,79 @@ def answering(gold: np.ndarray, accuracy: float, seeds: int, k: int, rng: np.ran
     probabilities = np.full((seeds, len(gold), k), (1 - 0.8) / max(1, k - 1))
     np.put_along_axis(probabilities, said[..., None], 0.8, axis=2)
     return ArmAnswers(probabilities, np.zeros((seeds, len(gold)), dtype=bool))
+
+
+def training(
+    tuning: str,
+    trained: dict[str, int],
+    arms: Any,
+    stopped: bool,
+    collapsed: tuple[dict[str, Any], ...],
+    joules: int | None,
+    seconds: tuple[float, float],
+) -> dict[str, Any]:
+    """The `training` part, as three students of each tuned arm would make it."""
+    deep = tuning != "Head"
+    tuned = {arm: size for arm, size in trained.items() if deep and arm in arms}
+    heads = {"head": 400} if deep and "head" in arms else {} if deep else trained
+    to_tune, to_fit = seconds
+    figures = {
+        "steps": 26,
+        "seconds": to_tune,
+        "joules": joules,
+        "precision": "float32",
+        "device": "cpu",
+        "parameters": 664_322,
+        "firstLoss": 0.61,
+        "lastLoss": 0.42,
+        "best": {"step": 13, "loss": 0.4} if stopped else None,
+        "collapsed": [],
+    }
+    shared = {"l2": "0.3", "features": {"dimension": 384, "key": "cd" * 16}}
+    return {
+        **(
+            {**shared, "seconds": {"reading": 12.5, "fitting": {arm: [0.2] for arm in heads}}}
+            if heads
+            else {}
+        ),
+        "truncated": 77,
+        "model": "py://encoder",
+        "tuning": tuning,
+        "loss": "LogConf" if deep else "CrossEntropy",
+        "examples": trained,
+        "costs": [
+            *({"arm": arm, "tuning": "Head", "students": 1, **paid(to_fit, None, None)} for arm in heads),
+            *({"arm": arm, "tuning": tuning, "students": 3, **paid(to_tune, joules, "cpu")} for arm in tuned),
+        ],
+        "collapsed": list(collapsed),
+        "trained": [
+            {"arm": arm, "seed": seed, "size": size, "texts": size, **figures}
+            for arm, size in tuned.items()
+            for seed in range(3)
+        ],
+        "settings": student_settings(manifest(tuning, stopped)),
+    }
+
+
+def paid(seconds: float, joules: int | None, device: str | None) -> dict[str, Any]:
+    return {
+        "secondsEach": seconds,
+        "secondsInAll": 3 * seconds,
+        "joulesEach": joules,
+        "secondsToTrain": seconds,
+        "parameters": 664_322 if device else 770,
+        "device": device,
+        "precision": device and "float32",
+    }
+
+
+def manifest(tuning: str, stopped: bool) -> Strong:
+    """`spec.strong` of a job."""
+    given: dict[str, Any] = {"model": {"uri": "py://encoder"}, "tuning": {"type": tuning}}
+    if tuning != "Head":
+        given["loss"] = {"type": "LogConf"}
+        given["training"] = {"stopping": {"type": "WeakValidation" if stopped else "FixedSchedule"}}
+    return Strong.model_validate(given)
 
 
 def results(
@@ -30,6 +105,12 @@ def results(
     ceiling: float | None = 0.85,
     coverage: float = 0.7,
     excerpts: Any = None,
+    tuning: str = "Head",
+    head: float | None = None,
+    unstopped: float | None = None,
+    collapsed: tuple[dict[str, Any], ...] = (),
+    joules: int | None = None,
+    seconds: tuple[float, float] = (40.0, 10.0),
 ) -> dict[str, Any]:
     rng = np.random.default_rng(0)
     n, k = 800, len(classes)
@@ -43,6 +124,10 @@ def results(
     arms["untouched"] = answering(gold, untouched, 1, k, rng)
     if ceiling:
         arms["ceiling"] = answering(gold, ceiling, seeds, k, rng)
+    if head:
+        arms["head"] = answering(gold, head, 1, k, rng)
+    if unstopped:
+        arms["unstopped"] = answering(gold, unstopped, 1, k, rng)
     arms["cascade"] = cascade_answers(teacher, student)
     curve = {
         16: answering(gold, 0.55, seeds, k, rng).probabilities,
@@ -55,7 +140,10 @@ def results(
     trained = {"strong": 400, "direct": 64, "ceiling": 400}
     evaluation = compare(test, Arms(arms, curve, trained), np.random.default_rng(1))
     evaluation["evaluations"] = 3
-    evaluation["notes"] = notes(evaluation, True, 3)
+    evaluation["notes"] = notes(evaluation, True, 3, collapsed)
+    evaluation["notComputed"] = [
+        {"arm": "unfiltered", "why": "not asked for in `evaluation.controls`"},
+    ]
     found: dict[str, Any] = {
         "job": {"namespace": "legal", "name": "indemnity"},
         "task": {
@@ -86,7 +174,7 @@ def results(
             "kept": 400,
             "warnings": [],
         },
-        "training": {"truncated": 77, "model": "py://encoder", "l2": 1.0, "examples": trained},
+        "training": training(tuning, trained, arms, unstopped is not None, collapsed, joules, seconds),
         "promotion": {"metric": "MacroF1", "over": ["Direct", "Weak"], "minLowerBound": "0"},
         "provenance": {
             "train": {"key": "ab" * 16, "attempt": "1", "seconds": 9.5, "versions": {"torch": "2"}}

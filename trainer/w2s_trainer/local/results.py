@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
+from w2s_trainer.report.tuned import alarms, seconds
 from w2s_trainer.stages.evaluate.decide import decide
 
 
 def table(results: Mapping[str, Any], model_uri: str) -> str:
-    """The answer, the arms with their intervals, the comparisons, and what became of the model.
+    """The answer, alarms, the arms with intervals and costs, the comparisons, and what became of the model.
 
     Args:
         results: the content of results.json.
@@ -15,17 +16,22 @@ def table(results: Mapping[str, Any], model_uri: str) -> str:
     """
     evaluation, promotion = results["evaluation"], results["promotion"]
     metric, test = evaluation["metric"], evaluation["test"]
-    lines = [*results["answer"], ""]
+    costs = {one["arm"]: one["secondsToTrain"] for one in results["training"]["costs"]}
+    lines = [*results["answer"], *(f"Caution: {alarm}" for alarm in alarms(results)), ""]
     lines.append(f"{metric} on {test['size']:,} test texts, {test['families']:,} families, 95 % intervals")
     for arm in evaluation["arms"]:
         value = arm["metrics"][metric]
         trained = f"trained on {arm['trainedOn']:,}" if arm["trainedOn"] else ""
+        if arm["arm"] in costs:
+            trained += f" in {seconds(costs[arm['arm']])}"
         between = f"[{value['low']:.3f}, {value['high']:.3f}]"
         lines.append(f"  {arm['arm']:<11} {value['estimate']:.3f}  {between}  {trained}".rstrip())
-    for one in evaluation["comparisons"]:
+    tuning = [one for one in evaluation["exploratory"] if one["arm"] == "strong"]
+    for one in [*evaluation["comparisons"], *tuning]:
+        mark = " (exploratory)" if one["exploratory"] else ""
         lines.append(
             f"  strong − {one['over']:<11} {one['estimate']:+.3f}  [{one['low']:+.3f}, {one['high']:+.3f}]"
-            f"  {one['verdict']}"
+            f"  {one['verdict']}{mark}"
         )
     lines.append("")
     decision = decide(evaluation, promotion["over"], float(promotion["minLowerBound"]))

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from w2s_trainer.report.tuned import between, from_to, points, tuning_answers
+
 METRIC_WORDS = {
     "MacroF1": "macro-F1 (the mean of the classes' F1 scores; 1 is perfect)",
     "Accuracy": "accuracy (the share of texts decided rightly)",
@@ -16,6 +18,12 @@ RIVALS = {
     "unfiltered": "training without selection",
 }
 
+SIMPLER = {
+    "untouched": RIVALS["untouched"],
+    "direct": RIVALS["direct"],
+    "head": "a head on the frozen model",
+}
+
 
 def answers(results: Mapping[str, Any]) -> list[str]:
     """Sentences in the order in which one asks; the first is the answer.
@@ -25,7 +33,7 @@ def answers(results: Mapping[str, Any]) -> list[str]:
     """
     evaluation = results["evaluation"]
     comparisons = {one["over"]: one for one in evaluation["comparisons"]}
-    said = [_gain(evaluation, comparisons["weak"]) + _but(comparisons)]
+    said = [_gain(evaluation, comparisons["weak"]) + _but(evaluation)]
     said += [
         _against(name, comparisons[name], results)
         for name in RIVALS
@@ -33,17 +41,8 @@ def answers(results: Mapping[str, Any]) -> list[str]:
     ]
     if "worth" in evaluation:
         said.append(_worth(evaluation["worth"]))
+    said += tuning_answers(results)
     return [sentence.replace(" -", " −") for sentence in said]
-
-
-def points(value: float) -> str:
-    """A difference of a metric in points: .083 is 8.3 points."""
-    return f"{abs(value) * 100:.1f} points"
-
-
-def _range(one: Mapping[str, Any], sign: int = 1) -> str:
-    low, high = sorted((sign * one["low"] * 100, sign * one["high"] * 100))
-    return f"{low:.1f} and {high:.1f} points"
 
 
 def _gain(evaluation: Mapping[str, Any], gain: Mapping[str, Any]) -> str:
@@ -54,12 +53,12 @@ def _gain(evaluation: Mapping[str, Any], gain: Mapping[str, Any]) -> str:
     if gain["verdict"] == "better":
         return (
             f"Yes: the new model is better than its teacher ({figures}). The gain is {points(gain['estimate'])};"
-            f" it lies between {_range(gain)} (95 % interval)."
+            f" it lies between {between(gain)} (95 % interval)."
         )
     if gain["verdict"] == "worse":
         return (
             f"No: the new model is worse than its teacher ({figures}), by {points(gain['estimate'])};"
-            f" the loss lies between {_range(gain, -1)} (95 % interval)."
+            f" the loss lies between {between(gain, -1)} (95 % interval)."
         )
     return (
         f"Not shown: there is no clear difference between the new model and its teacher ({figures})."
@@ -68,13 +67,21 @@ def _gain(evaluation: Mapping[str, Any], gain: Mapping[str, Any]) -> str:
     )
 
 
-def _but(comparisons: Mapping[str, Any]) -> str:
-    simpler = [
-        name for name in ("untouched", "direct") if comparisons.get(name, {}).get("verdict") == "worse"
+def better_and_simpler(evaluation: Mapping[str, Any]) -> list[str]:
+    """Arms that are clearly better than the new model although they are simpler."""
+    against = [
+        *evaluation["comparisons"],
+        *(one for one in evaluation["exploratory"] if one["arm"] == "strong"),
     ]
-    if comparisons["weak"]["verdict"] != "better" or not simpler:
+    worse = {one["over"] for one in against if one["verdict"] == "worse"}
+    return [name for name in SIMPLER if name in worse]
+
+
+def _but(evaluation: Mapping[str, Any]) -> str:
+    simpler = [SIMPLER[name] for name in better_and_simpler(evaluation)]
+    if evaluation["comparisons"][0]["verdict"] != "better" or not simpler:
         return ""
-    return f" But {' and '.join(RIVALS[name] for name in simpler)} would be better still, and simpler."
+    return f" But {' and '.join(simpler)} would be better still, and simpler."
 
 
 def _against(name: str, one: Mapping[str, Any], results: Mapping[str, Any]) -> str:
@@ -83,13 +90,10 @@ def _against(name: str, one: Mapping[str, Any], results: Mapping[str, Any]) -> s
         on = next(arm for arm in results["evaluation"]["arms"] if arm["arm"] == "direct")["trainedOn"]
         rival = f"the same model tuned on your {on:,} gold labels alone"
     if one["verdict"] == "better":
-        return f"It is better than {rival}, by {points(one['estimate'])} (between {_range(one)})."
+        return f"It is better than {rival}, by {points(one['estimate'])} (between {between(one)})."
     if one["verdict"] == "worse":
-        return f"It is worse than {rival}, by {points(one['estimate'])} (between {_range(one, -1)})."
-    return (
-        f"There is no clear difference to {rival}: {one['estimate'] * 100:+.1f} points"
-        f" (from {one['low'] * 100:+.1f} to {one['high'] * 100:+.1f})."
-    )
+        return f"It is worse than {rival}, by {points(one['estimate'])} (between {between(one, -1)})."
+    return f"There is no clear difference to {rival}: {from_to(one)}."
 
 
 def _worth(worth: Mapping[str, Any]) -> str:
@@ -107,9 +111,9 @@ def _worth(worth: Mapping[str, Any]) -> str:
 
 
 def cautions(results: Mapping[str, Any]) -> list[str]:
-    """What one must know before one believes the answer."""
+    """What one must know before one believes the answer, beside `alarms`."""
     evaluation, data = results["evaluation"], results["data"]
-    said = [note["text"] for note in evaluation["notes"]]
+    said = [note["text"] for note in evaluation["notes"] if note["code"] != "ClassGivenUp"]
     said.append(
         f"The test has {evaluation['test']['size']:,} texts in {evaluation['test']['families']:,} families. It can"
         f" prove a gain of about {data['smallestProvableGain'] * 100:.0f} points; smaller ones may go unseen."

@@ -1,19 +1,29 @@
 """`report.html`: one self-contained file."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from w2s_trainer.report import charts
 from w2s_trainer.report.answers import (
     METRIC_WORDS,
     RIVALS,
     answers,
+    better_and_simpler,
     cautions,
     imitation_sentence,
     pgr_sentence,
+)
+from w2s_trainer.report.tuned import (
+    alarms,
+    cost_rows,
+    how_it_was_made,
+    reading_sentence,
+    training_rows,
+    tuning_answers,
 )
 from w2s_trainer.stages.evaluate.decide import decide
 
@@ -43,6 +53,7 @@ def render(results: Mapping[str, Any]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters |= {"code": _code, "signed": lambda value: f"{value:+.3f}".replace("-", "−")}
     evaluation, promotion = results["evaluation"], results["promotion"]
     metric = evaluation["metric"]
     arms = {arm["arm"]: arm for arm in evaluation["arms"]}
@@ -60,7 +71,14 @@ def render(results: Mapping[str, Any]) -> str:
         headline=said[0],
         answers=said[1:],
         decision=decision,
+        alarms=alarms(results),
         cautions=cautions(results),
+        tuning_answers=[sentence.replace(" -", " −") for sentence in tuning_answers(results)],
+        costs=cost_rows(results),
+        energy_known=any(one["joulesEach"] is not None for one in results["training"]["costs"]),
+        reading=reading_sentence(results),
+        made=how_it_was_made(results),
+        trained=training_rows(results),
         imitation=imitation_sentence(results),
         pgr=pgr_sentence(results),
         bars=Markup(charts.bars(evaluation["arms"], metric)),
@@ -78,4 +96,10 @@ def tone(evaluation: Mapping[str, Any]) -> str:
     verdicts = [one["verdict"] for one in evaluation["comparisons"]]
     if verdicts[0] == "worse":
         return "worse"
-    return "better" if verdicts[0] == "better" and "worse" not in verdicts else "unsure"
+    beaten = "worse" in verdicts or better_and_simpler(evaluation)
+    return "better" if verdicts[0] == "better" and not beaten else "unsure"
+
+
+def _code(text: str) -> Markup:
+    """What stands between backticks, as code."""
+    return Markup(re.sub(r"`([^`]*)`", r"<code>\1</code>", str(escape(text))))

@@ -14,10 +14,12 @@ from w2s_trainer.contract.context import StageContext, StageResult
 from w2s_trainer.contract.job import StageJob
 from w2s_trainer.report.answers import answers
 from w2s_trainer.report.render import render
+from w2s_trainer.stages.evaluate.absent import not_computed
 from w2s_trainer.stages.evaluate.compare import Arms, Test, compare, notes
+from w2s_trainer.stages.evaluate.costs import detailed_costs
 from w2s_trainer.stages.evaluate.metrics import decide
 from w2s_trainer.stages.evaluate.predictions import ArmAnswers, cascade_answers, stacked, weak_answers
-from w2s_trainer.stages.evaluate.training import training_summary
+from w2s_trainer.stages.evaluate.training import student_settings, training_summary
 from w2s_trainer.stages.label.summary import whole_summary
 from w2s_trainer.stages.tables import Examples, read_examples, read_gold, read_labels, read_predictions
 from w2s_trainer.store.artifacts import Artifact, ArtifactStore
@@ -43,14 +45,16 @@ def run(context: StageContext) -> StageResult:
         positive=spec.task.class_names.index(spec.task.positive_class) if spec.task.positive_class else None,
         threshold=float(spec.evaluation.positive_threshold),
     )
-    arms = _arms(context, examples, rows)
+    training = _training(context, len(examples.ids))
+    arms = _arms(context, examples, rows, training["examples"])
     result = compare(test, arms, np.random.default_rng(BOOTSTRAP_SEED))
     result["evaluations"] = _count_evaluation(context)
     flattered = any(
         labeler.classifier is not None and labeler.classifier.trained_on.type == "Unknown"
         for labeler in spec.weak.labelers
     )
-    result["notes"] = notes(result, flattered, result["evaluations"])
+    result["notes"] = notes(result, flattered, result["evaluations"], training["collapsed"])
+    result["notComputed"] = not_computed(spec, arms.answers)
 
     results: dict[str, Any] = {
         "job": {"namespace": context.job.namespace, "name": context.job.name},
@@ -61,7 +65,7 @@ def run(context: StageContext) -> StageResult:
         "labelers": [whole_summary(needs[f"label-{labeler.name}"].summary) for labeler in spec.weak.labelers],
         "aggregation": dict(needs["aggregate"].summary),
         "selection": dict(needs["select"].summary),
-        "training": training_summary(artifact.summary for artifact in _trained(context)),
+        "training": training,
         "promotion": spec.promotion.model_dump(mode="json", by_alias=True),
         "provenance": {name: _provenance(artifact) for name, artifact in needs.items()},
         "excerpts": _excerpts(test, arms, examples, rows) if spec.report.examples == "Excerpts" else None,
@@ -93,7 +97,15 @@ def _encoded(results: dict[str, Any]) -> bytes:
     return json.dumps(results, indent=1, ensure_ascii=False).encode()
 
 
-def _arms(context: StageContext, examples: Examples, rows: NDArray[np.int64]) -> Arms:
+def _training(context: StageContext, texts: int) -> dict[str, Any]:
+    found = training_summary(artifact.summary for artifact in _trained(context))
+    costs = detailed_costs(found, texts, len(context.spec.task.classes))
+    return {**found, "costs": costs, "settings": student_settings(context.spec.strong)}
+
+
+def _arms(
+    context: StageContext, examples: Examples, rows: NDArray[np.int64], trained_on: dict[str, int]
+) -> Arms:
     controls = context.spec.evaluation.controls
     labels = read_labels(context.needs["aggregate"], examples, context.scratch)
     predictions: dict[tuple[str, int], dict[int, NDArray[np.float64]]] = {}
@@ -111,7 +123,6 @@ def _arms(context: StageContext, examples: Examples, rows: NDArray[np.int64]) ->
             found[arm] = ArmAnswers(probabilities, np.zeros(probabilities.shape[:2], dtype=bool))
     if "Cascade" in controls:
         found["cascade"] = cascade_answers(weak, found["strong"])
-    trained_on = training_summary(artifact.summary for artifact in _trained(context))["examples"]
     return Arms(found, curve, trained_on)
 
 

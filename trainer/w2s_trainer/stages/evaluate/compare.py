@@ -1,6 +1,6 @@
 """From the arms' answers to everything the report says: values, comparisons, worth, PGR, imitation. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,7 +35,7 @@ CONFIRMATORY = ("weak", "untouched", "direct", "unfiltered")
 
 EXPLORATORY = (
     ("strong", "head"),
-    ("unstopped", "strong"),
+    ("strong", "unstopped"),
     ("cascade", "weak"),
     ("cascade", "strong"),
     ("ceiling", "strong"),
@@ -343,10 +343,20 @@ def _curve_and_worth(
 
 
 def notes(
-    result: Mapping[str, Any], teacher_may_be_flattered: bool, evaluations: int
+    result: Mapping[str, Any],
+    teacher_may_be_flattered: bool,
+    evaluations: int,
+    collapsed: Sequence[Mapping[str, Any]] = (),
 ) -> list[dict[str, str]]:
-    """What a reader must know before believing the figures."""
-    found = []
+    """What a reader must know before believing the figures.
+
+    Args:
+        result: of `compare`.
+        teacher_may_be_flattered: a weak model may have seen the test.
+        evaluations: how often this test set has been asked.
+        collapsed: classes that students gave up: {arm, seed, class, predicted, labels}.
+    """
+    found = _given_up(collapsed)
     if teacher_may_be_flattered:
         found.append(
             {
@@ -368,3 +378,26 @@ def notes(
             }
         )
     return found
+
+
+def _given_up(collapsed: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
+    """One note for each arm and class, whatever the number of seeds."""
+    found = []
+    for arm, label in dict.fromkeys((one["arm"], one["class"]) for one in collapsed):
+        mine = [one for one in collapsed if (one["arm"], one["class"]) == (arm, label)]
+        seeds = [str(one["seed"]) for one in mine]
+        named = f"seed {seeds[0]}" if len(seeds) == 1 else f"seeds {', '.join(seeds)}"
+        predicted, labels = (_shares([one[name] for one in mine]) for name in ("predicted", "labels"))
+        found.append(
+            {
+                "code": "ClassGivenUp",
+                "text": f"The student `{arm}` all but gave up the class “{label}” ({named}): it predicts it for"
+                f" {predicted} of the latest training texts, whose labels ask for {labels}.",
+            }
+        )
+    return found
+
+
+def _shares(values: Sequence[float]) -> str:
+    low, high = (f"{100 * value:.1f}".removesuffix(".0") for value in (min(values), max(values)))
+    return f"{low} %" if low == high else f"{low} to {high} %"

@@ -3,6 +3,10 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from w2s_api.spec.base import Struct
+from w2s_api.spec.strong import CrossEntropy, LogConf, Product, Strong
+from w2s_api.spec.tuning import Full, Head, LoRA, Training, WeakValidation
+
 Summary = Mapping[str, Any]
 
 
@@ -83,3 +87,39 @@ def _cost(
         "secondsInAll": round(all_, 1),
         "joulesEach": None if joules is None else round(joules),
     }
+
+
+def student_settings(strong: Strong) -> dict[str, Any]:
+    """How the manifest wants students to be trained, defaults filled in; None where a part does not apply."""
+    tuning, loss = strong.tuning, strong.loss
+    deep = tuning.type != "Head"
+    training = (strong.training or Training()) if deep else None
+    stopping = training.stopping if training else None
+    own = {"LoRA": tuning.lora or LoRA(), "Full": tuning.full or Full()}.get(tuning.type)
+    of_loss = {
+        "CrossEntropy": loss.cross_entropy or CrossEntropy(),
+        "Product": loss.product or Product(),
+        "LogConf": loss.log_conf or LogConf(),
+    }[loss.type]
+    return {
+        "tuning": tuning.type,
+        "l2": (tuning.head or Head()).l2,
+        "maxTokens": strong.max_tokens,
+        "settings": own and _dumped(own),
+        "loss": {"type": loss.type, **_dumped(of_loss)},
+        "schedule": training
+        and _dumped(training, without={"stopping", "gradient_checkpointing", "checkpoint_interval_seconds"}),
+        "stopping": stopping
+        and {
+            "type": stopping.type,
+            **(
+                _dumped(stopping.weak_validation or WeakValidation())
+                if stopping.type == "WeakValidation"
+                else {}
+            ),
+        },
+    }
+
+
+def _dumped(struct: Struct, without: set[str] | None = None) -> dict[str, Any]:
+    return struct.model_dump(mode="json", by_alias=True, exclude=without)

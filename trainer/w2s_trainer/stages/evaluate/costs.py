@@ -1,0 +1,55 @@
+"""What the students of each arm cost, so that deep and shallow can be held against each other. Pure."""
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def detailed_costs(training: Mapping[str, Any], texts: int, classes: int) -> list[dict[str, Any]]:
+    """The costs of `training_summary`, each with what it bought and like for like.
+
+    Heads share one pass over every text of the job, those of the test too, while a student that is tuned reads the
+    texts it is trained on. `secondsToTrain` is therefore, for a head, the share of that pass that its own texts are,
+    and its fit; for a tuned student the whole of its training.
+
+    Args:
+        training: of `training_summary`.
+        texts: how many texts the job has: heap, budget and test.
+        classes: K.
+
+    Returns:
+        For each arm the given costs with `secondsToTrain`, `parameters` (tuned ones), `device` and `precision`;
+        the latter two None where they are not known.
+    """
+    return [
+        {**cost, **(_of_head if cost["tuning"] == "Head" else _of_tuned)(cost, training, texts, classes)}
+        for cost in training["costs"]
+    ]
+
+
+def _of_head(
+    cost: Mapping[str, Any], training: Mapping[str, Any], texts: int, classes: int
+) -> dict[str, Any]:
+    seconds, own = training["seconds"], training["examples"][cost["arm"]]
+    fits = seconds["fitting"][cost["arm"]]
+    return {
+        "secondsToTrain": round(seconds["reading"] * own / texts + sum(fits) / len(fits), 3),
+        "parameters": classes * (training["features"]["dimension"] + 1),
+        "device": None,
+        "precision": None,
+    }
+
+
+def _of_tuned(
+    cost: Mapping[str, Any], training: Mapping[str, Any], _texts: int, _classes: int
+) -> dict[str, Any]:
+    mine = [one for one in training["trained"] if one["arm"] == cost["arm"]]
+
+    def said(name: str) -> str:
+        return ", ".join(sorted({str(one[name]) for one in mine}))
+
+    return {
+        "secondsToTrain": cost["secondsEach"],
+        "parameters": mine[-1]["parameters"],
+        "device": said("device"),
+        "precision": said("precision"),
+    }
