@@ -79,7 +79,7 @@ NOT_ASKED = "not asked for in `evaluation.controls`"
 @pytest.mark.parametrize(
     ("given", "arm", "why"),
     [
-        pytest.param(spec(), "ceiling", "not asked for (`evaluation.ceiling`)", id="no ceiling wanted"),
+        pytest.param(spec(), "ceiling", "not asked for in `evaluation.ceiling`", id="no ceiling wanted"),
         pytest.param(spec(), "unfiltered", "nothing was selected: it would be `strong`", id="no steps"),
         pytest.param(spec(), "head", "`strong` is itself a head on the frozen model", id="a head already"),
         pytest.param(

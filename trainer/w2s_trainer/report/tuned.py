@@ -124,9 +124,8 @@ def reading_sentence(results: Mapping[str, Any]) -> str | None:
     if not took or not took["fitting"]:
         return None
     return (
-        f"Heads share one reading of every text of the job, those of the test too, which took"
-        f" {seconds(took['reading'])} once and is in the seconds of all of them; to train one, its own texts"
-        " would do."
+        f"Heads share one reading of every text of the job, those of the test too: {seconds(took['reading'])}, once,"
+        " which is in the seconds in all; to train one counts the share of its own texts."
     )
 
 

@@ -12,8 +12,8 @@ from w2s_api.names import Arm
 from w2s_api.pipeline import pipeline
 from w2s_trainer.contract.context import StageContext, StageResult
 from w2s_trainer.contract.job import StageJob
+from w2s_trainer.report import render as report
 from w2s_trainer.report.answers import answers
-from w2s_trainer.report.render import render
 from w2s_trainer.stages.evaluate.absent import not_computed
 from w2s_trainer.stages.evaluate.compare import Arms, Test, compare, notes
 from w2s_trainer.stages.evaluate.costs import detailed_costs
@@ -72,7 +72,7 @@ def run(context: StageContext) -> StageResult:
     }
     results["answer"] = answers(results)
     (context.output / "results.json").write_bytes(_encoded(results))
-    (context.output / "report.html").write_text(render(results))
+    (context.output / "report.html").write_text(report.render(results))
     gain = result["comparisons"][0]
     figures = {"metric": test.metric, "gain": [gain["estimate"], gain["low"], gain["high"]]}
     return StageResult({**figures, "evaluations": result["evaluations"]}, figures)
@@ -80,15 +80,15 @@ def run(context: StageContext) -> StageResult:
 
 def publish(job: StageJob, objects: Objects, store: ArtifactStore, artifact: Artifact) -> None:
     """Puts the results and the report under the job's own name, whichever job made the artifact."""
-    results, report = artifact.read("results.json"), artifact.read("report.html")
+    results, page = artifact.read("results.json"), artifact.read("report.html")
     plain = json.loads(results)
     own = {"namespace": job.namespace, "name": job.name}
     if plain["job"] != own:
         plain["job"] = own
-        results, report = _encoded(plain), render(plain).encode()
+        results, page = _encoded(plain), report.render(plain).encode()
     for name, data, content_type in (
         ("results.json", results, "application/json"),
-        ("report.html", report, "text/html; charset=utf-8"),
+        ("report.html", page, "text/html; charset=utf-8"),
     ):
         objects.write(store.job_uri(job.namespace, job.name, name), data, content_type=content_type)
 

@@ -30,7 +30,7 @@ def _why(spec: Spec, arm: Arm) -> str:
             shallow or stopping == "FixedSchedule",
             "`strong` was trained to the end: it would be the same",
         ),
-        "ceiling": (not spec.evaluation.ceiling, "not asked for (`evaluation.ceiling`)"),
+        "ceiling": (not spec.evaluation.ceiling, "not asked for in `evaluation.ceiling`"),
     }
     applies, why = same.get(arm, (False, ""))
     return why if applies else _NOT_ASKED

@@ -296,7 +296,7 @@ def _gain(declared: Mapping[str, _Values], arm: str, other: str, drawn: _Replica
 
 def _pgr(declared: Mapping[str, _Values], arms: Arms, drawn: _Replicates) -> dict[str, Any]:
     if "ceiling" not in declared:
-        return {"refused": "there is no ceiling: the heap has no gold labels, or none were asked for"}
+        return {"refused": "there is no ceiling: it was not asked for in `evaluation.ceiling`"}
     on, wanted = arms.trained_on.get("ceiling", 0), arms.trained_on.get("strong", 0)
     if on < wanted:
         return {"refused": f"the reference was trained on {on} gold labels, strong on {wanted} texts"}
