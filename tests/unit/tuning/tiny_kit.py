@@ -1,0 +1,153 @@
+"""Models of some thousand random weights with a tokenizer of some words, and texts for them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from w2s_api.spec import strong
+from w2s_api.spec.tuning import LoRA
+
+WORDS = [f"w{i}" for i in range(50)]
+SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
+CLASSES = ["a", "b", "c"]
+KINDS = ["bert", "llama", "opt"]
+"""An encoder, a causal model, and a causal model whose layers call dropout by a number of their own."""
+LORA = LoRA(rank=4, alpha=8)
+LOSSES = {
+    "CrossEntropy": strong.Loss(),
+    "Product": strong.Loss(type="Product", product=strong.Product()),
+    "LogConf": strong.Loss.model_validate(
+        {"type": "LogConf", "logConf": {"maxWeight": "0.5", "warmupFraction": "0.2"}}
+    ),
+}
+
+
+def save_tokenizer(directory: Path, *, ends_in_padding: bool = False) -> None:
+    from tokenizers import Tokenizer
+    from tokenizers.models import WordLevel
+    from tokenizers.pre_tokenizers import Whitespace
+    from tokenizers.processors import TemplateProcessing
+    from transformers import PreTrainedTokenizerFast
+
+    ids = {word: index for index, word in enumerate([*SPECIAL, *WORDS])}
+    tokenizer = Tokenizer(WordLevel(ids, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = Whitespace()
+    if ends_in_padding:
+        tokenizer.post_processor = TemplateProcessing(single="$A [PAD]", special_tokens=[("[PAD]", 0)])
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, pad_token="[PAD]", unk_token="[UNK]", model_max_length=64
+    ).save_pretrained(directory)
+
+
+def save_tiny(kind: str, directory: Path) -> Path:
+    """Writes a tiny pretrained model with random weights and its tokenizer."""
+    import torch
+    from transformers import BertConfig, BertModel, LlamaConfig, LlamaForCausalLM, OPTConfig, OPTForCausalLM
+
+    torch.manual_seed(0)
+    size = {
+        "vocab_size": len(SPECIAL) + len(WORDS),
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "max_position_embeddings": 64,
+        "pad_token_id": 0,
+    }
+    match kind:
+        case "bert":
+            model: Any = BertModel(
+                BertConfig(hidden_size=32, intermediate_size=64, initializer_range=0.3, **size)
+            )
+        case "llama":
+            model = LlamaForCausalLM(
+                LlamaConfig(hidden_size=64, intermediate_size=96, initializer_range=0.2, **size)
+            )
+        case "opt":
+            model = OPTForCausalLM(
+                OPTConfig(hidden_size=32, word_embed_proj_dim=32, ffn_dim=64, init_std=0.2, **size)
+            )
+    model.save_pretrained(directory)
+    save_tokenizer(directory)
+    return directory
+
+
+def some_texts(n: int, seed: int = 0, longest: int = 20) -> list[str]:
+    rng = np.random.default_rng(seed)
+    return [" ".join(rng.choice(WORDS, size=rng.integers(1, longest + 1))) for _ in range(n)]
+
+
+@dataclass(frozen=True)
+class Labels:
+    targets: np.ndarray
+    weights: np.ndarray
+
+
+def some_labels(n: int, seed: int = 0) -> Labels:
+    """Soft labels and weights that differ."""
+    rng = np.random.default_rng([seed, 1])
+    return Labels(rng.dirichlet([0.5] * len(CLASSES), n), rng.uniform(0.2, 2.0, n))
+
+
+def load(directory: Path, lora: LoRA | None = LORA, *, seed: int = 0, **settings: Any) -> Any:
+    """A tunable student that starts from a head fitted on random labels."""
+    from w2s_trainer.models.head import fit
+    from w2s_trainer.tuning.student import load_student
+
+    student = load_student(directory, CLASSES, lora=lora, **settings)
+    texts = some_texts(24)
+    labels = some_labels(24)
+    features, _ = student.encoder.features(texts, 64, 4096)
+    student.start_from(fit(features, labels.targets, labels.weights, 0.3), features)
+    student.make_tunable(seed)
+    return student
+
+
+def training_texts(student: Any, n: int, seed: int = 0) -> Any:
+    from w2s_trainer.models.encoder import tokenize
+    from w2s_trainer.tuning.loop import TrainingTexts
+
+    labels = some_labels(n, seed)
+    tokens, _ = tokenize(student.tokenizer, some_texts(n, seed), 64)
+    return TrainingTexts(tokens, labels.targets, labels.weights)
+
+
+def targets_of(loss: str, batch_size: int, texts: Any) -> Any:
+    import torch
+
+    from w2s_trainer.tuning.losses import make_targets
+
+    prior = texts.weights @ texts.targets / texts.weights.sum()
+    return make_targets(LOSSES[loss], torch.from_numpy(prior).float(), batch_size)
+
+
+class Kept:
+    """Checkpoints in a directory, as `Checkpoints` are to those who save and find them."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self.all: dict[int, Any] = {}
+
+    def save(self, step: int, directory: Path, meta: Any) -> None:
+        from shutil import copytree
+
+        from w2s_trainer.store.checkpoints import Found
+
+        place = copytree(directory, self._directory / str(step), dirs_exist_ok=True)
+        self.all[step] = Found(step, meta, place)
+
+    def newest(self) -> Any:
+        return self.all[max(self.all)] if self.all else None
+
+    def tensors(self, step: int) -> dict[str, Any]:
+        from safetensors.torch import load_file
+
+        return load_file(self.all[step].directory / "state.safetensors")
+
+
+def keeper_of(kept: Any, staging: Path, *, interval: float = 1e9, found: Any = None, **more: Any) -> Any:
+    from w2s_trainer.tuning.keeper import StoreKeeper
+
+    return StoreKeeper(
+        kept, found, interval=interval, staging=staging, precision="float32", threads=1, **more
+    )
