@@ -115,9 +115,9 @@ def test_energy_is_shown_where_the_machine_tells_it():
     silent, telling = (
         text(render(results(tuning="LoRA", head=0.7, joules=joules))) for joules in (None, 2500)
     )
-    assert "Energy: the machine does not say." in silent
+    assert "Energy is not known: the machine does not say" in silent
     assert "2.5 kJ" in telling
-    assert energy(None) == "the machine does not say"
+    assert energy(None) == "not known"
     assert energy(12) == "12 J"
 
 

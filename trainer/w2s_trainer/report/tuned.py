@@ -95,7 +95,7 @@ def seconds(value: float) -> str:
 def energy(joules: float | None) -> str:
     """Energy, or that it is not known."""
     if joules is None:
-        return "the machine does not say"
+        return "not known"
     return f"{joules / 1000:,.1f} kJ" if joules >= 1000 else f"{joules:,.0f} J"
 
 
