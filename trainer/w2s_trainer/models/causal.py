@@ -366,6 +366,8 @@ def load_causal(directory: Path, uri: str) -> CausalModel:
     import torch
     from transformers import AutoModelForCausalLM
 
+    from w2s_trainer.models.products import use_fast_products
+
     if not is_causal(directory):
         kinds = ", ".join(_architectures(directory)) or "unknown"
         raise BadSpec(
@@ -377,6 +379,7 @@ def load_causal(directory: Path, uri: str) -> CausalModel:
     dtype = torch.bfloat16 if device == "cuda" else torch.float32
     with quiet():
         model = AutoModelForCausalLM.from_pretrained(directory, dtype=dtype).eval().to(device)
+    use_fast_products(model)
     tokenizer = load_tokenizer(directory)
     tokenizer.name_or_path = uri
     return CausalModel(model, tokenizer, device)

@@ -75,11 +75,14 @@ def load_encoder(directory: Path) -> Encoder:
     import torch
     from transformers import AutoConfig, AutoModel
 
+    from w2s_trainer.models.products import use_fast_products
+
     device = "cuda" if torch.cuda.is_available() else "cpu"
     config = AutoConfig.from_pretrained(directory)
     dtype = torch.bfloat16 if device == "cuda" else torch.float32
     with quiet():
         model = AutoModel.from_pretrained(directory, dtype=dtype).eval().to(device)
+    use_fast_products(model)
     return Encoder(model, load_tokenizer(directory), pooling_of(config), device)
 
 

@@ -108,6 +108,7 @@ def load_classifier(directory: Path) -> SequenceClassifier:
     from transformers import AutoConfig, AutoModelForSequenceClassification
 
     from w2s_trainer.models.modeling_w2s import W2SConfig, W2SForSequenceClassification
+    from w2s_trainer.models.products import use_fast_products
 
     AutoConfig.register("w2s", W2SConfig, exist_ok=True)
     ours = json.loads((directory / "config.json").read_text()).get("model_type") == "w2s"
@@ -116,6 +117,7 @@ def load_classifier(directory: Path) -> SequenceClassifier:
     dtype = torch.bfloat16 if device == "cuda" else torch.float32
     with quiet():
         model = loader.from_pretrained(directory, dtype=dtype).eval().to(device)
+    use_fast_products(model)
     names = model.config.id2label
     tokenizer = load_tokenizer(directory)
     if getattr(model.config, "pad_token_id", None) is None:

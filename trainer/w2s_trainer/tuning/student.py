@@ -72,6 +72,8 @@ class Student:
         """Says which weights are tuned; with LoRA, puts adapters beside them that change nothing yet."""
         import torch
 
+        from w2s_trainer.models.products import use_fast_products
+
         if self.lora:
             from peft import LoraConfig, TaskType, get_peft_model
 
@@ -88,6 +90,7 @@ class Student:
         else:
             for name, parameter in self.model.named_parameters():
                 parameter.requires_grad_(".pooler." not in name)  # nothing reads what poolers make
+        use_fast_products(self.model)
         _set_dropout(self.model, self.dropout)
         self.model.train()
 
@@ -182,6 +185,7 @@ def load_student(
     from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification
 
     from w2s_trainer.models.modeling_w2s import W2SForSequenceClassification
+    from w2s_trainer.models.products import use_fast_products
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     dtype = torch_dtype(precision) if lora else torch.float32
@@ -206,6 +210,7 @@ def load_student(
     head = getattr(model, head_name(model))
     head.__class__ = _exact_linear()
     head.float()
+    use_fast_products(model)
     if gradient_checkpointing:
         model.gradient_checkpointing_enable({"use_reentrant": False})
     encoder = Encoder(model.base_model.eval(), tokenizer, pooling, device)
