@@ -15,7 +15,7 @@ from w2s_api.exit_codes import ExitCode
 from w2s_api.pipeline import pipeline
 from w2s_api.spec import WeakToStrongJob
 from w2s_cli.manifest import read_manifests
-from w2s_cli.stage import default_cache
+from w2s_cli.stage import default_cache, positive
 
 if TYPE_CHECKING:
     from w2s_trainer.local.options import Options
@@ -26,7 +26,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("manifest", type=Path, metavar="MANIFEST")
     parser.add_argument("--dry-run", action="store_true", help="print the plan and start nothing")
     parser.add_argument(
-        "--parallel", type=_positive, metavar="N", help="stages at once (default: half of the cores)"
+        "--parallel",
+        type=positive,
+        metavar="N",
+        help="stages at once (default: half of the cores, divided by --processes)",
+    )
+    parser.add_argument(
+        "--processes",
+        type=positive,
+        metavar="N",
+        help="that tune one LoRA or Full student together (default: one for each GPU)",
     )
     parser.add_argument(
         "--output", type=Path, metavar="DIR", help="where report.html and results.json go (w2s-NAME)"
@@ -71,14 +80,16 @@ def main(arguments: argparse.Namespace) -> int:
 
 
 def _run(job: WeakToStrongJob, arguments: argparse.Namespace) -> int:
+    from w2s_trainer.contract.machine import cores
     from w2s_trainer.local.display import display
     from w2s_trainer.local.driver import drive
-    from w2s_trainer.local.options import Options, cores
+    from w2s_trainer.local.options import Options
 
     options = Options(
-        parallel=arguments.parallel or max(1, cores() // 2),
+        parallel=arguments.parallel or max(1, cores() // (2 * (arguments.processes or 1))),
         cache=arguments.cache,
         credentials_dir=arguments.credentials_dir,
+        processes=arguments.processes,
     )
     embedded = arguments.embedded_store
     if arguments.dry_run and embedded and not embedded.exists():
@@ -139,9 +150,3 @@ def _say_results(job: WeakToStrongJob, options: "Options", output: Path) -> int:
 
 def _stopped(how: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt(how)
-
-
-def _positive(text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1")
-    return int(text)

@@ -22,21 +22,51 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--scratch", type=Path, default=Path(tempfile.gettempdir()))
     parser.add_argument("--cache", type=Path, default=default_cache())
     parser.add_argument("--credentials-dir", type=Path, help="files of a mounted Secret")
+    parser.add_argument(
+        "--processes",
+        type=positive,
+        metavar="N",
+        help="that tune one student together (default: one for each GPU)",
+    )
+    parser.add_argument("--rank-notes", type=Path, help=argparse.SUPPRESS)
 
 
 def main(arguments: argparse.Namespace) -> int:
     """Runs the stage."""
+    from w2s_trainer.contract.signals import Asked, raise_when_asked
+
+    # Threads that wait must not take the cores that others compute on; torch reads it when it is loaded.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    try:
+        with raise_when_asked():
+            return _main(arguments)
+    except Asked:
+        from w2s_trainer.contract.main import STOPPED_EARLY
+
+        if arguments.last_words:
+            STOPPED_EARLY.write(arguments.last_words)
+        return ExitCode.OWN_FAULT
+
+
+def _main(arguments: argparse.Namespace) -> int:
     from w2s_trainer.contract.job import read_job
-    from w2s_trainer.contract.main import run_stage
+    from w2s_trainer.contract.processes import Rank
     from w2s_trainer.errors import BadSpec
 
+    # First of all: whoever answers for this process asks it to stop only once it can hear.
+    rank = Rank.enter(arguments.rank_notes) if arguments.rank_notes else None
     try:
-        frozen = read_job(arguments.job).stage.name
+        stage = read_job(arguments.job).stage
     except BadSpec:
-        frozen = arguments.name  # run_stage says what is wrong with it
-    if frozen != arguments.name:
-        sys.stderr.write(f"{arguments.job} is for stage {frozen}, not {arguments.name}\n")
+        stage = None  # run_stage says what is wrong with it
+    if stage and stage.name != arguments.name:
+        sys.stderr.write(f"{arguments.job} is for stage {stage.name}, not {arguments.name}\n")
         return ExitCode.BAD_SPEC
+    if stage and stage.arm and rank is None and (count := _processes(arguments)) > 1:
+        return _supervise(arguments, count)
+
+    from w2s_trainer.contract.main import run_stage
+
     return run_stage(
         arguments.job,
         shard=arguments.shard,
@@ -44,7 +74,23 @@ def main(arguments: argparse.Namespace) -> int:
         scratch=arguments.scratch,
         cache=arguments.cache,
         credentials_dir=arguments.credentials_dir,
+        rank=rank,
     )
+
+
+def _processes(arguments: argparse.Namespace) -> int:
+    from w2s_trainer.contract.machine import gpus
+
+    return arguments.processes or gpus()
+
+
+def _supervise(arguments: argparse.Namespace, count: int) -> int:
+    from w2s_trainer.contract.processes import supervise
+
+    options = [arguments.name, "--job", str(arguments.job), "--cache", str(arguments.cache)]
+    if arguments.credentials_dir:
+        options += ["--credentials-dir", str(arguments.credentials_dir)]
+    return supervise(options, count, last_words=arguments.last_words, scratch=arguments.scratch)
 
 
 def default_cache() -> Path:
@@ -59,6 +105,13 @@ def _shard(text: str) -> tuple[int, int]:
     if not (index.isdigit() and count.isdigit() and int(index) < int(count)):
         raise argparse.ArgumentTypeError(f"{text!r} is not i/n with i below n")
     return int(index), int(count)
+
+
+def positive(text: str) -> int:
+    """A number from 1, of a command line."""
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1")
+    return int(text)
 
 
 def _last_words() -> Path | None:

@@ -11,6 +11,24 @@ from w2s_trainer.store.artifacts import Artifact, ArtifactStore
 from w2s_trainer.store.objects import Objects
 
 
+class Headway:
+    """Whether this process has saved more of its work than it found: then it may be stopped without a charge.
+
+    Args:
+        mark: a file that appears with the first checkpoint, for a process that answers for this one.
+    """
+
+    def __init__(self, mark: Path | None = None) -> None:
+        self.saved = False
+        self._mark = mark
+
+    def __call__(self, _step: int) -> None:
+        """A checkpoint is complete in the store. Called from the thread that saves."""
+        if self._mark and not self.saved:
+            self._mark.touch()
+        self.saved = True
+
+
 @dataclass(frozen=True)
 class StageContext:
     """What a stage is given: its frozen job, its input artifacts, the store, a place to write."""
@@ -31,6 +49,8 @@ class StageContext:
     """(index, count)."""
     key: str = ""
     """The content key of the artifact to be made."""
+    headway: Headway = field(default_factory=Headway)
+    """Is told of each checkpoint."""
 
     @property
     def spec(self) -> Spec:

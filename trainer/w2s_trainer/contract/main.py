@@ -2,7 +2,6 @@
 
 import importlib
 import os
-import signal
 import sys
 import tempfile
 import time
@@ -10,24 +9,31 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
+from io import StringIO
 from pathlib import Path
-from types import FrameType, ModuleType
+from types import ModuleType
 from typing import Any
 
 from w2s_api.exit_codes import ExitCode
 from w2s_api.keys import content_key
 from w2s_api.names import StageKind
 from w2s_api.pipeline import pipeline
-from w2s_trainer.contract.context import StageContext, StageResult
+from w2s_trainer.contract.context import Headway, StageContext, StageResult
 from w2s_trainer.contract.credentials import storage_settings
 from w2s_trainer.contract.job import StageJob, read_job
 from w2s_trainer.contract.last_words import LastWords
+from w2s_trainer.contract.processes import Rank
 from w2s_trainer.contract.progress import Progress
 from w2s_trainer.contract.resolve import complete_artifacts, read_digests
+from w2s_trainer.contract.signals import Asked, deaf, raise_when_asked
 from w2s_trainer.errors import InputGone, OwnFault, StageError, Stopped
 from w2s_trainer.store.artifacts import Artifact, ArtifactStore
 from w2s_trainer.store.objects import Objects
 from w2s_trainer.store.settings import Patience
+
+STOPPED_EARLY = LastWords(
+    "Stopped", "Stopped", "Asked to stop before the stage was done. Run it again to continue."
+)
 
 
 def run_stage(
@@ -38,6 +44,7 @@ def run_stage(
     scratch: Path,
     cache: Path,
     credentials_dir: Path | None = None,
+    rank: Rank | None = None,
 ) -> int:
     """Runs the stage that a job file describes.
 
@@ -48,19 +55,25 @@ def run_stage(
         scratch: a directory for temporary files; what this process puts there is removed at the end.
         cache: a directory that models are kept in.
         credentials_dir: files of a mounted Secret; None means the SDK's default chain.
+        rank: this process's place, where several run the stage together. It leaves its words with them, then,
+            and ends with 0: one of them answers for all.
 
     Returns:
         The exit code (`w2s_api.exit_codes`).
     """
     words: LastWords
+    headway = Headway(rank.saved if rank and rank.leads else None)
     try:
-        with _stop_on_sigterm(), _scratch(scratch) as directory:
+        with raise_when_asked(), _scratch(scratch) as directory:
             job = read_job(job_file)
-            words = _run(job, shard, directory, cache, credentials_dir)
+            words = _run(job, shard, directory, cache, credentials_dir, headway, rank)
             code = ExitCode.DONE
+    except Asked:
+        words, code = STOPPED_EARLY, _stopped(headway)
+    except Stopped as error:
+        words, code = LastWords("Stopped", error.reason, str(error)), _stopped(headway)
     except StageError as error:
-        words = LastWords("Stopped" if isinstance(error, Stopped) else "Failed", error.reason, str(error))
-        code = error.exit_code
+        words, code = LastWords("Failed", error.reason, str(error)), error.exit_code
     except MemoryError:
         full = _out_of_memory()
         words, code = LastWords("Failed", full.reason, str(full)), full.exit_code
@@ -71,15 +84,30 @@ def run_stage(
             traceback.print_exc()
             words = LastWords("Failed", "InternalError", f"{type(error).__name__}: {error}")
             code = ExitCode.OWN_FAULT
-    if words.outcome in ("Failed", "Stopped"):
-        sys.stderr.write(f"{words.reason}: {words.message}\n")
-    if last_words:
-        words.write(last_words)
+    with deaf():
+        if rank:
+            rank.leave(words, code)
+            return int(ExitCode.DONE)
+        if words.outcome in ("Failed", "Stopped"):
+            sys.stderr.write(f"{words.reason}: {words.message}\n")
+        if last_words:
+            words.write(last_words)
     return int(code)
 
 
+def _stopped(headway: Headway) -> ExitCode:
+    """Who stops without a newer checkpoint would stop there again and again: that is charged."""
+    return ExitCode.STOPPED if headway.saved else ExitCode.OWN_FAULT
+
+
 def _run(
-    job: StageJob, shard: tuple[int, int], scratch: Path, cache: Path, credentials_dir: Path | None
+    job: StageJob,
+    shard: tuple[int, int],
+    scratch: Path,
+    cache: Path,
+    credentials_dir: Path | None,
+    headway: Headway,
+    rank: Rank | None,
 ) -> LastWords:
     settings = storage_settings(job.spec.storage, credentials_dir, scratch)
     objects = Objects(settings, Patience(job.denied_seconds, job.unavailable_seconds))
@@ -103,19 +131,24 @@ def _run(
                 job=job,
                 objects=objects,
                 store=store,
-                progress=Progress(stage.name),
+                progress=_progress(stage.name, rank),
                 output=attempt.directory,
                 scratch=scratch,
                 cache=cache,
                 needs=needs,
                 shard=shard,
                 key=key,
+                headway=headway,
             )
             result: StageResult = module.run(context)
+            if rank and not rank.leads:
+                return LastWords("Done")
             artifact = attempt.commit(result.summary, _provenance(job, time.monotonic() - began))
             figures = result.figures
     elif say := getattr(module, "figures", None):
         figures = say(artifact.summary)
+    if rank and not rank.leads:
+        return LastWords("Reused")
     if verify := getattr(module, "verify", None):
         verify(artifact.summary, job.spec)
     if publish := getattr(module, "publish", None):
@@ -161,16 +194,11 @@ def _version(name: str) -> str:
         return ""
 
 
-@contextmanager
-def _stop_on_sigterm() -> Iterator[None]:
-    def stop(_signal: int, _frame: FrameType | None) -> None:
-        raise Stopped("Stopped", "Asked to stop before the stage was done.", "Run it again to continue.")
-
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+def _progress(stage: str, rank: Rank | None) -> Progress:
+    """Of several processes one speaks."""
+    if rank and not rank.leads:
+        return Progress(stage, stream=StringIO())
+    return Progress(stage, float(os.environ.get("W2S_PROGRESS_SECONDS", "1")))
 
 
 @contextmanager

@@ -16,10 +16,11 @@ from w2s_api.exit_codes import FINAL, ExitCode
 from w2s_api.pipeline import pipeline
 from w2s_api.spec import WeakToStrongJob
 from w2s_trainer.contract.job import StageJob
+from w2s_trainer.contract.machine import cores
 from w2s_trainer.local.changes import Plan, as_plan, changes, reads_changed
 from w2s_trainer.local.display import JOB, Display
 from w2s_trainer.local.job_store import JobStore
-from w2s_trainer.local.options import Options, cores
+from w2s_trainer.local.options import Options
 from w2s_trainer.local.plan import (
     MAX_LOST_INPUTS,
     Run,
@@ -165,6 +166,8 @@ class _Driver:
         options += ["--scratch", str(self._directory)]
         if run.stage.shards > 1:
             options += ["--shard", f"{run.shard}/{run.stage.shards}"]
+        if run.stage.arm and self._options.processes:
+            options += ["--processes", str(self._options.processes)]
         if self._options.credentials_dir:
             options += ["--credentials-dir", str(self._options.credentials_dir)]
         return [*self._options.command, run.stage.name, *options]

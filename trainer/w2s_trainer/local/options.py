@@ -12,9 +12,11 @@ class Options:
     """How a job is run here."""
 
     parallel: int
-    """Processes at once."""
+    """Stages (and shards) at once."""
     cache: Path
     credentials_dir: Path | None = None
+    processes: int | None = None
+    """That tune one student together; None: one for each GPU."""
     denied_seconds: float = 0.0
     unavailable_seconds: float = 60.0
     grace_seconds: float = 30.0
@@ -23,10 +25,3 @@ class Options:
     """Seconds before a stage is tried again for the first time."""
     command: tuple[str, ...] = (sys.executable, "-m", "w2s_cli.main", "stage")
     environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -1,11 +1,9 @@
 """Stage processes: started in a group of their own, read line by line, never left behind."""
 
 import asyncio
-import ctypes
 import json
 import os
 import signal
-import sys
 from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -15,13 +13,12 @@ from typing import Any
 
 from w2s_api.exit_codes import ExitCode
 from w2s_trainer.contract.last_words import LastWords, read_last_words
+from w2s_trainer.contract.leash import die_with
 
 _STDOUT, _STDERR = 1, 2
 _TAIL = 20
 """Lines of standard error that are kept."""
 _LONGEST_LINE = 1 << 20
-_PR_SET_PDEATHSIG = 1
-_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
 @dataclass(frozen=True)
@@ -71,7 +68,7 @@ class StageProcess:
             env=dict(environment),
             stdin=asyncio.subprocess.DEVNULL,
             start_new_session=True,
-            preexec_fn=None if _LIBC is None else lambda: _die_with(parent),
+            preexec_fn=lambda: die_with(parent),
         )
         return cls(watch, last_words)
 
@@ -139,10 +136,3 @@ class _Watch(asyncio.SubprocessProtocol):
         except Exception as error:  # the loop would log it and go on: whoever waits is told instead
             if not self.ended.done():
                 self.ended.set_exception(error)
-
-
-def _die_with(parent: int) -> None:
-    assert _LIBC is not None
-    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it died before the line above
-        os._exit(1)

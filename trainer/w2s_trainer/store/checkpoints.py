@@ -77,6 +77,7 @@ class Checkpoints:
         keep: how many complete ones stay.
         new_attempt: makes the ids that keep writers apart.
         note: is told in a sentence what was passed over or could not be removed, each once.
+        saved: is told the step of each checkpoint that `save` has brought to the store.
     """
 
     def __init__(
@@ -88,6 +89,7 @@ class Checkpoints:
         keep: int = 2,
         new_attempt: Callable[[], str] = lambda: uuid4().hex,
         note: Note = _silent,
+        saved: Callable[[int], None] = lambda _step: None,
     ) -> None:
         if keep < 1:
             raise ValueError(f"keep is {keep}; at least 1 checkpoint stays")
@@ -97,6 +99,7 @@ class Checkpoints:
         self._keep = keep
         self._new_attempt = new_attempt
         self._note = note
+        self._saved = saved
         self._noted: set[str] = set()
 
     def save(self, step: int, directory: Path, meta: Mapping[str, Any]) -> None:
@@ -135,6 +138,7 @@ class Checkpoints:
         self._objects.write(
             place.uri + _MANIFEST, _encode(step, meta, infos), content_type="application/json"
         )
+        self._saved(step)
         self._remove_old(place)
 
     def newest(self, directory: Path, step_at_most: int | None = None) -> Found | None:

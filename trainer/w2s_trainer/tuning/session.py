@@ -143,7 +143,11 @@ def tune_student(context: StageContext, recipe: Recipe, labelled: Labelled, *, n
     world = World.join()
     note = context.progress.note
     checkpoints = Checkpoints(
-        context.objects, context.store.home_uri(context.job.stage.kind, context.key), name, note=note
+        context.objects,
+        context.store.home_uri(context.job.stage.kind, context.key),
+        name,
+        note=note,
+        saved=context.headway,
     )
     found = _newest(checkpoints, context.scratch / "checkpoints", world)
     directory = fetch_model(recipe.model, context.objects, context.cache)

@@ -1,9 +1,12 @@
 """The processes that tune one student together: torchrun starts them, each takes its share of every batch."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
+
+from w2s_trainer.errors import Stopped
 
 if TYPE_CHECKING:
     import torch
@@ -31,7 +34,14 @@ class World:
             cuda = torch.cuda.is_available()
             if cuda:
                 torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-            dist.init_process_group("nccl" if cuda else "gloo")
+            rank, meeting = int(os.environ["RANK"]), os.environ.get("W2S_MEETING")
+            with _together():
+                dist.init_process_group(
+                    "nccl" if cuda else "gloo",
+                    store=dist.FileStore(meeting, size) if meeting else None,  # type: ignore[attr-defined]
+                    rank=rank,
+                    world_size=size,
+                )
         return cls(dist.get_rank(), dist.get_world_size())
 
     @property
@@ -48,7 +58,8 @@ class World:
 
         given = list(tensors)
         flat = torch.cat([tensor.reshape(-1) for tensor in given])
-        dist.all_reduce(flat)
+        with _together():
+            dist.all_reduce(flat)
         for tensor, part in zip(given, torch.split(flat, [tensor.numel() for tensor in given]), strict=True):
             tensor.copy_(part.view_as(tensor))
 
@@ -57,8 +68,9 @@ class World:
         if self.size > 1:
             import torch.distributed as dist
 
-            for tensor in tensors:
-                dist.broadcast(tensor, src=0)
+            with _together():
+                for tensor in tensors:
+                    dist.broadcast(tensor, src=0)
 
     def told(self, mine: T) -> T:
         """What the process that leads says, whatever the others would."""
@@ -67,7 +79,8 @@ class World:
         import torch.distributed as dist
 
         said = [mine]
-        dist.broadcast_object_list(said, src=0)
+        with _together():
+            dist.broadcast_object_list(said, src=0)
         return said[0]
 
     def wait(self) -> None:
@@ -75,7 +88,8 @@ class World:
         if self.size > 1:
             import torch.distributed as dist
 
-            dist.barrier()
+            with _together():
+                dist.barrier()
 
     def agree(self, mine: bool, device: str) -> bool:
         """Whether it is so for any of the processes."""
@@ -85,5 +99,19 @@ class World:
         import torch.distributed as dist
 
         flag = torch.tensor([float(mine)], device=device)
-        dist.all_reduce(flag)
+        with _together():
+            dist.all_reduce(flag)
         return bool(flag.item())
+
+
+@contextmanager
+def _together() -> Iterator[None]:
+    """An exchange with the others; Stopped when one of them is gone."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise Stopped(
+            "LostPeer",
+            "Another process of this stage is gone.",
+            "Run it again to go on from the newest checkpoint.",
+        ) from error
