@@ -1,7 +1,9 @@
 """Models of some thousand random weights with a tokenizer of some words, and texts for them."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
+from shutil import copytree
 from typing import Any
 
 import numpy as np
@@ -125,15 +127,20 @@ class Kept:
     """Checkpoints in a directory, as `Checkpoints` are to those who save and find them."""
 
     def __init__(self, directory: Path) -> None:
-        self._directory = directory
-        self.all: dict[int, Any] = {}
-
-    def save(self, step: int, directory: Path, meta: Any) -> None:
-        from shutil import copytree
-
         from w2s_trainer.store.checkpoints import Found
 
-        place = copytree(directory, self._directory / str(step), dirs_exist_ok=True)
+        self.directory = directory
+        directory.mkdir(parents=True, exist_ok=True)
+        self.all: dict[int, Any] = {}
+        for place in directory.glob("*/meta.json"):
+            step = int(place.parent.name)
+            self.all[step] = Found(step, json.loads(place.read_text()), place.parent)
+
+    def save(self, step: int, directory: Path, meta: Any) -> None:
+        from w2s_trainer.store.checkpoints import Found
+
+        place = copytree(directory, self.directory / str(step), dirs_exist_ok=True)
+        (place / "meta.json").write_text(json.dumps(meta))
         self.all[step] = Found(step, meta, place)
 
     def newest(self) -> Any:
