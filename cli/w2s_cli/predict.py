@@ -85,7 +85,7 @@ def main(arguments: argparse.Namespace) -> int:
 def _model(uri: str, objects: "Objects", cache: Path) -> Path:
     """The model's directory. A job's pointer says what must be in it."""
     from w2s_trainer.errors import BadData
-    from w2s_trainer.models.uri import fetch_model
+    from w2s_trainer.models.uri import fetch_directory, fetch_model
 
     if not uri.endswith(f"/{POINTER}"):
         return fetch_model(uri, objects, cache)
@@ -99,7 +99,7 @@ def _model(uri: str, objects: "Objects", cache: Path) -> Path:
         raise BadData(
             "BadPointer", f"{uri}: not the {POINTER} of a job.", "Name the model's prefix."
         ) from error
-    directory = fetch_model(model, objects, cache)
+    directory = fetch_directory(model, objects, cache)
     for name, said in files:
         if _sha256(directory / name) != said["sha256"]:
             raise BadData(
@@ -107,7 +107,7 @@ def _model(uri: str, objects: "Objects", cache: Path) -> Path:
                 f"{model}{name} is not the file that {uri} names.",
                 "It may just be replaced by another run of the job: try again.",
             )
-    return directory
+    return fetch_model(model, objects, cache)
 
 
 def _sha256(path: Path) -> str | None:

@@ -226,7 +226,7 @@ def hub(monkeypatch, tmp_path):
             return [str(path.relative_to(place)) for path in place.rglob("*") if path.is_file()]
 
         def model_info(self, name, revision):
-            return SimpleNamespace(sha=f"commit-of-{failing(name, revision).name}")
+            return SimpleNamespace(sha=f"commit-of-{failing(name, revision).name}", siblings=None)
 
     fake = ModuleType("huggingface_hub")
     vars(fake).update(snapshot_download=snapshot_download, hf_hub_download=hf_hub_download, HfApi=HfApi)

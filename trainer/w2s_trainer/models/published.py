@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +13,6 @@ from numpy.typing import NDArray
 from w2s_trainer.models.batches import by_tokens
 from w2s_trainer.models.encoder import load_encoder, load_tokenizer, memory_bound, quiet, tokenize
 from w2s_trainer.models.head import Head
-
-if TYPE_CHECKING:
-    from w2s_trainer.models.modeling_w2s import W2SForSequenceClassification
 
 CODE = Path(__file__).with_name("modeling_w2s.py")
 
@@ -40,20 +37,24 @@ def publish_model(
     write_model(model, encoder.tokenizer, max_tokens, directory)
 
 
-def write_model(
-    model: "W2SForSequenceClassification", tokenizer: Any, max_tokens: int, directory: Path
-) -> None:
-    """Writes a tuned model: safetensors, config, tokenizer and the modeling code.
+def write_model(model: Any, tokenizer: Any, max_tokens: int, directory: Path) -> None:
+    """Writes a tuned model: safetensors, config and tokenizer.
 
     Args:
-        model: with its head.
+        model: with its head, of our class or a stock one.
         tokenizer: its own.
         max_tokens: where texts were cut; the tokenizer will cut there too.
         directory: a new directory.
     """
+    write_weights(model, directory)
+    write_tokenizer(tokenizer, max_tokens, directory)
+
+
+def write_weights(model: Any, directory: Path) -> None:
+    """Writes safetensors and config, and the modeling code where the class is ours."""
     model.save_pretrained(directory)
-    tokenizer.model_max_length = min(max_tokens, tokenizer.model_max_length)
-    tokenizer.save_pretrained(directory)
+    if model.config.model_type != "w2s":
+        return
     shutil.copyfile(CODE, directory / CODE.name)
     place = directory / "config.json"
     written = json.loads(place.read_text())
@@ -63,6 +64,12 @@ def write_model(
         "AutoModelForSequenceClassification": f"{CODE.stem}.W2SForSequenceClassification",
     }
     place.write_text(json.dumps(written, indent=1))
+
+
+def write_tokenizer(tokenizer: Any, max_tokens: int, directory: Path) -> None:
+    """Writes a tokenizer that cuts at max_tokens, if it did not cut before."""
+    tokenizer.model_max_length = min(max_tokens, tokenizer.model_max_length)
+    tokenizer.save_pretrained(directory)
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,17 @@
-"""Models by URI: packages, directories, S3 prefixes and hub repositories, and GGUF files in them."""
+"""Models by URI: packages, directories, S3 prefixes and hub repositories; GGUF files and adapters in them."""
 
 import hashlib
 import importlib.metadata
 import importlib.util
 import json
+import tempfile
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path, PurePath
 from typing import NamedTuple
 
 from w2s_trainer.errors import BadSpec, StageError, StoreUnavailable
+from w2s_trainer.models import adapter
 from w2s_trainer.models.cache import kept
 from w2s_trainer.models.gguf import SUFFIX, convert, converted, gguf_digest, only_gguf
 from w2s_trainer.store.objects import ObjectInfo, Objects
@@ -18,18 +20,31 @@ WEIGHTS = ("*.safetensors", "*.safetensors.index.json", "pytorch_model*.bin")
 
 
 def fetch_model(uri: str, objects: Objects, cache: Path) -> Path:
-    """A local directory with the model's files, in the Hugging Face layout.
+    """A local directory with a whole model, in the Hugging Face layout.
 
     Args:
-        uri: the model (docs/models.md). A GGUF file is converted the first time.
+        uri: the model (docs/models.md). A GGUF file is converted, an adapter merged into its base model, the
+            first time.
         objects: the store, for s3://.
-        cache: where downloads and conversions are kept, by their digest.
+        cache: where downloads, conversions and merged models are kept, by their digest.
 
     Raises:
         BadSpec: there is no such model, its weights or its config.json are missing, there are several GGUF
-            files, or one that cannot be converted.
+            files, or a GGUF file or an adapter that cannot be used.
         OwnFault: there is no room for it.
     """
+    given = fetch_directory(uri, objects, cache)
+    if not adapter.is_adapter(path.name for path in given.iterdir()):
+        return given
+    named = adapter.base_uri((given / adapter.CONFIG).read_bytes())
+    base = fetch_directory(named, objects, cache) if named else given / adapter.BASE
+    _complete(named or f"{uri}{adapter.BASE}", base)
+    target = cache / "models" / f"merged-{adapter.VERSION}-{model_digest(uri, objects)}"
+    return kept(target, partial(adapter.merge, given, base))
+
+
+def fetch_directory(uri: str, objects: Objects, cache: Path) -> Path:
+    """A local directory with the files that a URI names: as `fetch_model`, but an adapter stays one."""
     scheme, _, rest = uri.partition("://")
     match scheme:
         case "py":
@@ -44,7 +59,7 @@ def fetch_model(uri: str, objects: Objects, cache: Path) -> Path:
             raise BadSpec("UnknownModelURI", f"{uri}: models are read from hf://, s3://, file:// or py://.")
     if place.suffix == SUFFIX:
         return kept(converted(cache, gguf_digest(place)), partial(convert, place))
-    _complete(uri, place)
+    _complete(uri, place, adapters=True)
     return place
 
 
@@ -52,33 +67,58 @@ def model_digest(uri: str, objects: Objects) -> str:
     """What a model is, without downloading or converting its weights: for content keys.
 
     The bytes of local files, of a GGUF file nothing else; names, sizes and ETags of S3 objects; the commit of
-    a hub's revision, and the file where one is named.
+    a hub's revision, and the file where one is named. That of an adapter covers its base model.
     """
+    found = _digest(uri, objects)
+    base = adapter.base_uri(found.adapter) if found.adapter else None
+    return _hash(f"{found.own}/{_digest(base, objects).own}".encode()) if base else found.own
+
+
+class _Digest(NamedTuple):
+    own: str
+    adapter: bytes | None
+    """The adapter_config.json of an adapter."""
+
+
+def _digest(uri: str, objects: Objects) -> _Digest:
     scheme, _, rest = uri.partition("://")
     if scheme == "s3":
-        return _digest_of(_objects(uri, objects))
+        found = _objects(uri, objects)
+        names = [item.uri.removeprefix(_folder(uri)) for item in found]
+        config = objects.read(_folder(uri) + adapter.CONFIG) if adapter.is_adapter(_top(names)) else None
+        return _Digest(_digest_of(found), config)
     if scheme == "hf":
-        return _hash(_commit(uri, rest).encode())
+        commit, config = _commit(uri, rest)
+        return _Digest(_hash(commit.encode()), config)
     place = _package(uri, rest) if scheme == "py" else _local(uri, Path(rest))
     if place.suffix == SUFFIX:
-        return gguf_digest(place)
-    _complete(uri, place)
+        return _Digest(gguf_digest(place), None)
+    _complete(uri, place, adapters=True)
     digest = hashlib.sha256()
     for path in sorted(path for path in place.rglob("*") if path.is_file() and path.suffix != ".py"):
         digest.update(str(path.relative_to(place)).encode())
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()[:32]
+    is_adapter = adapter.is_adapter(path.name for path in place.iterdir())
+    return _Digest(digest.hexdigest()[:32], (place / adapter.CONFIG).read_bytes() if is_adapter else None)
+
+
+def _top(names: Sequence[str]) -> list[str]:
+    return [name for name in names if "/" not in name]
 
 
 def _has_weights(directory: Path) -> bool:
     return any(any(directory.glob(pattern)) for pattern in WEIGHTS)
 
 
-def _complete(uri: str, directory: Path) -> None:
+def _complete(uri: str, directory: Path, *, adapters: bool = False) -> None:
     if not directory.is_dir():
         raise BadSpec("NoSuchModel", f"{uri}: there is no such directory.", "Check the URI.")
     found = sorted(path.name for path in directory.iterdir() if path.is_file())
+    if adapter.is_adapter(found):
+        if adapters:
+            return
+        raise BadSpec("UnsupportedAdapter", f"{uri}: an adapter in place of a base model.", "Merge it first.")
     if "config.json" not in found or not _has_weights(directory):
         what = "config.json" if "config.json" not in found else "weights (*.safetensors)"
         there = ", ".join(found[:8]) or "nothing"
@@ -146,7 +186,7 @@ def _objects(uri: str, objects: Objects) -> Sequence[ObjectInfo]:
     if not below:
         raise BadSpec("MissingWeights", f"{uri}: there is nothing below this prefix.", "Check the URI.")
     names = {item.uri.removeprefix(_folder(uri)): item for item in below}
-    there = [name for name in names if "/" not in name]
+    there = _top(list(names))
     if any(PurePath(name).match(pattern) for name in there for pattern in WEIGHTS):
         return below
     only = only_gguf(uri, there)
@@ -166,7 +206,7 @@ def _from_s3(uri: str, objects: Objects, cache: Path) -> Path:
     def download(directory: Path) -> None:
         for item in found:
             objects.download(item.uri, directory / item.uri.removeprefix(_folder(uri)))
-        _complete(uri, directory)
+        _complete(uri, directory, adapters=True)
 
     return kept(cache / "models" / digest, download)
 
@@ -220,15 +260,22 @@ def _hub(uri: str, rest: str, cache: Path) -> Path:
         raise _hub_error(uri, error) from error
 
 
-def _commit(uri: str, rest: str) -> str:
-    from huggingface_hub import HfApi
+def _commit(uri: str, rest: str) -> tuple[str, bytes | None]:
+    """The commit, with the file if one is named, and the adapter_config.json if it is an adapter."""
+    from huggingface_hub import HfApi, hf_hub_download
 
     name, file, revision = _repository(rest)
     try:
-        commit = str(HfApi().model_info(name, revision=revision).sha)
+        info = HfApi().model_info(name, revision=revision)
+        if file:
+            return f"{info.sha}/{file}", None
+        if not adapter.is_adapter(one.rfilename for one in info.siblings or ()):
+            return str(info.sha), None
+        with tempfile.TemporaryDirectory() as place:
+            config = hf_hub_download(name, adapter.CONFIG, revision=info.sha, cache_dir=place)
+            return str(info.sha), Path(config).read_bytes()
     except Exception as error:
         raise _hub_error(uri, error) from error
-    return f"{commit}/{file}" if file else commit
 
 
 def _hub_error(uri: str, error: Exception) -> StageError:

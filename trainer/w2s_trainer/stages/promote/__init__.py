@@ -1,17 +1,14 @@
 """`promote`: the gate on the report, and the model under a stable name."""
 
 import json
+from pathlib import Path
 from typing import Any
 
-from safetensors.numpy import load_file
-
+from w2s_api.pipeline import FIRST_SEED
 from w2s_trainer.contract.context import StageContext, StageResult
 from w2s_trainer.contract.job import StageJob
-from w2s_trainer.models.head import Head
-from w2s_trainer.models.published import publish_model
-from w2s_trainer.models.uri import fetch_model
 from w2s_trainer.stages.evaluate.decide import decide
-from w2s_trainer.stages.promote.card import model_card
+from w2s_trainer.stages.promote.card import Files, model_card
 from w2s_trainer.store.artifacts import Artifact, ArtifactStore
 from w2s_trainer.store.objects import Objects
 
@@ -32,7 +29,8 @@ def run(context: StageContext) -> StageResult:
 
 
 def publish(job: StageJob, objects: Objects, store: ArtifactStore, artifact: Artifact) -> None:
-    """Copies a promoted model to its stable name; `model.json`, written last, names each file's sha256.
+    """Copies a promoted model to its stable name, where nothing else is left; `model.json`, written last, names
+    each file's sha256.
 
     A model that was not promoted leaves the one that was published before it where it is.
     """
@@ -43,7 +41,7 @@ def publish(job: StageJob, objects: Objects, store: ArtifactStore, artifact: Art
         for name, info in artifact.files.items()
         if name.startswith("model/")
     }
-    pointer = {
+    pointer: dict[str, Any] = {
         "uri": store.job_uri(job.namespace, job.name, "model/"),
         "artifact": f"{artifact.uri}model/",
         "key": artifact.key,
@@ -53,23 +51,36 @@ def publish(job: StageJob, objects: Objects, store: ArtifactStore, artifact: Art
     if objects.stat(place) and json.loads(objects.read(place)) == pointer:
         return
     for name, info in files.items():
-        objects.copy(info.uri, store.job_uri(job.namespace, job.name, f"model/{name}"))
+        objects.copy(info.uri, pointer["uri"] + name)
+    there = {info.uri.removeprefix(pointer["uri"]) for info in objects.list(pointer["uri"])}
+    objects.delete(pointer["uri"] + name for name in sorted(there - files.keys()))
     objects.write(place, json.dumps(pointer, indent=1).encode(), content_type="application/json")
 
 
 def _write_model(context: StageContext, results: dict[str, Any]) -> None:
-    spec, trained = context.spec, context.needs["train"]
-    heads = load_file(trained.fetch("heads.safetensors", context.scratch))
-    # The first seed, fixed beforehand: choosing the seed that does best on the test would be tuning on it.
-    seed = "-1" if "strong.-1.weight" in heads else "0"
+    from w2s_trainer.models.uri import fetch_model
+
+    spec, directory = context.spec, context.output / "model"
+    pretrained = fetch_model(spec.strong.model.uri, context.objects, context.cache)
+    if spec.strong.tuning.type == "Head":
+        _write_head(context, pretrained, directory)
+    else:
+        from w2s_trainer.stages.promote.student import publish_student
+        from w2s_trainer.stages.train.tuned import STUDENT
+
+        trained = context.needs[f"train-strong-{FIRST_SEED}"]
+        publish_student(pretrained, spec, trained.fetch(STUDENT, context.scratch), directory)
+    (directory / "README.md").write_text(model_card(results, spec, Files.of(directory)))
+
+
+def _write_head(context: StageContext, pretrained: Path, directory: Path) -> None:
+    from safetensors.numpy import load_file
+
+    from w2s_trainer.models.head import Head
+    from w2s_trainer.models.published import publish_model
+
+    spec = context.spec
+    heads = load_file(context.needs["train"].fetch("heads.safetensors", context.scratch))
+    seed = "-1" if "strong.-1.weight" in heads else str(FIRST_SEED)
     head = Head(*(heads[f"strong.{seed}.{part}"] for part in ("weight", "bias", "mean")))
-    directory = context.output / "model"
-    publish_model(
-        fetch_model(spec.strong.model.uri, context.objects, context.cache),
-        head,
-        list(spec.task.class_names),
-        spec.strong.max_tokens,
-        directory,
-    )
-    card = model_card(results, results["answer"], spec.strong.model.uri)
-    (directory / "README.md").write_text(card)
+    publish_model(pretrained, head, list(spec.task.class_names), spec.strong.max_tokens, directory)
