@@ -11,7 +11,7 @@ Precision = Literal["float32", "bfloat16"]
 
 _GAIN = 1.2
 """How much faster bfloat16 must be: it costs digits."""
-_SIZE = 512
+_TEXTS, _TOKENS, _WIDTH, _HEADS = 4, 128, 384, 12
 _TRIES = 5
 
 
@@ -19,8 +19,8 @@ _TRIES = 5
 def fastest_precision(device: str) -> Precision:
     """The numbers to compute in on a device: bfloat16 where it is clearly faster.
 
-    On CUDA that is known. On a CPU products of matrices are timed, for some milliseconds: with AMX or
-    AVX512-BF16 bfloat16 may be faster, without it is several times slower.
+    On CUDA that is known. On a CPU a layer is timed, for some milliseconds: with AMX bfloat16 is faster, without
+    it depends.
     """
     import torch
 
@@ -37,14 +37,31 @@ def torch_dtype(precision: Precision) -> "torch.dtype":
 
 
 def _seconds(dtype: "torch.dtype") -> float:
-    """Of one product, the best of several: other work on the machine only ever adds."""
+    """Of a layer of a small encoder, there and back; the best of several: other work on the machine only ever adds.
+
+    Products alone would mislead: without AMX, bfloat16 multiplies twice as fast, but the gradients of attention
+    take five times as long (docs/performance.md).
+    """
     import torch
 
-    a = torch.ones(_SIZE, _SIZE, dtype=dtype)
-    a @ a
+    from w2s_trainer.models.products import use_fast_products
+
+    random_state = torch.get_rng_state()
+    wide, narrow = torch.nn.Linear(_WIDTH, 4 * _WIDTH), torch.nn.Linear(4 * _WIDTH, _WIDTH)
+    torch.set_rng_state(random_state)
+    layer = torch.nn.ModuleList([wide, narrow]).requires_grad_(False)
+    use_fast_products(layer)
+    texts = torch.ones(_TEXTS, _TOKENS, _WIDTH, requires_grad=True)
+
+    def there_and_back() -> None:
+        with torch.autocast("cpu", dtype, enabled=dtype is not torch.float32):
+            states = narrow(wide(texts)).view(_TEXTS, _TOKENS, _HEADS, -1).transpose(1, 2)
+            torch.nn.functional.scaled_dot_product_attention(states, states, states).float().sum().backward()  # type: ignore[no-untyped-call]
+
+    there_and_back()
     best = float("inf")
     for _ in range(_TRIES):
         began = time.perf_counter()
-        a @ a
+        there_and_back()
         best = min(best, time.perf_counter() - began)
     return best
