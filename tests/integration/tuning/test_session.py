@@ -1,0 +1,227 @@
+"""A student from a manifest's settings on a real S3 server: stopped, harmed, gone on with elsewhere."""
+
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from tiny_kit import CLASSES, LORA, LOSSES, some_labels, some_texts
+
+from w2s_api.spec import tuning
+from w2s_trainer.errors import Stopped
+from w2s_trainer.store.checkpoints import Checkpoints
+from w2s_trainer.store.objects import Objects
+from w2s_trainer.store.settings import Patience
+from w2s_trainer.tuning import session
+from w2s_trainer.tuning.session import Labelled, Recipe, tune_student
+
+N = 24
+HELD_OUT_OF_24 = 0.2
+
+
+@dataclass
+class Watched:
+    """Progress that asks the process to stop while a step is under way."""
+
+    stop_in: int | None = None
+    notes: list[str] = field(default_factory=list)
+    steps: list[int] = field(default_factory=list)
+
+    def __call__(self, phase: str, step: int, _total: int, **_figures: float) -> None:
+        if phase == "tuning":
+            self.steps.append(step)
+            if self.stop_in is not None and step == self.stop_in - 1:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+    def note(self, message: str) -> None:
+        self.notes.append(message)
+
+
+@dataclass
+class Place:
+    """One artifact's checkpoints, and machines that work on it one after the other."""
+
+    objects: Objects
+    home: str
+    root: Path
+    model: Path
+    machines: int = 0
+
+    def context(self, progress: Watched) -> Any:
+        self.machines += 1
+        scratch = self.root / str(self.machines)
+        scratch.mkdir()
+        return SimpleNamespace(
+            objects=self.objects,
+            store=SimpleNamespace(home_uri=lambda _kind, _key: self.home),
+            job=SimpleNamespace(stage=SimpleNamespace(kind="train")),
+            spec=SimpleNamespace(task=SimpleNamespace(class_names=CLASSES)),
+            key="key",
+            progress=progress,
+            scratch=scratch,
+            cache=scratch / "cache",
+            headway=lambda _step: None,
+        )
+
+    def tune(self, recipe: Recipe, *, stop_in: int | None = None) -> tuple[Any, Watched]:
+        watched = Watched(stop_in)
+        return tune_student(self.context(watched), recipe, LABELLED, name="24", seed=3), watched
+
+    def saved(self) -> list[str]:
+        return sorted(info.uri for info in self.objects.list(f"{self.home}checkpoints/24/"))
+
+    def newest(self) -> Any:
+        return Checkpoints(self.objects, self.home, "24").newest(self.root / "looked")
+
+
+LABELS = some_labels(N)
+LABELLED = Labelled(some_texts(N), LABELS.targets, LABELS.weights, np.arange(N) // 2)
+
+
+@pytest.fixture
+def recipe(tiny) -> Recipe:
+    training = tuning.Training.model_validate(
+        {
+            "epochs": 2,
+            "batchSize": 4,
+            "dropout": "0.1",
+            "stopping": {
+                "type": "WeakValidation",
+                "weakValidation": {"fraction": str(HELD_OUT_OF_24), "checks": 3},
+            },
+        }
+    )
+    return Recipe(
+        model=f"file://{tiny['bert']}",
+        max_tokens=64,
+        batch_tokens=80,
+        lora=LORA,
+        learning_rate=1e-3,
+        training=training,
+        loss=LOSSES["LogConf"],
+        l2=0.3,
+    )
+
+
+@pytest.fixture
+def new_place(embedded_s3, tiny, tmp_path) -> Callable[[], Place]:
+    objects = Objects(embedded_s3.settings("s3://any"), Patience(0, 20))
+
+    def new() -> Place:
+        home = f"{embedded_s3.new_bucket()}/w2s/artifacts/train/key1/"
+        root = tmp_path / home.split("/")[2]
+        root.mkdir()
+        return Place(objects, home, root, tiny["bert"])
+
+    return new
+
+
+@pytest.fixture(autouse=True)
+def float32(monkeypatch) -> None:
+    """What this machine is fastest in is not what is tested here."""
+    monkeypatch.setattr(session, "fastest_precision", lambda _device: "float32")
+
+
+def assert_same(mine: Any, theirs: Any) -> None:
+    assert mine.student.state().keys() == theirs.student.state().keys()
+    for name, one in theirs.student.state().items():
+        assert torch.equal(mine.student.state()[name], one), name
+        assert torch.equal(mine.best[name], theirs.best[name]), name
+    unlike = ("seconds", "joules")
+    assert {k: v for k, v in mine.figures.items() if k not in unlike} == {
+        k: v for k, v in theirs.figures.items() if k not in unlike
+    }
+    assert mine.alarms == theirs.alarms
+
+
+def test_stopped_by_a_signal_it_goes_on_elsewhere_and_ends_bitwise_equal(new_place, recipe, monkeypatch):
+    undisturbed, watched = new_place().tune(recipe)
+    steps = watched.steps[-1]
+    place = new_place()
+    for stop in (1, 4, steps):
+        with pytest.raises(Stopped, match=f"step {stop} of {steps}"):
+            place.tune(recipe, stop_in=stop)
+        assert place.newest().step == stop
+        # The next machine has other habits; the training keeps those that it began with.
+        torch.set_num_threads(2)
+        monkeypatch.setattr(session, "fastest_precision", lambda _device: "bfloat16")
+    found, watched = place.tune(recipe)
+    assert watched.notes == [f"going on from step {steps}"]
+    assert found.student.precision == "float32"
+    assert torch.get_num_threads() == 1
+    assert_same(found, undisturbed)
+
+
+def test_a_harmed_checkpoint_costs_its_steps_and_nothing_else(new_place, recipe):
+    undisturbed, _ = new_place().tune(recipe)
+    place = new_place()
+    for stop in (3, 6):
+        with pytest.raises(Stopped):
+            place.tune(recipe, stop_in=stop)
+    newest = next(uri for uri in place.saved() if "/6-" in uri and uri.endswith("state.safetensors"))
+    data = bytearray(place.objects.read(newest))
+    data[len(data) // 2] ^= 1
+    place.objects.write(newest, bytes(data))
+    found, watched = place.tune(recipe)
+    assert watched.steps[0] == 3
+    assert any("Passed over the checkpoint 6-" in note for note in watched.notes)
+    assert_same(found, undisturbed)
+
+
+def test_saving_by_the_clock_keeps_the_newest_two(new_place, recipe, monkeypatch):
+    monkeypatch.setattr(
+        session,
+        "StoreKeeper",
+        lambda *given, **named: session_keeper(*given, **{**named, "interval": 0.0}),
+    )
+    place = new_place()
+    found, watched = place.tune(recipe)
+    manifests = [uri for uri in place.saved() if uri.endswith("/manifest.json")]
+    assert len(manifests) == 2
+    assert place.newest().step == watched.steps[-1] == found.figures["steps"]
+
+
+session_keeper = session.StoreKeeper
+
+
+def test_figures(new_place, recipe):
+    found, watched = new_place().tune(recipe)
+    figures = found.figures
+    held_out = N - figures["texts"]
+    assert HELD_OUT_OF_24 * N <= held_out < HELD_OUT_OF_24 * N + 2
+    assert figures["steps"] == watched.steps[-1] == 2 * -(-figures["texts"] // 4)
+    assert figures["precision"] == "float32"
+    assert figures["parameters"] == sum(one.numel() for one in found.student.parameters().values())
+    assert figures["best"]["step"] in watched.steps
+    assert figures["seconds"] > 0
+
+
+def test_without_weak_validation_every_text_is_trained_on_and_no_best_is_kept(new_place, recipe):
+    fixed = replace(recipe, training=recipe.training.model_copy(update={"stopping": tuning.Stopping()}))
+    found, _ = new_place().tune(fixed)
+    assert found.best is None
+    assert found.figures["texts"] == N
+    assert found.figures["best"] is None
+
+
+def test_on_gold_the_strength_of_the_head_is_cross_validated(new_place, recipe, monkeypatch):
+    seen = {}
+
+    def chosen(_features, labels, families, *, seed):
+        seen.update(labels=labels.tolist(), families=families.tolist(), seed=seed)
+        return 1.0
+
+    monkeypatch.setattr(session, "cross_validated_l2", chosen)
+    fixed = recipe.training.model_copy(update={"stopping": tuning.Stopping()})
+    new_place().tune(replace(recipe, l2=None, training=fixed))
+    assert seen == {
+        "labels": LABELS.targets.argmax(1).tolist(),
+        "families": (np.arange(N) // 2).tolist(),
+        "seed": 3,
+    }

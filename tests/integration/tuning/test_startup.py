@@ -1,0 +1,58 @@
+"""A process that tunes one arm of many is ready within seconds."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BOUND = 45.0
+"""Seconds to the first step, on a machine that has other work."""
+
+STARTUP = """
+import json, sys, time
+sys.path.insert(0, sys.argv[2])
+import w2s_trainer.stages.train, w2s_trainer.stages.train.tuned, w2s_trainer.tuning.session
+from tiny_kit import load, targets_of, training_texts
+from pathlib import Path
+from w2s_trainer.tuning.keeper import Forgetful
+from w2s_trainer.tuning.loop import Schedule, tune
+
+import torch
+torch.set_num_threads(1)
+began = float(sys.argv[3])
+student = load(Path(sys.argv[1]))
+texts = training_texts(student, 8)
+first = []
+tune(student, texts, targets_of("LogConf", 4, texts), Schedule(1, 4, 1e-3), keeper=Forgetful(),
+     progress=lambda _phase, step, _steps, **_: first.append(time.time()) if step == 1 else None)
+print(json.dumps({"seconds": first[0] - began, "modules": sorted(sys.modules)}))
+"""
+
+
+@pytest.fixture(scope="module")
+def startup(tiny) -> dict:
+    import time
+
+    kit = Path(__file__).parents[2] / "unit" / "tuning"
+    done = subprocess.run(
+        [sys.executable, "-c", STARTUP, str(tiny["llama"]), str(kit), str(time.time())],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=3 * BOUND,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
+    )
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.mark.parametrize("heavy", ["transformers.trainer", "datasets", "tensorflow", "sklearn", "pandas"])
+def test_nothing_heavy_is_imported_that_tuning_does_not_need(startup, heavy):
+    assert "peft" in startup["modules"]
+    assert heavy not in startup["modules"]
+
+
+def test_the_first_step_is_done_within_seconds(startup):
+    assert startup["seconds"] < BOUND
