@@ -8,7 +8,7 @@ from w2s_trainer.stages.evaluate.training import training_summary
 def heads(arms=("strong", "direct"), **more):
     return {
         "arms": list(arms),
-        "examples": {arm: 100 for arm in arms},
+        "examples": dict.fromkeys(arms, 100),
         "truncated": 2,
         "features": {"dimension": 384, "key": "abc"},
         "directL2": {"0": 0.3},

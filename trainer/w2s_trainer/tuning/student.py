@@ -193,7 +193,8 @@ def load_student(
     config = AutoConfig.from_pretrained(directory)
     pooling = pooling_of(config)
     with quiet():
-        if pooling == "last" and type(config) in AutoModelForSequenceClassification._model_mapping:
+        stock = type(config) in AutoModelForSequenceClassification._model_mapping
+        if pooling == "last" and stock and not _ends_in_padding(tokenizer):
             model = AutoModelForSequenceClassification.from_pretrained(
                 directory,
                 dtype=dtype,
@@ -206,7 +207,7 @@ def load_student(
             inner = AutoModel.from_pretrained(directory, dtype=dtype)
             model = W2SForSequenceClassification.from_encoder(inner, class_names, pooling)
     model = model.to(device)
-    model.config.use_cache = False
+    model.base_model.config.use_cache = False
     head = getattr(model, head_name(model))
     head.__class__ = _exact_linear()
     head.float()
@@ -252,6 +253,11 @@ def adapter_targets(model: Any, targets: str) -> list[str]:
             "Write `targets: AllLinear`.",
         )
     return found
+
+
+def _ends_in_padding(tokenizer: Any) -> bool:
+    """Whether texts end in the token that also pads them: stock classes would read the token before it."""
+    return bool(tokenizer("a")["input_ids"][-1:] == [tokenizer.pad_token_id])
 
 
 def seeded(*numbers: int) -> int:
