@@ -1,5 +1,6 @@
 """One arm and seed, tuned by LoRA or in full, in a process of its own that can be interrupted at any time."""
 
+from dataclasses import dataclass
 from typing import Any
 
 from w2s_api.names import TunedArm
@@ -24,39 +25,61 @@ def tune_arm(context: StageContext) -> StageResult:
     examples = read_examples(context.needs["prepare"], context.scratch)
     recipe = Recipe.of_strong(strong, on_gold=arm in ON_GOLD)
     predictions = Predictions(examples)
-    asked = [examples.texts[row] for row in predictions.rows]
-    trained: list[dict[str, Any]] = []
-    truncated = 0
-
-    for data in _training_sets(TrainingSets(context, examples), arm, seed):
-        tuned = tune_student(context, recipe, _labelled(examples, data), name=str(len(data)), seed=seed)
-        student = tuned.student
-        tokens, truncated = tokenize(student.tokenizer, asked, strong.max_tokens)
-        for name, state in _answering(arm, tuned):
-            if state:
-                student.load(state)
-            found = student.probabilities(
-                tokens, strong.batch_tokens, lambda done, total: context.progress("asking", done, total)
-            )
-            predictions.add(name, seed, len(data), found)
-        trained.append({"size": len(data), **tuned.figures, "collapsed": _collapsed(context, tuned)})
-    if arm == "strong":
-        save_student(student, context.output / STUDENT)
+    done = [
+        _tune_and_ask(context, recipe, examples, data, predictions)
+        for data in _training_sets(TrainingSets(context, examples), arm, seed)
+    ]
     predictions.write(context.output / "predictions.parquet")
 
     summary = {
         "arm": arm,
         "seed": seed,
-        "arms": sorted({name for name, _ in _answering(arm, tuned)}),
-        "examples": {arm: max(one["size"] for one in trained)},
-        "truncated": truncated,
-        "trained": trained,
+        "arms": sorted(done[-1].answered),
+        "examples": {arm: max(one.figures["size"] for one in done)},
+        "truncated": done[-1].truncated,
+        "trained": [one.figures for one in done],
         "tuning": strong.tuning.type,
         "loss": recipe.loss.type,
         "model": strong.model.uri,
     }
-    last = trained[-1]
+    last = done[-1].figures
     return StageResult(summary, {name: last[name] for name in ("texts", "steps", "seconds", "lastLoss")})
+
+
+@dataclass(frozen=True)
+class _Done:
+    """What is left of a student once it has answered: one at a time is held in memory."""
+
+    figures: dict[str, Any]
+    """What its training took, as JSON."""
+    answered: list[str]
+    """The arms it answered for."""
+    truncated: int
+    """Texts of the questions that were cut."""
+
+
+def _tune_and_ask(
+    context: StageContext, recipe: Recipe, examples: Examples, data: TrainingSet, predictions: Predictions
+) -> _Done:
+    arm, seed = context.job.stage.arm, context.job.stage.seed
+    assert arm is not None
+    assert seed is not None
+    tuned = tune_student(context, recipe, _labelled(examples, data), name=str(len(data)), seed=seed)
+    student = tuned.student
+    asked = [examples.texts[row] for row in predictions.rows]
+    tokens, truncated = tokenize(student.tokenizer, asked, recipe.max_tokens)
+    answering = _answering(arm, tuned)
+    for name, state in answering:
+        if state:
+            student.load(state)
+        found = student.probabilities(
+            tokens, recipe.batch_tokens, lambda done, total: context.progress("asking", done, total)
+        )
+        predictions.add(name, seed, len(data), found)
+    if arm == "strong":
+        save_student(student, context.output / STUDENT)
+    figures = {"size": len(data), **tuned.figures, "collapsed": _collapsed(context, tuned)}
+    return _Done(figures, [name for name, _ in answering], truncated)
 
 
 def _training_sets(sets: TrainingSets, arm: TunedArm, seed: int) -> list[TrainingSet]:

@@ -1,0 +1,221 @@
+"""What a process that tunes one arm leaves behind, with students that need no training."""
+
+import weakref
+from types import SimpleNamespace
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from w2s_api.spec.strong import Strong
+from w2s_trainer.stages.tables import Examples, matrix, read_predictions
+from w2s_trainer.stages.train import tuned
+from w2s_trainer.stages.train.arms import gold_set
+from w2s_trainer.tuning.collapse import Alarm
+from w2s_trainer.tuning.session import Tuned
+
+EXAMPLES = Examples(
+    ids=[f"id{i}" for i in range(10)],
+    texts=["x" * (i + 1) for i in range(10)],
+    parts=np.array(["pool"] * 4 + ["budget"] * 3 + ["test"] * 3),
+    families=np.arange(10),
+)
+LABELS = np.arange(10) % 2
+
+
+class Student:
+    """Says the same of every text: how large its only weight is."""
+
+    def __init__(self, weight):
+        self.tokenizer = None
+        self.weight = torch.tensor([weight])
+
+    def load(self, state):
+        self.weight = state["weight"]
+
+    def state(self):
+        return {"weight": self.weight}
+
+    def probabilities(self, tokens, _batch_tokens, progress):
+        progress(len(tokens), len(tokens))
+        first = np.full(len(tokens), float(self.weight))
+        return np.stack([first, 1 - first], axis=1)
+
+
+@pytest.fixture
+def train(monkeypatch, tmp_path):
+    """Runs an arm on training sets of some sizes; gives the summary, what was trained on, what is alive."""
+
+    def train(arm, sizes, *, best=None, weights=None, strong=None, alarms=()):
+        seen, alive, notes = [], [], []
+
+        def tune_student(context, recipe, labelled, *, name, seed):
+            alive.append(sum(one() is not None for one in students))
+            student = Student(0.1 * len(seen))
+            students.append(weakref.ref(student))
+            seen.append((recipe, labelled, name, seed))
+            figures = {"texts": len(labelled), "steps": 5, "seconds": 1.5, "lastLoss": 0.5, "joules": None}
+            return Tuned(student, best, list(alarms), figures)
+
+        def sets(context, examples):
+            def of(size):
+                data = gold_set(np.arange(size), LABELS[:size], 2)
+                return data if weights is None else data.__class__(data.rows, data.targets, np.array(weights))
+
+            one = of(sizes[0])
+            return SimpleNamespace(
+                strong=lambda seed: one,
+                unfiltered=lambda seed: one,
+                ceiling=lambda seed: one,
+                direct=lambda seed: [of(size) for size in sizes],
+            )
+
+        students: list = []
+        monkeypatch.setattr(tuned, "tune_student", tune_student)
+        monkeypatch.setattr(tuned, "TrainingSets", sets)
+        monkeypatch.setattr(tuned, "read_examples", lambda *_: EXAMPLES)
+        monkeypatch.setattr(
+            tuned, "tokenize", lambda _t, texts, most: (texts, sum(len(t) > 8 for t in texts))
+        )
+        progress = SimpleNamespace(note=notes.append)
+        context = SimpleNamespace(
+            job=SimpleNamespace(stage=SimpleNamespace(arm=arm, seed=2)),
+            spec=SimpleNamespace(
+                strong=strong
+                or Strong.model_validate({"model": {"uri": "file:///m"}, "tuning": {"type": "LoRA"}}),
+                task=SimpleNamespace(class_names=["no", "yes"]),
+            ),
+            needs={"prepare": None},
+            scratch=tmp_path,
+            output=tmp_path,
+            progress=type("P", (), {"__call__": lambda *_: None, "note": progress.note})(),
+        )
+        result = tuned.tune_arm(context)
+        return SimpleNamespace(result=result, seen=seen, alive=alive, notes=notes, output=tmp_path)
+
+    return train
+
+
+def answers(output):
+    """The first class's probability by arm, seed and size; every answer of a student is the same."""
+    table = pq.read_table(output / "predictions.parquet").to_pydict()
+    assert sorted(set(table["id"])) == [f"id{i}" for i in range(4, 10)]
+    found = {}
+    for arm, seed, size, p in zip(
+        table["arm"], table["seed"], table["size"], table["probabilities"], strict=True
+    ):
+        found.setdefault((arm, seed, size), set()).add(round(p[0], 5))
+    return found
+
+
+def test_the_strong_arm(train):
+    done = train("strong", [4])
+    assert answers(done.output) == {("strong", 2, 4): {0.0}}
+    assert load_file(done.output / "student.safetensors")["weight"].item() == 0
+    summary = done.result.summary
+    assert (summary["arm"], summary["seed"], summary["arms"]) == ("strong", 2, ["strong"])
+    assert summary["examples"] == {"strong": 4}
+    assert summary["truncated"] == 2
+    assert summary["trained"] == [
+        {"size": 4, "texts": 4, "steps": 5, "seconds": 1.5, "lastLoss": 0.5, "joules": None, "collapsed": []}
+    ]
+    assert done.result.figures == {"texts": 4, "steps": 5, "seconds": 1.5, "lastLoss": 0.5}
+
+
+def test_with_weak_validation_both_answer_and_the_best_is_kept(train):
+    done = train("strong", [4], best={"weight": torch.tensor([0.75])})
+    assert answers(done.output) == {("unstopped", 2, 4): {0.0}, ("strong", 2, 4): {0.75}}
+    assert load_file(done.output / "student.safetensors")["weight"].item() == 0.75
+    assert done.result.summary["arms"] == ["strong", "unstopped"]
+    assert done.result.summary["examples"] == {"strong": 4}
+
+
+def test_the_unfiltered_control_is_stopped_alike_and_answers_once(train):
+    done = train("unfiltered", [4], best={"weight": torch.tensor([0.75])})
+    assert answers(done.output) == {("unfiltered", 2, 4): {0.75}}
+    assert not (done.output / "student.safetensors").exists()
+
+
+def test_direct_is_tuned_on_more_and_more_gold(train):
+    done = train("direct", [2, 4, 7])
+    assert answers(done.output) == {
+        ("direct", 2, 2): {0.0},
+        ("direct", 2, 4): {0.1},
+        ("direct", 2, 7): {0.2},
+    }
+    assert [name for _, _, name, _ in done.seen] == ["2", "4", "7"]
+    assert done.result.summary["examples"] == {"direct": 7}
+    assert [one["size"] for one in done.result.summary["trained"]] == [2, 4, 7]
+    assert done.result.figures["texts"] == 7
+
+
+def test_one_student_at_a_time_is_held_in_memory(train):
+    assert train("direct", [2, 4, 7]).alive == [0, 0, 0]
+
+
+def test_rows_without_weight_are_not_trained_on(train):
+    done = train("strong", [4], weights=[1.0, 0.0, 2.0, 0.0])
+    _, labelled, name, _ = done.seen[0]
+    assert labelled.texts == ["x", "xxx"]
+    assert labelled.weights.tolist() == [1.0, 2.0]
+    assert labelled.targets.argmax(1).tolist() == [0, 0]
+    assert labelled.families.tolist() == [0, 2]
+    assert name == "4"
+
+
+LOG_CONF = Strong.model_validate(
+    {
+        "model": {"uri": "file:///m"},
+        "tuning": {"type": "LoRA", "head": {"l2": "0.7"}},
+        "loss": {"type": "LogConf"},
+        "training": {"epochs": 3, "stopping": {"type": "WeakValidation"}},
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("arm", "loss", "stopping", "l2"),
+    [
+        ("strong", "LogConf", "WeakValidation", 0.7),
+        ("unfiltered", "LogConf", "WeakValidation", 0.7),
+        ("direct", "CrossEntropy", "FixedSchedule", None),
+        ("ceiling", "CrossEntropy", "FixedSchedule", None),
+    ],
+)
+def test_gold_labels_are_taken_at_their_word(train, arm, loss, stopping, l2):
+    done = train(arm, [4], strong=LOG_CONF)
+    recipe = done.seen[0][0]
+    assert (recipe.loss.type, recipe.training.stopping.type, recipe.l2) == (loss, stopping, l2)
+    assert recipe.training.epochs == 3
+    assert done.result.summary["loss"] == loss
+
+
+def test_a_collapse_is_named_and_said(train):
+    done = train("strong", [4], alarms=[Alarm(1, 0.0, 0.25)])
+    assert done.result.summary["trained"][0]["collapsed"] == [
+        {"class": "yes", "predicted": 0.0, "labels": 0.25}
+    ]
+    assert done.notes == [
+        "the student all but gave up class yes: it predicts it for 0% of the training texts, their labels ask"
+        " for 25%"
+    ]
+
+
+def test_answers_come_back_aligned_with_the_rows_that_are_asked_for(tmp_path):
+    from w2s_trainer.stages.train.predictions import Predictions
+
+    predictions = Predictions(EXAMPLES)
+    rows = predictions.rows
+    given = np.random.default_rng(0).dirichlet([1, 1], len(rows))
+    predictions.add("strong", 0, 9, given)
+    predictions.add("strong", 1, 9, given[::-1])
+    predictions.write(tmp_path / "predictions.parquet")
+    artifact = SimpleNamespace(stage="train", key="k", fetch=lambda name, _place: tmp_path / name)
+    test = EXAMPLES.rows("test")
+    found = read_predictions(artifact, test, EXAMPLES, tmp_path)
+    assert found.keys() == {("strong", 9)}
+    assert found["strong", 9][0] == pytest.approx(given[3:], abs=1e-6)
+    assert found["strong", 9][1] == pytest.approx(given[::-1][3:], abs=1e-6)
+    assert matrix(pq.read_table(tmp_path / "predictions.parquet")["probabilities"]).shape == (12, 2)
