@@ -1,0 +1,74 @@
+#!/usr/bin/env python3
+"""The test cluster from the command line: `cluster.py up|down|status|exec [--mode node|kwok] …`; see docs/cluster.md."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from w2s_cluster import CannotRun, ClusterFault, binaries, down, images, is_up, kubeconfig, lifecycle, up
+from w2s_cluster.settings import Settings
+
+
+def main() -> int:
+    """Do what the command line says; gives the exit status."""
+    wanted = _parser().parse_args()
+    try:
+        match wanted.command:
+            case "up":
+                up(wanted.mode, say=lambda line: print(line, flush=True))
+                print(
+                    f"{wanted.mode} cluster is up. {sys.argv[0]} exec --mode {wanted.mode} kubectl get nodes"
+                )
+            case "down":
+                down(wanted.mode, purge=wanted.purge)
+            case "status":
+                print(
+                    f"{wanted.mode} cluster is {'up' if is_up(wanted.mode) else 'down'}: {kubeconfig(wanted.mode)}"
+                )
+            case "exec":
+                os.environ["PATH"] = f"{binaries.folder()}:{os.environ['PATH']}"
+                return lifecycle.run(wanted.mode, wanted.words)
+            case "build-image":
+                arguments = dict(word.split("=", 1) for word in wanted.build_arg)
+                arguments.setdefault("BASE", images.base())
+                reference = images.build(wanted.file, wanted.context, wanted.tag, arguments)
+                images.load(Settings.of("node"), reference)
+                print(reference)
+    except (CannotRun, ClusterFault) as error:
+        print(f"{Path(sys.argv[0]).name}: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+
+    def command(name: str, text: str) -> argparse.ArgumentParser:
+        made = commands.add_parser(name, help=text, description=text)
+        made.add_argument(
+            "--mode", choices=["node", "kwok"], default="node", help="real pods, or fake ones for scale"
+        )
+        return made
+
+    command("up", "Bring the cluster up; what runs is left running.")
+    ending = command("down", "End the cluster and undo its changes to the machine.")
+    ending.add_argument(
+        "--purge", action="store_true", help="remove its folder too, with the images it holds"
+    )
+    command("status", "Say whether it is up.")
+    running = command("exec", "Run a command in the cluster's network, with KUBECONFIG set.")
+    running.add_argument("words", nargs=argparse.REMAINDER, metavar="COMMAND")
+    building = command(
+        "build-image", "Build a Containerfile on the base image for tests and give it to the node."
+    )
+    building.add_argument("--file", type=Path, required=True)
+    building.add_argument("--tag", required=True, help="name:tag; the reference is localhost/name:tag")
+    building.add_argument("--build-arg", action="append", default=[], metavar="NAME=VALUE")
+    building.add_argument("context", type=Path)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,3 @@
+module w2s.dev/tests/cluster/tools/pause
+
+go 1.24.0

