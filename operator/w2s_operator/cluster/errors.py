@@ -1,0 +1,66 @@
+"""What an API server may answer instead of what was asked for."""
+
+from collections.abc import Mapping
+from typing import Any
+
+
+class ApiError(Exception):
+    """The API server refused, or does not answer."""
+
+    def __init__(self, code: int, reason: str, message: str, retry_after: float | None = None) -> None:
+        super().__init__(f"{code} {reason}: {message}")
+        self.code = code
+        self.reason = reason
+        self.message = message
+        self.retry_after = retry_after
+        """Seconds that the server asks to be left alone for."""
+
+
+class NotFound(ApiError):
+    """There is no such object, or no such kind."""
+
+
+class Conflict(ApiError):
+    """The object has changed since it was read."""
+
+
+class AlreadyExists(ApiError):
+    """There is an object of that name."""
+
+
+class Gone(ApiError):
+    """A watch or a page is too old to go on from."""
+
+
+class Forbidden(ApiError):
+    """The operator's rights do not allow it."""
+
+
+class Invalid(ApiError):
+    """The object breaks a rule of the server; the same object will break it again."""
+
+
+class TooLarge(ApiError):
+    """The object is too large; the same object will be too large again."""
+
+
+class Unreachable(ApiError):
+    """The server does not answer, or has trouble of its own: try again later."""
+
+
+def error_of(code: int, body: Mapping[str, Any]) -> ApiError:
+    """The error that a `Status` object says."""
+    reason, message = str(body.get("reason", "")), str(body.get("message", ""))[:2048]
+    after = (body.get("details") or {}).get("retryAfterSeconds")
+    return _kind(code, reason, message)(code, reason, message, None if after is None else float(after))
+
+
+def _kind(code: int, reason: str, message: str) -> type[ApiError]:
+    if code == 409:
+        return AlreadyExists if reason == "AlreadyExists" else Conflict
+    if code == 413 or "request is too large" in message or "larger than max" in message:
+        return TooLarge
+    if code == 429 or code >= 500:
+        return Unreachable
+    kinds: dict[int, type[ApiError]] = {403: Forbidden, 404: NotFound, 410: Gone, 400: Invalid, 422: Invalid}
+    return kinds.get(code, ApiError)

@@ -1,0 +1,195 @@
+"""From objects of the API server to what the planner sees: the few fields that matter. Pure."""
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from sys import intern
+from typing import Any
+
+from pydantic import ValidationError
+
+from w2s_api.status import Status
+from w2s_operator.children.names import (
+    HANDS_OFF_ANNOTATION,
+    INSTANCE_ANNOTATION,
+    JOB_LABEL,
+    JOB_UID_LABEL,
+    RETRY_ANNOTATION,
+    RUN_LABEL,
+    SETTINGS_ANNOTATION,
+    STAGE_KEY_ANNOTATION,
+    STAGE_LABEL,
+)
+from w2s_operator.planning.observed import ChildJob, ChildPod, Exit, Job, Problem, Words
+
+CONTAINER = "stage"
+"""Name of the container in our pods."""
+_MOST_WORDS = 4096
+_MOST_MESSAGE = 1024
+_PASSING = frozenset({"ContainerCreating", "PodInitializing", ""})
+"""Reasons of a waiting container that are no problem."""
+
+Raw = Mapping[str, Any]
+
+
+def job_of(raw: Raw) -> Job:
+    """A WeakToStrongJob."""
+    meta = raw["metadata"]
+    annotations = meta.get("annotations") or {}
+    return Job(
+        namespace=meta["namespace"],
+        name=meta["name"],
+        uid=meta["uid"],
+        resource_version=meta["resourceVersion"],
+        generation=meta["generation"],
+        created=_seconds(meta["creationTimestamp"]) or 0.0,
+        spec=raw["spec"],
+        status=_status(raw.get("status")),
+        retry=str(annotations.get(RETRY_ANNOTATION, ""))[:256],
+        hands_off=annotations.get(HANDS_OFF_ANNOTATION) == "true" or bool(raw["spec"].get("managedBy")),
+        deleting="deletionTimestamp" in meta,
+    )
+
+
+def child_job_of(raw: Raw) -> ChildJob:
+    """A Job that we created."""
+    meta, status = raw["metadata"], raw.get("status") or {}
+    labels, annotations = meta.get("labels") or {}, meta.get("annotations") or {}
+    ended = next(
+        (
+            one
+            for one in status.get("conditions") or ()
+            if one["type"] in ("Complete", "Failed") and one["status"] == "True"
+        ),
+        None,
+    )
+    return ChildJob(
+        namespace=intern(meta["namespace"]),
+        name=meta["name"],
+        uid=meta["uid"],
+        job=labels.get(JOB_LABEL, ""),
+        job_uid=labels.get(JOB_UID_LABEL, ""),
+        stage=intern(labels.get(STAGE_LABEL, "")),
+        stage_key=annotations.get(STAGE_KEY_ANNOTATION, ""),
+        instance=annotations.get(INSTANCE_ANNOTATION, ""),
+        run=int(labels.get(RUN_LABEL, "0")),
+        settings=annotations.get(SETTINGS_ANNOTATION, ""),
+        created=_seconds(meta["creationTimestamp"]) or 0.0,
+        deleting=_seconds(meta.get("deletionTimestamp")),
+        suspended=bool(raw.get("spec", {}).get("suspend")),
+        condition=ended["type"] if ended else None,
+        reason=(ended or {}).get("reason", ""),
+        message=(ended or {}).get("message", "")[:_MOST_MESSAGE],
+        ended=_seconds((ended or {}).get("lastTransitionTime")),
+    )
+
+
+def child_pod_of(raw: Raw) -> ChildPod:
+    """A pod of such a Job."""
+    meta, spec, status = raw["metadata"], raw.get("spec") or {}, raw.get("status") or {}
+    labels, annotations = meta.get("labels") or {}, meta.get("annotations") or {}
+    owner: Raw = next((one for one in meta.get("ownerReferences") or () if one["kind"] == "Job"), {})
+    container = _named(status.get("containerStatuses"))
+    state = container.get("state") or {}
+    ended = state.get("terminated")
+    running = (state.get("running") or {}).get("startedAt") or (ended or {}).get("startedAt")
+    limits = (_named(spec.get("containers")).get("resources") or {}).get("limits") or {}
+    return ChildPod(
+        namespace=intern(meta["namespace"]),
+        name=meta["name"],
+        uid=meta["uid"],
+        child=owner.get("name", ""),
+        child_uid=owner.get("uid", ""),
+        job=labels.get(JOB_LABEL, ""),
+        stage=intern(labels.get(STAGE_LABEL, "")),
+        instance=annotations.get(INSTANCE_ANNOTATION, ""),
+        created=_seconds(meta["creationTimestamp"]) or 0.0,
+        phase=intern(status.get("phase", "Pending")),
+        index=int(labels.get("batch.kubernetes.io/job-completion-index", "0")),
+        node=spec.get("nodeName", ""),
+        started=_seconds(running),
+        deleting=_seconds(meta.get("deletionTimestamp")),
+        problem=None if running else _problem(status, state),
+        exit=_exit(ended, status),
+        disrupted=_disrupted(status),
+        memory_limit=str(limits.get("memory", "")),
+    )
+
+
+def words_of(message: str) -> Words | None:
+    """Last words of a pod: what is not as it should be is left out, control characters too."""
+    try:
+        plain = json.loads(message[:_MOST_WORDS])
+    except ValueError:
+        return None
+    if not isinstance(plain, dict):
+        return None
+    artifact = plain.get("artifact")
+    figures, artifacts = plain.get("figures"), plain.get("artifacts")
+    return Words(
+        outcome=_text(plain.get("outcome"), 16),
+        reason=_text(plain.get("reason"), 64),
+        message=_text(plain.get("message"), _MOST_MESSAGE),
+        artifact=_text(artifact, 64) if artifact else None,
+        figures=figures if isinstance(figures, dict) else {},
+        artifacts={
+            _text(name, 63): _text(key, 64)
+            for name, key in (artifacts if isinstance(artifacts, dict) else {}).items()
+        },
+    )
+
+
+def _status(raw: Any) -> Status:
+    try:
+        return Status.model_validate(raw or {})
+    except ValidationError:
+        return Status()  # of a version that we do not know: it is worked out again
+
+
+def _problem(status: Raw, state: Raw) -> Problem | None:
+    """Why a pod has not started."""
+    waiting = state.get("waiting") or {}
+    if (reason := waiting.get("reason", "")) not in _PASSING:
+        return Problem(_text(reason, 64), _text(waiting.get("message"), _MOST_MESSAGE))
+    for one in status.get("conditions") or ():
+        if one["type"] == "PodScheduled" and one["status"] == "False":
+            return Problem(_text(one.get("reason"), 64), _text(one.get("message"), _MOST_MESSAGE))
+    return None
+
+
+def _exit(ended: Raw | None, status: Raw) -> Exit | None:
+    if ended:
+        return Exit(
+            ended["exitCode"],
+            _text(ended.get("reason"), 64),
+            words_of(ended.get("message") or ""),
+            _seconds(ended.get("finishedAt")),
+        )
+    if (
+        status.get("phase") == "Failed"
+    ):  # refused by the kubelet, or its node is gone: no container ever ended
+        reason, message = _text(status.get("reason"), 64), _text(status.get("message"), _MOST_MESSAGE)
+        return Exit(-1, reason or "PodFailed", Words("Failed", reason, message))
+    return None
+
+
+def _disrupted(status: Raw) -> str | None:
+    for one in status.get("conditions") or ():
+        if one["type"] == "DisruptionTarget" and one["status"] == "True":
+            return _text(one.get("reason"), 64) or "DisruptionTarget"
+    return None
+
+
+def _named(items: Any) -> Raw:
+    found: Raw = next((one for one in items or () if one.get("name") == CONTAINER), {})
+    return found
+
+
+def _text(value: Any, most: int) -> str:
+    """A string of our own: cut, and without what a terminal might take for a command."""
+    plain = value if isinstance(value, str) else ""
+    return "".join(one if one.isprintable() else " " for one in plain[:most])
+
+
+def _seconds(time: str | None) -> float | None:
+    return None if time is None else datetime.fromisoformat(time).timestamp()

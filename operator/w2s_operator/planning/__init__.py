@@ -1,0 +1,1 @@
+"""The rules of the operator: what is seen, and what follows from it. Pure."""

@@ -1,0 +1,219 @@
+"""What the status says in short: conditions, and the fields that `kubectl get` prints. Pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from w2s_api.status import (
+    FINISHED,
+    Condition,
+    ConditionStatus,
+    ConditionType,
+    Results,
+    StageStatus,
+    Status,
+    condition,
+)
+from w2s_operator.planning.observed import Job, Seconds
+from w2s_operator.planning.times import from_seconds
+
+BUSY = ("Running", "Starting", "Queued", "Stopping", "Retrying")
+"""States of a stage that is being worked on, the most telling first."""
+MOST_MESSAGE = 1024
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where the job stands as a whole, beside its stages."""
+
+    fresh: bool = False
+    """Whether this generation of the spec (or this value of the retry annotation) is new."""
+    suspended: bool = False
+    running: bool = False
+    """Whether any child runs."""
+    figures: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Of the last words of `evaluate` and `promote`."""
+    resolutions: int = 0
+    storage: str = ""
+    invalid: str = ""
+    """Why the spec cannot be understood."""
+
+
+def conclude(job: Job, stages: Sequence[StageStatus], standing: Standing, now: Seconds) -> Status:
+    """The whole status: all conditions of this generation are written together.
+
+    Args:
+        job: its status is what was said before.
+        stages: as they stand now.
+        standing: of the job.
+        now: seconds since the epoch.
+    """
+    before, time = job.status, from_seconds(now)
+    resumed = _was(before, "Suspended") and not standing.suspended
+    complete = _complete(stages, standing)
+    failed = complete.status == "False"
+    over = complete.status != "Unknown"
+    promoted = _promoted(before, stages, standing)
+    results = _results(before, stages, standing)
+    suspended = standing.suspended and not standing.running and not over
+    stalled = failed
+    found = {
+        "Complete": complete,
+        "Failed": _Verdict(_opposite(complete.status), complete.reason, complete.message),
+        "Promoted": promoted,
+        "Suspended": _Verdict("True", "Suspended", "`spec.suspend` is true.")
+        if suspended
+        else _Verdict("False", "NotSuspended"),
+        "Reconciling": _Verdict("False", complete.reason)
+        if over or suspended
+        else _Verdict("True", "Progressing", complete.message),
+        "Stalled": _Verdict("True", complete.reason, complete.message)
+        if stalled
+        else _Verdict("False", "NotStalled"),
+    }
+    done = any(stage.name == "promote" and stage.state in FINISHED for stage in stages)
+    evaluated = any(stage.name == "evaluate" and stage.state in FINISHED for stage in stages)
+    place = f"{standing.storage.rstrip('/')}/jobs/{job.namespace}/{job.name}"
+    return Status(
+        observed_generation=job.generation,
+        conditions=[_condition(job, type_, verdict, time) for type_, verdict in found.items()],  # type: ignore[arg-type]
+        stages=list(stages) if stages else before.stages,
+        stage=_stage(stages, over),
+        progress=_progress(stages),
+        gain=_gain(results),
+        results=results,
+        model_uri=f"{place}/model/" if done and promoted.status == "True" else None,
+        report_uri=f"{place}/report.html" if evaluated else None,
+        start_time=time if standing.fresh or resumed or not before.start_time else before.start_time,
+        completion_time=(before.completion_time or time)
+        if over and not standing.fresh
+        else time
+        if over
+        else None,
+        retry=job.retry or None,
+        resolutions=standing.resolutions or None,
+    )
+
+
+@dataclass(frozen=True)
+class _Verdict:
+    status: ConditionStatus
+    reason: str
+    message: str = ""
+
+
+def _complete(stages: Sequence[StageStatus], standing: Standing) -> _Verdict:
+    if standing.invalid:
+        return _Verdict(
+            "False", "InvalidSpec", f"{standing.invalid}. Correct the manifest and apply it again."
+        )
+    for stage in stages:
+        if stage.state == "Failed":
+            runs = (stage.failures or 0) + (stage.disruptions or 0)
+            after = f" after {runs} runs" if runs > 1 else ""
+            return _Verdict(
+                "False",
+                stage.reason or "Failed",
+                f"Stage {stage.name} failed{after}: {stage.message or stage.reason}"
+                " Correct what it names; an edit of the manifest or a new value of the annotation w2s.dev/retry"
+                " runs it again.",
+            )
+    if stages and all(stage.state in FINISHED for stage in stages):
+        return _Verdict("True", "Finished", "Every stage is done.")
+    if standing.suspended:
+        what = "Stopping" if standing.running else "Suspended"
+        return _Verdict("Unknown", what, "`spec.suspend` is true; set it to false to go on.")
+    busy = [stage for stage in stages if stage.state in BUSY]
+    busy.sort(key=lambda stage: (stage.reason is None, BUSY.index(stage.state)))
+    if not busy:
+        return _Verdict("Unknown", "Pending", "Nothing has been started yet.")
+    first = busy[0]
+    said = f": {first.message}" if first.message else ""
+    return _Verdict(
+        "Unknown", first.reason or first.state, f"Stage {first.name} is {first.state.lower()}{said}"
+    )
+
+
+def _promoted(before: Status, stages: Sequence[StageStatus], standing: Standing) -> _Verdict:
+    done = any(stage.name == "promote" and stage.state in FINISHED for stage in stages)
+    if not done:
+        return _Verdict("Unknown", "NotDecided")
+    promoted = standing.figures.get("promote", {}).get("promoted")
+    if promoted is None:
+        old = condition(before, "Promoted")
+        return _Verdict(old.status, old.reason, old.message) if old else _Verdict("Unknown", "NotKnown")
+    if promoted:
+        return _Verdict("True", "GatePassed", "The model is published.")
+    return _Verdict("False", "GateNotPassed", "The gain is not proven as `promotion` asks; see the report.")
+
+
+def _results(before: Status, stages: Sequence[StageStatus], standing: Standing) -> Results | None:
+    if not any(stage.name == "evaluate" and stage.state in FINISHED for stage in stages):
+        return None
+    figures = standing.figures.get("evaluate")
+    if not figures:
+        return before.results
+    gain = figures.get("gain") or (None, None, None)
+    if not isinstance(gain, (list, tuple)) or len(gain) != 3:
+        gain = (None, None, None)
+    return Results(
+        metric=str(figures["metric"])[:64] if "metric" in figures else None,
+        weak=_decimal(figures.get("weak")),
+        strong=_decimal(figures.get("strong")),
+        gain=_decimal(gain[0]),
+        gain_low=_decimal(gain[1]),
+        gain_high=_decimal(gain[2]),
+    )
+
+
+def _decimal(value: Any) -> str | None:
+    return f"{value:.4f}" if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+
+
+def _gain(results: Results | None) -> str | None:
+    if results is None or results.gain is None:
+        return None
+    low, high = results.gain_low, results.gain_high
+    between = f" [{float(low):+.3f}, {float(high):+.3f}]" if low is not None and high is not None else ""
+    return f"{float(results.gain):+.3f}{between}"
+
+
+def _stage(stages: Sequence[StageStatus], over: bool) -> str | None:
+    failed = next((stage.name for stage in stages if stage.state == "Failed"), None)
+    if failed or over:
+        return failed
+    busy = [stage for stage in stages if stage.state in BUSY]
+    return min(busy, key=lambda stage: BUSY.index(stage.state)).name if busy else None
+
+
+def _progress(stages: Sequence[StageStatus]) -> str | None:
+    """Finished stages of all; of the one that runs, how far it is."""
+    if not stages:
+        return None
+    done = sum(stage.state in FINISHED for stage in stages)
+    running = next((stage.progress for stage in stages if stage.progress and stage.progress.total), None)
+    within = f" ({100 * running.step // running.total} %)" if running else ""
+    return f"{done}/{len(stages)}{within}"
+
+
+def _condition(job: Job, type_: ConditionType, verdict: _Verdict, time: str) -> Condition:
+    old = condition(job.status, type_)
+    since = old.last_transition_time if old and old.status == verdict.status else time
+    return Condition(
+        type=type_,
+        status=verdict.status,
+        reason=verdict.reason[:64],
+        message=verdict.message[:MOST_MESSAGE],
+        last_transition_time=since,
+        observed_generation=job.generation,
+    )
+
+
+def _opposite(status: ConditionStatus) -> ConditionStatus:
+    opposites: dict[ConditionStatus, ConditionStatus] = {"True": "False", "False": "True"}
+    return opposites.get(status, "Unknown")
+
+
+def _was(status: Status, type_: ConditionType) -> bool:
+    found = condition(status, type_)
+    return found is not None and found.status == "True"

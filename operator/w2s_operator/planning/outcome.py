@@ -1,0 +1,102 @@
+"""How a run ended, from its Job and what is left of its pods. One policy: what counts against the stage."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from w2s_api.exit_codes import FINAL, ExitCode
+from w2s_operator.planning.observed import ChildJob, ChildPod, Words
+
+Verdict = Literal["Done", "Lost", "Final", "Fault", "Disrupted", "InputGone"]
+"""Done. Lost: it is done, but nobody heard what it made. Final: a person must act. Fault: counts against the
+retries. Disrupted: something outside ended it; does not count. InputGone: an artifact it needs is gone."""
+
+EXIT_CODE_RULE, DISRUPTION_RULE = 0, 1
+"""Places of the rules in the podFailurePolicy of child Jobs: a Job whose pods are gone names no more than these."""
+
+_RULE = re.compile(r"rule at index (\d+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run ended."""
+
+    verdict: Verdict
+    reason: str = ""
+    message: str = ""
+    words: Words | None = None
+
+
+def outcome(child: ChildJob, pods: Sequence[ChildPod]) -> Outcome | None:
+    """What a run came to; None while it goes on.
+
+    Args:
+        child: its Job.
+        pods: the Job's pods that still exist. The worst of them decides.
+    """
+    if child.condition == "Complete":
+        words = next((pod.exit.words for pod in pods if pod.exit and _made(pod.exit.words)), None)
+        return Outcome("Done", words=words) if words else Outcome("Lost", "ResultLost", _LOST)
+    if child.condition != "Failed":
+        return None
+    found = [one for pod in pods if (one := _of_pod(pod))]
+    if found:
+        return min(found, key=lambda one: _WORST.index(one.verdict))
+    return _of_condition(child)
+
+
+_WORST: tuple[Verdict, ...] = ("Final", "InputGone", "Fault", "Disrupted", "Lost", "Done")
+_LOST = "The run is done, but its pod was gone before it could be heard what it made; the store knows."
+
+
+def _made(words: Words | None) -> bool:
+    return words is not None and words.artifact is not None
+
+
+def _of_pod(pod: ChildPod) -> Outcome | None:
+    end, where = pod.exit, f"pod {pod.name}"
+    words = end.words if end else None
+    said = f"{words.message}" if words and words.message else ""
+    if end and end.code in FINAL:
+        return Outcome(
+            "Final", _reason(words, ExitCode(end.code).name), f"{where}: {said or f'exit code {end.code}'}"
+        )
+    if end and end.code == ExitCode.INPUT_GONE:
+        return Outcome("InputGone", _reason(words, "InputGone"), f"{where}: {said}")
+    if end and end.code == ExitCode.STOPPED:
+        return Outcome(
+            "Disrupted", pod.disrupted or "Stopped", f"{where} was stopped after it saved its work."
+        )
+    if pod.disrupted:
+        return Outcome("Disrupted", pod.disrupted, f"{where} was disrupted ({pod.disrupted}).")
+    if end is None:
+        return None
+    if end.code == ExitCode.DONE:
+        return Outcome("Done", words=words)
+    if end.reason == "OOMKilled":
+        limit = f" of {pod.memory_limit}" if pod.memory_limit else ""
+        message = f"{where} was killed: it needs more memory than its limit{limit}."
+        return Outcome(
+            "Fault", "OOMKilled", f"{message} Raise `resources.limits.memory`, or lower `batchTokens`."
+        )
+    if end.code == ExitCode.UNAVAILABLE:
+        return Outcome("Disrupted", _reason(words, "StoreUnavailable"), f"{where}: {said}")
+    return Outcome(
+        "Fault", _reason(words, end.reason or "Error"), f"{where}: {said or f'exit code {end.code}'}"
+    )
+
+
+def _of_condition(child: ChildJob) -> Outcome:
+    """Of a Job whose pods are gone: all it says is which rule ended it."""
+    rule = _RULE.search(child.message) if child.reason == "PodFailurePolicy" else None
+    place = int(rule.group(1)) if rule else None
+    if place == DISRUPTION_RULE:
+        return Outcome("Disrupted", "DisruptionTarget", child.message)
+    if place == EXIT_CODE_RULE:
+        return Outcome("Final", "PodFailurePolicy", child.message)
+    return Outcome("Fault", child.reason or "Failed", f"{child.message} (its pod is gone)")
+
+
+def _reason(words: Words | None, otherwise: str) -> str:
+    return words.reason if words and words.reason else otherwise
