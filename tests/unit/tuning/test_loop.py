@@ -332,3 +332,28 @@ def test_labels_and_weights_matter(tiny):
         ends.append(torch.cat([one.flatten() for one in copied(student).values()]))
     assert not torch.allclose(ends[0], ends[1], atol=1e-5)
     assert not torch.allclose(ends[0], ends[2], atol=1e-5)
+
+
+class Watching(WeakLabels):
+    """Weak labels that remember what they are told."""
+
+    def __init__(self):
+        self.begun, self.observed = [], []
+
+    def begin(self, progress):
+        self.begun.append(progress)
+
+    def observe(self, log_probs):
+        self.observed.append(log_probs.clone())
+
+
+def test_targets_learn_of_each_step_and_see_its_whole_batch_in_order(tiny):
+    targets, student = Watching(), load(tiny["bert"])
+    texts = training_texts(student, 18)
+    rows = Order(18, batch_size=4, epochs=1, seed=0)
+    with torch.no_grad():
+        first = student.log_probs([texts.tokens[row] for row in rows.batch(0)])
+    tune(student, texts, targets, Schedule(1, 4, 1e-3, batch_tokens=30), keeper=Forgetful())
+    assert targets.begun == [0, 0.2, 0.4, 0.6, 0.8]
+    assert [len(one) for one in targets.observed] == [4, 4, 4, 4, 2]
+    torch.testing.assert_close(targets.observed[0], first, atol=1e-5, rtol=0)
