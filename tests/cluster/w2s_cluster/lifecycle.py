@@ -29,12 +29,15 @@ def up(mode: Mode = "node", say: Callable[[str], None] = lambda _: None) -> bool
     if own_kubeconfig(mode):
         say(f"KUBECONFIG names a cluster of your own ({own_kubeconfig(mode)}): nothing to start")
         return False
-    host.require(mode)
     settings, began = Settings.of(mode), time.monotonic()
     with _locked(settings):
-        bin_folder = binaries.folder()
+        with network.outside():  # packages and modules come from registries
+            host.require(mode)
+            bin_folder = binaries.folder()
         if is_up(mode) and _built_from(settings) == str(bin_folder):
             return False
+        if mode == "node":
+            node.claim_machine(settings)
         if _built_from(settings) not in ("", str(bin_folder)) or not settings.netns.exists():
             _end(settings)  # other versions, or the machine was restarted
 

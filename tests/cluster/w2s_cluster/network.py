@@ -5,7 +5,7 @@ import os
 import subprocess
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from itertools import pairwise
 from pathlib import Path
 
@@ -54,15 +54,35 @@ def entered(namespace: Path) -> Iterator[None]:
 
     Threads and processes that it starts meanwhile are in it too; sockets that exist stay where they were made.
     """
+    target = os.open(namespace, os.O_RDONLY)
+    try:
+        with _moved_to(target) as came_from:
+            _ways_out.append(came_from)
+            try:
+                yield
+            finally:
+                _ways_out.pop()
+    finally:
+        os.close(target)
+
+
+@contextmanager
+def outside() -> Iterator[None]:
+    """Back, for a while, to the network that this process came from: package registries are there."""
+    with _moved_to(_ways_out[0]) if _ways_out else nullcontext():
+        yield
+
+
+_ways_out: list[int] = []  # where each `entered` of this process came from, the outermost first
+
+
+@contextmanager
+def _moved_to(target: int) -> Iterator[int]:
     before = os.open(f"/proc/self/task/{threading.get_native_id()}/ns/net", os.O_RDONLY)
     try:
-        target = os.open(namespace, os.O_RDONLY)
+        _setns(target)
         try:
-            _setns(target)
-        finally:
-            os.close(target)
-        try:
-            yield
+            yield before
         finally:
             _setns(before)
     finally:

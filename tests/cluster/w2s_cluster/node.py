@@ -3,8 +3,10 @@
 import json
 import resource
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 
 from w2s_cluster import host, images, network
@@ -22,14 +24,28 @@ _SYSCTLS = ["vm.overcommit_memory", "vm.panic_on_oom", "kernel.panic", "kernel.p
 _SYSCTLS += ["kernel.keys.root_maxkeys", "kernel.keys.root_maxbytes"]
 
 
+def claim_machine(settings: Settings) -> None:
+    """Raises `CannotRun` while another folder's kubelet runs."""
+    try:
+        owner = Settings("node", Path(_OWNER.read_text()))
+    except OSError:
+        owner = settings
+    if owner != settings and alive(owner, "kubelet"):
+        raise CannotRun(
+            f"A test cluster with a kubelet runs already on this machine, in {owner.home}; there can be one. "
+            f"End it: W2S_CLUSTER_DIR={owner.home.parent} make cluster-down"
+        )
+    _OWNER.write_text(str(settings.home))
+
+
 def up(settings: Settings, bin_folder: Path) -> None:
     """Start what does not run yet, and wait until the node is Ready."""
-    _claim_machine(settings)
     _containerd(settings)
     images.load(settings, images.pause(bin_folder))
     with _sysctls_kept(settings):
+        began = 0.0 if alive(settings, "kubelet") else time.time()
         _kubelet(settings, bin_folder)
-        wait_for(settings, "kubelet", 90, f"node {NODE_NAME} to be Ready", _is_ready)
+        wait_for(settings, "kubelet", 90, f"node {NODE_NAME} to be Ready", lambda: _is_ready(since=began))
     _kube_proxy(settings, bin_folder)
 
 
@@ -46,19 +62,6 @@ def down(settings: Settings) -> None:
     _remove_traces(settings)
     if _OWNER.exists() and _OWNER.read_text() == str(settings.home):
         _OWNER.unlink()
-
-
-def _claim_machine(settings: Settings) -> None:
-    try:
-        owner = Settings("node", Path(_OWNER.read_text()))
-    except OSError:
-        owner = settings
-    if owner != settings and alive(owner, "kubelet"):
-        raise CannotRun(
-            f"A test cluster with a kubelet runs already on this machine, in {owner.home}; there can be one. "
-            f"End it: W2S_CLUSTER_DIR={owner.home.parent} make cluster-down"
-        )
-    _OWNER.write_text(str(settings.home))
 
 
 def _containerd(settings: Settings) -> None:
@@ -166,12 +169,14 @@ def _kubelet(settings: Settings, bin_folder: Path) -> None:
           f"--hostname-override={NODE_NAME}", f"--node-ip={GATEWAY}")  # fmt: skip
 
 
-def _is_ready() -> bool:
-    path = '{.status.conditions[?(@.type=="Ready")].status}'
+def _is_ready(since: float) -> bool:
+    """Whether the kubelet said so, and not the one before it (`since`: seconds of the epoch)."""
+    path = '{range .status.conditions[?(@.type=="Ready")]}{.status} {.lastHeartbeatTime}{end}'
     try:
-        return kubectl("get", "node", NODE_NAME, "-o", f"jsonpath={path}", mode="node") == "True"
-    except ClusterFault:
+        status, heartbeat = kubectl("get", "node", NODE_NAME, "-o", f"jsonpath={path}", mode="node").split()
+    except (ClusterFault, ValueError):
         return False  # it has not registered yet
+    return status == "True" and datetime.fromisoformat(heartbeat).timestamp() >= int(since)
 
 
 def _kube_proxy(settings: Settings, bin_folder: Path) -> None:
@@ -240,10 +245,23 @@ def _end_containers(settings: Settings) -> None:
 
 
 def _unmount(home: Path) -> None:
-    mounts = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
-    for mount in sorted((m for m in mounts if m.startswith(f"{home}/")), reverse=True):
-        # The kernel writes a blank of a path as \040.
-        subprocess.run(["umount", mount.encode().decode("unicode_escape")], check=False, capture_output=True)
+    """Whatever is mounted below the folder, which is removed next: a volume may be a folder of the user's."""
+    for mount in _mounts_below(home):
+        subprocess.run(["umount", mount], check=False, capture_output=True)
+    for mount in _mounts_below(home):
+        subprocess.run(["umount", "--lazy", mount], check=False, capture_output=True)
+    if left := _mounts_below(home):
+        raise ClusterFault(f"These are still mounted, so {home} is left as it is: {', '.join(left)}")
+
+
+def _mounts_below(home: Path) -> list[str]:
+    """Mount points, the innermost first."""
+    # The kernel writes a blank of a path as \040.
+    points = [
+        line.split()[1].encode().decode("unicode_escape")
+        for line in Path("/proc/mounts").read_text().splitlines()
+    ]
+    return sorted((point for point in points if point.startswith(f"{home}/")), reverse=True)
 
 
 def _cgroup_roots() -> list[Path]:
@@ -258,6 +276,11 @@ def _create_cgroup(settings: Settings) -> None:
     """The pods' parent: not the machine's own /kubepods, so that it is plain what is ours."""
     for root in _cgroup_roots():
         (root / settings.identity).mkdir(exist_ok=True)
+        offered = root / "cgroup.controllers"
+        if offered.exists():  # version 2: children have what the parent passes on
+            (root / "cgroup.subtree_control").write_text(
+                " ".join(f"+{name}" for name in offered.read_text().split())
+            )
 
 
 def _remove_cgroups(settings: Settings) -> None:
