@@ -4,7 +4,7 @@ VENV ?= .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 
-.PHONY: help install demo test verify unit integration science generate format clean
+.PHONY: help install demo test verify unit integration science kill cluster cluster-up cluster-down generate format clean
 
 help: ## Show what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -38,9 +38,21 @@ unit: $(STAMP) ## Tests of pure logic
 integration: $(STAMP) ## Tests on real parts: S3 server, model, processes
 	$(PY) -m pytest tests/integration -q -n 2 --dist loadfile --durations 8
 
+cluster-up: ## A Kubernetes on this machine for tests; MODE=node (real pods) or kwok (fake ones)
+	python3 tests/cluster/cluster.py up --mode $(or $(MODE),node)
+
+cluster-down: ## End it and undo what it changed; without MODE, both
+	set -e; for mode in $(or $(MODE),node kwok); do python3 tests/cluster/cluster.py down --mode $$mode; done
+
+cluster: $(STAMP) ## Tests on a real API server, with real pods and with fake ones
+	$(PY) -m pytest tests/cluster -q --durations 8
+
 science: $(STAMP) ## Long studies on real data sets (DATA=../shared/data)
 	$(PY) tests/science/interval_coverage.py
 	$(PY) tests/science/head_defaults.py --data $(or $(DATA),../shared/data)
+
+kill: $(STAMP) ## Kill a training at random moments: KILLS=100, SEED (default: drawn), INTERVAL=1
+	$(PY) tests/perf/kill.py --kills $(or $(KILLS),100) $(if $(SEED),--seed $(SEED)) --interval $(or $(INTERVAL),1)
 
 generate: $(STAMP) ## Write generated files
 	$(PY) -m w2s_cli.main crd > crds/weaktostrongjobs.w2s.dev.yaml

@@ -40,10 +40,13 @@ def main(arguments: argparse.Namespace) -> int:
     try:
         with raise_when_asked():
             return _main(arguments)
-    except Asked:
+    except Asked:  # before there was a stage
         from w2s_trainer.contract.main import STOPPED_EARLY
+        from w2s_trainer.contract.processes import Rank
 
-        if arguments.last_words:
+        if arguments.rank_notes:
+            Rank(int(os.environ["RANK"]), arguments.rank_notes).leave(STOPPED_EARLY, ExitCode.OWN_FAULT)
+        elif arguments.last_words:
             STOPPED_EARLY.write(arguments.last_words)
         return ExitCode.OWN_FAULT
 

@@ -94,7 +94,7 @@ def test_what_a_process_without_last_words_said_is_shown_and_only_the_end_of_it(
 @pytest.mark.parametrize("code", [64, 65, 77])
 def test_what_a_person_must_mend_ends_the_job_at_once(theatre, code):
     theatre.parallel = 3
-    theatre.script = {"label-a-0": ["hold"], "label-a-1": ["hold"], "label-b": [f"exit:{code}"]}
+    theatre.script = {"label-a-0": ["hold"], "label-a-1": ["hold"], "label-b": [f"exit-last:{code}"]}
     ended, lines, stderr = theatre.run()
     assert ended == code
     assert stderr == (

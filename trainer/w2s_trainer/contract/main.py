@@ -25,7 +25,7 @@ from w2s_trainer.contract.last_words import LastWords
 from w2s_trainer.contract.processes import Rank
 from w2s_trainer.contract.progress import Progress
 from w2s_trainer.contract.resolve import complete_artifacts, read_digests
-from w2s_trainer.contract.signals import Asked, deaf, raise_when_asked
+from w2s_trainer.contract.signals import Asked, be_deaf, raise_when_asked
 from w2s_trainer.errors import InputGone, OwnFault, StageError, Stopped
 from w2s_trainer.store.artifacts import Artifact, ArtifactStore
 from w2s_trainer.store.objects import Objects
@@ -61,30 +61,16 @@ def run_stage(
     Returns:
         The exit code (`w2s_api.exit_codes`).
     """
-    words: LastWords
     headway = Headway(rank.saved if rank and rank.leads else None)
-    try:
-        with raise_when_asked(), _scratch(scratch) as directory:
-            job = read_job(job_file)
-            words = _run(job, shard, directory, cache, credentials_dir, headway, rank)
-            code = ExitCode.DONE
-    except Asked:
-        words, code = STOPPED_EARLY, _stopped(headway)
-    except Stopped as error:
-        words, code = LastWords("Stopped", error.reason, str(error)), _stopped(headway)
-    except StageError as error:
-        words, code = LastWords("Failed", error.reason, str(error)), error.exit_code
-    except MemoryError:
-        full = _out_of_memory()
-        words, code = LastWords("Failed", full.reason, str(full)), full.exit_code
-    except Exception as error:
-        if disk := _disk_full(error):
-            words, code = LastWords("Failed", disk.reason, str(disk)), disk.exit_code
-        else:  # a defect of ours: the trace is for whoever mends it
-            traceback.print_exc()
-            words = LastWords("Failed", "InternalError", f"{type(error).__name__}: {error}")
-            code = ExitCode.OWN_FAULT
-    with deaf():
+    with raise_when_asked():
+        try:
+            with _scratch(scratch) as directory:
+                job = read_job(job_file)
+                words = _run(job, shard, directory, cache, credentials_dir, headway, rank)
+                code = ExitCode.DONE
+        except BaseException as error:
+            words, code = _ended_by(error, headway)
+        be_deaf()
         if rank:
             rank.leave(words, code)
             return int(ExitCode.DONE)
@@ -93,6 +79,27 @@ def run_stage(
         if last_words:
             words.write(last_words)
     return int(code)
+
+
+def _ended_by(error: BaseException, headway: Headway) -> tuple[LastWords, ExitCode]:
+    """Last words and exit code of a stage that an exception ended."""
+    match error:
+        case Asked():
+            return STOPPED_EARLY, _stopped(headway)
+        case Stopped():
+            return LastWords("Stopped", error.reason, str(error)), _stopped(headway)
+        case StageError():
+            return LastWords("Failed", error.reason, str(error)), error.exit_code
+        case MemoryError():
+            full = _out_of_memory()
+            return LastWords("Failed", full.reason, str(full)), full.exit_code
+        case Exception():
+            if disk := _disk_full(error):
+                return LastWords("Failed", disk.reason, str(disk)), disk.exit_code
+            traceback.print_exception(error)  # a defect of ours: the trace is for whoever mends it
+            words = LastWords("Failed", "InternalError", f"{type(error).__name__}: {error}")
+            return words, ExitCode.OWN_FAULT
+    raise error
 
 
 def _stopped(headway: Headway) -> ExitCode:

@@ -17,32 +17,34 @@ class Asked(BaseException):
 def raise_when_asked() -> Iterator[None]:
     """In the block, the first SIGTERM or SIGINT raises Asked; later ones change nothing.
 
-    As the first process of a pod this one hears no signal that it has not asked for, so this comes first.
+    As the first process of a pod this one hears no signal that it has not asked for, so this comes first. Within
+    another such block it changes nothing.
     """
-    asked = False
-
-    def ask(_signal: int, _frame: FrameType | None) -> None:
-        nonlocal asked
-        if not asked:
-            asked = True
-            raise Asked
-
-    with _handled_by(ask):
+    if isinstance(signal.getsignal(signal.SIGTERM), _Ask):
         yield
-
-
-@contextmanager
-def deaf() -> Iterator[None]:
-    """In the block, nothing is heard: for the last words, which say how it ended anyway."""
-    with _handled_by(signal.SIG_IGN):
-        yield
-
-
-@contextmanager
-def _handled_by(handler: "signal._HANDLER") -> Iterator[None]:
-    before = {name: signal.signal(name, handler) for name in ASKING}
+        return
+    ask = _Ask()
+    before = {name: signal.signal(name, ask) for name in ASKING}
     try:
         yield
     finally:
         for name, one in before.items():
             signal.signal(name, signal.SIG_DFL if one is None else one)
+
+
+def be_deaf() -> None:
+    """To the end of the block, nothing is heard any more: last words say how it ended, whatever comes now."""
+    for name in ASKING:
+        signal.signal(name, signal.SIG_IGN)
+
+
+class _Ask:
+    """A signal handler that raises once."""
+
+    def __init__(self) -> None:
+        self._asked = False
+
+    def __call__(self, _signal: int, _frame: FrameType | None) -> None:
+        if not self._asked:
+            self._asked = True
+            raise Asked
