@@ -1,13 +1,14 @@
-"""Keeps projections of the objects of one kind: a paged list, then a watch, and again."""
+"""Keeps a cache as the API server has it: a paged list, then a watch, and again."""
 
 import asyncio
 import logging
 import random
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Any, Generic, TypeVar
+from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 from w2s_operator.cluster.api import Api, Json
+from w2s_operator.cluster.cache import Cache, Key, key_of
 from w2s_operator.cluster.errors import ApiError, Gone
 
 PAGE = 500
@@ -17,21 +18,17 @@ RELIST = 300
 LONGEST_WAIT = 30.0
 """Seconds between two attempts at a server that is away, at most."""
 
-Key = tuple[str, str]
-"""(namespace, name)."""
-View = TypeVar("View")
 log = logging.getLogger(__name__)
 
 
-class Reflector(Generic[View]):
-    """Holds the projection of each object; tells of each that came, changed or went."""
+class Reflector:
+    """Feeds a cache."""
 
     def __init__(
         self,
         api: Api,
         path: str,
-        project: Callable[[Json], View],
-        changed: Callable[[Key, View | None, View | None], None],
+        cache: Cache[Any],
         *,
         selector: str = "",
         clock: Callable[[], float] = time.monotonic,
@@ -41,38 +38,21 @@ class Reflector(Generic[View]):
         Args:
             api: requests.
             path: of the list, e.g. /apis/batch/v1/jobs.
-            project: what is kept of an object; the rest is forgotten at once.
-            changed: is told the key and the projections before and after, None where there is none.
+            cache: is fed.
             selector: of labels.
             clock: seconds, monotonic.
             spread: from 0 to 1, so that operators do not list in step.
         """
         self._api = api
         self._path = path
-        self._project = project
-        self._changed = changed
+        self._cache = cache
         self._selector = {"labelSelector": selector} if selector else {}
         self._clock = clock
         self._spread = spread
-        self._items: dict[Key, View] = {}
-        self._versions: dict[Key, int] = {}
         self.synced = asyncio.Event()
+        """Set once everything was listed."""
         self.heard = clock()
         """When the server last said anything: an object, or a bookmark."""
-
-    def __iter__(self) -> Iterator[View]:
-        return iter(self._items.values())
-
-    def __len__(self) -> int:
-        return len(self._items)
-
-    def get(self, key: Key) -> View | None:
-        """The projection of an object."""
-        return self._items.get(key)
-
-    def take(self, raw: Json) -> None:
-        """An object as the server answered to a write of ours: it is known before the watch brings it."""
-        self._put(raw)
 
     async def run(self) -> None:
         """Until it is cancelled."""
@@ -93,17 +73,16 @@ class Reflector(Generic[View]):
 
     async def _list(self) -> str:
         seen: set[Key] = set()
-        version = ""
+        version = "0"
         async for page in self._pages():
             version = page["metadata"]["resourceVersion"]
             self.heard = self._clock()
             for raw in page["items"]:
-                seen.add(_key(raw))
-                self._put(raw)
+                seen.add(key_of(raw))
+                self._cache.put(raw)
             await asyncio.sleep(0)  # a large list leaves room for others
-        for key in self._items.keys() - seen:
-            if self._versions[key] <= int(version):  # what was made since is not missing
-                self._drop(key)
+        for key in self._cache.keys() - seen:
+            self._cache.drop(key, not_after=int(version))
         return version
 
     async def _pages(self) -> AsyncIterator[Json]:
@@ -119,12 +98,11 @@ class Reflector(Generic[View]):
                 return
 
     async def _watch(self, version: str) -> None:
-        seconds = int(RELIST * (0.8 + 0.4 * self._spread()))
         params = {
             "watch": "true",
             "allowWatchBookmarks": "true",
             "resourceVersion": version,
-            "timeoutSeconds": str(seconds),
+            "timeoutSeconds": str(int(RELIST * (0.8 + 0.4 * self._spread()))),
             **self._selector,
         }
         async for event in self._api.lines(self._path, params):
@@ -132,29 +110,8 @@ class Reflector(Generic[View]):
             raw = event["object"]
             match event["type"]:
                 case "ADDED" | "MODIFIED":
-                    self._put(raw)
+                    self._cache.put(raw)
                 case "DELETED":
-                    self._drop(_key(raw))
+                    self._cache.drop(key_of(raw))
                 case "ERROR":
                     raise Gone(raw.get("code", 410), raw.get("reason", ""), raw.get("message", ""))
-
-    def _put(self, raw: Json) -> None:
-        key, version = _key(raw), int(raw["metadata"]["resourceVersion"])
-        if version < self._versions.get(key, 0):
-            return  # the answer to our own write was faster than the watch
-        before = self._items.get(key)
-        after = self._project(raw)
-        self._versions[key] = version
-        self._items[key] = after
-        if before != after:
-            self._changed(key, before, after)
-
-    def _drop(self, key: Key) -> None:
-        before = self._items.pop(key, None)
-        self._versions.pop(key, None)
-        if before is not None:
-            self._changed(key, before, None)
-
-
-def _key(raw: dict[str, Any]) -> Key:
-    return raw["metadata"].get("namespace", ""), raw["metadata"]["name"]

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from sys import intern
 from typing import Any
@@ -32,19 +33,57 @@ _PASSING = frozenset({"ContainerCreating", "PodInitializing", ""})
 Raw = Mapping[str, Any]
 
 
-def job_of(raw: Raw) -> Job:
+@dataclass(frozen=True, slots=True)
+class JobView:
+    """A WeakToStrongJob, packed: there may be ten thousand of them, and few change."""
+
+    namespace: str
+    name: str
+    uid: str
+    resource_version: str
+    generation: int
+    created: float
+    spec: bytes
+    status: bytes
+    retry: str
+    hands_off: bool
+    deleting: bool
+
+    @property
+    def job(self) -> str:
+        """Its name: it belongs to itself."""
+        return self.name
+
+    def open(self) -> Job:
+        """As the planner wants it."""
+        return Job(
+            namespace=self.namespace,
+            name=self.name,
+            uid=self.uid,
+            resource_version=self.resource_version,
+            generation=self.generation,
+            created=self.created,
+            spec=self.spec,
+            status=_status(self.status),
+            retry=self.retry,
+            hands_off=self.hands_off,
+            deleting=self.deleting,
+        )
+
+
+def job_of(raw: Raw) -> JobView:
     """A WeakToStrongJob."""
     meta = raw["metadata"]
     annotations = meta.get("annotations") or {}
-    return Job(
-        namespace=meta["namespace"],
+    return JobView(
+        namespace=intern(meta["namespace"]),
         name=meta["name"],
         uid=meta["uid"],
         resource_version=meta["resourceVersion"],
         generation=meta["generation"],
         created=_seconds(meta["creationTimestamp"]) or 0.0,
-        spec=raw["spec"],
-        status=_status(raw.get("status")),
+        spec=_packed(raw["spec"]),
+        status=_packed(raw.get("status") or {}),
         retry=str(annotations.get(RETRY_ANNOTATION, ""))[:256],
         hands_off=annotations.get(HANDS_OFF_ANNOTATION) == "true" or bool(raw["spec"].get("managedBy")),
         deleting="deletionTimestamp" in meta,
@@ -139,9 +178,14 @@ def words_of(message: str) -> Words | None:
     )
 
 
-def _status(raw: Any) -> Status:
+def _packed(plain: Any) -> bytes:
+    # kopf hands out views of what it got, which json does not know.
+    return json.dumps(plain, separators=(",", ":"), default=dict).encode()
+
+
+def _status(packed: bytes) -> Status:
     try:
-        return Status.model_validate(raw or {})
+        return Status.model_validate_json(packed)
     except ValidationError:
         return Status()  # of a version that we do not know: it is worked out again
 

@@ -20,8 +20,8 @@ class Job:
     resource_version: str
     generation: int
     created: Seconds
-    spec: Mapping[str, Any]
-    """As the API server has it: defaults filled in, not yet understood."""
+    spec: bytes
+    """JSON, as the API server has it: defaults filled in, not yet understood."""
     status: Status
     retry: str = ""
     """Value of the annotation `w2s.dev/retry`."""
@@ -127,6 +127,17 @@ class ChildPod:
 
 
 @dataclass(frozen=True, slots=True)
+class Refusal:
+    """A Job that the API server did not take."""
+
+    run: int
+    reason: str
+    message: str
+    final: bool
+    """Whether it would be refused again."""
+
+
+@dataclass(frozen=True, slots=True)
 class Observed:
     """All that is known of one job at one moment."""
 
@@ -135,6 +146,8 @@ class Observed:
     pods: tuple[ChildPod, ...] = ()
     progress: Mapping[str, StageProgress] = field(default_factory=dict)
     """By pod name."""
+    refused: Mapping[str, "Refusal"] = field(default_factory=dict)
+    """By stage: why the API server did not take its last run."""
 
     def pods_of(self, child: ChildJob) -> tuple[ChildPod, ...]:
         """The pods of a child Job."""

@@ -5,8 +5,10 @@ Job. The status holds the number of the last run and whether its end is accounte
 anything is created: whoever comes next, after a crash or beside this process, finds what was decided.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from pydantic import ValidationError
@@ -51,10 +53,24 @@ def plan(observed: Observed, now: Seconds, settings_hash: Mapping[str, str] | No
     if _is_over(observed):
         return _after_the_end(observed, now)
     try:
-        spec = Spec.model_validate(dict(job.spec))
+        spec, stages = understood(job.spec)
     except ValidationError as error:
         return Plan(conclude(job, (), Standing(invalid=_first_error(error)), now))
-    return _Planner(observed, spec, now, settings_hash or {}).plan()
+    return _Planner(observed, spec, stages, now, settings_hash or {}).plan()
+
+
+@lru_cache(maxsize=1024)
+def understood(spec: bytes) -> tuple[Spec, tuple[Stage, ...]]:
+    """A spec and the stages it means.
+
+    Args:
+        spec: JSON. What is known of many jobs at once is kept, since each is planned many times.
+
+    Raises:
+        ValidationError: it breaks a rule that the API server does not know.
+    """
+    found = Spec.model_validate_json(spec)
+    return found, pipeline(found)
 
 
 def _is_over(observed: Observed) -> bool:
@@ -72,7 +88,7 @@ def _is_over(observed: Observed) -> bool:
 
 def _after_the_end(observed: Observed, now: Seconds) -> Plan:
     job = observed.job
-    ttl = job.spec.get("ttlSecondsAfterFinished")
+    ttl = json.loads(job.spec).get("ttlSecondsAfterFinished") if b"ttlSeconds" in job.spec else None
     if ttl is not None and job.status.completion_time:
         due = to_seconds(job.status.completion_time) + float(ttl)
         if due <= now:
@@ -100,6 +116,7 @@ class _Planner:
 
     observed: Observed
     spec: Spec
+    stages: tuple[Stage, ...]
     now: Seconds
     settings: Mapping[str, str]
     records: dict[str, StageStatus] = field(default_factory=dict)
@@ -115,7 +132,7 @@ class _Planner:
 
     def plan(self) -> Plan:
         job, before = self.observed.job, self.observed.job.status
-        stages = pipeline(self.spec)
+        stages = self.stages
         self.resolutions = before.resolutions or 0
         fresh = before.observed_generation != job.generation or (before.retry or "") != job.retry
         if fresh:
@@ -141,7 +158,7 @@ class _Planner:
         if self.lost and self.resolutions < MAX_RESOLUTIONS:
             self.resolutions += 1
             self.wakes.append(self.now)
-        self._stop_strangers(stages)
+        self._stop_strangers()
         standing = self._standing(fresh)
         status = conclude(job, tuple(self.records.values()), standing, self.now)
         over = condition(status, "Complete")
@@ -202,9 +219,7 @@ class _Planner:
                     record, Outcome("Disrupted", "JobVanished", "Its Job was deleted by somebody else.")
                 )
             elif record.run and not record.ended:
-                if self._may_run():  # decided, and not seen to have been made: making it twice makes one
-                    self.creates.append(self._create(stage, record, needs))
-                return record
+                return self._make(stage, record, needs)
             return self._start_next(stage, record, needs)
         if record.ended:
             return self._start_next(stage, record, needs)
@@ -406,11 +421,18 @@ class _Planner:
             completion_time=None,
             start_time=None,
         )
-        self.creates.append(self._create(stage, record, needs))
-        return record
+        return self._make(stage, record, needs)
 
-    def _create(self, stage: Stage, record: StageStatus, needs: Mapping[str, str]) -> CreateRun:
-        return CreateRun(self.spec, stage, record.instance, record.run, dict(needs))
+    def _make(self, stage: Stage, record: StageStatus, needs: Mapping[str, str]) -> StageStatus:
+        """Asks for the Job of a run that was decided. Asking twice makes one, for its name is decided too."""
+        refusal = self.observed.refused.get(stage.name)
+        if refusal and refusal.run == record.run:
+            if refusal.final:
+                return self._failed(record, refusal.reason, refusal.message)
+            record = _with(record, reason=refusal.reason, message=refusal.message[:1024])
+        if self._may_run():
+            self.creates.append(CreateRun(self.spec, stage, record.instance, record.run, dict(needs)))
+        return record
 
     def _may_run(self) -> bool:
         """Whether anything is started at all: not after a stage has failed for good."""
@@ -431,9 +453,9 @@ class _Planner:
 
     # The whole
 
-    def _stop_strangers(self, stages: tuple[Stage, ...]) -> None:
+    def _stop_strangers(self) -> None:
         """Runs of instances that the spec no longer means are stopped; what has ended is removed."""
-        keys = {stage.name: stage.key for stage in stages}
+        keys = {stage.name: stage.key for stage in self.stages}
         current = {record.instance for record in self.records.values() if record.instance}
         named = {action.name for action in self.deletes if isinstance(action, DeleteChild)}
         for child in self.observed.children:

@@ -1,0 +1,33 @@
+"""`python -m w2s_operator`: runs the operator until it is stopped."""
+
+import logging
+import sys
+
+import kopf
+
+from w2s_operator.edge import register
+from w2s_operator.logs import as_json
+from w2s_operator.settings import OperatorSettings
+
+
+def main() -> int:
+    """Runs it. Settings come from the environment: settings.py."""
+    try:
+        settings = OperatorSettings.from_environment()
+    except ValueError as error:
+        sys.stderr.write(f"{error}\n")
+        return 64
+    as_json(logging.INFO)
+    registry = kopf.OperatorRegistry()
+    register(registry, settings)
+    kopf.run(
+        registry=registry,
+        standalone=True,
+        clusterwide=not settings.namespaces,
+        namespaces=list(settings.namespaces),
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,96 @@
+"""What is known of the objects of one kind, newest version only, found by key and by job."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Generic, Protocol, TypeVar
+
+Key = tuple[str, str]
+"""(namespace, name)."""
+
+
+class OfJob(Protocol):
+    """A projection that knows which WeakToStrongJob it belongs to."""
+
+    @property
+    def namespace(self) -> str:
+        """Of the object and the job."""
+
+    @property
+    def job(self) -> str:
+        """The job's name."""
+
+
+View = TypeVar("View", bound=OfJob)
+
+
+class Cache(Generic[View]):
+    """Projections by key. An older version never replaces a newer one: the answers to our own writes come here
+    too, often before the watch has them."""
+
+    def __init__(self, project: Callable[[Mapping[str, Any]], View], changed: Callable[[Key], None]) -> None:
+        """
+        Args:
+            project: what is kept of an object; the rest is forgotten at once.
+            changed: is told the key of the job whose object came, changed or went.
+        """
+        self._project = project
+        self._changed = changed
+        self._items: dict[Key, View] = {}
+        self._versions: dict[Key, int] = {}
+        self._of_job: defaultdict[Key, dict[Key, View]] = defaultdict(dict)
+
+    def __iter__(self) -> Iterator[View]:
+        return iter(self._items.values())
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def get(self, key: Key) -> View | None:
+        """The projection of an object."""
+        return self._items.get(key)
+
+    def of_job(self, job: Key) -> tuple[View, ...]:
+        """Those that belong to a job."""
+        return tuple(self._of_job[job].values()) if job in self._of_job else ()
+
+    def put(self, raw: Mapping[str, Any]) -> None:
+        """An object as it is now."""
+        key, version = key_of(raw), int(raw["metadata"]["resourceVersion"])
+        if version < self._versions.get(key, 0):
+            return
+        before, after = self._items.get(key), self._project(raw)
+        self._versions[key] = version
+        self._items[key] = after
+        if before != after:
+            job = (after.namespace, after.job)
+            self._of_job[job][key] = after
+            self._changed(job)
+
+    def drop(self, key: Key, not_after: int | None = None) -> None:
+        """An object is gone.
+
+        Args:
+            key: which.
+            not_after: keep it if it was written after this version of the whole list.
+        """
+        if not_after is not None and self._versions.get(key, 0) > not_after:
+            return
+        view = self._items.pop(key, None)
+        self._versions.pop(key, None)
+        if view is None:
+            return
+        job = (view.namespace, view.job)
+        of_job = self._of_job[job]
+        of_job.pop(key, None)
+        if not of_job:
+            del self._of_job[job]
+        self._changed(job)
+
+    def keys(self) -> set[Key]:
+        """Keys of all objects."""
+        return set(self._items)
+
+
+def key_of(raw: Mapping[str, Any]) -> Key:
+    """(namespace, name) of an object."""
+    return raw["metadata"].get("namespace", ""), raw["metadata"]["name"]

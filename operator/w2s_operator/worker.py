@@ -1,0 +1,173 @@
+"""Looks at one job after another: observe, plan, write the status if it differs, act."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from w2s_api.status import StageProgress
+from w2s_operator.cluster.api import Api, Json
+from w2s_operator.cluster.cache import Cache, Key
+from w2s_operator.cluster.errors import ApiError, Conflict, Forbidden, Invalid, NotFound, TooLarge
+from w2s_operator.cluster.events import Recorder
+from w2s_operator.cluster.views import JobView
+from w2s_operator.metrics import Metrics
+from w2s_operator.planning.actions import Action, CreateRun, DeleteChild, DeleteSelf, ReleaseChildren
+from w2s_operator.planning.news import news
+from w2s_operator.planning.observed import ChildJob, ChildPod, Job, Observed, Refusal
+from w2s_operator.planning.plan import Plan, plan
+from w2s_operator.planning.writing import delay
+from w2s_operator.queue import WorkQueue
+from w2s_operator.writes import create_child, delete_child, delete_self, release_children, write_status
+
+log = logging.getLogger(__name__)
+
+
+class Builder(Protocol):
+    """Makes child Jobs."""
+
+    def child(self, job: Job, action: CreateRun) -> Json:
+        """The Job of a run. Raises ValueError if the settings cannot become one."""
+
+    def settings_hash(self, spec: bytes) -> Mapping[str, str]:
+        """Hash of the pod settings of each kind of stage."""
+
+
+class Worker:
+    """Handles keys of the queue, each by one worker at a time."""
+
+    def __init__(
+        self,
+        api: Api,
+        queue: WorkQueue[Key],
+        jobs: Cache[JobView],
+        children: Cache[ChildJob],
+        pods: Cache[ChildPod],
+        progress: Callable[[], Mapping[str, StageProgress]],
+        builder: Builder,
+        recorder: Recorder,
+        metrics: Metrics,
+        *,
+        clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._api = api
+        self._queue = queue
+        self._jobs = jobs
+        self._children = children
+        self._pods = pods
+        self._progress = progress
+        self._builder = builder
+        self._recorder = recorder
+        self._metrics = metrics
+        self._clock = clock
+        self._monotonic = monotonic
+        self._written: dict[str, float] = {}
+        """When the status of a job (by UID) was last written, monotonic."""
+        self._refused: dict[str, dict[str, Refusal]] = {}
+        """By UID of the job and stage."""
+
+    async def run(self) -> None:
+        """Until it is cancelled."""
+        while True:
+            key, waited = await self._queue.take()
+            self._metrics.waited(waited)
+            try:
+                with self._metrics.reconciling():
+                    await self.handle(key)
+            except asyncio.CancelledError:
+                raise
+            except ApiError as error:
+                wait = self._queue.failed(key)
+                self._metrics.failed(type(error).__name__)
+                level = logging.INFO if isinstance(error, Conflict) else logging.WARNING
+                log.log(level, "%s/%s: %s; again in %.1f s", *key, error, wait)
+            except Exception:
+                wait = self._queue.failed(key)
+                self._metrics.failed("Defect")
+                log.exception("%s/%s: a defect of the operator; again in %.1f s", *key, wait)
+            else:
+                self._queue.done(key)
+
+    async def handle(self, key: Key) -> None:
+        """One pass over one job.
+
+        Raises:
+            ApiError: the API server refused something; the pass is to be made again.
+        """
+        view = self._jobs.get(key)
+        if view is None:
+            self._forget(key)
+            return
+        job = view.open()
+        observed = Observed(
+            job,
+            tuple(child for child in self._children.of_job(key) if child.job_uid == job.uid),
+            self._pods.of_job(key),
+            self._progress(),
+            self._refused.get(job.uid, {}),
+        )
+        found = plan(observed, self._clock(), self._builder.settings_hash(job.spec))
+        if found.wake_at is not None:
+            self._queue.add_at(key, self._monotonic() + max(0.0, found.wake_at - self._clock()))
+        await self._write(key, job, found)
+        for action in found.actions:
+            await self._act(key, job, action)
+
+    async def _write(self, key: Key, job: Job, found: Plan) -> None:
+        """Writes the status if it differs and it is time. What actions rest on is always written at once."""
+        wait = delay(job.status, found.status) if found.status else None
+        if found.status is None or wait is None:
+            return
+        now = self._monotonic()
+        due = self._written.setdefault(job.uid, now) + wait
+        if wait and due > now:
+            self._queue.add_at(key, due)
+            return
+        self._jobs.put(await write_status(self._api, job, found.status))
+        self._written[job.uid] = self._monotonic()
+        self._metrics.wrote(job.status, found.status)
+        for one in news(job.status, found.status):
+            await self._recorder.post(job, one)
+
+    async def _act(self, key: Key, job: Job, action: Action) -> None:
+        match action:
+            case CreateRun():
+                await self._create(key, job, action)
+            case DeleteChild():
+                await delete_child(self._api, job.namespace, action.name, action.uid)
+                log.info("%s/%s: deleted Job %s (%s)", job.namespace, job.name, action.name, action.why)
+            case ReleaseChildren():
+                await release_children(self._api, job)
+            case DeleteSelf():
+                await delete_self(self._api, job)
+
+    async def _create(self, key: Key, job: Job, action: CreateRun) -> None:
+        try:
+            raw = await create_child(self._api, self._builder.child(job, action))
+        except (Invalid, TooLarge, Forbidden, NotFound, ValueError) as error:
+            if not self._refuse(job, action, error):
+                raise
+            self._queue.add(key)
+            return
+        self._refused.get(job.uid, {}).pop(action.stage.name, None)
+        self._children.put(raw)
+        log.info("%s/%s: created Job %s", job.namespace, job.name, raw["metadata"]["name"])
+
+    def _refuse(self, job: Job, action: CreateRun, error: Exception) -> bool:
+        """What the API server does not take is for the status to say: the next pass does. Whether it is final."""
+        reason = error.reason if isinstance(error, ApiError) else "InvalidPodSettings"
+        final = isinstance(error, (Invalid, TooLarge, ValueError))
+        message = error.message if isinstance(error, ApiError) else str(error)
+        self._refused.setdefault(job.uid, {})[action.stage.name] = Refusal(
+            action.run, reason or "Refused", f"The API server refused its Job: {message}", final
+        )
+        return final
+
+    def _forget(self, key: Key) -> None:
+        self._queue.forget(key)
+        if len(self._written) > 2 * len(self._jobs) + 100:
+            known = {view.uid for view in self._jobs}
+            self._written = {uid: when for uid, when in self._written.items() if uid in known}
+            self._refused = {uid: what for uid, what in self._refused.items() if uid in known}

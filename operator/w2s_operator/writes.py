@@ -1,0 +1,94 @@
+"""What a plan asks for, as requests to the API server."""
+
+import logging
+from typing import Any
+
+from w2s_api.names import GROUP, PLURAL, VERSION
+from w2s_api.status import Status
+from w2s_operator.children.names import INSTANCE_ANNOTATION, JOB_UID_LABEL
+from w2s_operator.cluster.api import Api, Json
+from w2s_operator.cluster.errors import AlreadyExists, Conflict, NotFound
+from w2s_operator.planning.observed import Job
+
+log = logging.getLogger(__name__)
+
+_BACKGROUND = {"propagationPolicy": "Background"}
+_RESULTS = ("metric", "weak", "strong", "gain", "gainLow", "gainHigh")
+
+
+def jobs_path(namespace: str, name: str = "") -> str:
+    """Of the child Jobs of a namespace, or of one."""
+    return f"/apis/batch/v1/namespaces/{namespace}/jobs" + (f"/{name}" if name else "")
+
+
+def custom_path(namespace: str, name: str) -> str:
+    """Of a WeakToStrongJob."""
+    return f"/apis/{GROUP}/{VERSION}/namespaces/{namespace}/{PLURAL}/{name}"
+
+
+async def write_status(api: Api, job: Job, status: Status) -> Json:
+    """Writes a status, if nobody has changed the job since it was read.
+
+    Raises:
+        Conflict: somebody has.
+    """
+    body = {"metadata": {"resourceVersion": job.resource_version, "uid": job.uid}, "status": _patch(status)}
+    return await api.merge(custom_path(job.namespace, job.name) + "/status", body)
+
+
+async def create_child(api: Api, body: Json) -> Json:
+    """Creates a child Job. One that is there already is taken if it is the same run of the same job.
+
+    Raises:
+        Conflict: something else has that name, or the old one is still going.
+    """
+    meta = body["metadata"]
+    try:
+        return await api.create(jobs_path(meta["namespace"]), body)
+    except AlreadyExists:
+        found = await api.get(jobs_path(meta["namespace"], meta["name"]))
+    theirs = found["metadata"]
+    same = (
+        _uid(theirs) == _uid(meta)
+        and (theirs.get("annotations") or {}).get(INSTANCE_ANNOTATION)
+        == meta["annotations"][INSTANCE_ANNOTATION]
+        and "deletionTimestamp" not in theirs
+    )
+    if not same:
+        raise Conflict(409, "NameTaken", f"Job {meta['name']} exists and is not ours, or is being deleted.")
+    return found
+
+
+async def delete_child(api: Api, namespace: str, name: str, uid: str) -> None:
+    """Deletes a child Job; its pods are given their grace period."""
+    try:
+        await api.delete(jobs_path(namespace, name), {**_BACKGROUND, "preconditions": {"uid": uid}})
+    except (NotFound, Conflict):
+        log.debug("Job %s/%s (%s) is gone already", namespace, name, uid)
+
+
+async def release_children(api: Api, job: Job) -> None:
+    """Deletes all child Jobs of a job in one request."""
+    await api.delete(jobs_path(job.namespace), _BACKGROUND, {"labelSelector": f"{JOB_UID_LABEL}={job.uid}"})
+
+
+async def delete_self(api: Api, job: Job) -> None:
+    """Deletes the job itself; what it owns goes with it."""
+    try:
+        path = custom_path(job.namespace, job.name)
+        await api.delete(path, {**_BACKGROUND, "preconditions": {"uid": job.uid}})
+    except (NotFound, Conflict):
+        log.debug("%s/%s is gone already", job.namespace, job.name)
+
+
+def _patch(status: Status) -> dict[str, Any]:
+    """As a merge patch: a field that is no longer said must be written as null, or it would stay."""
+    said = status.to_json()
+    patch = {field.alias or name: None for name, field in Status.model_fields.items()} | said
+    if patch.get("results"):
+        patch["results"] = dict.fromkeys(_RESULTS) | patch["results"]
+    return patch
+
+
+def _uid(meta: Any) -> str | None:
+    return next((one["uid"] for one in meta.get("ownerReferences") or () if one.get("controller")), None)
