@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import w2s_cluster
 from kubernetes import client, config, watch
 
 PODS = 50
@@ -98,3 +99,31 @@ def test_an_evicted_pod_leaves_with_its_stop_code_and_the_job_names_the_disrupti
         c.reason for event in jobs for c in event["object"].status.conditions or [] if c.type == "Failed"
     )
     assert next(reasons) == "PodFailurePolicy"
+
+
+def test_a_lost_node_is_not_ready_and_keeps_its_pods_terminating(api, namespace):
+    core = client.CoreV1Api(api)
+    lost, *_ = w2s_cluster.fake_nodes(1, prefix="lost")
+    try:
+        held = job("on-lost", hold="true")
+        held["spec"]["template"]["spec"]["nodeSelector"] = {"kubernetes.io/hostname": lost}
+        client.BatchV1Api(api).create_namespaced_job(namespace, held)
+        running = "job-name=on-lost"
+        pod = pods_until(api, namespace, running, 1, lambda pod: pod.status.phase == "Running")["on-lost"]
+        w2s_cluster.lose_fake_node(lost)
+
+        for event in watch.Watch().stream(
+            core.list_node, field_selector=f"metadata.name={lost}", timeout_seconds=60
+        ):
+            taints = {taint.key for taint in event["object"].spec.taints or []}
+            if "node.kubernetes.io/unreachable" in taints:
+                break
+        else:
+            raise AssertionError("the node was not tainted in 60 s")
+        core.delete_namespaced_pod(pod.metadata.name, namespace, grace_period_seconds=1)
+        events = watch.Watch().stream(
+            core.list_namespaced_pod, namespace, label_selector=running, timeout_seconds=3
+        )
+        assert "DELETED" not in [event["type"] for event in events]
+    finally:
+        core.delete_node(lost)

@@ -12,7 +12,7 @@ means a cluster of the user's own, which is used in place of both. See docs/clus
 """
 
 from w2s_cluster.errors import CannotRun, ClusterFault
-from w2s_cluster.kubectl import fake_nodes, kubectl
+from w2s_cluster.kubectl import fake_nodes, kubectl, lose_fake_node
 from w2s_cluster.lifecycle import down, enter, is_up, kubeconfig, store_host, up
 from w2s_cluster.settings import Mode, Settings
 
@@ -27,6 +27,7 @@ __all__ = [
     "is_up",
     "kubeconfig",
     "kubectl",
+    "lose_fake_node",
     "store_host",
     "up",
 ]

@@ -12,6 +12,9 @@ from w2s_cluster.errors import ClusterFault
 from w2s_cluster.process import in_network
 from w2s_cluster.settings import Mode, Settings
 
+_LOST = "test.w2s.dev/lost"
+_NAMES = 'jsonpath={range .items[*]}{.metadata.namespace} {.metadata.name}{"\\n"}{end}'
+
 
 def own_kubeconfig(mode: Mode) -> str | None:
     """The `KUBECONFIG` of a cluster of the user's own, unless it is the test cluster's file."""
@@ -45,7 +48,6 @@ def fake_nodes(
     """Nodes that kwok plays: Ready within a second, their pods follow kwok/stages.yaml.
 
     Beside a real node, give a taint (`key=value:Effect`), else real pods are scheduled to them and never run.
-    To lose such a node, take its annotation `kwok.x-k8s.io/node` away: its lease is renewed no more.
     """
     resources = {"cpu": "256", "memory": "2Ti", "pods": "10000", "nvidia.com/gpu": "64"} | dict(
         capacity or {}
@@ -56,6 +58,16 @@ def fake_nodes(
         "apply", "-f", "-", mode=mode, stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": nodes})
     )
     return names
+
+
+def lose_fake_node(name: str, *, mode: Mode = "kwok") -> None:
+    """The node falls silent: NotReady at once, and its pods stay Terminating when they are deleted."""
+    kubectl("annotate", "node", name, f"{_LOST}=true", mode=mode)
+    pods = kubectl(
+        "get", "pods", "-A", f"--field-selector=spec.nodeName={name}", "-o", _NAMES, mode=mode
+    ).splitlines()
+    for namespace, pod in (line.split() for line in pods):
+        kubectl("annotate", "pod", pod, "-n", namespace, f"{_LOST}=true", mode=mode)
 
 
 def _fake_node(name: str, resources: Mapping[str, str], taint: str | None) -> dict[str, Any]:
