@@ -4,7 +4,7 @@ VENV ?= .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 
-.PHONY: help install demo test verify unit integration science kill cluster cluster-up cluster-down generate format clean
+.PHONY: help install demo test verify unit integration science perf kill cluster cluster-up cluster-down generate format clean
 
 help: ## Show what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -53,6 +53,9 @@ science: $(STAMP) ## Long studies on real data sets (DATA=../shared/data)
 
 kill: $(STAMP) ## Kill a training at random moments: KILLS=100, SEED (default: drawn), INTERVAL=1
 	$(PY) tests/perf/kill.py --kills $(or $(KILLS),100) $(if $(SEED),--seed $(SEED)) --interval $(or $(INTERVAL),1)
+
+perf: $(STAMP) ## Training and labelling against a plain transformers loop (all cores, below 10 minutes)
+	$(PY) tests/perf/perf.py
 
 generate: $(STAMP) ## Write generated files
 	$(PY) -m w2s_cli.main crd > crds/weaktostrongjobs.w2s.dev.yaml
