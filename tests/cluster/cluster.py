@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 from w2s_cluster import CannotRun, ClusterFault, binaries, down, images, is_up, kubeconfig, lifecycle, up
-from w2s_cluster.settings import Settings
 
 
 def main() -> int:
@@ -32,9 +31,7 @@ def main() -> int:
             case "build-image":
                 arguments = dict(word.split("=", 1) for word in wanted.build_arg)
                 arguments.setdefault("BASE", images.base())
-                reference = images.build(wanted.file, wanted.context, wanted.tag, arguments)
-                images.load(Settings.of("node"), reference)
-                print(reference)
+                print(images.publish(images.build(wanted.file, wanted.context, wanted.tag, arguments)))
     except (CannotRun, ClusterFault) as error:
         print(f"{Path(sys.argv[0]).name}: {error}", file=sys.stderr)
         return 1
@@ -46,19 +43,19 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
 
     def command(name: str, text: str) -> argparse.ArgumentParser:
-        made = commands.add_parser(name, help=text, description=text)
-        made.add_argument(
-            "--mode", choices=["node", "kwok"], default="node", help="real pods, or fake ones for scale"
-        )
-        return made
+        return commands.add_parser(name, help=text, description=text)
 
-    command("up", "Bring the cluster up; what runs is left running.")
+    starting = command("up", "Bring the cluster up; what runs is left running.")
     ending = command("down", "End the cluster and undo its changes to the machine.")
     ending.add_argument(
         "--purge", action="store_true", help="remove its folder too, with the images it holds"
     )
-    command("status", "Say whether it is up.")
+    telling = command("status", "Say whether it is up.")
     running = command("exec", "Run a command in the cluster's network, with KUBECONFIG set.")
+    for one in (starting, ending, telling, running):
+        one.add_argument(
+            "--mode", choices=["node", "kwok"], default="node", help="real pods, or fake ones for scale"
+        )
     running.add_argument("words", nargs=argparse.REMAINDER, metavar="COMMAND")
     building = command(
         "build-image", "Build a Containerfile on the base image for tests and give it to the node."

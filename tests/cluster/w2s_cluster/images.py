@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from w2s_cluster import network
-from w2s_cluster.errors import ClusterFault
+from w2s_cluster.errors import CannotRun, ClusterFault
+from w2s_cluster.kubectl import own_kubeconfig
 from w2s_cluster.process import alive
 from w2s_cluster.settings import SOURCES, Settings, cache
 
@@ -61,6 +62,24 @@ def build(containerfile: Path, context: Path, tag: str, arguments: Mapping[str, 
         command += ["--build-arg", f"{name}={value}"]
     buildah(*command, str(context))
     return reference
+
+
+def publish(reference: str) -> str:
+    """Give the pods of the `node` cluster an image that was built here; returns the reference that they use.
+
+    A cluster of the user's own pulls it from the registry that `W2S_TEST_REGISTRY` names (`host/path`).
+    """
+    if not own_kubeconfig("node"):
+        load(Settings.of("node"), reference)
+        return reference
+    registry = os.environ.get("W2S_TEST_REGISTRY")
+    if not registry:
+        raise CannotRun(
+            "KUBECONFIG names your own cluster: set W2S_TEST_REGISTRY to where its images may be pushed."
+        )
+    target = f"{registry}/{reference.removeprefix('localhost/')}"
+    buildah("push", reference, f"docker://{target}")
+    return target
 
 
 def load(settings: Settings, reference: str) -> None:

@@ -27,6 +27,8 @@ def up(mode: Mode = "node", say: Callable[[str], None] = lambda _: None) -> bool
     Raises `CannotRun` where this machine cannot run one, `ClusterFault` where it should have.
     """
     if own_kubeconfig(mode):
+        if mode == "kwok" and not kubectl("get", "nodes", "-l", "type=kwok", "-o", "name", mode=mode):
+            raise CannotRun("KUBECONFIG names your own cluster, and it has no fake nodes (label type=kwok).")
         say(f"KUBECONFIG names a cluster of your own ({own_kubeconfig(mode)}): nothing to start")
         return False
     settings, began = Settings.of(mode), time.monotonic()
