@@ -1,6 +1,8 @@
 """The CustomResourceDefinition, generated from the pydantic models: the only source there is."""
 
 import inspect
+import json
+from dataclasses import replace
 from typing import Any
 
 from pydantic.fields import FieldInfo
@@ -8,9 +10,36 @@ from pydantic.fields import FieldInfo
 from w2s_api.names import GROUP, KIND, PLURAL, SHORT_NAME, VERSION
 from w2s_api.spec import Spec, WeakToStrongJob
 from w2s_api.spec.base import Rule, Struct
+from w2s_api.status import Status
 
-_DROPPED = frozenset({"title", "additionalProperties", "uniqueItems", "default"})
+_DROPPED = frozenset({"title", "additionalProperties", "uniqueItems", "default", "propertyNames"})
 _META = "https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md"
+
+FRESH = {
+    "observedGeneration": -1,
+    "conditions": [
+        {
+            "type": type_,
+            "status": status,
+            "reason": "Pending",
+            "message": "Waiting for the operator.",
+            "lastTransitionTime": "1970-01-01T00:00:00Z",
+        }
+        for type_, status in (("Complete", "Unknown"), ("Failed", "Unknown"), ("Reconciling", "True"))
+    ],
+}
+"""The status of a job that no operator has seen yet: to those who wait for an end, it has none."""
+
+_COMPLETE = '.status.conditions[?(@.type=="Complete")]'
+COLUMNS = [
+    {"name": "Stage", "type": "string", "jsonPath": ".status.stage"},
+    {"name": "Progress", "type": "string", "jsonPath": ".status.progress"},
+    {"name": "Gain", "type": "string", "jsonPath": ".status.gain"},
+    {"name": "Complete", "type": "string", "jsonPath": f"{_COMPLETE}.status"},
+    {"name": "Reason", "type": "string", "jsonPath": f"{_COMPLETE}.reason"},
+    {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"},
+]
+"""What `kubectl get` prints."""
 
 
 def crd() -> dict[str, Any]:
@@ -23,17 +52,11 @@ def crd() -> dict[str, Any]:
             "apiVersion": {"type": "string", "description": f"{GROUP}/{VERSION}. See {_META}#resources"},
             "kind": {"type": "string", "description": f"{KIND}. See {_META}#types-kinds"},
             "metadata": {"type": "object"},
-            "spec": _Schema().struct(Spec, in_list=False),
-            "status": {
-                "type": "object",
-                "description": "What came of it. Written by the operator alone.",
-                "x-kubernetes-preserve-unknown-fields": True,
-            },
+            "spec": _Schema().struct(Spec),
+            "status": {**_Schema(defaults=False).struct(Status), "default": FRESH},
         },
         # Of metadata the schema may name nothing, so these rules carry no fieldPath.
-        "x-kubernetes-validations": [
-            {"rule": rule.cel, "message": rule.message} for rule in WeakToStrongJob.rules
-        ],
+        "x-kubernetes-validations": [_validation(replace(rule, field="")) for rule in WeakToStrongJob.rules],
     }
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
@@ -56,9 +79,7 @@ def crd() -> dict[str, Any]:
                     "storage": True,
                     "schema": {"openAPIV3Schema": schema},
                     "subresources": {"status": {}},
-                    "additionalPrinterColumns": [
-                        {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"}
-                    ],
+                    "additionalPrinterColumns": COLUMNS,
                 }
             ],
         },
@@ -68,12 +89,15 @@ def crd() -> dict[str, Any]:
 class _Schema:
     """Structural schemas of structs."""
 
-    def __init__(self) -> None:
+    def __init__(self, defaults: bool = True) -> None:
+        self._defaults = defaults
         self._classes: dict[str, type[Struct]] = {}
         _collect(Struct, self._classes)
 
-    def struct(self, cls: type[Struct], in_list: bool) -> dict[str, Any]:
+    def struct(self, cls: type[Struct], in_list: bool = False) -> dict[str, Any]:
         """A struct as an object; below a list without defaults, which would show as drift in GitOps."""
+        if values := getattr(cls, "values_of_map", None):
+            return self._map(cls, values, in_list)
         plain = cls.model_json_schema(by_alias=True)["properties"]
         fields = {field.alias or name: field for name, field in cls.model_fields.items()}
         found: dict[str, Any] = {"type": "object", "description": inspect.getdoc(cls)}
@@ -86,10 +110,27 @@ class _Schema:
             found["x-kubernetes-validations"] = [_validation(rule) for rule in cls.rules]
         return found
 
+    def _map(self, cls: type[Struct], values: type[Struct], in_list: bool) -> dict[str, Any]:
+        """A struct whose fields are alike, as a map from their names."""
+        names = [field.alias or name for name, field in cls.model_fields.items()]
+        return {
+            "type": "object",
+            "description": inspect.getdoc(cls),
+            "maxProperties": len(names),
+            "additionalProperties": self.struct(values, in_list),
+            "x-kubernetes-validations": [
+                {
+                    "rule": f"self.all(name, name in {names})",
+                    "message": f"the names here are {', '.join(names)}",
+                }
+            ],
+        }
+
     def _field(self, plain: dict[str, Any], field: FieldInfo, in_list: bool) -> dict[str, Any]:
         found = self._plain(plain, in_list)
         found["description"] = _described(field.description or "", found.get("description", ""))
-        default = None if field.is_required() else field.get_default(call_default_factory=True)
+        has_default = self._defaults and not field.is_required()
+        default = field.get_default(call_default_factory=True) if has_default else None
         if default is not None and not in_list:
             # In full: the API server judges a default by the rules before it fills what is missing in it.
             found["default"] = (
@@ -98,7 +139,8 @@ class _Schema:
                 else default
             )
         elif isinstance(default, (int, str)) and default != "" and "Default:" not in found["description"]:
-            found["description"] += f" Default: {default}."
+            shown = json.dumps(default) if isinstance(default, bool) else default
+            found["description"] += f" Default: {shown}."
         return found
 
     def _plain(self, plain: dict[str, Any], in_list: bool) -> dict[str, Any]:
@@ -113,6 +155,10 @@ class _Schema:
             found["enum"] = [found.pop("const")]
         if found.get("type") == "array":
             found["items"] = self._plain(found["items"], in_list=True)
+        if isinstance(values := plain.get("additionalProperties"), dict):
+            found["additionalProperties"] = self._plain(values, in_list)
+        if found.get("x-kubernetes-int-or-string"):
+            del found["type"]
         return found
 
 

@@ -20,3 +20,13 @@ ARMS: tuple[Arm, ...] = get_args(Arm)
 
 TunedArm = Literal["strong", "unfiltered", "direct", "ceiling"]
 """The arms that LoRA and Full tune, each seed in a process of its own."""
+
+_LONGEST = 63
+"""Characters of a Job's name and of a shard's host name. Other names of pods Kubernetes cuts by itself."""
+MARK_DIGITS = 8
+"""Hexadecimal digits in the name of a child Job that stand for the object's UID and the stage's inputs."""
+RUN_DIGITS = 4
+"""Decimal digits of the number of a run that there is room for: 9999 runs of the same inputs."""
+ROOM = _LONGEST - len("--") - MARK_DIGITS - len("-") - RUN_DIGITS
+"""Characters that the names of an object and of its longest stage may have together:
+child Jobs are called <object>-<stage>-<mark>-<run>, and the host of a shard <child Job>-<index>."""

@@ -156,7 +156,7 @@ def pipeline(spec: Spec) -> tuple[Stage, ...]:
         "evaluate",
         {
             "task": task,
-            "evaluation": evaluation,
+            "evaluation": _settings(evaluation, without={"credentials_secret_ref"}),
             "promotion": _settings(spec.promotion, without={"publish"}),
             "report": spec.report,
             "weak.labelers[].classifier.trainedOn.type": {

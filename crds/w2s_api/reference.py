@@ -7,15 +7,19 @@ from typing import Any
 from w2s_api.crd import crd
 from w2s_api.names import API_VERSION, KIND
 from w2s_api.spec.base import MEANING
+from w2s_api.spec.job import LONGEST_NAME
 
 _HEAD = f"""\
 # The fields of a {KIND}
 
 Generated from `crds/w2s_api` by `w2s crd --fields`; edits are lost. `kubectl explain w2s.spec` says the same on a
 cluster, `w2s validate FILE` checks a manifest against it. A manifest begins with `apiVersion: {API_VERSION}`,
-`kind: {KIND}` and `metadata.name` (at most 40 characters). Fields in **bold** are required; decimal numbers are
+`kind: {KIND}` and `metadata.name` (at most {LONGEST_NAME} characters, fewer beside a long name of a labeler or
+with LoRA or Full: Jobs are named after all of these). Fields in **bold** are required; decimal numbers are
 strings in quotes.
 """
+
+_NOT_IN_ANCHORS = str.maketrans("", "", ".[]*")
 
 
 def reference() -> str:
@@ -40,23 +44,33 @@ def _sections(path: str, struct: dict[str, Any]) -> Iterator[str]:
         else [""]
     )
     for name, field in struct["properties"].items():
-        inner, below = _struct_in(field), f"{path}.{name}{'[]' if field['type'] == 'array' else ''}"
-        if inner:
-            yield from _sections(below, inner)
+        suffix, inner = _inside(field)
+        if "properties" in inner:
+            yield from _sections(f"{path}.{name}{suffix}", inner)
 
 
-def _struct_in(field: dict[str, Any]) -> dict[str, Any] | None:
-    inner = field.get("items", field)
-    return inner if "properties" in inner else None
+def _inside(field: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """What a list or map holds, and how its place is written."""
+    for suffix, kind in (("[]", "items"), (".*", "additionalProperties")):
+        if kind in field:
+            return suffix, field[kind]
+    return "", field
 
 
 def _value(path: str, name: str, field: dict[str, Any]) -> str:
+    if "x-kubernetes-int-or-string" in field:
+        return _cell(MEANING[field["pattern"]])
+    if "x-kubernetes-preserve-unknown-fields" in field:
+        return "as in Kubernetes"
+    if "additionalProperties" in field:
+        inner = _value(path, f"{name}.*", field["additionalProperties"])
+        return f"map of up to {field['maxProperties']} × {inner}"
     if field["type"] == "array":
         least, most = field.get("minItems", 0), field["maxItems"]
         inner = _value(path, f"{name}[]", field["items"])
         return f"{least} to {most} × {inner}"
     if "properties" in field:
-        anchor = f"{path}.{name}".lower().replace(".", "").replace("[]", "")
+        anchor = f"{path}.{name}".lower().translate(_NOT_IN_ANCHORS)
         return f"[fields](#{anchor})"
     if "enum" in field:
         return ", ".join(f"`{word}`" for word in field["enum"])

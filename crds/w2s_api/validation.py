@@ -123,7 +123,8 @@ def _explain(details: ErrorDetails) -> Iterator[Problem]:
 
 def _explain_rule(rule: Rule, struct: Struct, path: Path) -> Iterator[Problem]:
     if rule.strangers is None:
-        yield Problem((*path, *rule.field.split(".")) if rule.field else path, rule.message)
+        more = f" ({rule.excess(struct)} too many)" if rule.excess else ""
+        yield Problem((*path, *rule.field.split(".")) if rule.field else path, rule.message + more)
         return
     for stranger in rule.strangers(struct):
         nearest = _nearest(stranger.word, stranger.known)
@@ -224,25 +225,25 @@ def _struct_of(annotation: Any) -> type[Struct] | None:
     return None
 
 
-_KEYS: Mapping[Path, str] = {
-    ("spec", "task", "classes"): "name",
-    ("spec", "weak", "labelers"): "name",
-    ("spec", "aggregation", "weightedAverage", "weights"): "labeler",
-}
-_SETS: tuple[Path, ...] = (("spec", "evaluation", "controls"), ("spec", "promotion", "over"))
-
-
-def _repeated(document: Mapping[str, Any]) -> Iterator[Problem]:
-    for path, key in _KEYS.items():
-        yield from _twice(
-            path, [item.get(key) for item in _list_at(document, path) if isinstance(item, dict)]
-        )
-    for path in _SETS:
-        yield from _twice(path, _list_at(document, path))
-    for place, labeler in enumerate(_list_at(document, ("spec", "weak", "labelers"))):
-        path = ("spec", "weak", "labelers", place, "classifier", "labels")
-        labels = _list_at(labeler, ("classifier", "labels")) if isinstance(labeler, dict) else []
-        yield from _twice(path, [item.get("modelLabel") for item in labels if isinstance(item, dict)])
+def _repeated(value: Any, struct: type[Struct] = WeakToStrongJob, path: Path = ()) -> Iterator[Problem]:
+    """Keys of list maps, and items of sets, that are there twice."""
+    if not isinstance(value, Mapping):
+        return
+    for name, info in struct.model_fields.items():
+        alias = _alias(name, info)
+        inner, below, place = value.get(alias), _struct_of(info.annotation), (*path, alias)
+        if isinstance(inner, list):
+            extra = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
+            if isinstance(keys := extra.get("x-kubernetes-list-map-keys"), list):
+                (key,) = keys
+                named = [item.get(key) if isinstance(item, Mapping) else None for item in inner]
+                yield from _twice(place, named)
+            elif extra.get("x-kubernetes-list-type") == "set":
+                yield from _twice(place, inner)
+        if below:
+            for number, item in enumerate(inner if isinstance(inner, list) else ()):
+                yield from _repeated(item, below, (*place, number))
+            yield from _repeated(inner, below, place)
 
 
 def _twice(path: Path, values: list[Any]) -> Iterator[Problem]:
@@ -251,12 +252,6 @@ def _twice(path: Path, values: list[Any]) -> Iterator[Problem]:
         if value is not None and value in seen:
             yield Problem((*path, place), f"{value!r} is given twice")
         seen.append(value)
-
-
-def _list_at(document: Any, path: Path) -> list[Any]:
-    for part in path:
-        document = document.get(part) if isinstance(document, Mapping) else None
-    return document if isinstance(document, list) else []
 
 
 __all__ = ["Problem", "dotted", "validate"]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel, to_snake
 from pydantic_core import PydanticCustomError
 
@@ -37,11 +37,34 @@ class Rule:
     """The field (camelCase, dotted) that the message is about; empty for the struct itself."""
     strangers: Callable[[Any], Iterable[Stranger]] | None = None
     """Of a rule about references: each that is broken. CEL can name no place inside a list."""
+    excess: Callable[[Any], int] | None = None
+    """Of a rule about lengths: how many characters are too many. CEL could say it only at a cost above its budget."""
 
 
 def refers(cel: str, message: str, field: str, strangers: Callable[[Any], Iterable[Stranger]]) -> Rule:
     """A rule about references: it holds when there are no strangers."""
     return Rule(cel, message, lambda struct: not any(strangers(struct)), field, strangers)
+
+
+def fits(cel_excess: str, message: str, field: str, excess: Callable[[Any], int]) -> Rule:
+    """A rule about lengths: nothing is too much."""
+    return Rule(
+        cel=f"({cel_excess}) <= 0",
+        message=message,
+        holds=lambda struct: excess(struct) <= 0,
+        field=field,
+        excess=excess,
+    )
+
+
+def once(field: str) -> Rule:
+    """A field that stays as it is once it is given. It takes two versions to tell: only the API server has them."""
+    return Rule(
+        cel=f"!has(oldSelf.{field}) || (has(self.{field}) && self.{field} == oldSelf.{field})",
+        message=f"`{field}` cannot be changed once it is given: delete the object and apply it again",
+        holds=lambda _: True,
+        field=field,
+    )
 
 
 class Struct(BaseModel):
@@ -138,6 +161,16 @@ OneForm = AfterValidator(_one_form)
 
 OneOrder = AfterValidator(lambda values: sorted(values))
 """Sets are kept in one order, for the same reason."""
+
+
+def _without_nulls(given: Any) -> Any:
+    return (
+        {name: value for name, value in given.items() if value is not None} if type(given) is dict else given
+    )
+
+
+NoNulls = BeforeValidator(_without_nulls)
+"""Of maps: a name without a value is as if it were not there, as the API server has it."""
 
 Fraction = Annotated[
     str, text(8, 1, r"^(0(\.[0-9]{1,6})?|1(\.0{1,6})?)$", 'a number from 0 to 1 such as "0.7"'), OneForm

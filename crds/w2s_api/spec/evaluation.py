@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from w2s_api.spec.base import Fraction, OneOrder, Rule, Signed, Struct
+from w2s_api.spec.pods import LocalObject
 
 Control = Literal["Unfiltered", "Direct", "Untouched", "Cascade", "Head"]
 CONTROLS: tuple[Control, ...] = ("Cascade", "Direct", "Head", "Unfiltered", "Untouched")
@@ -44,6 +45,11 @@ class Evaluation(Struct):
         default="0.5",
         description="For a task of two classes with `positiveClass`: a text counts as positive from this"
         " probability on. It is fixed here so that it cannot be tuned on the test.",
+    )
+    credentials_secret_ref: LocalObject | None = Field(
+        default=None,
+        description="A Secret as in `storage.credentialsSecretRef` for the pods of `evaluate` alone, so that the"
+        " right to read the test's labels can be theirs alone. Default: that of `storage`.",
     )
 
 

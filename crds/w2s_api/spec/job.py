@@ -6,14 +6,26 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
 
-from w2s_api.spec.base import NAME_MEANING, NAME_PATTERN, Rule, Stranger, Struct, refers, text
+from w2s_api.names import ROOM
+from w2s_api.spec.base import NAME_MEANING, NAME_PATTERN, Rule, Stranger, Struct, fits, once, refers, text
 from w2s_api.spec.data import Data
 from w2s_api.spec.evaluation import Evaluation, Promotion, Report
+from w2s_api.spec.pods import Execution, Pods
 from w2s_api.spec.selection import Selection
 from w2s_api.spec.storage import Storage
 from w2s_api.spec.strong import Strong
 from w2s_api.spec.task import Task
 from w2s_api.spec.weak import Aggregation, Weak
+
+ManagedBy = Annotated[
+    str,
+    text(
+        63,
+        1,
+        r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[-A-Za-z0-9._/]+$",
+        'a domain and a name such as "example.com/controller"',
+    ),
+]
 
 
 def _strange_rivals(spec: "Spec") -> Iterator[Stranger]:
@@ -97,6 +109,7 @@ class Spec(Struct):
             field="aggregation.weightedAverage.weights",
             strangers=_strange_weights,
         ),
+        once("managedBy"),
     )
 
     task: Task = Field(description="What is to be decided about each text.")
@@ -118,6 +131,41 @@ class Spec(Struct):
         default_factory=Promotion, description="What the strong model must beat to be published."
     )
     report: Report = Field(default_factory=Report, description="What the report may show.")
+    pods: Pods = Field(
+        default_factory=Pods,
+        description="How the pods of the stages look. `w2s run` makes none and ignores it.",
+    )
+    execution: Execution = Field(
+        default_factory=Execution,
+        description="Queue, retries and deadlines on a cluster. `w2s run` ignores it.",
+    )
+    suspend: bool = Field(
+        default=False,
+        description="True: stop what runs, after it has saved its work, and start nothing until this is false"
+        " again. Nothing that was done is lost.",
+    )
+    ttl_seconds_after_finished: Annotated[int, Field(ge=0, le=31_536_000)] | None = Field(
+        default=None,
+        description="Delete this object so long after its end. What it made stays in the store. Leave it out"
+        " where GitOps applies the object, which would apply it again. Default: never.",
+    )
+    managed_by: ManagedBy | None = Field(
+        default=None,
+        description="Another controller that runs this job, in place of the w2s operator. It cannot be changed"
+        " once it is given. Default: the operator.",
+    )
+
+
+_LABEL = len("label-") + len("-255")
+"""Of the name of a shard, beside the labeler's."""
+_DEEP = len("train-unfiltered-19")
+"""The longest name of a stage that tunes beyond a head."""
+LONGEST_NAME = ROOM - _LABEL - 1
+"""Characters of a name beside a labeler's name of one."""
+
+
+def _longest_labeler(job: "WeakToStrongJob") -> int:
+    return max(len(labeler.name) for labeler in job.spec.weak.labelers)
 
 
 class Metadata(Struct):
@@ -125,7 +173,7 @@ class Metadata(Struct):
 
     model_config = ConfigDict(extra="allow")
 
-    name: Annotated[str, text(40, 1, NAME_PATTERN, NAME_MEANING)]
+    name: Annotated[str, text(LONGEST_NAME, 1, NAME_PATTERN, NAME_MEANING)]
     namespace: Annotated[str, text(63, 1, NAME_PATTERN, NAME_MEANING)] = "default"
     labels: dict[str, str] = Field(default_factory=dict)
     annotations: dict[str, str] = Field(default_factory=dict)
@@ -139,15 +187,33 @@ class WeakToStrongJob(Struct):
     """
 
     rules = (
-        Rule(
-            cel="size(self.metadata.name) <= 40",
-            message="`metadata.name` may have 40 characters: it becomes part of pod names",
-            holds=lambda job: len(job.metadata.name) <= 40,
-            field="metadata.name",
+        fits(
+            f"size(self.metadata.name) - {LONGEST_NAME}",
+            f"`metadata.name` may have {LONGEST_NAME} characters: Jobs are named after it",
+            "metadata.name",
+            lambda job: len(job.metadata.name) - LONGEST_NAME,
+        ),
+        fits(
+            "size(self.metadata.name) + size(self.spec.weak.labelers.filter(l,"
+            " self.spec.weak.labelers.all(other, size(other.name) <= size(l.name)))[0].name)"
+            f" - {ROOM - _LABEL}",
+            f"`metadata.name` and the longest name in `spec.weak.labelers` may have {ROOM - _LABEL} characters"
+            " together, for Jobs are named after both: shorten one of them",
+            "metadata.name",
+            lambda job: len(job.metadata.name) + _longest_labeler(job) - (ROOM - _LABEL),
+        ),
+        fits(
+            f"self.spec.strong.tuning.type == 'Head' ? 0 : size(self.metadata.name) - {ROOM - _DEEP}",
+            f"`metadata.name` may have {ROOM - _DEEP} characters where `spec.strong.tuning.type` is LoRA or Full:"
+            " Jobs are named after it and after the arm and seed that they tune",
+            "metadata.name",
+            lambda job: (
+                0 if job.spec.strong.tuning.type == "Head" else len(job.metadata.name) - (ROOM - _DEEP)
+            ),
         ),
         Rule(
             cel=f"self.metadata.name.matches('{NAME_PATTERN}')",
-            message=f"`metadata.name` must be {NAME_MEANING}: it becomes part of pod names",
+            message=f"`metadata.name` must be {NAME_MEANING}: Jobs are named after it",
             holds=lambda job: re.fullmatch(NAME_PATTERN, job.metadata.name) is not None,
             field="metadata.name",
         ),

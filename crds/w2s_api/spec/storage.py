@@ -4,11 +4,21 @@ from typing import Annotated
 
 from pydantic import Field
 
-from w2s_api.spec.base import Struct, text
+from w2s_api.spec.base import Rule, Struct, text
+from w2s_api.spec.pods import KeySelector, LocalObject
 
 
 class Storage(Struct):
-    """S3-compatible storage. Credentials are never written here: they come from the environment."""
+    """S3-compatible storage. Credentials are never written here: they come from a Secret or the environment."""
+
+    rules = (
+        Rule(
+            cel="!has(self.caBundle) || !has(self.caBundleRef)",
+            message="give `caBundle` or `caBundleRef`, not both",
+            holds=lambda s: s.ca_bundle is None or s.ca_bundle_ref is None,
+            field="caBundleRef",
+        ),
+    )
 
     uri: Annotated[
         str,
@@ -32,4 +42,14 @@ class Storage(Struct):
     ca_bundle: Annotated[str, text(65_536, 1)] | None = Field(
         default=None,
         description="Certificates (PEM) that the server's own is to be checked with. Default: the system's.",
+    )
+    ca_bundle_ref: KeySelector | None = Field(
+        default=None,
+        description="The same, from a ConfigMap. `w2s run` reads `caBundle` alone.",
+    )
+    credentials_secret_ref: LocalObject | None = Field(
+        default=None,
+        description="A Secret with the keys AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+        " (and AWS_SESSION_TOKEN, if there is one). Pods see a changed Secret while they run. Default: what the"
+        " pods' service account or environment gives. `w2s run` reads its own environment.",
     )

@@ -23,11 +23,12 @@ def _validator() -> jsonschema.Draft202012Validator:
     return jsonschema.Draft202012Validator(_strict(schema()))
 
 
-def server_refuses(document: dict[str, Any]) -> list[str]:
-    """Why the API server refuses a document; empty if it does not."""
+def server_refuses(document: dict[str, Any], old: dict[str, Any] | None = None) -> list[str]:
+    """Why the API server refuses a document, as it is or in the place of an old one; empty if it does not."""
     full = with_defaults(schema(), without_nulls(schema(), document))
     found = [error.message for error in _validator().iter_errors(full)]
-    return found or repeated(schema(), full) or list(rules_broken(schema(), full))
+    before = with_defaults(schema(), without_nulls(schema(), old)) if old else None
+    return found or repeated(schema(), full) or list(rules_broken(schema(), full, before))
 
 
 def _strict(part: dict[str, Any]) -> dict[str, Any]:
@@ -36,6 +37,10 @@ def _strict(part: dict[str, Any]) -> dict[str, Any]:
     if "properties" in part:
         part["properties"] = {name: _strict(inner) for name, inner in part["properties"].items()}
         part["additionalProperties"] = False
+    elif "additionalProperties" in part:
+        part["additionalProperties"] = _strict(part["additionalProperties"])
+    if part.get("x-kubernetes-int-or-string"):
+        part["type"] = ["integer", "string"]
     if "items" in part:
         part["items"] = _strict(part["items"])
     if "pattern" in part:
@@ -43,14 +48,19 @@ def _strict(part: dict[str, Any]) -> dict[str, Any]:
     return part
 
 
+def of_field(part: dict[str, Any], name: str) -> dict[str, Any] | None:
+    """The schema of a field, or of the values of a map; None of what is not known."""
+    return part.get("properties", {}).get(name) or part.get("additionalProperties")
+
+
 def without_nulls(part: dict[str, Any], value: Any) -> Any:
     """Nulls of fields that are not nullable are pruned."""
-    known = part.get("properties", {})
-    if isinstance(value, dict) and known:
+    if isinstance(value, dict):
+        known = {name: of_field(part, name) for name in value}
         return {
-            name: without_nulls(known.get(name, {}), inner)
+            name: without_nulls(known[name] or {}, inner)
             for name, inner in value.items()
-            if inner is not None or name not in known
+            if inner is not None or known[name] is None
         }
     if isinstance(value, list):
         return [without_nulls(part.get("items", {}), item) for item in value]
@@ -58,14 +68,15 @@ def without_nulls(part: dict[str, Any], value: Any) -> Any:
 
 
 def with_defaults(part: dict[str, Any], value: Any) -> Any:
-    if isinstance(value, dict) and "properties" in part:
-        full = dict(value)
-        for name, inner in part["properties"].items():
-            if name not in full and "default" in inner:
-                full[name] = inner["default"]
-            if name in full:
-                full[name] = with_defaults(inner, full[name])
-        return full
+    if isinstance(value, dict):
+        properties = part.get("properties", {})
+        missing = {
+            name: inner["default"]
+            for name, inner in properties.items()
+            if name not in value and "default" in inner
+        }
+        full = {**value, **missing}
+        return {name: with_defaults(of_field(part, name) or {}, inner) for name, inner in full.items()}
     if isinstance(value, list) and "items" in part:
         return [with_defaults(part["items"], item) for item in value]
     return value
@@ -82,28 +93,31 @@ def repeated(part: dict[str, Any], value: Any) -> list[str]:
         for item in value:
             found += repeated(part.get("items", {}), item)
     if isinstance(value, dict):
-        for name, inner in part.get("properties", {}).items():
-            found += repeated(inner, value.get(name))
+        for name, inner in value.items():
+            found += repeated(of_field(part, name) or {}, inner)
     return found
 
 
-def rules_broken(part: dict[str, Any], value: Any) -> Iterator[str]:
+def rules_broken(part: dict[str, Any], value: Any, old: Any = None) -> Iterator[str]:
+    """What broken rules say. Rules about a transition hold where there is nothing old."""
     for rule in part.get("x-kubernetes-validations", []):
-        if not holds(rule["rule"], value):
+        if ("oldSelf" not in rule["rule"] or old is not None) and not holds(rule["rule"], value, old):
             yield rule["message"]
     if isinstance(value, dict):
-        for name, inner in part.get("properties", {}).items():
-            if name in value:
-                yield from rules_broken(inner, value[name])
+        before = old if isinstance(old, dict) else {}
+        for name, inner in value.items():
+            yield from rules_broken(of_field(part, name) or {}, inner, before.get(name))
     if isinstance(value, list):
         for item in value:
             yield from rules_broken(part.get("items", {}), item)
 
 
-def holds(rule: str, value: Any) -> bool:
+def holds(rule: str, value: Any, old: Any = None) -> bool:
     """A rule that cannot be evaluated (no such key) is a broken rule."""
     try:
-        return bool(_program(rule).evaluate({"self": celpy.json_to_cel(value)}))
+        return bool(
+            _program(rule).evaluate({"self": celpy.json_to_cel(value), "oldSelf": celpy.json_to_cel(old)})
+        )
     except celpy.CELEvalError:
         return False
 
@@ -119,5 +133,7 @@ def parts(part: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[str,
     yield path, part
     for name, inner in part.get("properties", {}).items():
         yield from parts(inner, f"{path}.{name}")
+    if "additionalProperties" in part:
+        yield from parts(part["additionalProperties"], f"{path}.*")
     if "items" in part:
         yield from parts(part["items"], f"{path}[]")

@@ -55,6 +55,51 @@ def put(path: str, value: Any) -> Callable[[dict[str, Any]], None]:
     return edit
 
 
+PODS = {
+    "default": {
+        "image": "registry.example.com/w2s-trainer:1",
+        "imagePullPolicy": "IfNotPresent",
+        "imagePullSecrets": [{"name": "registry"}],
+        "resources": {"requests": {"cpu": "500m", "memory": "2Gi"}, "limits": {"cpu": 2, "memory": "4Gi"}},
+        "nodeSelector": {"pool": "cpu", "spot": ""},
+        "affinity": {"podAntiAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": []}},
+        "priorityClassName": "low",
+        "serviceAccountName": "w2s",
+        "env": [
+            {"name": "HTTPS_PROXY", "value": "http://proxy:3128"},
+            {"name": "HF_TOKEN", "secretKeyRef": {"name": "hub", "key": "token"}},
+            {"name": "MIRROR", "configMapKeyRef": {"name": "hub", "key": "mirror"}},
+        ],
+        "envFrom": [{"secretRef": {"name": "all"}}, {"configMapRef": {"name": "all"}}],
+        "volumes": [
+            {
+                "name": "models",
+                "mountPath": "/models",
+                "type": "PersistentVolumeClaim",
+                "persistentVolumeClaim": {"name": "models"},
+                "readOnly": True,
+            },
+            {"name": "word", "mountPath": "/word", "type": "Secret", "secret": {"name": "word"}},
+        ],
+        "cache": {"sizeLimit": "20Gi"},
+        "labels": {"team": "legal"},
+        "annotations": {"example.com/cost-centre": "1234"},
+    },
+    "train": {
+        "resources": {"limits": {"nvidia.com/gpu": 1, "memory": "64Gi"}},
+        "tolerations": [
+            {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"},
+            {"key": "spot", "value": "yes", "effect": "NoExecute", "tolerationSeconds": 30},
+            {"operator": "Exists"},
+        ],
+        "runtimeClassName": "nvidia",
+        "cache": {"claimName": "models"},
+        "sharedMemory": "8Gi",
+        "terminationGracePeriodSeconds": 120,
+        "queueName": "gpus",
+    },
+}
+
 FULL = manifest(
     put("task.instruction", "May it be used freely?"),
     put("data.test", {"uri": "s3://legal/test.csv"}),
@@ -78,6 +123,14 @@ FULL = manifest(
     put("evaluation", {"seeds": 2, "controls": ["Direct", "Unfiltered"], "positiveThreshold": "0.4"}),
     put("promotion", {"metric": "AUROC", "over": ["Weak", "Direct"], "minLowerBound": "0.01"}),
     put("report.examples", "Excerpts"),
+    put("pods", PODS),
+    put("execution", {"queueName": "gpus", "maxRetries": 4, "activeDeadlineSeconds": 86_400}),
+    put("suspend", True),
+    put("ttlSecondsAfterFinished", 0),
+    put("managedBy", "example.com/controller"),
+    put("storage.caBundleRef", {"name": "ca", "key": "ca.crt"}),
+    put("storage.credentialsSecretRef", {"name": "store"}),
+    put("evaluation.credentialsSecretRef", {"name": "store-of-the-test"}),
 )
 """A manifest that says something about nearly everything."""
 

@@ -2,39 +2,48 @@
 
 from pathlib import Path
 
+import pytest
 import yaml
 from api_server_kit import parts, rules_broken, schema
 
-from w2s_api.crd import crd
+from w2s_api.crd import COLUMNS, FRESH, crd
 from w2s_api.reference import reference
+from w2s_api.status import Status, condition
 from w2s_cli.crd import as_yaml
 from w2s_cli.kubernetes_yaml import Loader
 
 ROOT = Path(__file__).parents[3]
 SPEC = list(parts(schema()["properties"]["spec"], "spec"))
+STATUS = list(parts(schema()["properties"]["status"], "status"))
 
 
 def test_it_is_structural():
-    for path, part in SPEC:
+    for path, part in SPEC + STATUS:
         assert not {"$ref", "$defs", "anyOf", "allOf", "oneOf", "not", "title", "const"} & part.keys(), path
-        assert not {"additionalProperties", "uniqueItems", "definitions", "nullable"} & part.keys(), path
-        assert part["type"] in {"object", "array", "string", "integer", "boolean"}, path
+        assert not {"uniqueItems", "definitions", "nullable", "propertyNames"} & part.keys(), path
+        assert not {"properties", "additionalProperties"} <= part.keys(), path
+        assert isinstance(part.get("additionalProperties", {}), dict), path
+        if part.get("x-kubernetes-int-or-string"):
+            assert "type" not in part, path
+        else:
+            assert part["type"] in {"object", "array", "string", "integer", "boolean"}, path
         assert set(part.get("required", ())) <= set(part.get("properties", ())), path
     assert schema()["properties"]["metadata"] == {"type": "object"}
-    assert schema()["properties"]["status"]["x-kubernetes-preserve-unknown-fields"] is True
     assert crd()["spec"]["versions"][0]["subresources"] == {"status": {}}
 
 
 def test_every_field_is_described():
-    for path, part in SPEC:
-        if path.endswith("[]") and part["type"] != "object":
+    for path, part in SPEC + STATUS:
+        if path.endswith(("[]", ".*")) and part.get("type") != "object":
             continue
         assert part.get("description", "").endswith("."), path
 
 
 def test_everything_has_bounds():
     for path, part in SPEC:
-        match part["type"]:
+        match part.get("type", "string"):
+            case "object":
+                assert "properties" in part or "maxProperties" in part, path
             case "string":
                 assert "maxLength" in part or "enum" in part, path
             case "array":
@@ -42,6 +51,46 @@ def test_everything_has_bounds():
                 assert part["x-kubernetes-list-type"] in {"map", "set", "atomic"}, path
             case "integer":
                 assert {"minimum", "maximum"} <= part.keys(), path
+
+
+def test_the_status_has_bounds_and_no_default_but_itself():
+    for path, part in STATUS:
+        assert "default" not in part or path == "status", path
+        match part["type"]:
+            case "string":
+                assert "maxLength" in part or "enum" in part, path
+            case "array":
+                assert "maxItems" in part, path
+
+
+def test_a_job_that_no_operator_has_seen_does_not_look_finished():
+    fresh = Status.model_validate(FRESH)
+    states = {one.type: one.status for one in fresh.conditions}
+    assert states == {"Complete": "Unknown", "Failed": "Unknown", "Reconciling": "True"}
+    assert fresh.observed_generation == -1
+    assert schema()["properties"]["status"]["default"] == FRESH
+
+
+@pytest.mark.parametrize("column", COLUMNS, ids=[column["name"] for column in COLUMNS])
+def test_columns_show_fields_that_there_are(column):
+    _, where, field, *_ = column["jsonPath"].split(".")
+    if where == "status":
+        assert field.split("[")[0] in schema()["properties"]["status"]["properties"]
+
+
+def test_a_status_of_another_version_is_read():
+    status = Status.model_validate(
+        {
+            "observedGeneration": 3,
+            "conditions": [{**FRESH["conditions"][0], "severity": "Low"}],
+            "stages": [{"name": "train", "state": "Done", "run": 2, "mood": "good"}],
+            "phase": "Over",
+        }
+    )
+    assert (status.observed_generation, status.stages[0].run) == (3, 2)
+    assert condition(status, "Complete")
+    assert condition(status, "Promoted") is None
+    assert Status.model_validate(status.to_json()) == status
 
 
 def test_keys_of_list_maps_are_required_in_their_items():
@@ -52,10 +101,11 @@ def test_keys_of_list_maps_are_required_in_their_items():
 
 def test_lists_have_no_defaults_inside_but_say_them():
     for path, part in SPEC:
-        if part["type"] == "array":
+        if part.get("type") == "array":
             assert not [where for where, inner in parts(part["items"], path) if "default" in inner]
     described = {path: part["description"] for path, part in SPEC if "description" in part}
     assert described["spec.weak.labelers[].shards"].endswith("Default: 1.")
+    assert described["spec.pods.*.volumes[].readOnly"].endswith("Default: false.")
 
 
 def test_defaults_stand_on_their_own():
@@ -69,7 +119,7 @@ def test_rules_name_fields_that_there_are():
     for path, part in SPEC:
         for rule in part.get("x-kubernetes-validations", ()):
             place = part
-            for name in rule["fieldPath"].removeprefix(".").split("."):
+            for name in filter(None, rule.get("fieldPath", "").split(".")):
                 assert name in place["properties"], (path, rule["fieldPath"])
                 place = place["properties"][name]
 

@@ -6,14 +6,16 @@ import pytest
 from api_server_kit import schema, with_defaults
 from hypothesis import given, settings
 from hypothesis.strategies import randoms
-from manifests import DEEP, FULL, MINIMAL, RULES, SOUND, manifest, put
+from manifests import DEEP, FULL, MINIMAL, PODS, RULES, SOUND, manifest, put
 
+from w2s_api.crd import FRESH
 from w2s_api.keys import canonical, content_key
 from w2s_api.pipeline import METHOD_VERSIONS, pipeline
 from w2s_api.spec import Spec, WeakToStrongJob
 from w2s_api.spec.selection import SelectionStep
 from w2s_api.spec.strong import Loss, Tuning
 from w2s_api.spec.weak import Aggregation, Labeler
+from w2s_api.status import Status
 
 ALL = [
     "prepare",
@@ -122,6 +124,15 @@ EDITS = [
     ("gate", put("promotion.minLowerBound", "0.02"), ["evaluate", "promote"]),
     ("arms to beat", put("promotion.over", ["Weak", "Direct"]), ["evaluate", "promote"]),
     ("storage", put("storage", {"uri": "s3://elsewhere/w2s", "endpoint": "http://127.0.0.1:1"}), []),
+    ("credentials", put("storage.credentialsSecretRef", {"name": "store"}), []),
+    ("certificates", put("storage.caBundleRef", {"name": "ca", "key": "ca.crt"}), []),
+    ("credentials of the test", put("evaluation", {"credentialsSecretRef": {"name": "test"}}), []),
+    ("pods of every stage", put("pods", PODS), []),
+    ("pods of one stage", put("pods.evaluate", {"resources": {"limits": {"memory": "8Gi"}}}), []),
+    ("queue, retries, deadlines", put("execution", {"queueName": "q", "maxRetries": 0, "pendingDeadlineSeconds": 9}), []),
+    ("suspended", put("suspend", True), []),
+    ("time to live", put("ttlSecondsAfterFinished", 60), []),
+    ("another controller", put("managedBy", "example.com/controller"), []),
     ("batch size of a labeler", put("weak.labelers.2.batchTokens", 512), []),
     ("batch size of the student", put("strong.batchTokens", 512), []),
     ("shards", put("weak.labelers.0.shards", 8), []),
@@ -281,7 +292,8 @@ def test_writing_a_default_out_changes_no_key(name, chance):
 def test_the_api_server_filling_in_defaults_changes_no_key(name):
     job = WeakToStrongJob.model_validate(MANIFESTS[name])
     stored = WeakToStrongJob.model_validate(with_defaults(schema(), MANIFESTS[name]))
-    assert stored == job
+    assert (stored.spec, stored.metadata) == (job.spec, job.metadata)
+    assert Status.model_validate(stored.status) == Status.model_validate(FRESH)
     assert pipeline(stored.spec) == pipeline(job.spec)
 
 

@@ -5,8 +5,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-LIMIT = 2048
-"""Bytes, half of what Kubernetes keeps of a termination message."""
+from w2s_api.artifact_list import pack, unpack
+
+LIMIT = 4000
+"""Bytes; of a longer termination message than 4,096 Kubernetes keeps a part, which is no JSON."""
 
 
 @dataclass(frozen=True)
@@ -23,8 +25,8 @@ class LastWords:
     """From `prepare`: content keys of the artifacts of the plan that are complete, by stage name."""
 
     def encode(self) -> bytes:
-        """JSON of at most LIMIT bytes: the message is cut first, then the figures are left out."""
-        plain = {
+        """JSON of at most LIMIT bytes: artifacts are packed, the message is cut, then the figures are left out."""
+        plain: dict[str, Any] = {
             "outcome": self.outcome,
             "reason": self.reason,
             "message": self.message,
@@ -33,6 +35,9 @@ class LastWords:
             "artifacts": self.artifacts,
         }
         data = _json(plain)
+        if len(data) > LIMIT and self.artifacts:
+            plain["artifacts"] = pack(self.artifacts)
+            data = _json(plain)
         if len(data) > LIMIT:
             room = max(0, len(self.message.encode()) - (len(data) - LIMIT) - len("…".encode()))
             plain["message"] = self.message.encode()[:room].decode(errors="ignore") + "…"
@@ -59,8 +64,8 @@ def read_last_words(path: Path) -> LastWords | None:
     """What a process left, or None if it left nothing readable (killed)."""
     try:
         plain = json.loads(path.read_bytes())
-        return LastWords(**plain)
-    except (OSError, ValueError, TypeError):
+        return LastWords(**{**plain, "artifacts": unpack(plain.get("artifacts", {}))})
+    except (OSError, ValueError, TypeError, AttributeError):
         return None
 
 
