@@ -11,6 +11,9 @@ STAGE_LABEL = f"{GROUP}/stage"
 RUN_LABEL = f"{GROUP}/run"
 QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 
+CONTAINER = "stage"
+"""Name of the container in our pods."""
+
 INSTANCE_ANNOTATION = f"{GROUP}/instance"
 STAGE_KEY_ANNOTATION = f"{GROUP}/stage-key"
 SETTINGS_ANNOTATION = f"{GROUP}/pod-settings"

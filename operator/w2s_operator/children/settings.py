@@ -1,0 +1,77 @@
+"""What child Jobs are made with, beside what the key of their stage covers."""
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+from w2s_api.keys import digest
+from w2s_api.names import StageKind
+from w2s_api.spec import Spec
+from w2s_api.spec.pods import PodSettings
+from w2s_api.spec.storage import Storage
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """What the operator gives to pods of manifests that say nothing."""
+
+    image: str
+    user: int | None = 65532
+    """User and group that pods run as. None leaves them to the namespace, as OpenShift wants it."""
+    shared_memory: str = "1Gi"
+    grace_seconds: int = 60
+
+
+@dataclass(frozen=True)
+class ChildSettings:
+    """The settings of child Jobs of one kind of stage, with every default filled in."""
+
+    pods: PodSettings
+    storage: Storage
+    credentials: str | None
+    """Name of the Secret."""
+    queue: str | None
+    user: int | None
+
+    @classmethod
+    def of(cls, spec: Spec, kind: StageKind, defaults: Defaults) -> Self:
+        """Of a kind of stage."""
+        pods = spec.pods.of(kind)
+        own = spec.evaluation.credentials_secret_ref if kind == "evaluate" else None
+        credentials = own or spec.storage.credentials_secret_ref
+        return cls(
+            pods=pods.model_copy(
+                update={
+                    "image": pods.image or defaults.image,
+                    "shared_memory": pods.shared_memory or defaults.shared_memory,
+                    "termination_grace_period_seconds": pods.termination_grace_period_seconds
+                    or defaults.grace_seconds,
+                }
+            ),
+            storage=spec.storage,
+            credentials=credentials.name if credentials else None,
+            queue=pods.queue_name or spec.execution.queue_name,
+            user=defaults.user,
+        )
+
+    def hash(self) -> str:
+        """Of all settings: a run that waits is made again when they change.
+
+        Fields that have their default value do not enter, so that an upgrade that adds one changes no hash.
+        """
+        plain: dict[str, Any] = {
+            "pods": _plain(self.pods, {"queue_name"}),
+            "storage": _plain(self.storage, {"credentials_secret_ref"}),
+            "credentials": self.credentials,
+            "queue": self.queue,
+            "user": self.user,
+        }
+        return digest({name: value for name, value in plain.items() if value is not None})
+
+
+def settings_hash(spec: Spec, kind: StageKind, defaults: Defaults) -> str:
+    """Hash of what the Job of a kind of stage gets from settings of pods, storage and queue."""
+    return ChildSettings.of(spec, kind, defaults).hash()
+
+
+def _plain(struct: PodSettings | Storage, without: set[str]) -> dict[str, Any]:
+    return struct.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude=without)
