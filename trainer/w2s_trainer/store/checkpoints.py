@@ -95,7 +95,7 @@ class Checkpoints:
             raise ValueError(f"keep is {keep}; at least 1 checkpoint stays")
         self._objects = objects
         self._name = segment(name)
-        self._uri = f"{_all_below(home_uri)}{self._name}/"
+        self._uri = f"{checkpoints_uri(home_uri)}{self._name}/"
         self._keep = keep
         self._new_attempt = new_attempt
         self._note = note
@@ -258,7 +258,7 @@ class Checkpoints:
 
 def clear_checkpoints(objects: Objects, home_uri: str) -> None:
     """Remove all checkpoints of an artifact, whatever their names. Nothing happens when there are none."""
-    _remove(objects, [info.uri for info in objects.list(_all_below(home_uri))])
+    _remove(objects, [info.uri for info in objects.list(checkpoints_uri(home_uri))])
 
 
 @dataclass(frozen=True)
@@ -376,7 +376,8 @@ def _discard(save: _Save | None) -> None:
         shutil.rmtree(save.directory, ignore_errors=True)
 
 
-def _all_below(home_uri: str) -> str:
+def checkpoints_uri(home_uri: str) -> str:
+    """Where all checkpoints of an artifact are; it ends in /."""
     return f"{home_uri.rstrip('/')}/checkpoints/"
 
 

@@ -22,6 +22,7 @@ from w2s_trainer.tuning.energy import EnergyMeter
 from w2s_trainer.tuning.keeper import StoreKeeper
 from w2s_trainer.tuning.loop import Schedule, TrainingState, TrainingTexts, tune
 from w2s_trainer.tuning.losses import make_targets
+from w2s_trainer.tuning.numbers import Numbers, settled
 from w2s_trainer.tuning.precision import fastest_precision
 from w2s_trainer.tuning.stop import StopRequest
 from w2s_trainer.tuning.student import Student, load_student
@@ -142,29 +143,25 @@ def tune_student(context: StageContext, recipe: Recipe, labelled: Labelled, *, n
 
     world = World.join()
     note = context.progress.note
-    checkpoints = Checkpoints(
-        context.objects,
-        context.store.home_uri(context.job.stage.kind, context.key),
-        name,
-        note=note,
-        saved=context.headway,
-    )
+    home = context.store.home_uri(context.job.stage.kind, context.key)
+    checkpoints = Checkpoints(context.objects, home, name, note=note, saved=context.headway)
     found = _newest(checkpoints, context.scratch / "checkpoints", world)
     directory = fetch_model(recipe.model, context.objects, context.cache)
     if found:
-        # Sums in another order or in other digits would end in other weights.
-        precision = found.meta["precision"]
-        torch.set_num_threads(found.meta["threads"])
+        numbers = Numbers(found.meta["precision"], found.meta["threads"])
         note(f"going on from step {found.step}")
     else:
-        precision = world.told(fastest_precision("cuda" if torch.cuda.is_available() else "cpu"))
+        fastest = fastest_precision("cuda" if torch.cuda.is_available() else "cpu")
+        mine = Numbers(fastest, torch.get_num_threads())
+        numbers = world.told(settled(context.objects, home, mine) if world.leads else mine)
+    torch.set_num_threads(numbers.threads)
     training = recipe.training
     student = load_student(
         directory,
         context.spec.task.class_names,
         lora=recipe.lora,
         dropout=float(training.dropout),
-        precision=precision,
+        precision=numbers.precision,
         gradient_checkpointing=training.gradient_checkpointing,
     )
     held_out = np.zeros(len(labelled), dtype=bool)
@@ -188,8 +185,8 @@ def tune_student(context: StageContext, recipe: Recipe, labelled: Labelled, *, n
                 found,
                 interval=training.checkpoint_interval_seconds,
                 staging=context.scratch,
-                precision=precision,
-                threads=torch.get_num_threads(),
+                precision=numbers.precision,
+                threads=numbers.threads,
                 note=note,
             ),
             held_out=_tokens(student, labelled.part(held_out), recipe.max_tokens) if held_out.any() else None,

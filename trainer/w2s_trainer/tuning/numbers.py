@@ -1,0 +1,37 @@
+"""In which numbers a stage computes: settled in the store before its first step.
+
+Sums in other digits, or of other parts, end in other weights. Which precision is faster is measured, and a
+measurement can come out otherwise on a busy machine or another one. So what the first process found holds for
+whoever goes on with the stage, or computes another shard of it.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+
+from w2s_trainer.store.checkpoints import checkpoints_uri
+from w2s_trainer.store.objects import AlreadyExists, Objects
+from w2s_trainer.tuning.precision import Precision
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """What results depend on in their last digits."""
+
+    precision: Precision
+    threads: int
+
+
+def settled(objects: Objects, home_uri: str, mine: Numbers) -> Numbers:
+    """The numbers of a stage: those that the first process wrote down, else these.
+
+    Args:
+        objects: the store.
+        home_uri: of the stage's artifact.
+        mine: what this process would take.
+    """
+    place = f"{checkpoints_uri(home_uri)}numbers.json"
+    try:
+        objects.write(place, json.dumps(asdict(mine)).encode(), if_absent=True)
+    except AlreadyExists:
+        return Numbers(**json.loads(objects.read(place)))
+    return mine
