@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from w2s_api.artifact_list import unpack
 from w2s_api.status import Status
 from w2s_operator.children.names import (
     HANDS_OFF_ANNOTATION,
@@ -164,18 +165,25 @@ def words_of(message: str) -> Words | None:
     if not isinstance(plain, dict):
         return None
     artifact = plain.get("artifact")
-    figures, artifacts = plain.get("figures"), plain.get("artifacts")
+    figures = plain.get("figures")
     return Words(
         outcome=_text(plain.get("outcome"), 16),
         reason=_text(plain.get("reason"), 64),
         message=_text(plain.get("message"), _MOST_MESSAGE),
         artifact=_text(artifact, 64) if artifact else None,
         figures=figures if isinstance(figures, dict) else {},
-        artifacts={
-            _text(name, 63): _text(key, 64)
-            for name, key in (artifacts if isinstance(artifacts, dict) else {}).items()
-        },
+        artifacts=_artifacts(plain.get("artifacts")),
     )
+
+
+def _artifacts(plain: Any) -> dict[str, str]:
+    try:
+        found = unpack(plain) if isinstance(plain, str) else plain
+    except ValueError:
+        return {}
+    return {
+        _text(name, 63): _text(key, 64) for name, key in (found if isinstance(found, dict) else {}).items()
+    }
 
 
 def _packed(plain: Any) -> bytes:
