@@ -50,8 +50,8 @@ def check_predictions(place) -> None:
 def test_a_student_is_published_merged_then_apart_then_refused(workplace):
     tuning = {"type": "LoRA", "lora": {"rank": 4, "learningRate": "0.001"}}
     workplace.edit(lambda spec: spec["strong"].update(tuning=tuning, training={"epochs": 2}))
-    workplace.edit(lambda spec: spec.update(evaluation={"seeds": 2, "controls": []}))
-    done = workplace.run("--parallel", "2")
+    workplace.edit(lambda spec: spec.update(evaluation={"seeds": 1, "controls": []}))
+    done = workplace.run()
     assert done.returncode == 0, done.stderr
     pointer, there = model_of(workplace)
     assert there == pointer["files"].keys() >= {"model.safetensors", "modeling_w2s.py", "README.md"}

@@ -24,7 +24,9 @@ def model(tmp_path_factory):
     width = json.loads((pretrained / "config.json").read_text())["hidden_size"]
     weight = np.random.default_rng(0).normal(size=(2, width)).astype(np.float32)
     directory = tmp_path_factory.mktemp("published") / "model"
-    publish_model(pretrained, Head(weight, np.zeros(2, np.float32)), CLASSES, 64, directory)
+    publish_model(
+        pretrained, Head(weight, np.zeros(2, np.float32), np.zeros(width, np.float32)), CLASSES, 64, directory
+    )
     return directory
 
 
