@@ -260,7 +260,13 @@ def events(lines, event: str) -> list[str]:
 
 def test_ctrl_c_on_a_run_saves_and_the_next_run_goes_on(fresh):
     run = driven(fresh)
-    run.until(lambda one: [x for x in one.lines if x.said["stage"] == STAGE and x.said.get("step", 0) > 2])
+    run.until(
+        lambda one: [
+            x
+            for x in one.lines
+            if (x.said["stage"], x.said.get("message")) == (STAGE, TUNING) and x.said["step"] > 2
+        ]
+    )
     run.process.send_signal(signal.SIGINT)
     ended = run.wait()
     assert ended.code == 130
