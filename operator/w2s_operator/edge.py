@@ -31,6 +31,10 @@ def register(registry: kopf.OperatorRegistry, operator: OperatorSettings) -> Non
         settings.queueing.idle_timeout = 1.0
         await engine.start()
 
+    @kopf.on.login(registry=registry)
+    async def login(**given: Any) -> Any:
+        return kopf.login_with_service_account(**given) or kopf.login_with_kubeconfig(**given)
+
     @kopf.on.cleanup(registry=registry)
     async def stop(**_: Any) -> None:
         await engine.stop()

@@ -79,18 +79,12 @@ class Engine:
             lambda: {name: one.heard for name, one in self._reflectors.items()},
             self._queue.oldest,
             self._started.is_set,
-            self._late,
+            lambda: [*self._late(), *self._ended()],
         )
         self._server = await serve(health, self._metrics, settings.host, settings.port)
-        self._tasks = [
-            asyncio.create_task(one)
-            for one in (
-                *(reflector.run() for reflector in self._reflectors.values()),
-                reader.run(),
-                self._relist(),
-                self._work(worker),
-            )
-        ]
+        parts = {name: reflector.run() for name, reflector in self._reflectors.items()}
+        parts |= {"progress": reader.run(), "relist": self._relist(), "workers": self._work(worker)}
+        self._tasks = [asyncio.create_task(part, name=name) for name, part in parts.items()]
         return self
 
     async def stop(self) -> None:
@@ -104,7 +98,8 @@ class Engine:
     async def _work(self, worker: Worker) -> None:
         """Nobody acts before everything is known: what is not known yet looks as if it were not there."""
         await asyncio.gather(*(reflector.synced.wait() for reflector in self._reflectors.values()))
-        await self._list_jobs()
+        while not await self._listed():
+            await asyncio.sleep(1.0)
         self._started.set()
         log.info("%d jobs, %d Jobs, %d pods", len(self.jobs), len(self._children), len(self._pods))
         await asyncio.gather(*(worker.run() for _ in range(self._settings.workers)))
@@ -113,10 +108,16 @@ class Engine:
         """Drops jobs that vanished unseen, and finds out whether the watch brings what there is."""
         while True:
             await asyncio.sleep(RELIST)
-            try:
-                await self._list_jobs()
-            except ApiError as error:
-                log.warning("list of jobs: %s", error)
+            await self._listed()
+
+    async def _listed(self) -> bool:
+        """Lists all jobs; False if the server does not let us."""
+        try:
+            await self._list_jobs()
+        except ApiError as error:
+            log.warning("list of jobs: %s", error)
+            return False
+        return True
 
     async def _list_jobs(self) -> None:
         seen: set[Key] = set()
@@ -151,7 +152,13 @@ class Engine:
             if self.jobs.get(key) is not None and since + LATE > now:
                 continue
             if now - since > LATE:
-                yield "/".join(key)
+                yield f"the watch has not brought {'/'.join(key)}"
+
+    def _ended(self) -> Iterator[str]:
+        """Parts of this process that should run for ever and do not: it is to be replaced."""
+        for task in self._tasks:
+            if task.done() and not task.cancelled():
+                yield f"{task.get_name()} has ended: {task.exception()!r}"
 
     def _complete(self) -> dict[str, int]:
         return Counter(_complete(view.status) for view in self.jobs)

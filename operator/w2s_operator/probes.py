@@ -21,7 +21,7 @@ class Health:
         heard: Callable[[], Mapping[str, float]],
         oldest: Callable[[], float],
         synced: Callable[[], bool],
-        missed: Callable[[], Iterable[str]] = tuple,
+        more: Callable[[], Iterable[str]] = tuple,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """
@@ -29,13 +29,13 @@ class Health:
             heard: of each watch, when it last said anything.
             oldest: for how many seconds the key that waits longest has been ready.
             synced: whether everything was listed once.
-            missed: jobs that a list has and the watch has not brought.
+            more: other problems.
             clock: seconds, monotonic.
         """
         self._heard = heard
         self._oldest = oldest
         self._synced = synced
-        self._missed = missed
+        self._more = more
         self._clock = clock
 
     def problems(self) -> list[str]:
@@ -48,7 +48,7 @@ class Health:
         ]
         if self._oldest() > STUCK:
             found.append(f"a job has waited for {self._oldest():.0f} s")
-        return [*found, *(f"the watch has not brought {name}" for name in self._missed())]
+        return [*found, *self._more()]
 
     def ready(self) -> bool:
         """Whether jobs are looked at."""
