@@ -3,8 +3,14 @@ SHELL := /bin/bash
 VENV ?= .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
+CHART := charts/w2s-operator
+HELM := $(VENV)/bin/helm
+# The chart as plain manifests, without what only Helm needs.
+PLAIN = (set -o pipefail; \
+  $(HELM) template w2s-operator $(CHART) --namespace w2s --kube-version 1.33.0 --skip-tests --set crds.keep=false \
+  | grep -vE '^ *(app.kubernetes.io/managed-by: Helm|helm.sh/chart: .*)$$')
 
-.PHONY: help install demo test verify unit integration science perf kill cluster cluster-up cluster-down generate format clean
+.PHONY: help install demo test verify unit integration science perf kill cluster cluster-up cluster-down generate chart format clean
 
 help: ## Show what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -29,7 +35,9 @@ verify: $(STAMP) ## Format, lint, types, import contracts, generated files
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 	$(PY) -m w2s_cli.main crd | diff -u crds/weaktostrongjobs.w2s.dev.yaml - && \
-	$(PY) -m w2s_cli.main crd --fields | diff -u docs/fields.md - || \
+	$(PY) -m w2s_cli.main crd --fields | diff -u docs/fields.md - && \
+	diff -u crds/weaktostrongjobs.w2s.dev.yaml $(CHART)/files/weaktostrongjobs.w2s.dev.yaml && \
+	$(PLAIN) | diff -u deploy/w2s-operator.yaml - || \
 	  { echo "Generated files are stale: run make generate"; exit 1; }
 
 unit: $(STAMP) ## Tests of pure logic
@@ -43,6 +51,8 @@ cluster-up: ## A Kubernetes on this machine for tests; MODE=node (real pods) or 
 
 cluster-down: ## End it and undo what it changed; without MODE, both
 	set -e; for mode in $(or $(MODE),node kwok); do python3 tests/cluster/cluster.py down --mode $$mode; done
+
+clean: cluster-down # its folder holds mounts while it runs
 
 cluster: $(STAMP) ## Tests on a real API server, with real pods and with fake ones
 	$(PY) -m pytest tests/cluster -q --durations 8
@@ -60,6 +70,12 @@ perf: $(STAMP) ## Training and labelling against a plain transformers loop (all 
 generate: $(STAMP) ## Write generated files
 	$(PY) -m w2s_cli.main crd > crds/weaktostrongjobs.w2s.dev.yaml
 	$(PY) -m w2s_cli.main crd --fields > docs/fields.md
+	cp crds/weaktostrongjobs.w2s.dev.yaml $(CHART)/files/
+	$(PLAIN) > deploy/w2s-operator.yaml
+
+chart: $(STAMP) ## Lint the chart and run its tests
+	$(HELM) lint --strict --quiet --kube-version 1.33.0 $(CHART)
+	$(PY) -m pytest tests/unit/chart -q
 
 format: $(STAMP) ## Format and mend what lint can mend
 	$(VENV)/bin/ruff check --fix .

@@ -2,8 +2,8 @@
 
 import os
 import sys
-import uuid
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -11,13 +11,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 import w2s_cluster
-from w2s_cluster import Mode, Settings
-
-_SESSION = "W2S_CLUSTER_SESSION"  # the same in all workers of one run
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    os.environ.setdefault(_SESSION, uuid.uuid4().hex)
+from w2s_cluster import Mode
 
 
 def pytest_report_header(config: pytest.Config) -> str:
@@ -25,26 +19,14 @@ def pytest_report_header(config: pytest.Config) -> str:
     return f"cluster: your own, KUBECONFIG={own}" if own else "cluster: brought up by the tests"
 
 
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    """What this run brought up goes down with it; what was up before stays up."""
-    if hasattr(session.config, "workerinput"):
-        return
-    modes: list[Mode] = ["node", "kwok"]
-    for mode in modes:
-        note = _note(mode)
-        if note.exists() and note.read_text() == os.environ[_SESSION]:
-            w2s_cluster.down(mode)
-            note.unlink()
+@pytest.fixture(scope="session")
+def node_is_up() -> Iterator[None]:
+    yield from _up("node")
 
 
 @pytest.fixture(scope="session")
-def node_is_up() -> None:
-    _up("node")
-
-
-@pytest.fixture(scope="session")
-def kwok_is_up() -> None:
-    _up("kwok")
+def kwok_is_up() -> Iterator[None]:
+    yield from _up("kwok")
 
 
 @pytest.fixture(scope="module")
@@ -61,14 +43,10 @@ def kwok_cluster(kwok_is_up: None) -> Iterator[Path]:
         yield w2s_cluster.kubeconfig("kwok")
 
 
-def _up(mode: Mode) -> None:
-    try:
-        started = w2s_cluster.up(mode)
-    except w2s_cluster.CannotRun as lack:
-        pytest.skip(str(lack))  # in CI a skip is a failure
-    if started:
-        _note(mode).write_text(os.environ[_SESSION])
-
-
-def _note(mode: Mode) -> Path:
-    return Settings.of(mode).home / "brought-up-by"
+def _up(mode: Mode) -> Iterator[None]:
+    with ExitStack() as using:
+        try:
+            using.enter_context(w2s_cluster.used(mode))
+        except w2s_cluster.CannotRun as lack:
+            pytest.skip(str(lack))  # in CI a skip is a failure
+        yield

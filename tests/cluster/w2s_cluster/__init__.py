@@ -13,7 +13,7 @@ means a cluster of the user's own, which is used in place of both. See docs/clus
 
 from w2s_cluster.errors import CannotRun, ClusterFault
 from w2s_cluster.kubectl import fake_nodes, kubectl, lose_fake_node
-from w2s_cluster.lifecycle import down, enter, is_up, kubeconfig, store_host, up
+from w2s_cluster.lifecycle import down, enter, is_up, kubeconfig, store_host, up, used
 from w2s_cluster.settings import Mode, Settings
 
 __all__ = [
@@ -30,4 +30,5 @@ __all__ = [
     "lose_fake_node",
     "store_host",
     "up",
+    "used",
 ]

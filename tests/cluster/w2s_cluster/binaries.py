@@ -7,6 +7,7 @@ import platform
 import re
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 from w2s_cluster import host
@@ -32,7 +33,7 @@ _BUILDS = [
 ]
 
 
-def folder() -> Path:
+def folder(say: Callable[[str], None] = lambda _: None) -> Path:
     """The folder of the binaries, built now if these sources were never built on this machine."""
     built = cache() / _key() / "bin"
     if built.exists():
@@ -41,14 +42,18 @@ def folder() -> Path:
     with (built.parent / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not built.exists():
+            say(
+                "building Kubernetes, etcd and kwok from the Go module proxy: some minutes, once on this machine"
+            )
             _build(built)
     return built
 
 
 def _key() -> str:
-    """The content that decides what comes out: pinned modules, our own source, the flags below, the machine."""
-    digest = hashlib.sha256(platform.machine().encode())
-    for file in sorted([*_TOOLS.glob("*/go.*"), *_TOOLS.glob("*/*.go"), Path(__file__)]):
+    """The content that decides what comes out: pinned modules, our own source, packages and flags, the machine."""
+    recipe = [(*build, _link_flags(build[0])) for build in _BUILDS]
+    digest = hashlib.sha256(f"{platform.machine()} {recipe}".encode())
+    for file in sorted([*_TOOLS.glob("*/go.*"), *_TOOLS.glob("*/*.go")]):
         digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
     return digest.hexdigest()[:16]
 

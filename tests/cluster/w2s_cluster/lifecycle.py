@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 from w2s_cluster import binaries, control_plane, fake, host, network, node, pki
@@ -20,12 +20,41 @@ _NODE = ["containerd", "kubelet", "kube-proxy"]
 _FAKE_NODES = 4
 
 
-def up(mode: Mode = "node", say: Callable[[str], None] = lambda _: None) -> bool:
+def up(mode: Mode = "node", say: Callable[[str], None] = lambda _: None) -> None:
     """Bring the cluster up and wait until pods can be created; what runs already is left running.
 
-    Gives whether anything had to be started. A cluster that the user's `KUBECONFIG` names is left alone.
+    It stays up until `down`. A cluster that the user's `KUBECONFIG` names is left alone.
     Raises `CannotRun` where this machine cannot run one, `ClusterFault` where it should have.
     """
+    _bring_up(mode, say)
+    _for_users(Settings.of(mode)).unlink(missing_ok=True)
+
+
+@contextmanager
+def used(mode: Mode = "node") -> Iterator[None]:
+    """The cluster is up inside the block; when only users wanted it up, the last of them takes it down."""
+    settings = Settings.of(mode)
+    settings.home.parent.mkdir(parents=True, exist_ok=True)
+    with (settings.home.parent / f".{mode}.users").open("w") as users:
+        fcntl.flock(users, fcntl.LOCK_SH)
+        if _bring_up(mode, lambda _: None):
+            _for_users(settings).touch()
+        try:
+            yield
+        finally:
+            with suppress(BlockingIOError):  # someone else uses it
+                fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if _for_users(settings).exists():
+                    down(mode)
+
+
+def _for_users(settings: Settings) -> Path:
+    """A note that the cluster is up for its users only."""
+    return settings.home / "for-users"
+
+
+def _bring_up(mode: Mode, say: Callable[[str], None]) -> bool:
+    """Whether anything had to be started."""
     if own_kubeconfig(mode):
         if mode == "kwok" and not kubectl("get", "nodes", "-l", "type=kwok", "-o", "name", mode=mode):
             raise CannotRun("KUBECONFIG names your own cluster, and it has no fake nodes (label type=kwok).")
@@ -35,7 +64,7 @@ def up(mode: Mode = "node", say: Callable[[str], None] = lambda _: None) -> bool
     with _locked(settings):
         with network.outside():  # packages and modules come from registries
             host.require(mode)
-            bin_folder = binaries.folder()
+            bin_folder = binaries.folder(say)
         if is_up(mode) and _built_from(settings) == str(bin_folder):
             return False
         if mode == "node":
@@ -75,6 +104,7 @@ def down(mode: Mode = "node", *, purge: bool = False) -> None:
         return
     with _locked(settings):
         _end(settings)
+        _for_users(settings).unlink(missing_ok=True)
         if purge:
             shutil.rmtree(settings.home)
 
