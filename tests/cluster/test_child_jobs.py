@@ -81,7 +81,10 @@ def test_a_queue_may_suspend_what_we_made(fake, fake_namespace):
 
 
 PROGRAM = """#!/usr/bin/env python3
-import json, os, sys, pathlib
+import json, os, pathlib, signal, sys, time
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(75))
+time.sleep(float(os.environ.get("SECONDS_" + os.environ.get("JOB_COMPLETION_INDEX", ""), "0")))
+code = int(os.environ.get("CODE_" + os.environ.get("JOB_COMPLETION_INDEX", ""), "0"))
 given = dict(zip(sys.argv[3::2], sys.argv[4::2]))
 job = json.load(open(given["--job"]))
 secret = pathlib.Path(given.get("--credentials-dir", "/nowhere")) / "AWS_SECRET_ACCESS_KEY"
@@ -91,8 +94,9 @@ said = {"stage": job["stage"], "size": os.path.getsize(given["--job"]), "shard":
         "writable": len(writable), "root": os.access("/", os.W_OK), "user": os.getuid(), "first": os.getpid(),
         "secret": secret.read_text() if secret.exists() else None, "threads": os.environ.get("OMP_NUM_THREADS"),
         "token": os.path.exists("/var/run/secrets/kubernetes.io"),
-        "services": any(name.startswith("KUBERNETES_PORT") and name != "KUBERNETES_PORT" for name in os.environ)}
+        "services": any(name.startswith("NEIGHBOUR_") for name in os.environ)}
 open(given["--last-words"], "w").write(json.dumps(said))
+sys.exit(code)
 """
 
 
@@ -128,6 +132,8 @@ def container_states(api: client.ApiClient, namespace: str, name: str) -> Iterat
 
 
 def test_a_pod_finds_all_that_it_is_told_of(real, namespace, defaults):
+    neighbour = {"metadata": {"name": "neighbour"}, "spec": {"ports": [{"port": 80}]}}
+    client.CoreV1Api(real).create_namespaced_service(namespace, neighbour)
     rules = [{"className": "other", "pattern": "x" * 500} for _ in range(200)]
     functions = {"name": "rules", "type": "Functions", "functions": {"rules": rules}, "shards": 2}
     wanted = spec(
@@ -177,3 +183,52 @@ def test_a_secret_that_comes_late_is_named_and_then_found(real, namespace, defau
     else:
         raise AssertionError(f"the pod never ended; it was told: {told}")
     assert told == 'secret "late" not found'
+
+
+def sharded(api: client.ApiClient, namespace: str, defaults: Defaults, run: int, **behaviour: str) -> str:
+    """Name of a Job of four shards that do as their environment says."""
+    env = [{"name": name, "value": value} for name, value in behaviour.items()]
+    wanted = action(spec(pods__default={"env": env}), "label-small", run)
+    made = of_namespace(child_job(job(), wanted, defaults), namespace)
+    name: str = client.BatchV1Api(api).create_namespaced_job(namespace, made).metadata.name
+    return name
+
+
+def failed(api: client.ApiClient, namespace: str, name: str) -> tuple[Any, Any]:
+    """The status of a Job, and its condition, once it has failed."""
+    jobs = client.BatchV1Api(api).list_namespaced_job
+    found = watch.Watch().stream(jobs, namespace, field_selector=f"metadata.name={name}", timeout_seconds=90)
+    for event in found:
+        for condition in event["object"].status.conditions or ():
+            if condition.type == "Failed" and condition.status == "True":
+                return event["object"].status, condition
+    raise AssertionError(f"Job {name} did not fail in 90 s")
+
+
+def test_an_evicted_shard_leaves_the_others_to_finish(real, namespace, defaults):
+    name = sharded(real, namespace, defaults, 1, SECONDS_0="600", SECONDS_1="8", SECONDS_2="8", SECONDS_3="8")
+    for pod, state in container_states(real, namespace, name):
+        if state.running and f"{name}-0-" in pod:
+            eviction = {"metadata": {"name": pod}}
+            client.CoreV1Api(real).create_namespaced_pod_eviction(pod, namespace, eviction)
+            break
+    status, condition = failed(real, namespace, name)
+    assert (status.completed_indexes, status.failed_indexes) == ("1-3", "0")
+    assert condition.reason == "FailedIndexes"
+
+
+def test_data_that_one_shard_cannot_use_ends_all_at_once(real, namespace, defaults):
+    name = sharded(
+        real, namespace, defaults, 2, CODE_1="65", SECONDS_0="600", SECONDS_2="600", SECONDS_3="600"
+    )
+    status, condition = failed(real, namespace, name)
+    assert condition.reason == "PodFailurePolicy"
+    assert "rule at index 0" in condition.message
+    assert status.completed_indexes in (None, "")
+
+
+def test_a_fault_of_one_shard_is_not_tried_again_by_kubernetes(real, namespace, defaults):
+    name = sharded(real, namespace, defaults, 3, CODE_2="70")
+    status, condition = failed(real, namespace, name)
+    assert condition.reason == "FailedIndexes"
+    assert (status.completed_indexes, status.failed_indexes, status.failed) == ("0,1,3", "2", 1)
