@@ -1,7 +1,7 @@
 """Names, labels and annotations of the Jobs that the operator creates."""
 
 from w2s_api.keys import digest
-from w2s_api.names import GROUP
+from w2s_api.names import GROUP, MARK_DIGITS
 
 MANAGED_BY = "w2s-operator"
 MANAGER_LABEL = "app.kubernetes.io/managed-by"
@@ -36,4 +36,4 @@ def child_name(job: str, stage: str, uid: str, instance: str, run: int) -> str:
         instance: hash of the stage's settings and inputs.
         run: number of the run, from 1.
     """
-    return f"{job}-{stage}-{digest([uid, instance])[:8]}-{run}"
+    return f"{job}-{stage}-{digest([uid, instance])[:MARK_DIGITS]}-{run}"

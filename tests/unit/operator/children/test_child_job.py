@@ -8,7 +8,7 @@ import pytest
 from children_kit import DEFAULTS, INSTANCE, action, child, container, job, pod, spec, volumes
 from pod_settings_kit import EVERYTHING
 
-from w2s_api.names import STAGE_KINDS
+from w2s_api.names import ROOM, STAGE_KINDS
 from w2s_api.pipeline import pipeline
 from w2s_operator.children.job import MOST_ANNOTATIONS, ChildJobs, TooLarge, child_job
 from w2s_operator.children.settings import Defaults, settings_hash
@@ -194,8 +194,6 @@ def test_the_builder_knows_the_hashes_of_all_kinds_and_of_no_broken_spec() -> No
 
 
 def test_names_fit_what_a_pods_host_may_be_called() -> None:
-    from w2s_api.names import ROOM
-
     labeler = "l" * 24
     long = spec(
         weak__labelers=[
