@@ -69,7 +69,7 @@ def publish(reference: str) -> str:
 
     A cluster of the user's own pulls it from the registry that `W2S_TEST_REGISTRY` names (`host/path`).
     """
-    if not own_kubeconfig("node"):
+    if not own_kubeconfig():
         load(Settings.of("node"), reference)
         return reference
     registry = os.environ.get("W2S_TEST_REGISTRY")

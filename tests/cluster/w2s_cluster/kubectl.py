@@ -16,15 +16,16 @@ _LOST = "test.w2s.dev/lost"
 _NAMES = 'jsonpath={range .items[*]}{.metadata.namespace} {.metadata.name}{"\\n"}{end}'
 
 
-def own_kubeconfig(mode: Mode) -> str | None:
-    """The `KUBECONFIG` of a cluster of the user's own, unless it is the test cluster's file."""
+def own_kubeconfig() -> str | None:
+    """The `KUBECONFIG` of a cluster of the user's own, unless it is a test cluster's file."""
     given = os.environ.get("KUBECONFIG")
-    return given if given and given != str(Settings.of(mode).kubeconfig()) else None
+    modes: list[Mode] = ["node", "kwok"]
+    return given if given and given not in [str(Settings.of(mode).kubeconfig()) for mode in modes] else None
 
 
 def kubectl(*words: str, mode: Mode = "node", stdin: str | None = None) -> str:
     """Run kubectl as administrator, from wherever this process is; raises `ClusterFault` with its words."""
-    settings, own = Settings.of(mode), own_kubeconfig(mode)
+    settings, own = Settings.of(mode), own_kubeconfig()
     if own:
         command = [shutil.which("kubectl") or "kubectl", *words]
     else:

@@ -27,12 +27,18 @@ def up(mode: Mode = "node", say: Callable[[str], None] = lambda _: None) -> None
     Raises `CannotRun` where this machine cannot run one, `ClusterFault` where it should have.
     """
     _bring_up(mode, say)
+    # What was brought up for users is here to stay now.
     _for_users(Settings.of(mode)).unlink(missing_ok=True)
 
 
 @contextmanager
 def used(mode: Mode = "node") -> Iterator[None]:
     """The cluster is up inside the block; when only users wanted it up, the last of them takes it down."""
+    if own_kubeconfig():
+        up(mode)
+        yield
+        return
+    host.require(mode)
     settings = Settings.of(mode)
     settings.home.parent.mkdir(parents=True, exist_ok=True)
     with (settings.home.parent / f".{mode}.users").open("w") as users:
@@ -54,22 +60,23 @@ def _for_users(settings: Settings) -> Path:
 
 
 def _bring_up(mode: Mode, say: Callable[[str], None]) -> bool:
-    """Whether anything had to be started."""
-    if own_kubeconfig(mode):
+    """Whether it came from nothing; a part that had died is started again."""
+    if own_kubeconfig():
         if mode == "kwok" and not kubectl("get", "nodes", "-l", "type=kwok", "-o", "name", mode=mode):
             raise CannotRun("KUBECONFIG names your own cluster, and it has no fake nodes (label type=kwok).")
-        say(f"KUBECONFIG names a cluster of your own ({own_kubeconfig(mode)}): nothing to start")
+        say(f"KUBECONFIG names a cluster of your own ({own_kubeconfig()}): nothing to start")
         return False
     settings, began = Settings.of(mode), time.monotonic()
+    with network.outside():  # packages and modules come from registries
+        host.require(mode)
+        bin_folder = binaries.folder(say)
     with _locked(settings):
-        with network.outside():  # packages and modules come from registries
-            host.require(mode)
-            bin_folder = binaries.folder(say)
         if is_up(mode) and _built_from(settings) == str(bin_folder):
             return False
+        from_nothing = not settings.netns.exists()
         if mode == "node":
             node.claim_machine(settings)
-        if _built_from(settings) not in ("", str(bin_folder)) or not settings.netns.exists():
+        if _built_from(settings) not in ("", str(bin_folder)) or from_nothing:
             _end(settings)  # other versions, or the machine was restarted
 
         def tell(what: str) -> None:
@@ -91,7 +98,7 @@ def _bring_up(mode: Mode, say: Callable[[str], None]) -> bool:
             fake_nodes(_FAKE_NODES, mode=mode)
         wait(60, "the default service account", lambda: _has_default_account(mode))
         tell("pods can be created")
-    return True
+    return from_nothing
 
 
 def down(mode: Mode = "node", *, purge: bool = False) -> None:
@@ -112,7 +119,7 @@ def down(mode: Mode = "node", *, purge: bool = False) -> None:
 def is_up(mode: Mode = "node") -> bool:
     """Whether every component runs and the API server is ready."""
     settings = Settings.of(mode)
-    if own_kubeconfig(mode):
+    if own_kubeconfig():
         return control_plane.ready(settings)
     parts = _CONTROL_PLANE + (_NODE if mode == "node" else [])
     return (
@@ -124,13 +131,13 @@ def is_up(mode: Mode = "node") -> bool:
 
 def kubeconfig(mode: Mode = "node") -> Path:
     """The administrator's client settings: the user's own `KUBECONFIG` where it is set, else the test cluster's."""
-    return Path(own_kubeconfig(mode) or Settings.of(mode).kubeconfig())
+    return Path(own_kubeconfig() or Settings.of(mode).kubeconfig())
 
 
 @contextmanager
 def enter(mode: Mode = "node") -> Iterator[None]:
     """Move this thread, and all that it starts, into the cluster's network; a cluster of the user's own has none."""
-    with nullcontext() if own_kubeconfig(mode) else network.entered(Settings.of(mode).netns):
+    with nullcontext() if own_kubeconfig() else network.entered(Settings.of(mode).netns):
         yield
 
 
@@ -139,7 +146,7 @@ def store_host(mode: Mode = "node") -> str:
 
     With a cluster of the user's own, `W2S_STORE_HOST` says which address of this machine its pods reach.
     """
-    if not own_kubeconfig(mode):
+    if not own_kubeconfig():
         return GATEWAY
     given = os.environ.get("W2S_STORE_HOST")
     if not given:
