@@ -10,7 +10,8 @@ from typing import Any
 import kopf
 
 from w2s_api.names import GROUP, PLURAL, VERSION
-from w2s_operator.builder import PodBuilder
+from w2s_operator.children.job import ChildJobs
+from w2s_operator.children.settings import Defaults
 from w2s_operator.engine import Engine
 from w2s_operator.settings import OperatorSettings
 
@@ -19,7 +20,7 @@ log = logging.getLogger(__name__)
 
 def register(registry: kopf.OperatorRegistry, operator: OperatorSettings) -> None:
     """Puts our handlers into a registry."""
-    engine = Engine(operator, PodBuilder(operator))
+    engine = Engine(operator, ChildJobs(Defaults(image=operator.trainer_image)))
 
     @kopf.on.startup(registry=registry)
     async def start(settings: kopf.OperatorSettings, **_: Any) -> None:

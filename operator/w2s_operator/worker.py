@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
+from w2s_api.names import StageKind
 from w2s_api.status import StageProgress
 from w2s_operator.cluster.api import Api, Json
 from w2s_operator.cluster.cache import Cache, Key
@@ -30,7 +31,7 @@ class Builder(Protocol):
     def child(self, job: Job, action: CreateRun) -> Json:
         """The Job of a run. Raises ValueError if the settings cannot become one."""
 
-    def settings_hash(self, spec: bytes) -> Mapping[str, str]:
+    def settings_hash(self, spec: bytes) -> Mapping[StageKind, str]:
         """Hash of the pod settings of each kind of stage."""
 
 
@@ -157,12 +158,11 @@ class Worker:
 
     def _refuse(self, job: Job, action: CreateRun, error: Exception) -> bool:
         """What the API server does not take is for the status to say: the next pass does. Whether it is final."""
-        reason = error.reason if isinstance(error, ApiError) else "InvalidPodSettings"
         final = isinstance(error, (Invalid, TooLarge, ValueError))
-        message = error.message if isinstance(error, ApiError) else str(error)
-        self._refused.setdefault(job.uid, {})[action.stage.name] = Refusal(
-            action.run, reason or "Refused", f"The API server refused its Job: {message}", final
-        )
+        reason, message = "InvalidPodSettings", str(error)
+        if isinstance(error, ApiError):
+            reason, message = error.reason or "Refused", f"The API server refused its Job: {error.message}"
+        self._refused.setdefault(job.uid, {})[action.stage.name] = Refusal(action.run, reason, message, final)
         return final
 
     def _forget(self, key: Key) -> None:

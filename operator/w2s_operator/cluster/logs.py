@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from w2s_api.status import StageProgress
+from w2s_operator.children.names import CONTAINER
 from w2s_operator.cluster.api import Api
 from w2s_operator.cluster.cache import Key
 from w2s_operator.cluster.errors import ApiError
-from w2s_operator.cluster.views import CONTAINER
 from w2s_operator.planning.observed import ChildPod
 from w2s_operator.planning.times import from_seconds
 

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from w2s_api.artifact_list import unpack
 from w2s_api.status import Status
 from w2s_operator.children.names import (
+    CONTAINER,
     HANDS_OFF_ANNOTATION,
     INSTANCE_ANNOTATION,
     JOB_LABEL,
@@ -24,8 +25,6 @@ from w2s_operator.children.names import (
 )
 from w2s_operator.planning.observed import ChildJob, ChildPod, Exit, Job, Problem, Words
 
-CONTAINER = "stage"
-"""Name of the container in our pods."""
 _MOST_WORDS = 4096
 _MOST_MESSAGE = 1024
 _PASSING = frozenset({"ContainerCreating", "PodInitializing", ""})

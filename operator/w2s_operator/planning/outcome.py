@@ -40,7 +40,7 @@ def outcome(child: ChildJob, pods: Sequence[ChildPod]) -> Outcome | None:
         return Outcome("Done", words=words) if words else Outcome("Lost", "ResultLost", _LOST)
     if child.condition != "Failed":
         return None
-    found = [one for pod in pods if (one := _of_pod(pod))]
+    found = [one for pod in pods if (one := _of_pod(pod)) and one.verdict != "Done"]
     if found:
         return min(found, key=lambda one: _WORST.index(one.verdict))
     return _of_condition(child)
@@ -93,6 +93,8 @@ def _of_condition(child: ChildJob) -> Outcome:
     place = int(rule.group(1)) if rule else None
     if place == DISRUPTION_RULE:
         return Outcome("Disrupted", "DisruptionTarget", child.message)
+    if child.reason == "FailedIndexes":  # of a shard that failed by itself the pod is still there
+        return Outcome("Disrupted", "ShardLost", f"{child.message} (its pod is gone)")
     if place == EXIT_CODE_RULE:
         return Outcome("Final", "PodFailurePolicy", child.message)
     return Outcome("Fault", child.reason or "Failed", f"{child.message} (its pod is gone)")

@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from w2s_api.keys import digest
+from w2s_api.names import StageKind
 from w2s_api.pipeline import Stage, pipeline
 from w2s_api.spec import Spec
 from w2s_api.status import FINISHED, StageProgress, StageStatus, Status, condition
@@ -39,7 +40,7 @@ class Plan:
     """When to look again if nothing happens before."""
 
 
-def plan(observed: Observed, now: Seconds, settings_hash: Mapping[str, str] | None = None) -> Plan:
+def plan(observed: Observed, now: Seconds, settings_hash: Mapping[StageKind, str] | None = None) -> Plan:
     """Decides. Level-based: only what is seen counts, not what happened.
 
     Args:
@@ -118,7 +119,7 @@ class _Planner:
     spec: Spec
     stages: tuple[Stage, ...]
     now: Seconds
-    settings: Mapping[str, str]
+    settings: Mapping[StageKind, str]
     records: dict[str, StageStatus] = field(default_factory=dict)
     creates: list[Action] = field(default_factory=list)
     deletes: list[Action] = field(default_factory=list)
