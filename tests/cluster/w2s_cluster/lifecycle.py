@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from w2s_cluster import binaries, control_plane, fake, host, network, node, pki
@@ -137,7 +137,13 @@ def kubeconfig(mode: Mode = "node") -> Path:
 @contextmanager
 def enter(mode: Mode = "node") -> Iterator[None]:
     """Move this thread, and all that it starts, into the cluster's network; a cluster of the user's own has none."""
-    with nullcontext() if own_kubeconfig() else network.entered(Settings.of(mode).netns):
+    if own_kubeconfig():
+        yield
+        return
+    namespace = Settings.of(mode).netns
+    if not namespace.exists():
+        raise ClusterFault(f"The {mode} cluster is not up: make cluster-up MODE={mode}")
+    with network.entered(namespace):
         yield
 
 
