@@ -127,7 +127,7 @@ class Engine:
                 params = {"limit": "500", **({"continue": token} if token else {})}
                 path = _list_path(f"/apis/{GROUP}/{VERSION}", namespace, PLURAL)
                 page = await self._api.get(path, params, accept=_METADATA)
-                for item in page["items"]:
+                for item in page["items"] or ():  # null where there are none
                     self._note(item["metadata"], seen)
                 token = page["metadata"].get("continue", "")
                 if not token:

@@ -141,6 +141,8 @@ class Worker:
                 log.info("%s/%s: deleted Job %s (%s)", job.namespace, job.name, action.name, action.why)
             case ReleaseChildren():
                 await release_children(self._api, job)
+                for child in self._children.of_job(key):  # or each event of their end would ask again
+                    self._children.drop((child.namespace, child.name))
             case DeleteSelf():
                 await delete_self(self._api, job)
 

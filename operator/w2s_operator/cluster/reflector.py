@@ -77,7 +77,7 @@ class Reflector:
         async for page in self._pages():
             version = page["metadata"]["resourceVersion"]
             self.heard = self._clock()
-            for raw in page["items"]:
+            for raw in page["items"] or ():
                 seen.add(key_of(raw))
                 self._cache.put(raw)
             await asyncio.sleep(0)  # a large list leaves room for others

@@ -1,38 +1,63 @@
-"""When a status that differs is written: at once if somebody acts on it, else not too often. Pure."""
+"""When a status that differs is written: at once if anything rests on it, else not too often. Pure.
+
+A run of seconds costs two writes, its Job and the status that says what came of it. That it was seen to start is
+written only if it lasts.
+"""
 
 from typing import Any
 
 from w2s_api.status import Status
 
-BRIEF = 2.0
-"""Seconds before it is written that a pod runs or does not start: many are over by then."""
+PROBLEM = 3.0
+"""Seconds since the last write before it is written why something does not start: most of it passes."""
+STATE = 10.0
+"""The same for where a run stands."""
 PROGRESS = 15.0
-"""Seconds from one write of progress to the next."""
+"""The same for how far it is."""
 
-_PROGRESS = frozenset({"progress", "observedTime"})
-_BRIEF = _PROGRESS | {"started", "startTime", "message", "reason", "state", "stage"}
+_PROGRESS = frozenset({"progress", "observedTime", "started", "startTime"})
+_PASSING = _PROGRESS | {"stage", "state", "reason", "message"}
 _STEADY = frozenset({"Done", "Reused", "Failed", "Retrying", "Suspended"})
 
 
 def delay(before: Status, after: Status) -> float | None:
-    """Seconds that a write may wait since the last one; None if there is nothing to write."""
+    """Seconds that must have passed since the last write; None if there is nothing to write."""
     old, new = before.to_json(), after.to_json()
     if old == new:
         return None
-    if _without(old, _BRIEF) != _without(new, _BRIEF):
+    if _lasting(old) != _lasting(new):
         return 0.0
-    return BRIEF if _without(old, _PROGRESS) != _without(new, _PROGRESS) else PROGRESS
+    if _problems(before) != _problems(after):
+        return PROBLEM
+    return STATE if _without(old, _PROGRESS) != _without(new, _PROGRESS) else PROGRESS
+
+
+def _lasting(status: dict[str, Any]) -> dict[str, Any]:
+    """What does not pass by itself."""
+    kept: dict[str, Any] = _without(status, _PASSING)
+    kept["steady"] = [
+        (stage["name"], stage["state"], stage.get("reason"))
+        for stage in status.get("stages", ())
+        if stage["state"] in _STEADY
+    ]
+    kept["said"] = [
+        (one["type"], one["reason"], one.get("message"))
+        for one in status.get("conditions", ())
+        if one["type"] not in ("Complete", "Failed", "Reconciling") or one["status"] == _END.get(one["type"])
+    ]
+    return kept
+
+
+_END = {"Complete": "False", "Failed": "True"}
+
+
+def _problems(status: Status) -> list[tuple[str, str | None]]:
+    return [(stage.name, stage.reason) for stage in status.stages]
 
 
 def _without(plain: Any, names: frozenset[str]) -> Any:
-    """What is left of a status without some fields; states that do not pass by themselves are kept."""
     if isinstance(plain, list):
         return [_without(one, names) for one in plain]
-    if not isinstance(plain, dict):
-        return plain
-    kept = {name: _without(inner, names) for name, inner in plain.items() if name not in names}
-    if plain.get("state") in _STEADY:
-        kept["state"] = plain["state"]
-    if plain.get("type") in ("Reconciling", "Complete", "Failed") and plain.get("status") != "False":
-        kept.pop("message", None)
-    return kept
+    if isinstance(plain, dict):
+        return {name: _without(inner, names) for name, inner in plain.items() if name not in names}
+    return plain
