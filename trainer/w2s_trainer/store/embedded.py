@@ -1,4 +1,4 @@
-"""An S3 server of one's own, for laptops, demos and tests: SeaweedFS on loopback, below one directory."""
+"""An S3 server of one's own, for laptops, demos and tests: SeaweedFS on one address, below one directory."""
 
 import fcntl
 import json
@@ -71,13 +71,21 @@ class EmbeddedStore:
         port: its S3 port; None for a free one (that of the last time, where it is free). Stopped and started
             again, it keeps its port.
         roles: actions by role.
+        host: the one address that it listens on, that of a bridge for instance, which pods reach. What it says
+            travels unencrypted: on a network that others are on it does not belong.
     """
 
     def __init__(
-        self, directory: Path, port: int | None = None, *, roles: Mapping[str, Sequence[str]] = ROLES
+        self,
+        directory: Path,
+        port: int | None = None,
+        *,
+        roles: Mapping[str, Sequence[str]] = ROLES,
+        host: str = _LOOPBACK,
     ) -> None:
         self.directory = directory.absolute()
         self.port = port
+        self.host = host
         self._roles = roles
         self._process: subprocess.Popen[bytes] | None = None
         self._lock: IO[str] | None = None
@@ -85,7 +93,7 @@ class EmbeddedStore:
     @property
     def endpoint(self) -> str:
         """Its URL, once started."""
-        return f"http://{_LOOPBACK}:{self.port}"
+        return f"http://{self.host}:{self.port}"
 
     @property
     def access_key(self) -> str:
@@ -229,7 +237,7 @@ class EmbeddedStore:
             return [self.port]
         drawn = (random.randrange(_LOWEST_PORT, _HIGHEST_PORT - len(_SERVERS)) for _ in range(1_000))
         last = self._state().get("port")
-        free = (port for port in ([last] if last else []) + [*drawn] if _all_free(port))
+        free = (port for port in ([last] if last else []) + [*drawn] if _all_free(port, self.host))
         return [port for port, _ in zip(free, range(_START_TRIES), strict=False)]
 
     def _spawn(self, port: int) -> "subprocess.Popen[bytes]":
@@ -238,7 +246,7 @@ class EmbeddedStore:
         ports = [f"-{server}.port={port + offset}" for offset, server in enumerate(_SERVERS)]
         command = [
             *(str(find_weed()), "mini", f"-dir={data}", *ports),
-            *(f"-ip={_LOOPBACK}", f"-ip.bind={_LOOPBACK}"),
+            *(f"-ip={self.host}", f"-ip.bind={self.host}"),
             f"-s3.config={self.directory / 'keys/s3.json'}",
             "-s3.autoCreateBucket=false",
             "-s3.port.iceberg=0",
@@ -307,17 +315,17 @@ def _kept(file: Path) -> str:
     return file.read_text()
 
 
-def _all_free(port: int) -> bool:
+def _all_free(port: int, host: str) -> bool:
     return all(
-        _is_free(port + offset + twin) for offset in range(len(_SERVERS)) for twin in (0, _GRPC_OFFSET)
+        _is_free(port + offset + twin, host) for offset in range(len(_SERVERS)) for twin in (0, _GRPC_OFFSET)
     )
 
 
-def _is_free(port: int) -> bool:
+def _is_free(port: int, host: str = _LOOPBACK) -> bool:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((_LOOPBACK, port))
+            probe.bind((host, port))
         except OSError:
             return False
     return True
