@@ -1,0 +1,13 @@
+"""A small manifest."""
+
+SPEC = {
+    "task": {"classes": [{"name": "other"}, {"name": "indemnity"}], "positiveClass": "indemnity"},
+    "data": {"unlabeled": {"uri": "s3://legal/heap.jsonl"}, "gold": {"uri": "s3://legal/gold.jsonl"}},
+    "storage": {"uri": "s3://legal/w2s"},
+    "weak": {
+        "labelers": [
+            {"name": "small", "type": "Classifier", "classifier": {"model": {"uri": "hf://legal/small"}}}
+        ]
+    },
+    "strong": {"model": {"uri": "hf://org/strong"}},
+}
