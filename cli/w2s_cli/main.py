@@ -3,26 +3,53 @@
 import argparse
 import importlib
 import sys
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+
+@dataclass(frozen=True)
+class Command:
+    """A command, and where it is."""
+
+    purpose: str
+    module: str
+    extra: str = "trainer"
+    """What of this package to install for it."""
+
+
 COMMANDS = {
-    "validate": "check a manifest, as the API server would",
-    "run": "run a manifest on this machine; run it again to continue",
-    "predict": "let a published model decide about texts",
-    "stage": "run one stage by the process contract (the drivers call this)",
-    "crd": "print the CustomResourceDefinition",
+    "validate": Command("check a manifest, as the API server would", "validate"),
+    "run": Command("run a manifest on this machine; run it again to continue", "run"),
+    "predict": Command("let a published model decide about texts", "predict"),
+    "stage": Command("run one stage by the process contract (the drivers call this)", "stage"),
+    "crd": Command("print the CustomResourceDefinition", "crd"),
+    "status": Command("show the stages and results of a job in a cluster", "kubectl.status", "operator"),
+    "logs": Command("show what a stage of a job in a cluster says", "kubectl.logs", "operator"),
+    "report": Command("fetch the report of a job in a cluster", "kubectl.report", "operator"),
+    "suspend": Command("stop a job in a cluster, with what it has saved", "kubectl.suspend", "operator"),
+    "resume": Command("let a suspended job go on", "kubectl.suspend", "operator"),
+    "retry": Command("run again what failed of a job in a cluster", "kubectl.retry", "operator"),
 }
+LEADING = ("-n", "--namespace", "--context", "--kubeconfig")
+"""Options with a value that kubectl's users write before the command."""
 
 
 def main(argv: list[str] | None = None) -> int:
     """Runs a command and returns its exit code (`w2s_api.exit_codes`)."""
-    given = sys.argv[1:] if argv is None else argv
-    parser = argparse.ArgumentParser(prog="w2s", description="Weak labels in, a strong model out.")
+    given = _command_first(sys.argv[1:] if argv is None else argv)
+    plugin = Path(sys.argv[0]).stem == "kubectl-w2s"  # kubectl runs a plugin by the name of its file
+    prog = "kubectl w2s" if plugin else "w2s"
+    parser = argparse.ArgumentParser(prog=prog, description="Weak labels in, a strong model out.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name, purpose in COMMANDS.items():
+    for name in sorted(COMMANDS, key=lambda name: COMMANDS[name].module.startswith("kubectl.") != plugin):
+        purpose = COMMANDS[name].purpose
         command = commands.add_parser(name, help=purpose, description=purpose.capitalize() + ".")
         if name in given[:1]:
             _module(name).add_arguments(command)
+    if not given:
+        parser.print_help()
+        return 0
     arguments = parser.parse_args(given)
     try:
         return int(_module(arguments.command).main(arguments))
@@ -33,7 +60,8 @@ def main(argv: list[str] | None = None) -> int:
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("w2s"):
             raise
-        sys.stderr.write(f"w2s {arguments.command} needs {error.name}: pip install 'w2s[trainer]'\n")
+        extra = COMMANDS[arguments.command].extra
+        sys.stderr.write(f"{prog} {arguments.command} needs {error.name}: pip install 'w2s[{extra}]'\n")
         return 70
     except Exception as error:
         code = getattr(error, "exit_code", None)
@@ -43,8 +71,16 @@ def main(argv: list[str] | None = None) -> int:
         return int(code)
 
 
+def _command_first(given: list[str]) -> list[str]:
+    """`-n legal status indemnity` as `status -n legal indemnity`."""
+    place = 0
+    while place < len(given) and given[place].partition("=")[0] in LEADING:
+        place += 1 if "=" in given[place] else 2
+    return given[place : place + 1] + given[:place] + given[place + 1 :]
+
+
 def _module(name: str) -> Any:
-    return importlib.import_module(f"w2s_cli.{name}")
+    return importlib.import_module(f"w2s_cli.{COMMANDS[name].module}")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,122 @@
+"""A WeakToStrongJob as the API server gives it, read for the commands. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Self
+
+from pydantic import ValidationError
+
+from w2s_api.status import StageStatus, Status, condition
+from w2s_cli.kubectl.errors import ClusterError, NotThere
+from w2s_operator.children.names import HANDS_OFF_ANNOTATION
+
+Raw = Mapping[str, Any]
+
+_TOOLS = {
+    "argocd": "Argo CD",
+    "kustomize-controller": "Flux",
+    "helm-controller": "Flux",
+    "helm": "Helm",
+    "rancher": "Rancher Fleet",
+    "fleetagent": "Rancher Fleet",
+}
+"""Field managers of tools that apply what Git says, by how their names begin."""
+
+
+@dataclass(frozen=True)
+class SeenJob:
+    """What the commands want of a job."""
+
+    namespace: str
+    name: str
+    uid: str
+    generation: int
+    created: float
+    """Seconds since the epoch."""
+    spec: Raw
+    status: Status
+    hands_off: bool
+    deleting: bool
+    gitops: str | None
+    """The tool that applied it, if that is known to apply it again."""
+
+    @classmethod
+    def of(cls, raw: Raw) -> Self:
+        """
+        Raises:
+            ClusterError: its status is written in a way that this version does not know.
+        """
+        meta = raw["metadata"]
+        annotations = meta.get("annotations") or {}
+        try:
+            status = Status.model_validate(raw.get("status") or {})
+        except ValidationError as error:
+            raise ClusterError(
+                f"The status of {meta['name']} was written by an operator of another version than this command."
+                f" Install the same, or read it by: kubectl get w2s {meta['name']} -n {meta['namespace']} -o yaml"
+            ) from error
+        return cls(
+            namespace=meta["namespace"],
+            name=meta["name"],
+            uid=meta["uid"],
+            generation=meta["generation"],
+            created=seconds_of(meta["creationTimestamp"]),
+            spec=raw["spec"],
+            status=status,
+            hands_off=annotations.get(HANDS_OFF_ANNOTATION) == "true" or bool(raw["spec"].get("managedBy")),
+            deleting="deletionTimestamp" in meta,
+            gitops=_gitops(meta),
+        )
+
+    @property
+    def place(self) -> str:
+        """How a command line names it."""
+        return f"{self.name} -n {self.namespace}"
+
+    def is_so(self, type_: Any) -> bool:
+        """Whether a condition is True."""
+        found = condition(self.status, type_)
+        return found is not None and found.status == "True"
+
+    @property
+    def over(self) -> bool:
+        """Whether the present spec has come to its end, good or bad."""
+        current = self.status.observed_generation == self.generation
+        return current and (self.is_so("Complete") or self.is_so("Failed"))
+
+    def stage(self, name: str | None) -> StageStatus:
+        """A stage by its name; without one, the stage that runs, failed, or else ran last.
+
+        Raises:
+            NotThere: there is none.
+        """
+        stages = self.status.stages
+        if name is not None:
+            found = next((one for one in stages if one.name == name), None)
+            if found is None:
+                known = ", ".join(one.name for one in stages) or "none yet"
+                raise NotThere(f"{self.name} has no stage {name}. Its stages: {known}.")
+            return found
+        begun = [one for one in stages if one.start_time]
+        if chosen := next((one for one in stages if one.name == self.status.stage), None):
+            return chosen
+        if not begun:
+            raise NotThere(f"No stage of {self.name} has run yet. See: kubectl w2s status {self.place}")
+        return max(begun, key=lambda one: one.start_time or "")
+
+
+def seconds_of(time: str) -> float:
+    """Seconds since the epoch of an RFC 3339 time; one without a zone is UTC."""
+    found = datetime.fromisoformat(time)
+    return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+
+
+def _gitops(meta: Raw) -> str | None:
+    for entry in meta.get("managedFields") or ():
+        if entry.get("subresource"):
+            continue
+        for begin, tool in _TOOLS.items():
+            if str(entry.get("manager", "")).startswith(begin):
+                return tool
+    return None
