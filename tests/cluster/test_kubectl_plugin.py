@@ -308,15 +308,16 @@ def test_a_stranger_hears_what_is_missing(kubectl, stranger):
     assert "roles `view`" in said
 
 
-def test_somebody_who_may_look_but_not_list(kubectl, stranger):
-    kubectl.good("create", "role", "look", "--verb=get", "--resource=weaktostrongjobs.w2s.dev")
-    kubectl.good(
-        "create", "rolebinding", "look", "--role=look", f"--serviceaccount={kubectl.namespace}:stranger"
-    )
+@pytest.mark.parametrize(("verbs", "more"), [("get", ""), ("get,list", " There is none in it.")])
+def test_somebody_who_may_look_in_one_namespace(kubectl, stranger, verbs, more):
+    kubectl.good("create", "role", "look", f"--verb={verbs}", "--resource=weaktostrongjobs.w2s.dev")
+    account = f"--serviceaccount={kubectl.namespace}:stranger"
+    kubectl.good("create", "rolebinding", "look", "--role=look", account)
     assert stranger.bad(66, "status", "no") == (
-        f"There is no WeakToStrongJob no in namespace {kubectl.namespace}."
+        f"There is no WeakToStrongJob no in namespace {kubectl.namespace}.{more}"
     )
     kubectl.create()
+    assert stranger.w2s("status", NAME)
     assert "cannot patch resource" in stranger.bad(77, "suspend", NAME)
 
 

@@ -211,8 +211,9 @@ class Cluster:
         """Names of jobs by namespace: of all, else of this one; None where the user may list neither."""
         for path in (f"/apis/{API_VERSION}/{PLURAL}", self._jobs):
             with suppress(Refused):
+                listed = self._json("GET", path, {"limit": "1000"}, accept=_NAMES_ONLY)["items"] or ()
                 found: dict[str, list[str]] = {}
-                for one in self._json("GET", path, {"limit": "1000"}, accept=_NAMES_ONLY)["items"]:
+                for one in listed:
                     found.setdefault(one["metadata"]["namespace"], []).append(one["metadata"]["name"])
                 return found
         return None

@@ -1,6 +1,6 @@
 """A WeakToStrongJob as the API server gives it, read for the commands. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Self
@@ -34,6 +34,8 @@ class SeenJob:
     generation: int
     created: float
     """Seconds since the epoch."""
+    changed: float
+    """When somebody last changed anything but its status."""
     spec: Raw
     status: Status
     hands_off: bool
@@ -62,6 +64,7 @@ class SeenJob:
             uid=meta["uid"],
             generation=meta["generation"],
             created=seconds_of(meta["creationTimestamp"]),
+            changed=max(seconds_of(one) for one in (meta["creationTimestamp"], *_changes(meta))),
             spec=raw["spec"],
             status=status,
             hands_off=annotations.get(HANDS_OFF_ANNOTATION) == "true" or bool(raw["spec"].get("managedBy")),
@@ -112,10 +115,17 @@ def seconds_of(time: str) -> float:
     return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
 
 
+def _appliers(meta: Raw) -> Iterator[Raw]:
+    """Of `managedFields`, what is not about the status."""
+    return (entry for entry in meta.get("managedFields") or () if not entry.get("subresource"))
+
+
+def _changes(meta: Raw) -> Iterator[str]:
+    return (entry["time"] for entry in _appliers(meta) if entry.get("time"))
+
+
 def _gitops(meta: Raw) -> str | None:
-    for entry in meta.get("managedFields") or ():
-        if entry.get("subresource"):
-            continue
+    for entry in _appliers(meta):
         for begin, tool in _TOOLS.items():
             if str(entry.get("manager", "")).startswith(begin):
                 return tool

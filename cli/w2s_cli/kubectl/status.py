@@ -27,7 +27,7 @@ _STYLES = {
     "Suspended": "yellow",
 }
 _PATIENCE = 15.0
-"""Seconds after which somebody should have seen a new job."""
+"""Seconds after which an operator should have seen a change."""
 _CLEAR = "\x1b[2J\x1b[H"
 
 
@@ -95,9 +95,9 @@ def _headline(job: SeenJob, now: float, paint: Paint) -> str:
     ended = seconds_of(status.completion_time) if status.completion_time and job.over else now
     done = sum(stage.state in FINISHED for stage in status.stages)
     counted = f", {done} of {len(status.stages)} stages" if status.stages and not job.over else ""
-    how = "in" if job.is_so("Complete") else "after" if job.over else "for"
+    how = ", for" if not job.over else " in" if job.is_so("Complete") else " after"
     name = paint(f"{job.namespace}/{job.name}", "bold")
-    return f"{name}: {paint(word, style)}{counted}, {how} {span(ended - began)}"
+    return f"{name}: {paint(word, style)}{counted}{how} {span(ended - began)}"
 
 
 def _word(job: SeenJob) -> tuple[str, str]:
@@ -118,7 +118,7 @@ def _remarks(job: SeenJob, now: float) -> Iterator[str]:
     status, complete = job.status, condition(job.status, "Complete")
     if job.hands_off:
         yield "The operator leaves it alone: so says its annotation w2s.dev/hands-off, or spec.managedBy."
-    elif status.observed_generation < job.generation and now - job.created > _PATIENCE:
+    elif status.observed_generation < job.generation and now - job.changed > _PATIENCE:
         what = "it" if status.observed_generation < 0 else "the last edit of its spec"
         yield f"No operator has seen {what} yet. Does one run, and does it watch namespace {job.namespace}?"
     if job.is_so("Suspended") or job.spec.get("suspend"):
@@ -213,12 +213,11 @@ def next_steps(job: SeenJob) -> list[str]:
     failed = [stage for stage in job.status.stages if stage.state == "Failed"]
     if not failed:
         return ["Next: correct the manifest and apply it again."]
-    first = failed[0]
-    look = f"  see what it said:   kubectl w2s logs {job.name} {first.name} -n {job.namespace}"
+    more = f"  kubectl w2s logs {job.name} {failed[0].name} -n {job.namespace}"
     return [
-        "Next:",
-        *([look] if first.run else []),
-        "  correct what the message names. If that is in the manifest, apply it again; if it is not (a Secret,",
-        f"  data, a quota):     kubectl w2s retry {job.place}",
-        "Stages that are done stay done.",
+        "Next: correct what the message names. If that is in the manifest, apply it again;"
+        " if it is not (a Secret, data, a quota):",
+        f"  kubectl w2s retry {job.place}",
+        *(["What the stage said before it failed:", more] if failed[0].run else []),
+        "What is done stays done.",
     ]
