@@ -25,6 +25,8 @@ def main() -> int:
         standalone=True,
         clusterwide=not settings.namespaces,
         namespaces=list(settings.namespaces),
+        # Of peering, which is off. Without one, kopf asks for the name of the user, and in a pod there is none.
+        identity="w2s-operator",  # type: ignore[arg-type]
     )
     return 0
 
