@@ -137,6 +137,23 @@ def test_the_api_server_takes_every_object_without_a_warning(helm, namespace):
     assert said.count("(server dry run)") == sum(1 for one in yaml.safe_load_all(rendered) if one)
 
 
+def test_the_overlay_of_the_docs_moves_the_operator_as_a_whole(kwok_cluster, tmp_path):
+    docs = (ROOT / "docs" / "install.md").read_text()
+    overlay = docs.partition("## Kustomize")[2].partition("```yaml\n")[2].partition("```")[0]
+    (tmp_path / "base").symlink_to(ROOT / "deploy")
+    (tmp_path / "overlay").mkdir()
+    (tmp_path / "overlay" / "kustomization.yaml").write_text(overlay.replace("../path/to/deploy", "../base"))
+    made = list(yaml.safe_load_all(w2s_cluster.kubectl("kustomize", str(tmp_path / "overlay"), mode="kwok")))
+    by_kind = {one["kind"]: one for one in made}
+    assert {one["metadata"].get("namespace", "legal") for one in made} == {"legal"}
+    assert by_kind["RoleBinding"]["subjects"][0]["namespace"] == "legal"
+    (container,) = by_kind["Deployment"]["spec"]["template"]["spec"]["containers"]
+    assert container["image"] == "registry.example.org/w2s-operator:0.1.0"
+    env = {one["name"]: one.get("value") for one in container["env"]}
+    assert env["W2S_TRAINER_IMAGE"] == "registry.example.org/w2s-trainer:0.1.0"
+    assert len(env) == 6
+
+
 def test_a_job_runs_with_the_rights_of_the_chart_through_an_upgrade_and_survives_an_uninstall(
     helm, namespace, api, kwok_cluster, tmp_path
 ):
