@@ -252,6 +252,8 @@ class EmbeddedStore:
             "-s3.port.iceberg=0",
             "-s3.port.lance=0",
             "-webdav=false",
+            # By free disk otherwise, at seven volumes a bucket: with little left, buckets could not be written to.
+            "-volume.max=10000",
             # Nothing that asks for no key: no admin page, no files over HTTP past S3. And no telemetry.
             "-admin.ui=false",
             "-disableHttp",
