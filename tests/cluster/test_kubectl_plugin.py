@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
-from w2s_cluster import binaries
+from w2s_cluster import binaries, images
 
 from w2s_api.crd import crd
 from w2s_trainer.store.embedded import EmbeddedStore
@@ -56,7 +56,7 @@ class Kubectl:
 
     def create(self, name: str = NAME, **storage: Any) -> None:
         plain = yaml.safe_load(EXAMPLE.read_text())
-        plain["metadata"] = {"name": name}
+        plain["metadata"] = {"name": name, "annotations": {"w2s.dev/hands-off": "true"}}
         plain["spec"]["storage"] |= storage
         self.good("apply", "-f", "-", stdin=json.dumps(plain))
 
@@ -90,24 +90,19 @@ class Kubectl:
         return self.other(lambda config: config["users"][0].update(user={"token": token}))
 
 
-@pytest.fixture(scope="module")
-def definition(kwok_cluster: Path) -> Path:
-    environment = os.environ | {"KUBECONFIG": str(kwok_cluster), "PATH": path()}
-    for command in (
-        ["apply", "--server-side", "-f", "-"],
-        ["wait", "--for=condition=Established", "-f", "-"],
-    ):
-        subprocess.run(["kubectl", *command], env=environment, input=json.dumps(crd()), text=True, check=True)
-    return kwok_cluster
-
-
 @pytest.fixture
-def kubectl(definition: Path, tmp_path: Path) -> Iterator[Kubectl]:
+def kubectl(kwok_cluster: Path, tmp_path: Path) -> Iterator[Kubectl]:
     """In a namespace of its own, which the context names."""
+    yield from in_namespace(kwok_cluster, tmp_path)
+
+
+def in_namespace(kubeconfig: Path, directory: Path) -> Iterator[Kubectl]:
     namespace = f"plugin-{os.urandom(4).hex()}"
-    file = tmp_path / "kubeconfig"
-    file.write_text(definition.read_text())
+    file = directory / "kubeconfig"
+    file.write_text(kubeconfig.read_text())
     found = Kubectl(os.environ | {"KUBECONFIG": str(file), "PATH": path()}, namespace)
+    found.good("apply", "--server-side", "-f", "-", stdin=json.dumps(crd()))
+    found.good("wait", "--for=condition=Established", f"crd/{crd()['metadata']['name']}")
     found.good("create", "namespace", namespace)
     found.good("config", "set-context", "--current", f"--namespace={namespace}")
     yield found
@@ -244,13 +239,15 @@ def test_no_report_yet(kubectl):
     assert "stage evaluate writes it; that is Waiting" in kubectl.bad(66, "report", NAME)
 
 
-def pod(kubectl: Kubectl, name: str, run: int, **spec: Any) -> None:
+def pod(
+    kubectl: Kubectl, name: str, run: int, image: str = "never-pulled", program: str = "", **spec: Any
+) -> None:
     labels = {
         "w2s.dev/job-uid": kubectl.job()["metadata"]["uid"],
         "w2s.dev/stage": "train",
         "w2s.dev/run": str(run),
     }
-    container = {"name": "stage", "image": "never-pulled"}
+    container = {"name": "stage", "image": image, "command": ["python", "-uc", program]}
     plain = {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -333,3 +330,35 @@ def test_a_server_that_does_not_answer(kubectl):
 
 def test_a_context_that_there_is_not(kubectl):
     assert "no context nowhere. It has: " in kubectl.bad(64, "status", NAME, "--context", "nowhere")
+
+
+@pytest.fixture
+def real(cluster: Path, tmp_path: Path) -> Iterator[Kubectl]:
+    yield from in_namespace(cluster, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def image(cluster: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    context = tmp_path_factory.mktemp("context")
+    (context / "Containerfile").write_text("ARG BASE\nFROM ${BASE}\n")
+    reference = images.build(context / "Containerfile", context, "w2s-plugin:1", {"BASE": images.base()})
+    return images.publish(reference)
+
+
+def test_logs_of_a_real_pod_are_followed_from_its_start_to_its_end(real, image):
+    program = """import signal; signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+print('{"stage": "train", "message": "training", "step": 5, "total": 10, "loss": 0.5}')
+signal.sigwait([signal.SIGTERM])
+print("saved")"""
+    real.create()
+    real.say(stage="train", stages=[{"name": "train", "run": 1, "state": "Starting"}])
+    pod(real, "train-1", 1, image, program)
+    command = ["kubectl", "w2s", "logs", NAME, "-f"]
+    with subprocess.Popen(command, env=real.environment, stdout=subprocess.PIPE, text=True) as following:
+        assert following.stdout
+        assert following.stdout.readline().rstrip().endswith("  training  5/10  50 %  loss 0.5")
+        assert real.w2s("logs", NAME, "--raw") == program.splitlines()[1][7:-2] + "\n"
+        real.good("delete", "pod", "train-1", "--wait=false")
+        assert following.stdout.readline().rstrip().endswith("  saved")
+        assert following.stdout.read() == ""
+        assert following.wait(30) == 0

@@ -94,6 +94,19 @@ def test_kubeconfigs(tmp_path, capsys, monkeypatch, text, more, code, said):
     assert told.count("\n") == 1
 
 
+def test_in_a_pod_without_a_kubeconfig_its_service_account_is_asked(tmp_path):
+    program = "import sys; from w2s_cli.main import main; sys.exit(main(['status', 'indemnity']))"
+    in_pod = {"KUBERNETES_SERVICE_HOST": "127.0.0.1", "KUBERNETES_SERVICE_PORT": "1"}
+    for more, said in ((in_pod, "service"), ({}, "kube-config")):
+        environment = {"KUBECONFIG": str(tmp_path / "none"), "HOME": str(tmp_path), **more}
+        done = subprocess.run(
+            [sys.executable, "-c", program], env=environment, capture_output=True, text=True, cwd=tmp_path
+        )
+        assert done.returncode == 64
+        assert said in done.stderr.lower().partition("talk to")[2][:60]
+        assert done.stderr.count("\n") == 1
+
+
 @pytest.mark.parametrize(
     "words",
     [
