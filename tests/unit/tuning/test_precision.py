@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from w2s_trainer.tuning import precision
-from w2s_trainer.tuning.precision import fastest_precision, torch_dtype
+from w2s_trainer.tuning.precision import fastest_precision, kept_precision, torch_dtype
 
 
 @pytest.fixture(autouse=True)
@@ -44,3 +44,9 @@ def test_the_best_of_several_tries_counts(monkeypatch):
     ticks = iter([0, 9, 10, 11, 12, 20, 21, 29, 30, 39])
     monkeypatch.setattr(precision.time, "perf_counter", lambda: next(ticks))
     assert precision._seconds(torch.float32) == 1
+
+
+def test_a_machine_keeps_the_precision_that_it_measured_first(tmp_path):
+    assert kept_precision("cpu", tmp_path, lambda _device: "bfloat16") == "bfloat16"
+    assert kept_precision("cpu", tmp_path, lambda _device: "float32") == "bfloat16"
+    assert kept_precision("cuda", tmp_path, lambda _device: "float32") == "float32"

@@ -1,8 +1,13 @@
 """In which numbers a machine computes fastest: measured, for processors of one name differ."""
 
 import time
+from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
+
+from w2s_api.keys import digest
+from w2s_trainer.models.cache import kept
 
 if TYPE_CHECKING:
     import torch
@@ -13,6 +18,7 @@ _GAIN = 1.2
 """How much faster bfloat16 must be: it costs digits."""
 _TEXTS, _TOKENS, _WIDTH, _HEADS = 4, 128, 384, 12
 _TRIES = 5
+_KEPT = "precision"
 
 
 @cache
@@ -27,6 +33,28 @@ def fastest_precision(device: str) -> Precision:
     if device == "cuda":
         return "bfloat16" if torch.cuda.is_bf16_supported() else "float32"
     return "bfloat16" if _seconds(torch.float32) > _GAIN * _seconds(torch.bfloat16) else "float32"
+
+
+def kept_precision(device: str, cache: Path, measure: Callable[[str], Precision]) -> Precision:
+    """The precision of this machine, measured once and kept: on a busy machine it may come out otherwise.
+
+    Args:
+        device: cpu or cuda.
+        cache: a directory that outlives the process.
+        measure: what is done the first time.
+    """
+    import torch
+
+    processor = Path("/proc/cpuinfo")
+    lines = processor.read_text().splitlines() if processor.exists() else []
+    flags = sorted({line for line in lines if line.startswith(("model name", "flags"))})
+    machine = digest([device, flags, torch.__version__, torch.get_num_threads()])
+
+    def write(directory: Path) -> None:
+        (directory / _KEPT).write_text(measure(device))
+
+    said = (kept(cache / "precision" / machine, write) / _KEPT).read_text()
+    return "bfloat16" if said == "bfloat16" else "float32"
 
 
 def torch_dtype(precision: Precision) -> "torch.dtype":

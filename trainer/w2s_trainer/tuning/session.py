@@ -23,7 +23,7 @@ from w2s_trainer.tuning.keeper import StoreKeeper
 from w2s_trainer.tuning.loop import Schedule, TrainingState, TrainingTexts, tune
 from w2s_trainer.tuning.losses import make_targets
 from w2s_trainer.tuning.numbers import Numbers, settled
-from w2s_trainer.tuning.precision import fastest_precision
+from w2s_trainer.tuning.precision import fastest_precision, kept_precision
 from w2s_trainer.tuning.stop import StopRequest
 from w2s_trainer.tuning.student import Student, load_student
 from w2s_trainer.tuning.world import World
@@ -151,7 +151,8 @@ def tune_student(context: StageContext, recipe: Recipe, labelled: Labelled, *, n
         numbers = Numbers(found.meta["precision"], found.meta["threads"])
         note(f"going on from step {found.step}")
     else:
-        fastest = fastest_precision("cuda" if torch.cuda.is_available() else "cpu")
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        fastest = kept_precision(device, context.cache, fastest_precision)
         mine = Numbers(fastest, torch.get_num_threads())
         numbers = world.told(settled(context.objects, home, mine) if world.leads else mine)
     torch.set_num_threads(numbers.threads)
