@@ -4,11 +4,12 @@ import argparse
 import difflib
 import json
 import os
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from w2s_api.names import API_VERSION, KIND, PLURAL
 from w2s_cli.kubectl.errors import ClusterError, NotThere, Refused, Unreachable
@@ -20,16 +21,24 @@ _CONNECT, _SILENCE = 10.0, 30.0
 """Seconds to connect, and without a byte."""
 _WATCH_SECONDS = 240
 _MOST_NAMES = 5
+_PAUSE = 1.0
+"""Seconds from the end of a watch to the next."""
 _NAMES_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 _IN_POD = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The job, and where it is."""
-    parser.add_argument("name", metavar="NAME", help=f"of the {KIND}")
+    parser.add_argument("name", type=_name, metavar="NAME", help=f"of the {KIND}")
     parser.add_argument("-n", "--namespace", metavar="NS", help="default: that of the context")
     parser.add_argument("--context", metavar="NAME", help="of the kubeconfig (default: the current one)")
     parser.add_argument("--kubeconfig", metavar="FILE", help="default: KUBECONFIG, else ~/.kube/config")
+
+
+def _name(text: str) -> str:
+    if not text or "/" in text:
+        raise argparse.ArgumentTypeError(f"{text!r} is not the name of a {KIND}")
+    return text
 
 
 class Cluster:
@@ -76,6 +85,7 @@ class Cluster:
                 if event["type"] == "DELETED":
                     return
                 yield event["object"]
+            time.sleep(_PAUSE)
 
     def pods(self, selector: str) -> list[dict[str, Any]]:
         """Pods of the namespace by their labels."""
@@ -106,7 +116,8 @@ class Cluster:
         query = {"container": container, "follow": str(follow).lower(), "timestamps": str(times).lower()}
         query |= {} if tail is None else {"tailLines": str(tail)}
         try:
-            with self._send("GET", f"{self._pods}/{pod}/log", query, silence=None) as response:
+            silence = None if follow else _SILENCE
+            with self._send("GET", f"{self._pods}/{pod}/log", query, silence=silence) as response:
                 yield from (line.decode(errors="replace") for line in _lines(response))
         except _NoObject:
             raise NotThere(f"Pod {pod} is gone, and its log with it.") from None
@@ -187,7 +198,7 @@ class Cluster:
         try:
             response = self._api.rest_client.pool_manager.request(
                 verb,
-                f"{self._host}{path}?{urlencode(query)}",
+                f"{self._host}{quote(path)}?{urlencode(query)}",
                 body=None if body is None else json.dumps(body).encode(),
                 headers=headers,
                 timeout=Timeout(connect=_CONNECT, read=silence),

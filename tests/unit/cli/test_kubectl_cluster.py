@@ -129,7 +129,9 @@ def test_options_before_the_command_and_after_it(tmp_path, words, verb):
     assert asked == [f"GET {of_job}", f"PATCH {of_job}"][: 1 + (verb == "suspend")]
 
 
-def test_a_watch_that_breaks_off_is_begun_again(tmp_path, capsys):
+def test_a_watch_that_breaks_off_is_begun_again(tmp_path, capsys, monkeypatch):
+    pauses: list[float] = []
+    monkeypatch.setattr("w2s_cli.kubectl.cluster.time.sleep", pauses.append)
     states = iter([raw_job(stage="a"), raw_job(stage="b"), raw_job(stage="b", complete="True")])
 
     def answer(_verb: str, _path: str, query: dict[str, str]) -> tuple[int, list[Any]]:
@@ -140,6 +142,14 @@ def test_a_watch_that_breaks_off_is_begun_again(tmp_path, capsys):
     with api_server(tmp_path, answer) as place:
         assert main(["status", "indemnity", "-w", "-o", "json", *place]) == 0
     assert [json.loads(line)["stage"] for line in capsys.readouterr().out.splitlines()] == ["a", "b", "b"]
+    assert pauses == [1.0, 1.0]
+
+
+@pytest.mark.parametrize("name", ["", "indemnity/status", "../pods/x"])
+def test_a_name_is_no_path(capsys, name):
+    with pytest.raises(SystemExit):
+        main(["status", name])
+    assert "is not the name of a WeakToStrongJob" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("state", ["Failed", "Retrying"])
