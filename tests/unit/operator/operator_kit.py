@@ -1,5 +1,6 @@
 """A cluster of a test's own: it does what a plan asks for, and its pods end as the test says."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -46,7 +47,7 @@ class Cluster:
             resource_version="1",
             generation=self.generation,
             created=START,
-            spec=self.spec,
+            spec=json.dumps(self.spec).encode(),
             status=self.status,
             retry=self.retry,
             hands_off=self.hands_off,
