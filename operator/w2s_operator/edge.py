@@ -4,6 +4,7 @@ Of kopf we use what has no state: `on.event` hands over each object as it is, an
 finalizer and starts no task an object. Everything that is decided is decided from what is seen (planning/).
 """
 
+import dataclasses
 import logging
 from typing import Any
 
@@ -12,6 +13,7 @@ import kopf
 from w2s_api.names import GROUP, PLURAL, VERSION
 from w2s_operator.children.job import ChildJobs
 from w2s_operator.children.settings import Defaults
+from w2s_operator.cluster.api import load_configuration
 from w2s_operator.engine import Engine
 from w2s_operator.settings import OperatorSettings
 
@@ -34,7 +36,10 @@ def register(registry: kopf.OperatorRegistry, operator: OperatorSettings) -> Non
 
     @kopf.on.login(registry=registry)
     async def login(**given: Any) -> Any:
-        return kopf.login_with_service_account(**given) or kopf.login_with_kubeconfig(**given)
+        found = kopf.login_with_service_account(**given)
+        if found:  # kopf goes by the server's name, which means nothing while the cluster's DNS is away
+            return dataclasses.replace(found, server=load_configuration().host)
+        return kopf.login_with_kubeconfig(**given)
 
     @kopf.on.cleanup(registry=registry)
     async def stop(**_: Any) -> None:
