@@ -151,7 +151,7 @@ def test_the_overlay_of_the_docs_moves_the_operator_as_a_whole(kwok_cluster, tmp
     assert container["image"] == "registry.example.org/w2s-operator:0.1.0"
     env = {one["name"]: one.get("value") for one in container["env"]}
     assert env["W2S_TRAINER_IMAGE"] == "registry.example.org/w2s-trainer:0.1.0"
-    assert len(env) == 6
+    assert env.keys() >= {"W2S_NAMESPACES", "W2S_PORT"}
 
 
 def test_a_job_runs_with_the_rights_of_the_chart_through_an_upgrade_and_survives_an_uninstall(
