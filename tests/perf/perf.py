@@ -1,6 +1,6 @@
 """`make perf`: training and labelling against a plain transformers loop on this machine; docs/performance.md.
 
-    python tests/perf/perf.py [--rounds 7] [--only training labelling start checkpoints overhead]
+    python tests/perf/perf.py [--rounds 5] [--only training labelling start checkpoints overhead]
 
 Ours are the functions that the stages call; the plain loop is baseline.py. Both in one process, in turn, with the
 same model, texts, weights, threads and numbers (float32), so that another's work on the machine slows both. The
@@ -388,8 +388,8 @@ PARTS: dict[str, Callable[[Bench], None]] = {
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--bound", type=float, default=45.0, help="seconds for the rounds of one row")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--bound", type=float, default=25.0, help="seconds for the rounds of one row")
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument(
         "--cache", type=Path, default=Path(".w2s/perf"), help="where converted models are kept"

@@ -28,7 +28,7 @@ from w2s_trainer.tuning.world import World
 if TYPE_CHECKING:
     import torch
 
-PASS_OVERHEAD = {"cpu": 64, "cuda": 4096}
+PASS_OVERHEAD = {"cpu": 48, "cuda": 4096}
 """What one more pass through a model costs beside its tokens, in tokens; on a CPU measured (docs/performance.md)."""
 BETAS = (0.9, 0.999)
 HELD_OUT_BATCHES = 4
