@@ -42,7 +42,11 @@ class LoRA(Struct):
         description="Which layers get adapters. AllLinear: each linear layer but the head. Attention: those"
         " of the queries and values.",
     )
-    learning_rate: NonNegative = Field(default="0.0003", description="Learning rate at its highest.")
+    learning_rate: NonNegative = Field(
+        default="0.001",
+        description="Learning rate at its highest. The default suits short schedules on models of up to some hundred"
+        ' million weights (docs/tuning.md); for a model of billions begin with "0.0002".',
+    )
 
 
 class Full(Struct):
@@ -50,7 +54,10 @@ class Full(Struct):
 
     rules = (_positive("learningRate", "nothing would be learned"),)
 
-    learning_rate: NonNegative = Field(default="0.00003", description="Learning rate at its highest.")
+    learning_rate: NonNegative = Field(
+        default="0.00003",
+        description='Learning rate at its highest. For a model of billions of weights begin with "0.00001".',
+    )
 
 
 class WeakValidation(Struct):
