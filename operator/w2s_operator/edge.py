@@ -48,6 +48,7 @@ def register(registry: kopf.OperatorRegistry, operator: OperatorSettings) -> Non
     @kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)
     async def seen(type: str | None, body: kopf.Body, **_: Any) -> None:
         if type == "DELETED":
-            engine.jobs.drop((body["metadata"]["namespace"], body["metadata"]["name"]))
+            meta = body["metadata"]  # one of the same name may be there already, and be seen before this
+            engine.jobs.drop((meta["namespace"], meta["name"]), not_after=int(meta["resourceVersion"]))
         else:
             engine.jobs.put(body)

@@ -73,6 +73,7 @@ class Engine:
             self._builder,
             Recorder(self._api),
             self._metrics,
+            lost_after=settings.lost_after,
         )
         self._metrics.standing(self._complete, lambda: len(self._queue))
         health = Health(

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
+from w2s_operator.planning.deadlines import LOST_AFTER
+
 
 @dataclass(frozen=True)
 class OperatorSettings:
@@ -21,11 +23,14 @@ class OperatorSettings:
     port: int = 8080
     """Of /healthz, /readyz and /metrics."""
     host: str = "0.0.0.0"
+    lost_after: float = LOST_AFTER
+    """Seconds past its grace period after which a pod that is still there is on a lost node."""
     version: str = ""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:
-        """Reads W2S_TRAINER_IMAGE, W2S_NAMESPACES (commas), W2S_QPS, W2S_BURST, W2S_WORKERS, W2S_PORT.
+        """Reads W2S_TRAINER_IMAGE, W2S_NAMESPACES (commas), W2S_QPS, W2S_BURST, W2S_WORKERS, W2S_PORT,
+        W2S_HOST, W2S_LOST_AFTER.
 
         Raises:
             ValueError: one is missing or no number.
@@ -41,4 +46,5 @@ class OperatorSettings:
             workers=int(given.get("WORKERS", cls.workers)),
             port=int(given.get("PORT", cls.port)),
             host=given.get("HOST", cls.host),
+            lost_after=float(given.get("LOST_AFTER", cls.lost_after)),
         )

@@ -10,17 +10,28 @@ from w2s_api.names import StageKind
 from w2s_api.status import StageProgress
 from w2s_operator.cluster.api import Api, Json
 from w2s_operator.cluster.cache import Cache, Key
-from w2s_operator.cluster.errors import ApiError, Conflict, Forbidden, Invalid, NotFound, TooLarge
+from w2s_operator.cluster.errors import ApiError, Conflict, Forbidden, Invalid, NameTaken, NotFound, TooLarge
 from w2s_operator.cluster.events import Recorder
 from w2s_operator.cluster.views import JobView
 from w2s_operator.metrics import Metrics
 from w2s_operator.planning.actions import Action, CreateRun, DeleteChild, DeleteSelf, ReleaseChildren
+from w2s_operator.planning.deadlines import LOST_AFTER
 from w2s_operator.planning.news import news
 from w2s_operator.planning.observed import ChildJob, ChildPod, Job, Observed, Refusal
 from w2s_operator.planning.plan import Plan, plan
 from w2s_operator.planning.writing import delay
 from w2s_operator.queue import WorkQueue
-from w2s_operator.writes import create_child, delete_child, delete_self, release_children, write_status
+from w2s_operator.writes import (
+    create_child,
+    delete_child,
+    delete_self,
+    read_job,
+    release_children,
+    write_status,
+)
+
+AT_ONCE = 5
+"""Passes that are made again at once because somebody else wrote to the job meanwhile."""
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +63,7 @@ class Worker:
         *,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
+        lost_after: float = LOST_AFTER,
     ) -> None:
         self._api = api
         self._queue = queue
@@ -64,6 +76,7 @@ class Worker:
         self._metrics = metrics
         self._clock = clock
         self._monotonic = monotonic
+        self._lost_after = lost_after
         self._written: dict[str, float] = {}
         """When the status of a job (by UID) was last written, monotonic."""
         self._refused: dict[str, dict[str, Refusal]] = {}
@@ -92,11 +105,22 @@ class Worker:
                 self._queue.done(key)
 
     async def handle(self, key: Key) -> None:
-        """One pass over one job.
+        """One pass over one job; again at once, on what is there now, if somebody else has changed it meanwhile.
 
         Raises:
             ApiError: the API server refused something; the pass is to be made again.
         """
+        for _ in range(AT_ONCE):
+            try:
+                return await self._pass(key)
+            except Conflict:
+                raw = await read_job(self._api, key)
+                if raw is None:
+                    return self._jobs.drop(key)
+                self._jobs.put(raw)
+        return await self._pass(key)
+
+    async def _pass(self, key: Key) -> None:
         view = self._jobs.get(key)
         if view is None:
             self._forget(key)
@@ -109,7 +133,7 @@ class Worker:
             self._progress(),
             self._refused.get(job.uid, {}),
         )
-        found = plan(observed, self._clock(), self._builder.settings_hash(job.spec))
+        found = plan(observed, self._clock(), self._builder.settings_hash(job.spec), self._lost_after)
         if found.wake_at is not None:
             self._queue.add_at(key, self._monotonic() + max(0.0, found.wake_at - self._clock()))
         await self._write(key, job, found)
@@ -149,7 +173,7 @@ class Worker:
     async def _create(self, key: Key, job: Job, action: CreateRun) -> None:
         try:
             raw = await create_child(self._api, self._builder.child(job, action))
-        except (Invalid, TooLarge, Forbidden, NotFound, ValueError) as error:
+        except (Invalid, TooLarge, Forbidden, NameTaken, NotFound, ValueError) as error:
             if not self._refuse(job, action, error):
                 raise
             self._queue.add(key)
@@ -164,7 +188,9 @@ class Worker:
         reason, message = "InvalidPodSettings", str(error)
         if isinstance(error, ApiError):
             reason, message = error.reason or "Refused", f"The API server refused its Job: {error.message}"
-        self._refused.setdefault(job.uid, {})[action.stage.name] = Refusal(action.run, reason, message, final)
+        self._refused.setdefault(job.uid, {})[action.stage.name] = Refusal(
+            action.instance, action.run, reason, message, final
+        )
         return final
 
     def _forget(self, key: Key) -> None:

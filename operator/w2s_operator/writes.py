@@ -7,7 +7,7 @@ from w2s_api.names import GROUP, PLURAL, VERSION
 from w2s_api.status import Status
 from w2s_operator.children.names import INSTANCE_ANNOTATION, JOB_UID_LABEL
 from w2s_operator.cluster.api import Api, Json
-from w2s_operator.cluster.errors import AlreadyExists, Conflict, NotFound
+from w2s_operator.cluster.errors import AlreadyExists, Conflict, NameTaken, NotFound
 from w2s_operator.planning.observed import Job
 
 log = logging.getLogger(__name__)
@@ -36,11 +36,19 @@ async def write_status(api: Api, job: Job, status: Status) -> Json:
     return await api.merge(custom_path(job.namespace, job.name) + "/status", body)
 
 
+async def read_job(api: Api, key: tuple[str, str]) -> Json | None:
+    """A job as it is now, None if it is gone. By a list: the right to list is one that we need anyway."""
+    namespace, name = key
+    params = {"fieldSelector": f"metadata.name={name}"}
+    found = await api.get(custom_path(namespace, "").rstrip("/"), params)
+    return next(iter(found["items"] or ()), None)
+
+
 async def create_child(api: Api, body: Json) -> Json:
     """Creates a child Job. One that is there already is taken if it is the same run of the same job.
 
     Raises:
-        Conflict: something else has that name, or the old one is still going.
+        NameTaken: something else has that name, or the old one is still going.
     """
     meta = body["metadata"]
     try:
@@ -55,7 +63,7 @@ async def create_child(api: Api, body: Json) -> Json:
         and "deletionTimestamp" not in theirs
     )
     if not same:
-        raise Conflict(409, "NameTaken", f"Job {meta['name']} exists and is not ours, or is being deleted.")
+        raise NameTaken(409, "NameTaken", f"Job {meta['name']} exists and is not ours, or is being deleted.")
     return found
 
 

@@ -21,6 +21,8 @@ TIMEOUT = 30.0
 SILENCE = 90.0
 """Seconds without a byte after which a watch is taken for dead: bookmarks come once a minute."""
 
+FIELD_MANAGER = "w2s-operator"
+
 Json = dict[str, Any]
 Params = Mapping[str, str]
 
@@ -74,6 +76,7 @@ class Api:
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(ssl=_tls(self._configuration), limit=0),
             timeout=aiohttp.ClientTimeout(total=TIMEOUT),
+            headers={"User-Agent": FIELD_MANAGER},  # which is who the fields that we write belong to
         )
         return self
 
@@ -182,8 +185,12 @@ class _Request:
         await self._inner.__aexit__(None, None, None)
         raise error_of(response.status, body if isinstance(body, dict) else {})
 
-    async def __aexit__(self, *given: Any) -> None:
-        await self._inner.__aexit__(*given)
+    async def __aexit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        await self._inner.__aexit__(kind, error, trace)
+        if isinstance(error, (aiohttp.ClientError, TimeoutError, OSError)):  # in the middle of the answer
+            raise Unreachable(
+                0, "Unreachable", f"{self._verb} {self._path}: {type(error).__name__}: {error}"
+            ) from error
 
 
 def load_configuration() -> client.Configuration:

@@ -28,6 +28,10 @@ class AlreadyExists(ApiError):
     """There is an object of that name."""
 
 
+class NameTaken(ApiError):
+    """There is an object of that name, and it is not the one that was to be made."""
+
+
 class Gone(ApiError):
     """A watch or a page is too old to go on from."""
 

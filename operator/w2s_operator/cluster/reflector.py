@@ -9,7 +9,7 @@ from typing import Any
 
 from w2s_operator.cluster.api import Api, Json
 from w2s_operator.cluster.cache import Cache, Key, key_of
-from w2s_operator.cluster.errors import ApiError, Gone
+from w2s_operator.cluster.errors import ApiError, Gone, error_of
 
 PAGE = 500
 """Objects of one page of a list."""
@@ -112,6 +112,6 @@ class Reflector:
                 case "ADDED" | "MODIFIED":
                     self._cache.put(raw)
                 case "DELETED":
-                    self._cache.drop(key_of(raw))
+                    self._cache.drop(key_of(raw), not_after=int(raw["metadata"]["resourceVersion"]))
                 case "ERROR":
-                    raise Gone(raw.get("code", 410), raw.get("reason", ""), raw.get("message", ""))
+                    raise error_of(raw.get("code", 410), raw)

@@ -115,12 +115,17 @@ def child_job_of(raw: Raw) -> ChildJob:
         settings=annotations.get(SETTINGS_ANNOTATION, ""),
         created=_seconds(meta["creationTimestamp"]) or 0.0,
         deleting=_seconds(meta.get("deletionTimestamp")),
-        suspended=bool(raw.get("spec", {}).get("suspend")),
+        suspended=bool(raw.get("spec", {}).get("suspend")) or _is(status, "Suspended"),
+        began=_seconds(status.get("startTime")),
         condition=ended["type"] if ended else None,
         reason=(ended or {}).get("reason", ""),
         message=(ended or {}).get("message", "")[:_MOST_MESSAGE],
         ended=_seconds((ended or {}).get("lastTransitionTime")),
     )
+
+
+def _is(status: Raw, type_: str) -> bool:
+    return any(one["type"] == type_ and one["status"] == "True" for one in status.get("conditions") or ())
 
 
 def child_pod_of(raw: Raw) -> ChildPod:

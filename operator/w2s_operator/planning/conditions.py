@@ -39,6 +39,12 @@ class Standing:
     """Why the spec cannot be understood."""
 
 
+def is_over(status: Status) -> bool:
+    """Whether it says that the job has come to its end, a good or a bad one."""
+    complete = condition(status, "Complete")
+    return complete is not None and complete.status != "Unknown"
+
+
 def conclude(job: Job, stages: Sequence[StageStatus], standing: Standing, now: Seconds) -> Status:
     """The whole status: all conditions of this generation are written together.
 
@@ -50,6 +56,7 @@ def conclude(job: Job, stages: Sequence[StageStatus], standing: Standing, now: S
     """
     before, time = job.status, from_seconds(now)
     resumed = _was(before, "Suspended") and not standing.suspended
+    again = standing.fresh and not (stages and all(stage.state in FINISHED for stage in stages))
     complete = _complete(stages, standing)
     failed = complete.status == "False"
     over = complete.status != "Unknown"
@@ -84,15 +91,17 @@ def conclude(job: Job, stages: Sequence[StageStatus], standing: Standing, now: S
         results=results,
         model_uri=f"{place}/model/" if done and promoted.status == "True" else None,
         report_uri=f"{place}/report.html" if evaluated else None,
-        start_time=time if standing.fresh or resumed or not before.start_time else before.start_time,
-        completion_time=(before.completion_time or time)
-        if over and not standing.fresh
-        else time
-        if over
-        else None,
+        start_time=time if again or resumed or not before.start_time else before.start_time,
+        completion_time=_end(before, complete.status, time) if over else None,
         retry=job.retry or None,
         resolutions=standing.resolutions or None,
     )
+
+
+def _end(before: Status, complete: ConditionStatus, time: str) -> str:
+    """When it came to its end; an edit that runs nothing does not change that."""
+    old = condition(before, "Complete")
+    return before.completion_time or time if old and old.status == complete else time
 
 
 @dataclass(frozen=True)

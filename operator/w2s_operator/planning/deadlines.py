@@ -11,13 +11,18 @@ LOST_AFTER = 60.0
 def pending_deadline(child: ChildJob, pods: Sequence[ChildPod], seconds: int | None) -> Seconds | None:
     """When a run that has not started has waited for too long; None where it may wait.
 
-    Waiting in a queue does not count: the clock runs from the admission, which is when pods are made.
+    Waiting in a queue does not count: the clock runs from the admission.
     """
     if seconds is None or child.suspended or any(pod.started is not None for pod in pods):
         return None
-    return max([child.created, *(pod.created for pod in pods)]) + seconds
+    return max([child.admitted, *(pod.created for pod in pods)]) + seconds
 
 
-def lost_at(pod: ChildPod) -> Seconds | None:
-    """When a pod that is being deleted must be taken for lost with its node."""
-    return None if pod.deleting is None or pod.exit else pod.deleting + LOST_AFTER
+def lost_at(pod: ChildPod, after: float = LOST_AFTER) -> Seconds | None:
+    """When a pod that is being deleted must be taken for lost with its node.
+
+    Args:
+        pod: its `deleting` is when its grace period is over.
+        after: seconds past that.
+    """
+    return None if pod.deleting is None or pod.exit else pod.deleting + after

@@ -55,11 +55,23 @@ class ChildJob:
     deleting: Seconds | None = None
     suspended: bool = False
     """By a queue that has not admitted it."""
+    began: Seconds | None = None
+    """When the Job controller took it up, or took it up again after a queue admitted it."""
     condition: str | None = None
     """Complete or Failed, once it has ended."""
     reason: str = ""
     message: str = ""
     ended: Seconds | None = None
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether it has neither ended nor is being deleted."""
+        return self.condition is None and self.deleting is None
+
+    @property
+    def admitted(self) -> Seconds:
+        """Since when it may make pods."""
+        return self.began or self.created
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +142,7 @@ class ChildPod:
 class Refusal:
     """A Job that the API server did not take."""
 
+    instance: str
     run: int
     reason: str
     message: str

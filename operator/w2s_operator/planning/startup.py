@@ -5,6 +5,9 @@ from collections.abc import Sequence
 from w2s_api.status import StageState
 from w2s_operator.planning.observed import ChildJob, ChildPod, Problem
 
+NO_POD_AFTER = 5.0
+"""Seconds after which a Job that has made no pod is told."""
+
 
 def start_state(child: ChildJob, pods: Sequence[ChildPod]) -> tuple[StageState, Problem | None]:
     """Where a run that has not ended stands, and what is in its way."""
@@ -17,3 +20,12 @@ def start_state(child: ChildJob, pods: Sequence[ChildPod]) -> tuple[StageState, 
     if child.deleting is not None:
         return "Stopping", None
     return "Starting", problem
+
+
+def no_pod(child: ChildJob) -> Problem:
+    """A Job that was admitted and makes no pod: why is in its Events only, which we do not read."""
+    return Problem(
+        "NoPod",
+        f"Job {child.name} has made no pod, as where a quota or an admission rule refuses it."
+        f" `kubectl describe job {child.name}` says why.",
+    )

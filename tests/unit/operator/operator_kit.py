@@ -6,14 +6,25 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from w2s_api.exit_codes import ExitCode
+from w2s_api.names import StageKind
 from w2s_api.pipeline import pipeline
 from w2s_api.spec import Spec
-from w2s_api.status import StageStatus, Status, condition
+from w2s_api.status import StageProgress, StageStatus, Status, condition
 from w2s_operator.planning.actions import CreateRun, DeleteChild, DeleteSelf, ReleaseChildren
-from w2s_operator.planning.observed import ChildJob, ChildPod, Exit, Job, Observed, Problem, Words
+from w2s_operator.planning.observed import (
+    ChildJob,
+    ChildPod,
+    Exit,
+    Job,
+    Observed,
+    Problem,
+    Refusal,
+    Words,
+)
 from w2s_operator.planning.plan import Plan, plan
 
 START = 1_800_000_000.0
+GRACE = 60.0
 
 
 @dataclass
@@ -34,7 +45,11 @@ class Cluster:
     """(stage, why) of all Jobs that were deleted."""
     gone: bool = False
     """Whether the job deleted itself."""
-    settings: dict[str, str] = field(default_factory=dict)
+    wake_at: float | None = None
+    """When the last plan at rest wants to look again."""
+    refused: dict[str, Refusal] = field(default_factory=dict)
+    progress: dict[str, StageProgress] = field(default_factory=dict)
+    settings: dict[StageKind, str] = field(default_factory=dict)
     store: dict[str, str] = field(default_factory=dict)
     """Complete artifacts by stage name, as `prepare` finds them."""
 
@@ -54,7 +69,9 @@ class Cluster:
         )
 
     def observed(self) -> Observed:
-        return Observed(self.job, tuple(self.children), tuple(self.pods))
+        return Observed(
+            self.job, tuple(self.children), tuple(self.pods), dict(self.progress), dict(self.refused)
+        )
 
     def step(self) -> Plan:
         """One pass: plan, status, actions."""
@@ -74,11 +91,14 @@ class Cluster:
         return found
 
     def settle(self, most: int = 30) -> "Cluster":
-        """Steps until nothing changes."""
+        """Steps until nothing changes; a plan that would look again at once must have changed something."""
         for _ in range(most):
-            before = (self.status, tuple(self.children), tuple(self.pods), self.gone)
-            self.step()
-            if before == (self.status, tuple(self.children), tuple(self.pods), self.gone):
+            before = (self.status, tuple(self.children), tuple(self.pods), self.gone, tuple(self.created))
+            found = self.step()
+            after = (self.status, tuple(self.children), tuple(self.pods), self.gone, tuple(self.created))
+            if before == after:
+                self.wake_at = found.wake_at
+                assert found.wake_at is None or found.wake_at > self.now, "a hot loop: it wakes at once"
                 return self
         raise AssertionError("a hot loop: the plan never comes to rest")
 
@@ -147,17 +167,29 @@ class Cluster:
     def complete(self) -> "Cluster":
         for _ in range(200):
             self.settle()
-            busy = [child.stage for child in self.children if child.condition is None and not child.deleting]
+            busy = [child.stage for child in self.children if child.goes_on]
             if not busy:
                 return self
             self.finish(*busy)
         raise AssertionError("never comes to an end")
 
+    def terminate(self, *pods: ChildPod) -> "Cluster":
+        """Pods are deleted, and have their grace period."""
+        self.pods = [
+            replace(pod, deleting=self.now + GRACE) if pod in pods and pod.deleting is None else pod
+            for pod in self.pods
+        ]
+        return self
+
+    def keep(self) -> "Cluster":
+        """The store has what is done, as `prepare` will find."""
+        self.store = {stage.name: stage.artifact for stage in self.status.stages if stage.artifact}
+        return self
+
     def collect(self) -> "Cluster":
-        """The garbage collector: deleted Jobs and their pods are gone."""
-        gone = {child.uid for child in self.children if child.deleting}
-        self.children = [child for child in self.children if child.uid not in gone]
-        self.pods = [pod for pod in self.pods if pod.child_uid not in gone]
+        """Pods that were deleted have ended, and are gone."""
+        self.pods = [pod for pod in self.pods if pod.deleting is None]
+        self.children = [child for child in self.children if child.deleting is None]
         return self.settle()
 
     # What is seen
@@ -192,6 +224,8 @@ class Cluster:
         return Words("Done", artifact=f"a-{self.child(stage).instance}", figures=figures)
 
     def _create(self, action: CreateRun) -> None:
+        if action.stage.name in self.refused:
+            return
         name = f"{action.stage.name}/{action.run}"
         full = f"indemnity-{action.stage.name}-{action.instance[:8]}-{action.run}"
         if any(child.name == full for child in self.children):
@@ -236,10 +270,9 @@ class Cluster:
             self.children.remove(child)
             self.pods = [pod for pod in self.pods if pod.child_uid != child.uid]
             return
-        self.children[self.children.index(child)] = replace(child, deleting=self.now)
-        self.pods = [
-            replace(pod, deleting=self.now + 60) if pod.child_uid == child.uid else pod for pod in self.pods
-        ]
+        # In the background: the Job is gone at once, its pods have their grace period.
+        self.children.remove(child)
+        self.terminate(*(pod for pod in self.pods if pod.child_uid == child.uid))
 
     def _ended(self, child: ChildJob, code: int, disrupted: str | None) -> ChildJob:
         if code == 0:

@@ -1,0 +1,45 @@
+"""A job that is over: nothing is made again for it, and what is left of it goes. Pure."""
+
+import json
+
+from w2s_api.status import Status, condition
+from w2s_operator.planning.actions import Action, DeleteSelf, ReleaseChildren
+from w2s_operator.planning.conditions import BUSY, is_over
+from w2s_operator.planning.observed import ChildJob, Observed, Seconds
+from w2s_operator.planning.times import to_seconds
+
+
+def has_ended(observed: Observed) -> bool:
+    """Terminal state is looked at first: whether this spec and this value of the retry annotation are done with."""
+    status, job = observed.job.status, observed.job
+    return (
+        is_over(status)
+        and status.observed_generation == job.generation
+        and (status.retry or "") == job.retry
+        and not any(child.goes_on or _uncounted(child, status) for child in observed.children)
+    )
+
+
+def _uncounted(child: ChildJob, status: Status) -> bool:
+    """Whether a run has ended that the status still says goes on, as beside a stage that failed."""
+    return child.condition is not None and any(
+        (stage.instance, stage.run) == (child.instance, child.run) and stage.state in BUSY and not stage.ended
+        for stage in status.stages
+    )
+
+
+def after_the_end(observed: Observed, now: Seconds) -> tuple[tuple[Action, ...], Seconds | None]:
+    """What remains to be done, and when to look again: children go after a good end, the job after its TTL."""
+    job = observed.job
+    ttl = json.loads(job.spec).get("ttlSecondsAfterFinished") if b"ttlSeconds" in job.spec else None
+    if ttl is None or not job.status.completion_time:
+        return _released(observed), None
+    due = to_seconds(job.status.completion_time) + float(ttl)
+    return ((DeleteSelf(),), None) if due <= now else (_released(observed), due)
+
+
+def _released(observed: Observed) -> tuple[Action, ...]:
+    """After a good end the children go; after a bad one the failed Job stays, for its logs."""
+    complete = condition(observed.job.status, "Complete")
+    left = any(child.deleting is None for child in observed.children)
+    return (ReleaseChildren(),) if complete and complete.status == "True" and left else ()
