@@ -10,7 +10,7 @@ PLAIN = (set -o pipefail; \
   $(HELM) template w2s-operator $(CHART) --namespace w2s --kube-version 1.33.0 --skip-tests --set crds.keep=false \
   | grep -vE '^ *(app.kubernetes.io/managed-by: Helm|helm.sh/chart: .*)$$')
 
-.PHONY: help install demo test verify unit integration science perf kill cluster cluster-up cluster-down generate chart format clean
+.PHONY: help install demo test verify unit integration science perf kill cluster cluster-up cluster-down images e2e generate chart format clean
 
 help: ## Show what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -55,7 +55,18 @@ cluster-down: ## End it and undo what it changed; without MODE, both
 clean: cluster-down # its folder holds mounts while it runs
 
 cluster: $(STAMP) ## Tests on a real API server, with real pods and with fake ones
-	$(PY) -m pytest tests/cluster -q --durations 8
+	$(PY) -m pytest tests/cluster -q -m "not e2e" --durations 8
+
+# docker, podman and buildah take the same words.
+BUILD ?= docker build
+TAG ?= $(shell sed -nE 's/^appVersion: *"(.*)"/\1/p' $(CHART)/Chart.yaml)
+images: ## Build both images: REGISTRY=registry.example.org/team, TAG, BASE, BUILD="podman build"
+	set -e; for name in operator trainer; do \
+	  $(BUILD) --tag $(if $(REGISTRY),$(REGISTRY)/)w2s-$$name:$(TAG) --file images/$$name.Containerfile \
+	    $(if $(BASE),--build-arg BASE=$(BASE)) $(BUILD_ARGS) .; done
+
+e2e: $(STAMP) ## The whole system on real pods, with the real images (minutes)
+	$(PY) -m pytest tests/cluster -q -m e2e --durations 20
 
 science: $(STAMP) ## Long studies on real data sets (DATA=../shared/data)
 	$(PY) tests/science/interval_coverage.py

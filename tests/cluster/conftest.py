@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -41,6 +42,22 @@ def kwok_cluster(kwok_is_up: None) -> Iterator[Path]:
     """Fake pods: the kubeconfig, with this module's tests inside the cluster's network."""
     with w2s_cluster.enter("kwok"):
         yield w2s_cluster.kubeconfig("kwok")
+
+
+@pytest.fixture(scope="module")
+def here(cluster: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """The cluster with what a team has in it (`e2e_kit.Site`): images, a store with data and a model."""
+    from e2e_kit import site
+
+    with site(cluster, tmp_path_factory.mktemp("e2e")) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def namespace_with_operator(here: Any) -> Iterator[str]:
+    """A namespace that enforces "restricted", has the keys, and the chart installed."""
+    with here.namespace() as name, here.operator(name):
+        yield name
 
 
 def _up(mode: Mode) -> Iterator[None]:

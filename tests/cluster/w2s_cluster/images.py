@@ -4,12 +4,18 @@ buildah's storage is in the cache folder, so that layers are shared by all clone
 """
 
 import hashlib
+import io
+import json
 import os
 import shutil
 import subprocess
+import tarfile
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from w2s_cluster import network
 from w2s_cluster.errors import CannotRun, ClusterFault
@@ -25,7 +31,7 @@ _ROOT_FILES = [
     "mmdebstrap",
     "--quiet",
     "--variant=essential",
-    "--include=ca-certificates,python3,python3-pip,python3-venv",
+    "--include=ca-certificates,libstdc++6,python3,python3-pip,python3-venv",
     "--dpkgopt=path-exclude=/usr/share/doc/*",
     "--dpkgopt=path-exclude=/usr/share/man/*",
     "--dpkgopt=path-exclude=/usr/share/locale/*",
@@ -90,24 +96,59 @@ def load(settings: Settings, reference: str) -> None:
         return
     if not alive(settings, "containerd"):
         raise ClusterFault(f"No node to give {reference} to: run `make cluster-up` first.")
+    try:
+        _import(settings, reference)
+    except ClusterFault:
+        # A layer that it had may be gone: all are sent again.
+        shutil.rmtree(_layout(settings), ignore_errors=True)
+        _import(settings, reference)
     loaded.parent.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=settings.home) as folder:
-        archive = Path(folder) / "image.tar"
-        buildah("push", "--quiet", reference, f"docker-archive:{archive}:{reference}")
-        command = [
-            "ctr",
-            "-a",
-            str(settings.containerd_socket),
-            "-n",
-            "k8s.io",
-            "images",
-            "import",
-            str(archive),
-        ]
-        done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode:
-        raise ClusterFault(f"containerd did not take {reference}: {done.stderr.strip()}")
     loaded.write_text(image)
+
+
+def _layout(settings: Settings) -> Path:
+    """An OCI layout of what the node was sent. Of sent layers it holds the sizes only, as files that are all hole."""
+    return settings.home / "sent-images"
+
+
+def _import(settings: Settings, reference: str) -> None:
+    """Send the layers of an image that the node was not sent yet: of an image of several GB mostly the last."""
+    layout = _layout(settings)
+    buildah("push", "--quiet", reference, f"oci:{layout}:{reference}")
+    named = "org.opencontainers.image.ref.name"
+    index = json.loads((layout / "index.json").read_text())
+    entry = next(one for one in index["manifests"] if one["annotations"].get(named) == reference)
+    manifest = json.loads(_blob(layout, entry).read_text())
+    new = [one for one in map(partial(_blob, layout), manifest["layers"]) if not _is_hole(one)]
+    entry["annotations"] = {"io.containerd.image.name": reference}
+    ctr = ["ctr", "-a", str(settings.containerd_socket), "-n", "k8s.io", "images", "import", "-"]
+    receiver = subprocess.Popen(ctr, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    assert receiver.stdin is not None
+    with suppress(BrokenPipeError), tarfile.open(fileobj=receiver.stdin, mode="w|") as archive:
+        _add(archive, "index.json", json.dumps({**index, "manifests": [entry]}).encode())
+        for path in [layout / "oci-layout", _blob(layout, entry), _blob(layout, manifest["config"]), *new]:
+            archive.add(path, str(path.relative_to(layout)))
+    said = receiver.communicate()[0].decode()
+    if receiver.returncode:
+        raise ClusterFault(f"containerd did not take {reference}: {said.strip()}")
+    for path in new:
+        size = path.stat().st_size
+        os.truncate(path, 0)
+        os.truncate(path, size)
+
+
+def _blob(layout: Path, descriptor: Mapping[str, Any]) -> Path:
+    return layout / "blobs" / str(descriptor["digest"]).replace(":", "/")
+
+
+def _is_hole(path: Path) -> bool:
+    return path.stat().st_size > 0 and path.stat().st_blocks == 0
+
+
+def _add(archive: tarfile.TarFile, name: str, content: bytes) -> None:
+    about = tarfile.TarInfo(name)
+    about.size = len(content)
+    archive.addfile(about, io.BytesIO(content))
 
 
 def base() -> str:
