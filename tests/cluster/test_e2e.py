@@ -24,6 +24,12 @@ def test_the_example_runs_in_pods_and_has_the_figures_of_w2s_run(here, job):
     for part in ("task", "data", "labelers", "aggregation", "selection", "evaluation", "promotion", "answer"):
         assert found[part] == expected[part], part
     assert found["training"]["examples"] == expected["training"]["examples"]
+    gain = found["evaluation"]["comparisons"][0]["estimate"]
+    assert float(status["results"]["gain"]) == pytest.approx(gain, abs=1e-4)
+    assert float(status["results"]["strong"]) - float(status["results"]["weak"]) == pytest.approx(
+        gain, abs=2e-4
+    )
+    assert job.condition("Promoted")["status"] != "Unknown"
 
 
 def test_a_job_applied_again_starts_no_training_and_no_labelling(here, job):
@@ -37,6 +43,10 @@ def test_a_job_applied_again_starts_no_training_and_no_labelling(here, job):
     assert {one["state"] for one in after["stages"]} == {"Reused"}
     assert artifacts(after) == artifacts(before)
     assert after["results"] == before["results"]
+    told = [
+        [one["status"] for one in seen["conditions"] if one["type"] == "Promoted"] for seen in (before, after)
+    ]
+    assert told[0] == told[1]
 
 
 def test_an_edit_of_the_training_runs_it_again_and_nothing_before(here, job):

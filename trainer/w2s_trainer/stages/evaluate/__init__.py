@@ -1,6 +1,7 @@
 """`evaluate`: every arm on the gold test, the report, and how often this test set has been asked."""
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -74,8 +75,20 @@ def run(context: StageContext) -> StageResult:
     (context.output / "results.json").write_bytes(_encoded(results))
     (context.output / "report.html").write_text(report.render(results))
     gain = result["comparisons"][0]
-    figures = {"metric": test.metric, "gain": [gain["estimate"], gain["low"], gain["high"]]}
-    return StageResult({**figures, "evaluations": result["evaluations"]}, figures)
+    reached = {arm["arm"]: arm["metrics"][test.metric]["estimate"] for arm in result["arms"]}
+    summary = {
+        "metric": test.metric,
+        "weak": reached["weak"],
+        "strong": reached["strong"],
+        "gain": [gain["estimate"], gain["low"], gain["high"]],
+        "evaluations": result["evaluations"],
+    }
+    return StageResult(summary, figures(summary))
+
+
+def figures(summary: Mapping[str, Any]) -> dict[str, Any]:
+    """What the last words tell of an evaluation, whichever job made it."""
+    return {name: summary[name] for name in ("metric", "weak", "strong", "gain") if name in summary}
 
 
 def publish(job: StageJob, objects: Objects, store: ArtifactStore, artifact: Artifact) -> None:

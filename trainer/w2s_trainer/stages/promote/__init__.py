@@ -1,6 +1,7 @@
 """`promote`: the gate on the report, and the model under a stable name."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,12 @@ def run(context: StageContext) -> StageResult:
     if decision.promoted:
         _write_model(context, results)
     summary = {"promoted": decision.promoted, "reasons": list(decision.reasons)}
-    return StageResult(summary, {"promoted": decision.promoted})
+    return StageResult(summary, figures(summary))
+
+
+def figures(summary: Mapping[str, Any]) -> dict[str, Any]:
+    """What the last words tell of a decision, whichever job made it."""
+    return {"promoted": summary["promoted"]}
 
 
 def publish(job: StageJob, objects: Objects, store: ArtifactStore, artifact: Artifact) -> None:
