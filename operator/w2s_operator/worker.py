@@ -33,6 +33,9 @@ from w2s_operator.writes import (
 AT_ONCE = 5
 """Passes that are made again at once because somebody else wrote to the job meanwhile."""
 
+SOONEST = 0.5
+"""Seconds before a job is looked at again of the planner's own accord: what is overdue must not become a loop."""
+
 log = logging.getLogger(__name__)
 
 
@@ -135,7 +138,7 @@ class Worker:
         )
         found = plan(observed, self._clock(), self._builder.settings_hash(job.spec), self._lost_after)
         if found.wake_at is not None:
-            self._queue.add_at(key, self._monotonic() + max(0.0, found.wake_at - self._clock()))
+            self._queue.add_at(key, self._monotonic() + max(SOONEST, found.wake_at - self._clock()))
         await self._write(key, job, found)
         for action in found.actions:
             await self._act(key, job, action)
