@@ -24,12 +24,12 @@ COMMANDS = {
     "predict": Command("let a published model decide about texts", "predict"),
     "stage": Command("run one stage by the process contract (the drivers call this)", "stage"),
     "crd": Command("print the CustomResourceDefinition", "crd"),
-    "status": Command("show the stages and results of a job in a cluster", "kubectl.status", "operator"),
-    "logs": Command("show what a stage of a job in a cluster says", "kubectl.logs", "operator"),
-    "report": Command("fetch the report of a job in a cluster", "kubectl.report", "operator"),
-    "suspend": Command("stop a job in a cluster, with what it has saved", "kubectl.suspend", "operator"),
-    "resume": Command("let a suspended job go on", "kubectl.suspend", "operator"),
-    "retry": Command("run again what failed of a job in a cluster", "kubectl.retry", "operator"),
+    "status": Command("show the stages and results of a job in a cluster", "kubectl.status", "kubectl"),
+    "logs": Command("show what a stage of a job in a cluster says", "kubectl.logs", "kubectl"),
+    "report": Command("fetch the report of a job in a cluster", "kubectl.report", "kubectl"),
+    "suspend": Command("stop a job in a cluster, with what it has saved", "kubectl.suspend", "kubectl"),
+    "resume": Command("let a suspended job go on", "kubectl.suspend", "kubectl"),
+    "retry": Command("run again what failed of a job in a cluster", "kubectl.retry", "kubectl"),
 }
 LEADING = ("-n", "--namespace", "--context", "--kubeconfig")
 """Options with a value that kubectl's users write before the command."""
