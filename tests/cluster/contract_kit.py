@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -19,6 +20,7 @@ from urllib.parse import urlencode
 
 import w2s_cluster
 from kubernetes import client, config
+from w2s_cluster import Settings, binaries, control_plane, process
 
 from w2s_api.names import GROUP, PLURAL, VERSION
 
@@ -52,8 +54,8 @@ def until(what: str, find: Callable[[], Value], seconds: float = 30.0) -> Value:
     """What is found as soon as it is true; a bound that is passed fails the test."""
     deadline = time.monotonic() + seconds
     while True:
-        for process, log in _operators.items():
-            assert process.poll() is None, f"an operator has ended:\n{log.read_text()[-4000:]}"
+        for one, log in _operators.items():
+            assert one.poll() is None, f"an operator has ended:\n{log.read_text()[-4000:]}"
         found = find()
         if found:
             return found
@@ -113,6 +115,34 @@ class Api:
 
     def merge(self, path: str, body: Object) -> Object:
         return self("PATCH", path, body, "application/merge-patch+json")
+
+    @contextmanager
+    def noting(self, path: str) -> Iterator[list[str]]:
+        """The names of all objects that are added to a list inside the block, however short they live."""
+        names: list[str] = []
+        over = threading.Event()
+        version = self("GET", path)["metadata"]["resourceVersion"]
+
+        def note() -> None:
+            nonlocal version
+            while not over.is_set():
+                query = {"watch": "true", "resourceVersion": version, "timeoutSeconds": "1"}
+                answer = self._client.rest_client.pool_manager.request(
+                    "GET", f"{self._client.configuration.host}{path}?{urlencode(query)}", timeout=20
+                )
+                for event in map(json.loads, answer.data.splitlines()):
+                    assert event["type"] != "ERROR", event
+                    version = event["object"]["metadata"]["resourceVersion"]
+                    if event["type"] == "ADDED":
+                        names.append(event["object"]["metadata"]["name"])
+
+        noter = threading.Thread(target=note)
+        noter.start()
+        try:
+            yield names
+        finally:
+            over.set()
+            noter.join()
 
     def new_namespace(self) -> str:
         return str(self.core.create_namespace({"metadata": {"generateName": "contract-"}}).metadata.name)
@@ -369,3 +399,30 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def stop_api_server() -> None:
+    """It is gone; etcd and the rest stay."""
+    process.stop(Settings.of("kwok"), "kube-apiserver", patience=1)
+
+
+def start_api_server() -> None:
+    """It is back, with a watch cache that begins now."""
+    control_plane.up(Settings.of("kwok"), binaries.folder())
+
+
+def compact_etcd() -> None:
+    """Forgets all revisions but the newest, through etcd's gateway."""
+
+    def ask(page: str, body: Object) -> Object:
+        request = urllib.request.Request(
+            f"http://127.0.0.1:2379/v3/{page}",
+            json.dumps(body).encode(),
+            {"Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            found: Object = json.load(answer)
+            return found
+
+    newest = ask("maintenance/status", {})["header"]["revision"]
+    ask("kv/compaction", {"revision": newest, "physical": True})

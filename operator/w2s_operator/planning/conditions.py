@@ -14,6 +14,7 @@ from w2s_api.status import (
     Status,
     condition,
 )
+from w2s_operator.planning.fitting import fit
 from w2s_operator.planning.observed import Job, Seconds
 from w2s_operator.planning.times import from_seconds
 
@@ -81,7 +82,7 @@ def conclude(job: Job, stages: Sequence[StageStatus], standing: Standing, now: S
     done = any(stage.name == "promote" and stage.state in FINISHED for stage in stages)
     evaluated = any(stage.name == "evaluate" and stage.state in FINISHED for stage in stages)
     place = f"{standing.storage.rstrip('/')}/jobs/{job.namespace}/{job.name}"
-    return Status(
+    status = Status(
         observed_generation=job.generation,
         conditions=[_condition(job, type_, verdict, time) for type_, verdict in found.items()],  # type: ignore[arg-type]
         stages=list(stages) if stages else before.stages,
@@ -96,6 +97,7 @@ def conclude(job: Job, stages: Sequence[StageStatus], standing: Standing, now: S
         retry=job.retry or None,
         resolutions=standing.resolutions or None,
     )
+    return fit(status)
 
 
 def _end(before: Status, complete: ConditionStatus, time: str) -> str:

@@ -12,6 +12,9 @@ from w2s_operator.planning.review import Review, with_
 from w2s_operator.planning.starting import make, start_next
 from w2s_operator.planning.watching import stop, watch
 
+_DIGITS = 16
+"""Of an instance: it is compared with others of the same job only, and the status holds up to 94."""
+
 
 def advance(review: Review, stage: Stage) -> None:
     """Brings the record of a stage up to date."""
@@ -24,7 +27,7 @@ def advance(review: Review, stage: Stage) -> None:
     if record.instance != instance:
         record = StageStatus(name=stage.name, instance=instance)
     record = _adopted(review, stage, record)
-    if record.state == "Waiting" and record.artifact and record.ended:
+    if record.state == "Waiting" and record.artifact:
         record = with_(record, state="Done")  # the same instance again: it is as done as it was
     if record.state not in (*FINISHED, "Failed"):
         record = _follow(review, stage, record, needs)
@@ -47,7 +50,7 @@ def _meanwhile(review: Review, stage: Stage, record: StageStatus) -> StageStatus
         for child in runs:
             record = stop(review, record, child, "Suspended", "Suspended", "The job is suspended.")
         return record
-    return record if runs or record.state == "Failed" else with_(record, state="Waiting", progress=None)
+    return record if runs else with_(record, state="Waiting", progress=None)
 
 
 def _instance(review: Review, stage: Stage, needs: Mapping[str, str]) -> str:
@@ -55,7 +58,7 @@ def _instance(review: Review, stage: Stage, needs: Mapping[str, str]) -> str:
     if stage.kind == "prepare":  # it looks for the artifacts of the whole plan
         plan = digest(sorted(stage.key for stage in review.stages))
         this += [plan, review.job.retry, review.resolutions]
-    return digest(this)
+    return digest(this)[:_DIGITS]
 
 
 def _follow(review: Review, stage: Stage, record: StageStatus, needs: Mapping[str, str]) -> StageStatus:
@@ -67,7 +70,7 @@ def _follow(review: Review, stage: Stage, record: StageStatus, needs: Mapping[st
             if ended is None:
                 return watch(review, stage, record, needs, child)
             record = account(review, stage, record, child, ended)
-        elif record.started or any(pod.instance == record.instance for pod in review.observed.pods):
+        elif record.started:
             gone = Outcome("Disrupted", "JobVanished", "Its Job was deleted by somebody else.")
             record = disrupted(review, record, gone)
         else:

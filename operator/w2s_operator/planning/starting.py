@@ -35,7 +35,7 @@ def start_next(review: Review, stage: Stage, record: StageStatus, needs: Mapping
             review.delete(child, "NextRun")
     record = with_(
         record,
-        run=max([record.run, *(child.run for child in old)]) + 1,
+        run=record.run + 1,
         state="Starting",
         started=None,
         ended=None,
@@ -61,6 +61,8 @@ def make(review: Review, stage: Stage, record: StageStatus, needs: Mapping[str, 
             return failed(record, refusal.reason, refusal.message)
         record = with_(record, reason=refusal.reason, message=refusal.message[:MOST_MESSAGE])
     record = with_(record, state="Starting")
+    if _pods_are_left(review, record):
+        return record  # it was made: its Job is gone already, or is not seen yet
     review.creates.append(CreateRun(review.spec, stage, record.instance, record.run, dict(needs)))
     return record
 

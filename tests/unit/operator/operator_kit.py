@@ -224,7 +224,8 @@ class Cluster:
         return Words("Done", artifact=f"a-{self.child(stage).instance}", figures=figures)
 
     def _create(self, action: CreateRun) -> None:
-        if action.stage.name in self.refused:
+        refusal = self.refused.get(action.stage.name)
+        if refusal and refusal.run in (0, action.run):
             return
         name = f"{action.stage.name}/{action.run}"
         full = f"indemnity-{action.stage.name}-{action.instance[:8]}-{action.run}"

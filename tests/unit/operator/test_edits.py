@@ -123,7 +123,10 @@ def test_a_correction_after_the_last_resolution_has_a_budget_again(cluster: Clus
     assert cluster.stage("label-small").state == "Failed"
     assert cluster.status.resolutions == 3
     cluster.retry = "again"
-    cluster.settle().complete()
+    cluster.settle().finish("prepare")
+    cluster.run("label-small").end("label-small", 66).settle()
+    assert cluster.status.resolutions == 1
+    cluster.complete()
     assert cluster.condition("Complete")[0] == "True"
 
 

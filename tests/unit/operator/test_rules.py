@@ -51,6 +51,16 @@ def test_a_final_failure_stays_though_another_stage_lacks_its_input(two: Cluster
     assert two.condition("Complete")[0] == "False"
 
 
+def test_a_final_failure_stays_while_a_third_stage_goes_on(cluster: Cluster):
+    third = {"name": "third", "type": "Classifier", "classifier": {"model": {"uri": "hf://legal/third"}}}
+    cluster.spec["weak"] = {"labelers": [*copy.deepcopy(TWO), third]}
+    cluster.finish("prepare").run("label-small").run("label-other").run("label-third").settle()
+    cluster.end("label-small", 65).settle()
+    cluster.end("label-other", 66).settle()
+    assert cluster.stage("label-small").state == "Failed"
+    assert cluster.created.count("prepare/1") == 1
+
+
 def test_the_end_keeps_its_time_while_others_finish(two: Cluster):
     two.run("label-small").run("label-other")
     two.end("label-small", 65).settle()
@@ -58,6 +68,24 @@ def test_the_end_keeps_its_time_while_others_finish(two: Cluster):
     two.now += 500
     two.end("label-other").settle()
     assert two.status.completion_time == ended
+
+
+def test_after_a_final_failure_no_retry_is_made(two: Cluster):
+    two.run("label-small").run("label-other")
+    two.end("label-other", 70).settle()
+    two.end("label-small", 65).wait(1000)
+    assert two.stage("label-other").run == 1
+    assert "label-other/2" not in two.created
+
+
+def test_nothing_is_started_in_the_pass_that_finds_an_input_gone(two: Cluster):
+    two.run("label-small").run("label-other")
+    two.end("label-other", 70).settle()
+    two.end("label-small", 66)
+    two.now += 10
+    two.settle()
+    assert two.created[-1] == "prepare/1"
+    assert "label-other/2" not in two.created
 
 
 # Deadlines
@@ -195,6 +223,33 @@ def test_a_run_that_was_decided_and_never_made_is_made_after_the_suspension(clus
     assert cluster.stage("prepare").state == "Starting"
 
 
+def test_a_job_that_goes_before_anybody_wrote_that_it_was_there_is_made_when_its_pods_are_gone(
+    cluster: Cluster,
+):
+    cluster.step()
+    assert cluster.stage("prepare").started is None
+    cluster.children = []
+    cluster.terminate(*cluster.pods).settle()
+    assert cluster.created == ["prepare/1"]
+    cluster.collect()
+    assert cluster.created == ["prepare/1", "prepare/1"]
+    assert cluster.stage("prepare").disruptions is None
+
+
+def test_what_is_being_stopped_is_waited_for_though_it_has_no_pod(cluster: Cluster):
+    cluster.settings = {"prepare": "old"}
+    cluster.settle()
+    cluster.pods, before = [], list(cluster.children)
+    cluster.settings = {"prepare": "new"}
+    cluster.step()
+    cluster.children = before  # the watch has not brought that it is gone
+    cluster.step()
+    assert cluster.created == ["prepare/1"]
+    cluster.children = []
+    cluster.settle()
+    assert cluster.created == ["prepare/1", "prepare/2"]
+
+
 # Refusals
 
 
@@ -222,16 +277,27 @@ def test_a_refusal_that_would_be_repeated_is_final_for_that_run(cluster: Cluster
     cluster.refused = refusal(cluster, final=True)
     cluster.settle()
     assert cluster.condition("Complete") == ("False", "Forbidden")
-    refused, cluster.refused = cluster.refused, {}
     cluster.edit(pods={"default": {"image": "x:2"}})
     assert cluster.created == ["prepare/2"]
-    assert refused["prepare"].run == 1
 
 
 def test_a_refusal_of_another_instance_does_not_count(cluster: Cluster):
     cluster.refused = {"prepare": Refusal("of before the edit", 1, "Invalid", "no", final=True)}
     cluster.step()
     assert cluster.stage("prepare").state == "Starting"
+
+
+def test_the_last_stages_run_though_the_store_has_what_they_would_make(cluster: Cluster):
+    cluster.store = dict.fromkeys(("label-small", "aggregate", "select", "train", "evaluate", "promote"), "x")
+    cluster.complete()
+    assert cluster.created == ["prepare/1", "evaluate/1", "promote/1"]
+
+
+def test_a_run_of_another_instance_is_removed(cluster: Cluster):
+    cluster.finish("prepare")
+    cluster.retry = "again"
+    cluster.settle()
+    assert ("prepare", "SpecChanged") in cluster.deleted
 
 
 # The end
