@@ -5,12 +5,14 @@ import gzip
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import w2s_cluster
@@ -39,6 +41,7 @@ POD = {
     }
 }
 """Small requests: jobs of several tests share a machine."""
+_AGE = 1_600_000_000
 _INGREDIENTS = (
     ".dockerignore",
     "pyproject.toml",
@@ -58,16 +61,25 @@ def image(name: str) -> tuple[str, str]:
     listed = subprocess.run(
         [*listing, containerfile, *_INGREDIENTS], cwd=REPOSITORY, check=True, capture_output=True, text=True
     ).stdout.splitlines()
+    files = [file for file in sorted(listed) if (REPOSITORY / file).is_file()]
     arguments = {"BASE": images.base()} | ({"OMIT": OMIT} if name == "trainer" else {})
     digest = hashlib.sha256(repr(arguments).encode())
-    for file in sorted(listed):
-        content = (REPOSITORY / file).read_bytes() if (REPOSITORY / file).is_file() else b""
+    for file in files:
+        content = (REPOSITORY / file).read_bytes()
         digest.update(f"{file} {len(content)}\n".encode() + content)
     tag = f"w2s-{name}:{digest.hexdigest()[:12]}"
     try:
         images.buildah("inspect", "--type", "image", "--format", "{{.FromImageID}}", f"localhost/{tag}")
     except ClusterFault:
-        images.build(REPOSITORY / containerfile, REPOSITORY, tag, arguments)
+        with TemporaryDirectory() as context:
+            for file in files:  # buildah takes a file of another age for another file: in each clone
+                target = Path(context) / file
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(REPOSITORY / file, target)
+            for path in Path(context).rglob("*"):
+                path.chmod(0o755 if path.is_dir() else 0o644)
+                os.utime(path, (_AGE, _AGE))
+            images.build(Path(context) / containerfile, Path(context), tag, arguments)
     repository, _, tag = images.publish(f"localhost/{tag}").rpartition(":")
     return repository, tag
 

@@ -15,7 +15,7 @@ QUICK = {"execution": {"maxRetries": 1, "retryBackoffSeconds": 1}}
 @pytest.fixture(scope="module")
 def spec(here: Site) -> Object:
     """The example, made small."""
-    gold, heap = licences(here.folder, gold=80, heap=60)
+    gold, heap = licences(here.folder, gold=240, heap=80)
     small = example("restricted")
     small["data"]["gold"]["uri"] = here.rows(f"s3://{BUCKET}/data/small/gold.jsonl", gold)
     small["data"]["unlabeled"]["uri"] = here.rows(f"s3://{BUCKET}/data/small/heap.jsonl", heap)
