@@ -10,6 +10,10 @@ PLAIN = (set -o pipefail; \
   $(HELM) template w2s-operator $(CHART) --namespace w2s --kube-version 1.33.0 --skip-tests --set crds.keep=false \
   | grep -vE '^ *(app.kubernetes.io/managed-by: Helm|helm.sh/chart: .*)$$')
 
+# Threads that wait for each other on a shared machine cost more than they bring.
+test unit integration cluster e2e kill: export OMP_NUM_THREADS ?= 1
+test unit integration cluster e2e kill: export OMP_WAIT_POLICY ?= PASSIVE
+
 .PHONY: help install demo test verify unit integration science perf kill cluster cluster-up cluster-down images e2e generate chart format clean
 
 help: ## Show what there is

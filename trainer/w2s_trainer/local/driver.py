@@ -135,6 +135,8 @@ class _Driver:
     async def _start_what_can(self) -> None:
         names = [] if self._failed else startable(self._runs, self._options.parallel, time.monotonic())
         threads = max(1, cores() // max(1, len(names) + len(self._running)))
+        asked = self._options.environment.get("OMP_NUM_THREADS", "")
+        threads = min(threads, int(asked)) if asked.isdigit() and int(asked) else threads
         for name in names:
             run = self._runs[name]
             last_words = self._directory / f"{name}.words"
