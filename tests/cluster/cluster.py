@@ -4,6 +4,7 @@
 import argparse
 import os
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 from w2s_cluster import CannotRun, ClusterFault, binaries, down, images, is_up, kubeconfig, lifecycle, up
@@ -31,7 +32,11 @@ def main() -> int:
             case "build-image":
                 arguments = dict(word.split("=", 1) for word in wanted.build_arg)
                 arguments.setdefault("BASE", images.base())
-                print(images.publish(images.build(wanted.file, wanted.context, wanted.tag, arguments)))
+                with ExitStack() as stack:
+                    context = wanted.context
+                    if (context / ".git").exists():
+                        context = stack.enter_context(images.checkout(context))
+                    print(images.publish(images.build(wanted.file, context, wanted.tag, arguments)))
     except (CannotRun, ClusterFault) as error:
         print(f"{Path(sys.argv[0]).name}: {error}", file=sys.stderr)
         return 1

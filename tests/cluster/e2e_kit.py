@@ -5,14 +5,12 @@ import gzip
 import hashlib
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import w2s_cluster
@@ -41,7 +39,6 @@ POD = {
     }
 }
 """Small requests: jobs of several tests share a machine."""
-_AGE = 1_600_000_000
 _INGREDIENTS = (
     ".dockerignore",
     "pyproject.toml",
@@ -71,15 +68,8 @@ def image(name: str) -> tuple[str, str]:
     try:
         images.buildah("inspect", "--type", "image", "--format", "{{.FromImageID}}", f"localhost/{tag}")
     except ClusterFault:
-        with TemporaryDirectory() as context:
-            for file in files:  # buildah takes a file of another age for another file: in each clone
-                target = Path(context) / file
-                target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(REPOSITORY / file, target)
-            for path in Path(context).rglob("*"):
-                path.chmod(0o755 if path.is_dir() else 0o644)
-                os.utime(path, (_AGE, _AGE))
-            images.build(Path(context) / containerfile, Path(context), tag, arguments)
+        with images.checkout(REPOSITORY) as context:
+            images.build(context / containerfile, context, tag, arguments)
     repository, _, tag = images.publish(f"localhost/{tag}").rpartition(":")
     return repository, tag
 

@@ -76,13 +76,13 @@ def test_a_pod_that_fits_nowhere_has_the_words_of_the_scheduler(job):
 
 def test_bad_data_end_the_job_at_once(here, job):
     bad = f"s3://{BUCKET}/data/{job.name}/gold.jsonl"
-    here.put(bad, b'{"id": "1", "licence": "x", "text": "free", "label": "free"}\n{"id": "2", "label": \n')
+    here.put(bad, b'{"id": "1", "licence": "x", "text": "take it", "label": "free"}\n')
     job.apply(data__gold__uri=bad)
     status = job.until_complete("False", seconds=60)
     print(job.condition()["message"])
     assert job.stage("prepare")["run"] == 1
     assert "gold.jsonl" in job.condition()["message"]
-    assert "row 2" in job.condition()["message"]
+    assert "no example of `restricted`" in job.condition()["message"]
     assert next(one for one in status["conditions"] if one["type"] == "Stalled")["status"] == "True"
     here.put(bad, here.objects.read(f"s3://{BUCKET}/data/small/gold.jsonl"))
     job.annotate(retry="1")

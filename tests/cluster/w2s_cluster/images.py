@@ -11,8 +11,8 @@ import shutil
 import subprocess
 import tarfile
 import tempfile
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from w2s_cluster.settings import SOURCES, Settings, cache
 
 BASE = "localhost/w2s-test-base:bookworm"
 
+_AGE = 1_600_000_000  # seconds since the epoch
 _RUN = Path("/run/w2s-images")  # buildah wants it gone after a reboot
 _AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
 _ROOT_FILES = [
@@ -68,6 +69,27 @@ def build(containerfile: Path, context: Path, tag: str, arguments: Mapping[str, 
         command += ["--build-arg", f"{name}={value}"]
     buildah(*command, str(context))
     return reference
+
+
+@contextmanager
+def checkout(repository: Path) -> Iterator[Path]:
+    """A build context with what git knows or would take, each file of the same age.
+
+    buildah takes a file of another age for another file: layers of several GB would be made anew in each clone.
+    """
+    listing = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "--deduplicate"]
+    listed = subprocess.run(listing, cwd=repository, check=True, capture_output=True, text=True).stdout
+    with tempfile.TemporaryDirectory() as folder:
+        context = Path(folder)
+        for name in listed.splitlines():
+            if (repository / name).is_file():
+                target = context / name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(repository / name, target)
+        for path in context.rglob("*"):
+            path.chmod(0o755 if path.is_dir() else 0o644)
+            os.utime(path, (_AGE, _AGE))
+        yield context
 
 
 def publish(reference: str) -> str:
