@@ -124,6 +124,12 @@ def test_a_job_runs_to_its_end(job: Job):
         } == meta["labels"]  # fmt: skip
         assert [(one["uid"], one["controller"]) for one in meta["ownerReferences"]] == [(uid, True)]
     assert meta_of_user(job) == mine
+    writers = {
+        one["manager"]
+        for one in job.read()["metadata"]["managedFields"]
+        if one.get("subresource") == "status"
+    }
+    assert writers == {"w2s-operator"}
     assert mine["finalizers"] is None
     assert mine["generation"] == 1
     before = job.read()
@@ -598,10 +604,9 @@ def lost_node() -> Iterator[str]:
 
 
 def test_who_has_nothing_to_do_does_nothing(job: Job, operator: Operator):
-    job.apply(pods__prepare=pods(hold="true"))
-    job.running_pod("prepare")
-    job.until_state("prepare", "Running")
+    job.apply(pods__prepare=NOWHERE)
+    job.until("Unschedulable", lambda _: job.condition()["reason"] == "Unschedulable", 10)
     before, passes, since = operator.requests("PATCH", "POST", "DELETE"), operator.passes(), time.monotonic()
-    until("five quiet seconds", lambda: time.monotonic() - since > 5)
+    until("four quiet seconds", lambda: time.monotonic() - since > 4)
     assert operator.requests("PATCH", "POST", "DELETE") == before
-    assert operator.passes() - passes <= 3
+    assert operator.passes() - passes <= 2
