@@ -1,7 +1,8 @@
 """/healthz, /readyz and /metrics. Alive means: the watches are heard and the queue moves."""
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 from aiohttp import web
 
@@ -10,7 +11,20 @@ from w2s_operator.metrics import Metrics
 STALE = 180.0
 """Seconds without a word of a watch after which it is dead: bookmarks come about once a minute."""
 STUCK = 120.0
-"""Seconds that a job may be ready without being looked at."""
+"""Seconds that jobs may be ready without one being taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """How a watch is."""
+
+    name: str
+    heard: float
+    """When it last said anything or was seen to fail, monotonic."""
+    trouble: str = ""
+    """Why it brings nothing now. It is tried again: that is no reason to replace the process."""
+    patience: float = STALE
+    """Seconds that it may be silent."""
 
 
 class Health:
@@ -18,22 +32,22 @@ class Health:
 
     def __init__(
         self,
-        heard: Callable[[], Mapping[str, float]],
-        oldest: Callable[[], float],
+        watches: Callable[[], Iterable[Watch]],
+        standstill: Callable[[], float],
         synced: Callable[[], bool],
         more: Callable[[], Iterable[str]] = tuple,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """
         Args:
-            heard: of each watch, when it last said anything.
-            oldest: for how many seconds the key that waits longest has been ready.
+            watches: all of them.
+            standstill: for how many seconds jobs have been ready and none was taken.
             synced: whether everything was listed once.
             more: other problems.
             clock: seconds, monotonic.
         """
-        self._heard = heard
-        self._oldest = oldest
+        self._watches = watches
+        self._standstill = standstill
         self._synced = synced
         self._more = more
         self._clock = clock
@@ -42,17 +56,18 @@ class Health:
         """Why this process should be replaced; empty if it should not."""
         now = self._clock()
         found = [
-            f"watch of {name} silent for {now - heard:.0f} s"
-            for name, heard in self._heard().items()
-            if now - heard > STALE
+            f"watch of {one.name} silent for {now - one.heard:.0f} s"
+            for one in self._watches()
+            if now - one.heard > one.patience
         ]
-        if self._oldest() > STUCK:
-            found.append(f"a job has waited for {self._oldest():.0f} s")
+        if self._standstill() > STUCK:
+            found.append(f"jobs have waited for {self._standstill():.0f} s")
         return [*found, *self._more()]
 
-    def ready(self) -> bool:
-        """Whether jobs are looked at."""
-        return self._synced()
+    def unready(self) -> list[str]:
+        """Why jobs are not looked at as they come; empty if they are."""
+        found = [f"watch of {one.name}: {one.trouble}" for one in self._watches() if one.trouble]
+        return found if self._synced() else [*found, "not synced"]
 
 
 async def serve(health: Health, metrics: Metrics, host: str, port: int) -> web.AppRunner:
@@ -63,9 +78,8 @@ async def serve(health: Health, metrics: Metrics, host: str, port: int) -> web.A
         return web.Response(text="\n".join(problems) or "ok", status=500 if problems else 200)
 
     async def readyz(_request: web.Request) -> web.Response:
-        return web.Response(
-            text="ok" if health.ready() else "not synced", status=200 if health.ready() else 503
-        )
+        unready = health.unready()
+        return web.Response(text="\n".join(unready) or "ok", status=503 if unready else 200)
 
     async def say(_request: web.Request) -> web.Response:
         return web.Response(body=metrics.text(), headers={"Content-Type": "text/plain; version=0.0.4"})

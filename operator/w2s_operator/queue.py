@@ -9,6 +9,8 @@ from typing import Generic, TypeVar
 FIRST_WAIT = 0.5
 LONGEST_WAIT = 60.0
 """Seconds before a key whose handling failed is handled again: doubled with each failure in a row."""
+SPARE = 64
+"""Overtaken timers that are not worth a search."""
 
 Key = TypeVar("Key")
 
@@ -30,6 +32,7 @@ class WorkQueue(Generic[Key]):
         self._busy: set[Key] = set()
         self._again: set[Key] = set()
         self._failures: dict[Key, int] = {}
+        self._moved = clock()
         self._wake = asyncio.Event()
 
     def add(self, key: Key) -> None:
@@ -46,6 +49,7 @@ class WorkQueue(Generic[Key]):
             self._due[key] = due
             self._number += 1
             heapq.heappush(self._heap, (due, self._number, key))
+            self._compact()
             self._wake.set()
 
     async def take(self) -> tuple[Key, float]:
@@ -56,7 +60,8 @@ class WorkQueue(Generic[Key]):
                 key = next(iter(self._ready))
                 since = self._ready.pop(key)
                 self._busy.add(key)
-                return key, self._clock() - since
+                self._moved = self._clock()
+                return key, self._moved - since
             self._wake.clear()
             wait = max(0.0, self._heap[0][0] - self._clock()) if self._heap else None
             try:
@@ -69,10 +74,10 @@ class WorkQueue(Generic[Key]):
         self._failures.pop(key, None)
         self._release(key)
 
-    def failed(self, key: Key) -> float:
-        """It could not be handled: again after a while. Returns the seconds."""
+    def failed(self, key: Key, at_least: float = 0.0) -> float:
+        """It could not be handled: again after a while, or after `at_least` seconds. Returns the seconds."""
         failures = self._failures[key] = self._failures.get(key, 0) + 1
-        wait = min(LONGEST_WAIT, FIRST_WAIT * 2.0 ** min(failures - 1, 10))
+        wait = max(at_least, min(LONGEST_WAIT, FIRST_WAIT * 2.0 ** min(failures - 1, 10)))
         self._again.discard(key)
         self._release(key)
         self.add_at(key, self._clock() + wait)
@@ -82,10 +87,13 @@ class WorkQueue(Generic[Key]):
         """The object is gone: nothing of it is kept."""
         self._due.pop(key, None)
         self._failures.pop(key, None)
+        self._compact()
 
-    def oldest(self) -> float:
-        """For how many seconds the key that waits longest has been ready."""
-        return self._clock() - min(self._ready.values()) if self._ready else 0.0
+    def standstill(self) -> float:
+        """For how many seconds keys have been ready and none was taken. A long queue that moves stands at 0."""
+        if not self._ready:
+            return 0.0
+        return self._clock() - max(self._moved, next(iter(self._ready.values())))
 
     def __len__(self) -> int:
         return len(self._ready)
@@ -95,6 +103,12 @@ class WorkQueue(Generic[Key]):
         if key in self._again:
             self._again.discard(key)
             self.add(key)
+
+    def _compact(self) -> None:
+        """Drops overtaken entries when they are the most: one that is due in a week would stay for a week."""
+        if len(self._heap) > 2 * len(self._due) + SPARE:
+            self._heap = [one for one in self._heap if self._due.get(one[2]) == one[0]]
+            heapq.heapify(self._heap)
 
     def _promote(self) -> None:
         """What is due becomes ready; entries that were overtaken are dropped."""

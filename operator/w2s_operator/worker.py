@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from w2s_api.names import StageKind
@@ -49,6 +50,17 @@ class Builder(Protocol):
         """Hash of the pod settings of each kind of stage."""
 
 
+@dataclass
+class _Memory:
+    """What is remembered of a job from one pass to the next, and forgotten with it."""
+
+    uid: str
+    written: float | None = None
+    """When its status was last written, monotonic; at first, when that was first thought of."""
+    refused: dict[str, Refusal] = field(default_factory=dict)
+    """By stage."""
+
+
 class Worker:
     """Handles keys of the queue, each by one worker at a time."""
 
@@ -59,7 +71,7 @@ class Worker:
         jobs: Cache[JobView],
         children: Cache[ChildJob],
         pods: Cache[ChildPod],
-        progress: Callable[[], Mapping[str, StageProgress]],
+        progress: Callable[[], Mapping[Key, StageProgress]],
         builder: Builder,
         recorder: Recorder,
         metrics: Metrics,
@@ -80,10 +92,7 @@ class Worker:
         self._clock = clock
         self._monotonic = monotonic
         self._lost_after = lost_after
-        self._written: dict[str, float] = {}
-        """When the status of a job (by UID) was last written, monotonic."""
-        self._refused: dict[str, dict[str, Refusal]] = {}
-        """By UID of the job and stage."""
+        self._memories: dict[Key, _Memory] = {}
 
     async def run(self) -> None:
         """Until it is cancelled."""
@@ -96,7 +105,7 @@ class Worker:
             except asyncio.CancelledError:
                 raise
             except ApiError as error:
-                wait = self._queue.failed(key)
+                wait = self._queue.failed(key, error.retry_after or 0.0)
                 self._metrics.failed(type(error).__name__)
                 level = logging.INFO if isinstance(error, Conflict) else logging.WARNING
                 log.log(level, "%s/%s: %s; again in %.1f s", *key, error, wait)
@@ -126,79 +135,95 @@ class Worker:
     async def _pass(self, key: Key) -> None:
         view = self._jobs.get(key)
         if view is None:
-            self._forget(key)
+            self._queue.forget(key)
+            self._memories.pop(key, None)
             return
-        job = view.open()
+        job, memory = view.open(), self._memory(key, view.uid)
+        pods, progress = self._pods.of_job(key), self._progress()
         observed = Observed(
             job,
             tuple(child for child in self._children.of_job(key) if child.job_uid == job.uid),
-            self._pods.of_job(key),
-            self._progress(),
-            self._refused.get(job.uid, {}),
+            pods,
+            {
+                pod.name: progress[pod.namespace, pod.name]
+                for pod in pods
+                if (pod.namespace, pod.name) in progress
+            },
+            memory.refused,
         )
         found = plan(observed, self._clock(), self._builder.settings_hash(job.spec), self._lost_after)
         if found.wake_at is not None:
             self._queue.add_at(key, self._monotonic() + max(SOONEST, found.wake_at - self._clock()))
-        await self._write(key, job, found)
-        for action in found.actions:
-            await self._act(key, job, action)
+        await self._write(key, job, memory, found)
+        refused = [await self._act(key, job, memory, action) for action in found.actions]
+        for error in refused:
+            if error is not None:
+                raise error
 
-    async def _write(self, key: Key, job: Job, found: Plan) -> None:
+    def _memory(self, key: Key, uid: str) -> _Memory:
+        found = self._memories.get(key)
+        if found is None or found.uid != uid:
+            found = self._memories[key] = _Memory(uid)
+        return found
+
+    async def _write(self, key: Key, job: Job, memory: _Memory, found: Plan) -> None:
         """Writes the status if it differs and it is time. What actions rest on is always written at once."""
         wait = delay(job.status, found.status) if found.status else None
         if found.status is None or wait is None:
             return
         now = self._monotonic()
-        due = self._written.setdefault(job.uid, now) + wait
+        memory.written = now if memory.written is None else memory.written
+        due = memory.written + wait
         if wait and due > now:
             self._queue.add_at(key, due)
             return
         self._jobs.put(await write_status(self._api, job, found.status))
-        self._written[job.uid] = self._monotonic()
+        memory.written = self._monotonic()
         self._metrics.wrote(job.status, found.status)
         for one in news(job.status, found.status):
             await self._recorder.post(job, one)
 
-    async def _act(self, key: Key, job: Job, action: Action) -> None:
+    async def _act(self, key: Key, job: Job, memory: _Memory, action: Action) -> ApiError | None:
+        """Does it. Returns why a Job was not taken, if it may be later: other stages need not wait for that."""
         match action:
             case CreateRun():
-                await self._create(key, job, action)
+                return await self._create(key, job, memory, action)
             case DeleteChild():
-                await delete_child(self._api, job.namespace, action.name, action.uid)
-                log.info("%s/%s: deleted Job %s (%s)", job.namespace, job.name, action.name, action.why)
+                await self._delete(job, action)
             case ReleaseChildren():
                 await release_children(self._api, job)
                 for child in self._children.of_job(key):  # or each event of their end would ask again
                     self._children.drop((child.namespace, child.name))
             case DeleteSelf():
                 await delete_self(self._api, job)
+        return None
 
-    async def _create(self, key: Key, job: Job, action: CreateRun) -> None:
+    async def _create(self, key: Key, job: Job, memory: _Memory, action: CreateRun) -> ApiError | None:
+        """What the API server does not take is for the status to say: the next pass does."""
+        stage, reason, message = action.stage.name, "InvalidPodSettings", ""
         try:
             raw = await create_child(self._api, self._builder.child(job, action))
-        except (Invalid, TooLarge, Forbidden, NameTaken, NotFound, ValueError) as error:
-            if not self._refuse(job, action, error):
-                raise
+        except (Forbidden, NameTaken, NotFound) as error:
+            message = f"The API server refused its Job: {error.message}"
+            memory.refused[stage] = Refusal(action.instance, action.run, error.reason, message, final=False)
+            return error
+        except (Invalid, TooLarge, ValueError) as error:
+            message = str(error)
+            if isinstance(error, ApiError):
+                reason, message = error.reason or reason, f"The API server refused its Job: {error.message}"
+            memory.refused[stage] = Refusal(action.instance, action.run, reason, message, final=True)
             self._queue.add(key)
-            return
-        self._refused.get(job.uid, {}).pop(action.stage.name, None)
+            return None
+        memory.refused.pop(stage, None)
         self._children.put(raw)
         log.info("%s/%s: created Job %s", job.namespace, job.name, raw["metadata"]["name"])
+        return None
 
-    def _refuse(self, job: Job, action: CreateRun, error: Exception) -> bool:
-        """What the API server does not take is for the status to say: the next pass does. Whether it is final."""
-        final = isinstance(error, (Invalid, TooLarge, ValueError))
-        reason, message = "InvalidPodSettings", str(error)
-        if isinstance(error, ApiError):
-            reason, message = error.reason or "Refused", f"The API server refused its Job: {error.message}"
-        self._refused.setdefault(job.uid, {})[action.stage.name] = Refusal(
-            action.instance, action.run, reason, message, final
-        )
-        return final
-
-    def _forget(self, key: Key) -> None:
-        self._queue.forget(key)
-        if len(self._written) > 2 * len(self._jobs) + 100:
-            known = {view.uid for view in self._jobs}
-            self._written = {uid: when for uid, when in self._written.items() if uid in known}
-            self._refused = {uid: what for uid, what in self._refused.items() if uid in known}
+    async def _delete(self, job: Job, action: DeleteChild) -> None:
+        if await delete_child(self._api, job.namespace, action.name, action.uid):
+            log.info("%s/%s: deleted Job %s (%s)", job.namespace, job.name, action.name, action.why)
+            return
+        child = (job.namespace, action.name)
+        view = self._children.get(child)
+        if view is not None and view.uid == action.uid:  # or each pass would delete it again
+            self._children.drop(child)

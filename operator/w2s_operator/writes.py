@@ -30,10 +30,13 @@ async def write_status(api: Api, job: Job, status: Status) -> Json:
     """Writes a status, if nobody has changed the job since it was read.
 
     Raises:
-        Conflict: somebody has.
+        Conflict: somebody has, or has deleted it.
     """
     body = {"metadata": {"resourceVersion": job.resource_version, "uid": job.uid}, "status": _patch(status)}
-    return await api.merge(custom_path(job.namespace, job.name) + "/status", body)
+    try:
+        return await api.merge(custom_path(job.namespace, job.name) + "/status", body)
+    except NotFound as gone:
+        raise Conflict(gone.code, gone.reason, gone.message) from None
 
 
 async def read_job(api: Api, key: tuple[str, str]) -> Json | None:
@@ -67,12 +70,13 @@ async def create_child(api: Api, body: Json) -> Json:
     return found
 
 
-async def delete_child(api: Api, namespace: str, name: str, uid: str) -> None:
-    """Deletes a child Job; its pods are given their grace period."""
+async def delete_child(api: Api, namespace: str, name: str, uid: str) -> bool:
+    """Deletes a child Job; its pods are given their grace period. False if it was gone already."""
     try:
         await api.delete(jobs_path(namespace, name), {**_BACKGROUND, "preconditions": {"uid": uid}})
     except (NotFound, Conflict):
-        log.debug("Job %s/%s (%s) is gone already", namespace, name, uid)
+        return False
+    return True
 
 
 async def release_children(api: Api, job: Job) -> None:

@@ -10,6 +10,8 @@ import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, Self
+from urllib.parse import urlsplit
+from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]
 
 import aiohttp
 from kubernetes import client, config
@@ -20,6 +22,8 @@ TIMEOUT = 30.0
 """Seconds for a request, from beginning to end."""
 SILENCE = 90.0
 """Seconds without a byte after which a watch is taken for dead: bookmarks come once a minute."""
+LOG_TIMEOUT = 5.0
+"""Seconds for the end of a pod's log: a node that does not answer holds up the others'."""
 
 FIELD_MANAGER = "w2s-operator"
 
@@ -73,11 +77,7 @@ class Api:
         self._session: aiohttp.ClientSession
 
     async def __aenter__(self) -> Self:
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(ssl=_tls(self._configuration), limit=0),
-            timeout=aiohttp.ClientTimeout(total=TIMEOUT),
-            headers={"User-Agent": FIELD_MANAGER},  # which is who the fields that we write belong to
-        )
+        self._session = open_session(self._configuration)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -102,7 +102,8 @@ class Api:
     async def text(self, path: str, params: Params) -> str:
         """Reads text, such as a pod's log."""
         await asyncio.sleep(self._bucket.wait())
-        async with self._request("GET", path, params) as response:
+        timeout = aiohttp.ClientTimeout(total=LOG_TIMEOUT)
+        async with self._request("GET", path, params, timeout=timeout) as response:
             return await response.text(errors="replace")
 
     async def lines(self, path: str, params: Params) -> AsyncIterator[Json]:
@@ -120,8 +121,8 @@ class Api:
                     *whole, rest = (rest + chunk).split(b"\n")
                     for line in whole:
                         if line:
-                            yield json.loads(line)
-            except (aiohttp.ClientError, TimeoutError, ConnectionError) as error:
+                            yield _object(line, path)
+            except (aiohttp.ClientError, OSError) as error:  # a timeout is an OSError
                 raise Unreachable(0, "WatchBroken", f"{path}: {type(error).__name__}: {error}") from error
 
     async def _json(
@@ -141,56 +142,96 @@ class Api:
             headers["Content-Type"] = content_type
             data = json.dumps(body, separators=(",", ":")).encode()
         async with self._request(verb, path, params, data=data, headers=headers) as response:
-            found: Json = json.loads(await response.read())
-            return found
+            return _object(await response.read(), path)
 
     def _request(self, verb: str, path: str, params: Params | None, **more: Any) -> "_Request":
-        return _Request(self._session, self._configuration, self._count, verb, path, params, more)
+        url = self._configuration.host.rstrip("/") + path
+        inner = self._session.request(verb, url, params=params, **more)
+        return _Request(inner, self._count, f"{verb} {path}")
 
 
 class _Request:
     """One request; what the server refuses and what the network does become errors of ours."""
 
-    def __init__(
-        self,
-        session: aiohttp.ClientSession,
-        configuration: client.Configuration,
-        count: Callable[[str, int], None],
-        verb: str,
-        path: str,
-        params: Params | None,
-        more: dict[str, Any],
-    ) -> None:
-        headers = {**more.pop("headers", {}), **_authorization(configuration)}
-        self._verb, self._path, self._count = verb, path, count
-        self._inner = session.request(
-            verb, configuration.host.rstrip("/") + path, params=params, headers=headers, **more
-        )
+    def __init__(self, inner: Any, count: Callable[[str, int], None], what: str) -> None:
+        self._inner, self._count, self._what = inner, count, what
 
     async def __aenter__(self) -> aiohttp.ClientResponse:
+        verb = self._what.partition(" ")[0]
         try:
-            response = await self._inner.__aenter__()
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            self._count(self._verb, 0)
-            raise Unreachable(
-                0, "Unreachable", f"{self._verb} {self._path}: {type(error).__name__}: {error}"
-            ) from error
-        self._count(self._verb, response.status)
+            response: aiohttp.ClientResponse = await self._inner.__aenter__()
+        except _BROKEN as error:
+            self._count(verb, 0)
+            raise self._unreachable(error) from error
+        self._count(verb, response.status)
         if response.status < 400:
             return response
         try:
             body = json.loads(await response.read())
-        except (ValueError, aiohttp.ClientError):
-            body = {"message": response.reason}
+        except (ValueError, *_BROKEN):
+            body = None
         await self._inner.__aexit__(None, None, None)
-        raise error_of(response.status, body if isinstance(body, dict) else {})
+        said = body if isinstance(body, dict) else {"message": f"{self._what}: {response.reason}"}
+        raise error_of(response.status, said, response.headers.get("Retry-After"))
 
     async def __aexit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         await self._inner.__aexit__(kind, error, trace)
-        if isinstance(error, (aiohttp.ClientError, TimeoutError, OSError)):  # in the middle of the answer
-            raise Unreachable(
-                0, "Unreachable", f"{self._verb} {self._path}: {type(error).__name__}: {error}"
-            ) from error
+        if isinstance(error, _BROKEN):  # in the middle of the answer
+            raise self._unreachable(error) from error
+
+    def _unreachable(self, error: BaseException) -> Unreachable:
+        return Unreachable(0, "Unreachable", f"{self._what}: {type(error).__name__}: {error}")
+
+
+_BROKEN = (aiohttp.ClientError, OSError, config.ConfigException)
+"""What the network does (a timeout is an OSError), and a token that cannot be renewed."""
+
+
+def _object(text: bytes, path: str) -> Json:
+    """A JSON object; what a proxy may say in its place is no answer."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise Unreachable(0, "NotJson", f"{path}: no answer of an API server: {text[:80]!r}")
+    return found
+
+
+def open_session(
+    configuration: client.Configuration, answered: Callable[[str, int], None] | None = None
+) -> aiohttp.ClientSession:
+    """A session with the server, TLS and proxy of a configuration, whose token is asked for with each request.
+
+    Args:
+        configuration: from a kubeconfig or from inside the cluster.
+        answered: is told the URL and status code of each request; code 0: it was not answered.
+    """
+
+    async def authorize(_session: Any, _context: Any, what: aiohttp.TraceRequestStartParams) -> None:
+        given = configuration.auth_settings().get("BearerToken")
+        if given and given["value"]:
+            what.headers["Authorization"] = given["value"]
+
+    async def end(_session: Any, _context: Any, what: aiohttp.TraceRequestEndParams) -> None:
+        if answered:
+            answered(str(what.url), what.response.status)
+
+    async def fail(_session: Any, _context: Any, what: aiohttp.TraceRequestExceptionParams) -> None:
+        if answered:
+            answered(str(what.url), 0)
+
+    trace = aiohttp.TraceConfig()
+    trace.on_request_start.append(authorize)
+    trace.on_request_end.append(end)
+    trace.on_request_exception.append(fail)
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(ssl=_tls(configuration), limit=0),
+        timeout=aiohttp.ClientTimeout(total=TIMEOUT),
+        headers={"User-Agent": FIELD_MANAGER},  # which is who the fields that we write belong to
+        proxy=_proxy(configuration),
+        trace_configs=[trace],
+    )
 
 
 def load_configuration() -> client.Configuration:
@@ -203,9 +244,10 @@ def load_configuration() -> client.Configuration:
     return configuration
 
 
-def _authorization(configuration: client.Configuration) -> dict[str, str]:
-    given = configuration.auth_settings().get("BearerToken")
-    return {"Authorization": given["value"]} if given and given["value"] else {}
+def _proxy(configuration: client.Configuration) -> str | None:
+    host = urlsplit(configuration.host).netloc
+    no_proxy = {"no": configuration.no_proxy or ""}
+    return None if proxy_bypass_environment(host, no_proxy) else configuration.proxy or None
 
 
 def _tls(configuration: client.Configuration) -> ssl.SSLContext | bool:

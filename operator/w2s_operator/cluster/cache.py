@@ -1,11 +1,17 @@
 """What is known of the objects of one kind, newest version only, found by key and by job."""
 
-from collections import defaultdict
+import logging
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Generic, Protocol, TypeVar
 
 Key = tuple[str, str]
 """(namespace, name)."""
+
+REMEMBERED = 1024
+"""Objects that went last, whose last version is remembered: an answer that comes late does not bring them back."""
+
+log = logging.getLogger(__name__)
 
 
 class OfJob(Protocol):
@@ -37,6 +43,7 @@ class Cache(Generic[View]):
         self._changed = changed
         self._items: dict[Key, View] = {}
         self._versions: dict[Key, int] = {}
+        self._gone: OrderedDict[Key, int] = OrderedDict()
         self._of_job: defaultdict[Key, dict[Key, View]] = defaultdict(dict)
 
     def __iter__(self) -> Iterator[View]:
@@ -49,22 +56,37 @@ class Cache(Generic[View]):
         """The projection of an object."""
         return self._items.get(key)
 
+    def version(self, key: Key) -> int:
+        """The newest that was seen of an object, and be it its end; 0 of one that never was."""
+        return max(self._versions.get(key, 0), self._gone.get(key, 0))
+
     def of_job(self, job: Key) -> tuple[View, ...]:
         """Those that belong to a job."""
         return tuple(self._of_job[job].values()) if job in self._of_job else ()
 
     def put(self, raw: Mapping[str, Any]) -> None:
-        """An object as it is now."""
+        """An object as it is now. One that cannot be read, for anybody may give a pod our labels, is as if it were
+        not there."""
         key, version = key_of(raw), int(raw["metadata"]["resourceVersion"])
-        if version < self._versions.get(key, 0):
+        if version < self.version(key):
             return
-        before, after = self._items.get(key), self._project(raw)
+        try:
+            after = self._project(raw)
+        except (ValueError, TypeError, LookupError, AttributeError) as error:
+            log.warning("%s/%s is not as it should be, and is left out: %r", *key, error)
+            self._bury(key, version)
+            return
+        before = self._items.get(key)
+        self._gone.pop(key, None)
         self._versions[key] = version
         self._items[key] = after
-        if before != after:
-            job = (after.namespace, after.job)
-            self._of_job[job][key] = after
-            self._changed(job)
+        if before == after:
+            return
+        job = (after.namespace, after.job)
+        if before is not None and before.job != after.job:
+            self._leave(key, before)
+        self._of_job[job][key] = after
+        self._changed(job)
 
     def drop(self, key: Key, not_after: int | None = None) -> None:
         """An object is gone.
@@ -73,12 +95,22 @@ class Cache(Generic[View]):
             key: which.
             not_after: keep it if it was written after this version of the whole list.
         """
-        if not_after is not None and self._versions.get(key, 0) > not_after:
+        known = self._versions.get(key, 0)
+        if not_after is not None and known > not_after:
             return
+        self._bury(key, max(known, not_after or 0))
+
+    def _bury(self, key: Key, version: int) -> None:
+        self._gone[key] = max(version, self._gone.get(key, 0))
+        self._gone.move_to_end(key)
+        while len(self._gone) > REMEMBERED:
+            self._gone.popitem(last=False)
         view = self._items.pop(key, None)
         self._versions.pop(key, None)
-        if view is None:
-            return
+        if view is not None:
+            self._leave(key, view)
+
+    def _leave(self, key: Key, view: View) -> None:
         job = (view.namespace, view.job)
         of_job = self._of_job[job]
         of_job.pop(key, None)

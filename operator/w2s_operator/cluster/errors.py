@@ -52,11 +52,29 @@ class Unreachable(ApiError):
     """The server does not answer, or has trouble of its own: try again later."""
 
 
-def error_of(code: int, body: Mapping[str, Any]) -> ApiError:
-    """The error that a `Status` object says."""
+LONGEST_RETRY_AFTER = 300.0
+"""Seconds that a server is left alone for at its own wish, at most."""
+
+
+def error_of(code: int, body: Mapping[str, Any], retry_after: str | None = None) -> ApiError:
+    """The error that a `Status` object says.
+
+    Args:
+        code: of HTTP.
+        body: the object; empty if the answer was none.
+        retry_after: the header of that name, which comes without an object when requests are too many.
+    """
     reason, message = str(body.get("reason", "")), str(body.get("message", ""))[:2048]
-    after = (body.get("details") or {}).get("retryAfterSeconds")
-    return _kind(code, reason, message)(code, reason, message, None if after is None else float(after))
+    details = body.get("details")
+    after = details.get("retryAfterSeconds") if isinstance(details, Mapping) else None
+    return _kind(code, reason, message)(code, reason, message, _seconds(after) or _seconds(retry_after))
+
+
+def _seconds(told: Any) -> float | None:
+    try:
+        return min(LONGEST_RETRY_AFTER, max(0.0, float(told)))
+    except (TypeError, ValueError):
+        return None  # none, or a date: our own back-off will do
 
 
 def _kind(code: int, reason: str, message: str) -> type[ApiError]:

@@ -37,6 +37,7 @@ class Recorder:
         self._said.move_to_end(what)
         while len(self._said) > REMEMBERED:
             self._said.popitem(last=False)
+        log.info("%s/%s: %s: %s", job.namespace, job.name, one.reason, one.message)
         time_ = from_seconds(now)
         body = {
             "apiVersion": "v1",

@@ -42,14 +42,14 @@ class ProgressReader:
         self._pods = pods
         self._changed = changed
         self._clock = clock
-        self.found: dict[str, StageProgress] = {}
-        """By pod name."""
+        self.found: dict[Key, StageProgress] = {}
+        """By pod."""
 
     async def run(self) -> None:
         """Until it is cancelled."""
         while True:
             running = [pod for pod in self._pods if pod.running]
-            self.found = {pod.name: self.found[pod.name] for pod in running if pod.name in self.found}
+            self.found = {key: self.found[key] for key in map(_key, running) if key in self.found}
             pause = max(INTERVAL / max(1, len(running)), 1 / LOOKS_PER_SECOND)
             for pod in running:
                 await self._look(pod)
@@ -63,8 +63,8 @@ class ProgressReader:
         except ApiError:
             return  # it has just ended, or its node does not answer
         found = progress_of(tail, from_seconds(self._clock()))
-        if found and found != self.found.get(pod.name):
-            self.found[pod.name] = found
+        if found and found != self.found.get(_key(pod)):
+            self.found[_key(pod)] = found
             self._changed((pod.namespace, pod.job))
 
 
@@ -79,22 +79,28 @@ def progress_of(tail: str, time_: str) -> StageProgress | None:
         if not line.startswith("{"):
             continue
         try:
-            plain: Any = json.loads(line)
-        except ValueError:
+            return _progress(json.loads(line), time_)
+        except (ValueError, RecursionError):
             continue
-        step, total = plain.get("step"), plain.get("total")
-        if not (_is_count(step) and _is_count(total)):
-            continue
-        eta, loss = plain.get("eta"), plain.get("loss")
-        return StageProgress(
-            phase="".join(one for one in str(plain.get("message", ""))[:64] if one.isprintable()),
-            step=step,
-            total=total,
-            eta_seconds=round(eta) if isinstance(eta, (int, float)) and 0 <= eta < 1e9 else None,
-            loss=f"{loss:.4f}" if isinstance(loss, (int, float)) and abs(loss) < 1e9 else None,
-            observed_time=time_,
-        )
     return None
+
+
+def _progress(plain: dict[str, Any], time_: str) -> StageProgress:
+    step, total, eta, loss = (plain.get(name) for name in ("step", "total", "eta", "loss"))
+    if not (_is_count(step) and _is_count(total)):
+        raise ValueError("another line")
+    return StageProgress(
+        phase="".join(one for one in str(plain.get("message", ""))[:64] if one.isprintable()),
+        step=step,
+        total=total,
+        eta_seconds=round(eta) if isinstance(eta, (int, float)) and 0 <= eta < 1e9 else None,
+        loss=f"{loss:.4f}" if isinstance(loss, (int, float)) and abs(loss) < 1e9 else None,
+        observed_time=time_,
+    )
+
+
+def _key(pod: ChildPod) -> Key:
+    return pod.namespace, pod.name
 
 
 def _is_count(value: Any) -> bool:

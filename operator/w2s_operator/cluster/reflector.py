@@ -4,12 +4,12 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 from w2s_operator.cluster.api import Api, Json
 from w2s_operator.cluster.cache import Cache, Key, key_of
-from w2s_operator.cluster.errors import ApiError, Gone, error_of
+from w2s_operator.cluster.errors import ApiError, Gone, Unreachable, error_of
 
 PAGE = 500
 """Objects of one page of a list."""
@@ -17,6 +17,8 @@ RELIST = 300
 """Seconds after which a watch is ended and everything is listed again: what a watch missed is found."""
 LONGEST_WAIT = 30.0
 """Seconds between two attempts at a server that is away, at most."""
+SHORT = 5.0
+"""Seconds that a watch must last, or the next list waits as if it had failed."""
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +35,7 @@ class Reflector:
         selector: str = "",
         clock: Callable[[], float] = time.monotonic,
         spread: Callable[[], float] = random.random,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         """
         Args:
@@ -42,6 +45,7 @@ class Reflector:
             selector: of labels.
             clock: seconds, monotonic.
             spread: from 0 to 1, so that operators do not list in step.
+            sleep: waits for seconds.
         """
         self._api = api
         self._path = path
@@ -49,27 +53,46 @@ class Reflector:
         self._selector = {"labelSelector": selector} if selector else {}
         self._clock = clock
         self._spread = spread
+        self._sleep = sleep
         self.synced = asyncio.Event()
         """Set once everything was listed."""
         self.heard = clock()
-        """When the server last said anything: an object, or a bookmark."""
+        """When the server last said anything, an object or a bookmark, or was seen to be away."""
+        self.trouble = "not listed yet"
+        """Why this does not know how things are; empty when it does."""
 
     async def run(self) -> None:
         """Until it is cancelled."""
         failures = 0
         while True:
+            began: float | None = None
+            error: ApiError | None = None
             try:
                 version = await self._list()
                 self.synced.set()
-                failures = 0
+                self.trouble = ""
+                began = self._clock()
                 await self._watch(version)
-            except Gone:
-                continue
-            except ApiError as error:
-                failures += 1
-                wait = min(LONGEST_WAIT, 0.5 * 2.0 ** min(failures, 10)) * (0.5 + self._spread() / 2)
-                log.warning("watch of %s: %s; again in %.1f s", self._path, error, wait)
-                await asyncio.sleep(max(wait, error.retry_after or 0.0))
+            except ApiError as caught:
+                error = caught
+            except (LookupError, TypeError, ValueError) as odd:
+                error = Unreachable(0, "NotUnderstood", f"no answer of an API server: {odd!r}")
+            self.heard = self._clock()
+            if began is not None and self.heard - began >= SHORT:
+                failures = 0
+                if error is None or isinstance(error, Gone):
+                    continue  # as it should be: everything is to be listed now and then
+            failures += 1
+            await self._sleep(self._pause(failures, error))
+
+    def _pause(self, failures: int, error: ApiError | None) -> float:
+        """Seconds before the next list after one that failed, or a watch that ended as soon as it began."""
+        wait = min(LONGEST_WAIT, 0.5 * 2.0 ** min(failures, 10)) * (0.5 + self._spread() / 2)
+        wait = max(wait, (error.retry_after if error else None) or 0.0)
+        if error is not None and not isinstance(error, Gone):
+            self.trouble = f"{self._path}: {error}"
+            log.warning("watch of %s: %s; again in %.1f s", self._path, error, wait)
+        return wait
 
     async def _list(self) -> str:
         seen: set[Key] = set()

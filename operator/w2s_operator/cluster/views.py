@@ -45,6 +45,8 @@ class JobView:
     created: float
     spec: bytes
     status: bytes
+    complete: str
+    """The state of its condition Complete, or Unknown."""
     retry: str
     hands_off: bool
     deleting: bool
@@ -84,6 +86,7 @@ def job_of(raw: Raw) -> JobView:
         created=_seconds(meta["creationTimestamp"]) or 0.0,
         spec=_packed(raw["spec"]),
         status=_packed(raw.get("status") or {}),
+        complete=_complete(raw.get("status") or {}),
         retry=str(annotations.get(RETRY_ANNOTATION, ""))[:256],
         hands_off=annotations.get(HANDS_OFF_ANNOTATION) == "true" or bool(raw["spec"].get("managedBy")),
         deleting="deletionTimestamp" in meta,
@@ -164,7 +167,7 @@ def words_of(message: str) -> Words | None:
     """Last words of a pod: what is not as it should be is left out, control characters too."""
     try:
         plain = json.loads(message[:_MOST_WORDS])
-    except ValueError:
+    except (ValueError, RecursionError):  # as nested as it is hostile
         return None
     if not isinstance(plain, dict):
         return None
@@ -188,6 +191,11 @@ def _artifacts(plain: Any) -> dict[str, str]:
     return {
         _text(name, 63): _text(key, 64) for name, key in (found if isinstance(found, dict) else {}).items()
     }
+
+
+def _complete(status: Raw) -> str:
+    found: Raw = next((one for one in status.get("conditions") or () if one["type"] == "Complete"), {})
+    return intern(str(found.get("status", "Unknown")))
 
 
 def _packed(plain: Any) -> bytes:
