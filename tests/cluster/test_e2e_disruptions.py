@@ -64,7 +64,6 @@ def test_a_training_that_is_evicted_three_times_ends_with_the_same_weights(
     here, namespace_with_operator, data
 ):
     calm = lora(here, namespace_with_operator, "calm", data, epochs=16).apply()
-    calm.until_complete(seconds=300)
     job = lora(here, namespace_with_operator, "evicted", data, epochs=16).apply()
     job.until_state("train-strong-0", "Running", seconds=150)
     reached, last = 0, ""
@@ -75,6 +74,7 @@ def test_a_training_that_is_evicted_three_times_ends_with_the_same_weights(
         job.evict(pod)
         last = pod["metadata"]["name"]
         until("the pod to go", lambda: last not in [one["metadata"]["name"] for one in job.pods()], 60)  # noqa: B023
+    calm.until_complete(seconds=300)
     status = job.until_complete(seconds=200)
     stage = job.stage("train-strong-0")
     assert (stage["disruptions"], stage.get("failures"), stage["run"]) == (3, None, 4)

@@ -34,6 +34,14 @@ def job(here: Site, namespace_with_operator: str, spec: Object, request: pytest.
     made.delete()
 
 
+@pytest.fixture(scope="module", autouse=True)
+def denied(here: Site, namespace_with_operator: str, spec: Object) -> Job:
+    """A job whose keys are wrong, begun before all others: 3 minutes of denial are borne, for keys are rotated."""
+    here.put_secret(namespace_with_operator, here.keys() | {"AWS_SECRET_ACCESS_KEY": "0" * 40}, "wrong")
+    made = here.job(namespace_with_operator, "denied", spec)
+    return made.apply(storage__credentialsSecretRef={"name": "wrong"})
+
+
 def says(job: Job, seconds: float, *words: str, status: str = "Unknown") -> Object:
     """The condition Complete once it has all these words."""
 
@@ -107,17 +115,12 @@ def test_too_little_memory_is_named_with_its_limit(job):
     }
 
 
-def test_wrong_keys_are_named_and_a_corrected_secret_goes_on(here, job):
-    wrong = here.keys() | {"AWS_SECRET_ACCESS_KEY": "0" * 40}
-    here.put_secret(job.namespace, wrong, "wrong")
-    job.apply(storage__credentialsSecretRef={"name": "wrong"})
-    job.until_complete(
-        "False", seconds=240
-    )  # keys may be rotated at any moment: 3 minutes of denial are borne
-    said = job.condition()
+def test_wrong_keys_are_named_and_a_corrected_secret_goes_on(here, denied):
+    denied.until_complete("False", seconds=240)
+    said = denied.condition()
     print(said)
     assert said["reason"] == "WrongCredentials"
-    assert job.stage("prepare")["run"] == 1
-    here.put_secret(job.namespace, here.keys(), "wrong")
-    job.annotate(retry="keys")
-    job.until_state("prepare", "Done", seconds=60)
+    assert denied.stage("prepare")["run"] == 1
+    here.put_secret(denied.namespace, here.keys(), "wrong")
+    denied.annotate(retry="keys")
+    denied.until_state("prepare", "Done", seconds=60)
