@@ -70,7 +70,7 @@ images: ## Build both images: REGISTRY=registry.example.org/team, TAG, BASE, BUI
 	    $(if $(BASE),--build-arg BASE=$(BASE)) $(BUILD_ARGS) .; done
 
 e2e: $(STAMP) ## The whole system on real pods, with the real images (minutes)
-	$(PY) -m pytest tests/cluster -q -m e2e --durations 20
+	$(PY) -m pytest tests/cluster -q -m e2e -n 2 --dist loadfile --durations 20
 
 science: $(STAMP) ## Long studies on real data sets (DATA=../shared/data)
 	$(PY) tests/science/interval_coverage.py

@@ -1,6 +1,7 @@
 """The whole system as a user has it: real images, the chart, an S3 server outside of the pods, and jobs."""
 
 import copy
+import fcntl
 import gzip
 import hashlib
 import json
@@ -18,6 +19,7 @@ import yaml
 from contract_kit import Api, Job, Object, changed, until
 from kubernetes import client
 from w2s_cluster import ClusterFault, images
+from w2s_cluster.settings import cache
 
 from w2s_trainer.models.uri import fetch_model
 from w2s_trainer.store.embedded import ROLES, EmbeddedStore
@@ -244,7 +246,9 @@ def site(kubeconfig: Path, folder: Path) -> Iterator[Site]:
     """Images on the node, a store with the example's data and model, and the cluster as it is."""
     build = [sys.executable, str(REPOSITORY / "examples/data/licences.py"), "--task", "restricted"]
     subprocess.run([*build, "--out", str(folder / "data")], check=True, capture_output=True)
-    made = [image("operator"), image("trainer")]
+    with (cache() / "e2e-images.lock").open("w") as lock:  # of those who need an image, one builds it
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        made = [image("operator"), image("trainer")]
     roles = {**ROLES, "jobs": JOBS_ROLE}
     store = EmbeddedStore(folder / "s3", roles=roles, host=w2s_cluster.store_host()).start()
     objects = Objects(store.settings(f"s3://{BUCKET}"))
