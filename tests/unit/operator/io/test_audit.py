@@ -1,0 +1,157 @@
+"""A job that vanished unseen goes; a watch that does not bring what there is is found out, and no other."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from aiohttp import web
+from io_kit import Clock, answer, api_of, meta, page, refuse
+from w2s_operator.cluster.audit import LATE, Audit
+from w2s_operator.cluster.cache import Cache
+from w2s_operator.cluster.views import JobView, job_of
+
+
+def job(name: str, version: int) -> dict[str, Any]:
+    return {"metadata": meta(name, version, generation=1), "spec": {}}
+
+
+class Bench:
+    """The jobs that there are, by namespace, and the audit of what is known of them."""
+
+    def __init__(self, namespaces: tuple[str, ...] = ("legal",)) -> None:
+        self.there: dict[str, list[dict[str, Any]]] = {name: [] for name in namespaces}
+        self.version = 100
+        self.refusal: tuple[int, str] | None = None
+        self.clock = Clock()
+        self.jobs: Cache[JobView] = Cache(job_of, lambda _: None)
+        self.pauses: list[float] = []
+        self.between: Callable[[], None] = lambda: None
+        """What happens between two requests."""
+
+    async def handler(self, request: web.Request) -> web.StreamResponse:
+        if self.refusal:
+            return refuse(*self.refusal)
+        items = self.there[request.path.split("/")[1]]
+        found = answer(page([{"metadata": one["metadata"]} for one in items], self.version))
+        self.between()
+        return found
+
+    async def sleep(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+
+    def test(self, act: Callable[[Audit], Any]) -> None:
+        async def bounded() -> None:
+            async with asyncio.timeout(20), api_of(self.handler) as (api, _):
+                paths = {name: f"/{name}" for name in self.there}
+                await act(Audit(api, paths, self.jobs, clock=self.clock, sleep=self.sleep))
+
+        asyncio.run(bounded())
+
+
+def test_a_job_that_vanished_unseen_goes():
+    bench = Bench()
+    bench.jobs.put(job("a", 1))
+    bench.jobs.put(job("b", 1))
+    bench.jobs.put(job("new", 101))
+    bench.there["legal"] = [job("b", 1)]
+
+    async def act(audit: Audit) -> None:
+        assert await audit.look()
+        assert {one.name for one in bench.jobs} == {"b", "new"}
+
+    bench.test(act)
+
+
+def test_one_that_comes_while_other_namespaces_are_listed_stays():
+    bench = Bench(("legal", "sales"))
+
+    def between() -> None:
+        bench.jobs.put(job("new", 101))  # after the list of legal, before that of sales
+        bench.version = 102
+
+    bench.between = between
+
+    async def act(audit: Audit) -> None:
+        assert await audit.look()
+        assert {one.name for one in bench.jobs} == {"new"}
+
+    bench.test(act)
+
+
+def test_a_dead_watch_is_found_out_and_forgiven_when_it_lives():
+    bench = Bench()
+    bench.there["legal"] = [job("a", 50)]
+
+    async def act(audit: Audit) -> None:
+        await audit.look()
+        assert audit.late == []
+        bench.clock.now += LATE
+        await audit.look()
+        assert audit.late == [("legal", "a")]
+        bench.jobs.put(job("a", 50))
+        await audit.look()
+        assert audit.late == []
+
+    bench.test(act)
+
+
+@pytest.mark.parametrize("what", ["came", "came and went", "went before", "went, the list tells", "older, came"])
+def test_a_watch_that_is_only_a_moment_behind_is_not_dead(what: str):
+    bench = Bench()
+    bench.there["legal"] = [job("a", 50)]
+    if what == "older, came":
+        bench.jobs.put(job("a", 40))
+    if what == "went before":  # the list was taken before its end, and is read after it
+        bench.jobs.drop(("legal", "a"), not_after=60)
+
+    async def act(audit: Audit) -> None:
+        await audit.look()
+        if "came" in what:
+            bench.jobs.put(job("a", 50))
+        if what == "came and went":
+            bench.jobs.drop(("legal", "a"), not_after=60)
+        if what == "went, the list tells":
+            bench.there["legal"] = []
+        bench.clock.now += 10 * LATE
+        await audit.look()
+        assert audit.late == []
+
+    bench.test(act)
+
+
+def test_a_job_that_is_written_all_the_time_and_brought_a_moment_later_is_not_late():
+    bench = Bench()
+
+    async def act(audit: Audit) -> None:
+        for version in range(50, 60):
+            bench.there["legal"] = [job("a", version)]
+            await audit.look()
+            assert audit.late == []
+            bench.jobs.put(job("a", version))
+            bench.clock.now += LATE
+
+    bench.test(act)
+
+
+def test_without_the_crd_it_waits_and_says_so_once(caplog: pytest.LogCaptureFixture):
+    bench = Bench()
+    bench.refusal = (404, "NotFound")
+
+    async def sleep(seconds: float) -> None:
+        bench.pauses.append(seconds)
+        if len(bench.pauses) == 8:
+            bench.refusal = None
+
+    bench.sleep = sleep  # type: ignore[method-assign]
+
+    async def act(audit: Audit) -> None:
+        assert audit.trouble
+        await audit.first()
+        assert audit.trouble == ""
+        assert bench.pauses == [1, 2, 4, 8, 16, 30, 30, 30]
+        assert len(caplog.records) == 1
+
+    with caplog.at_level(logging.INFO, "w2s_operator"):
+        bench.test(act)
