@@ -35,7 +35,8 @@ def test_every_stage_runs_once_and_gets_the_artifacts_it_needs(theatre):
 
 
 @pytest.mark.parametrize("parallel", [1, 2, 3])
-def test_no_more_than_the_budget_run_at_once_and_they_share_the_cores(theatre, parallel):
+def test_no_more_than_the_budget_run_at_once_and_they_share_the_cores(theatre, parallel, monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     theatre.parallel = parallel
     theatre.script = {name: ["hold"] for name in LABELS}
     theatre.begin()
@@ -59,6 +60,14 @@ def test_no_more_than_the_budget_run_at_once_and_they_share_the_cores(theatre, p
     }
     first = [threads[name]["OMP_NUM_THREADS"] for name in LABELS[:parallel]]
     assert first == [str(max(1, cores // parallel))] * parallel
+
+
+def test_no_stage_gets_more_threads_than_its_user_allows(theatre, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    theatre.parallel = 1
+    code, _, _ = theatre.run()
+    assert code == 0
+    assert {line["threads"]["OMP_NUM_THREADS"] for line in theatre.log("start")} == {"1"}
 
 
 def test_complete_artifacts_are_reused_without_a_process_but_the_pointers_are_put_in_place(theatre):
