@@ -9,6 +9,7 @@ from typing import Any
 
 from aiohttp import web
 from kubernetes import client
+
 from w2s_operator.cluster.api import Api, Bucket
 
 Object = dict[str, Any]
@@ -47,7 +48,9 @@ def meta(name: str, version: int, uid: str = "u-1", **more: Any) -> Object:
 def pod(name: str, version: int = 1, *, running: bool = True, **more: Any) -> Object:
     state = {"running": {"startedAt": "2026-01-01T00:00:00Z"}} if running else {}
     return {
-        "metadata": meta(name, version, uid=f"p-{name}", labels=CHILD_LABELS | more.pop("labels", {}), **more),
+        "metadata": meta(
+            name, version, uid=f"p-{name}", labels=CHILD_LABELS | more.pop("labels", {}), **more
+        ),
         "status": {"phase": "Running", "containerStatuses": [{"name": "stage", "state": state}]},
     }
 

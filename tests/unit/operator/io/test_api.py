@@ -10,6 +10,7 @@ import pytest
 from aiohttp import web
 from io_kit import Clock, Object, answer, api_of, configuration_of, refuse, serving, status_of
 from kubernetes import config
+
 from w2s_operator.cluster import api as api_module
 from w2s_operator.cluster.api import Api, Bucket, _proxy, _tls
 from w2s_operator.cluster.errors import (

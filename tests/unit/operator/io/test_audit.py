@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 from io_kit import Clock, answer, api_of, meta, page, refuse
+
 from w2s_operator.cluster.audit import LATE, Audit
 from w2s_operator.cluster.cache import Cache
 from w2s_operator.cluster.views import JobView, job_of
@@ -97,7 +98,9 @@ def test_a_dead_watch_is_found_out_and_forgiven_when_it_lives():
     bench.test(act)
 
 
-@pytest.mark.parametrize("what", ["came", "came and went", "went before", "went, the list tells", "older, came"])
+@pytest.mark.parametrize(
+    "what", ["came", "came and went", "went before", "went, the list tells", "older, came"]
+)
 def test_a_watch_that_is_only_a_moment_behind_is_not_dead(what: str):
     bench = Bench()
     bench.there["legal"] = [job("a", 50)]

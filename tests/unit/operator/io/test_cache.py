@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from io_kit import CHILD_LABELS, meta
+
 from w2s_operator.cluster.cache import REMEMBERED, Cache
 from w2s_operator.cluster.views import child_job_of, child_pod_of
 from w2s_operator.planning.observed import ChildJob, ChildPod
@@ -29,8 +30,16 @@ def cache(told: Told) -> Cache[ChildJob]:
     return Cache(child_job_of, told.append)
 
 
-def child(version: int, *, name: str = "a", uid: str = "c-1", job: str = "one", **more: Any) -> dict[str, Any]:
+def child(
+    version: int, *, name: str = "a", uid: str = "c-1", job: str = "one", **more: Any
+) -> dict[str, Any]:
     return {"metadata": meta(name, version, uid, labels=CHILD_LABELS | {"w2s.dev/job": job}), **more}
+
+
+def found(cache: Cache[ChildJob]) -> ChildJob:
+    view = cache.get(KEY)
+    assert view is not None
+    return view
 
 
 def ended(version: int) -> dict[str, Any]:
@@ -42,7 +51,7 @@ def test_the_newest_version_stays(cache: Cache[ChildJob], told: Told):
     assert told.news() == [("legal", "one")]
     cache.put(child(4))
     assert told.news() == []
-    assert cache.get(KEY) and cache.get(KEY).condition == "Complete"
+    assert found(cache).condition == "Complete"
 
 
 def test_what_changes_nothing_that_matters_is_told_nobody(cache: Cache[ChildJob], told: Told):
@@ -67,14 +76,14 @@ def test_an_answer_that_comes_after_the_end_brings_nothing_back(cache: Cache[Chi
     assert cache.get(KEY) is None
     assert told.news() == []
     cache.put(child(12, uid="c-2"))
-    assert cache.get(KEY) and cache.get(KEY).uid == "c-2"
+    assert found(cache).uid == "c-2"
 
 
 def test_the_end_of_the_old_does_not_end_the_new_of_the_same_name(cache: Cache[ChildJob]):
     cache.put(child(1))
     cache.put(child(9, uid="c-2"))
     cache.drop(KEY, not_after=8)
-    assert cache.get(KEY) and cache.get(KEY).uid == "c-2"
+    assert found(cache).uid == "c-2"
 
 
 def test_one_that_was_dropped_on_suspicion_comes_back_as_it_was(cache: Cache[ChildJob]):
@@ -106,7 +115,8 @@ def test_one_whose_label_is_edited_leaves_its_job(cache: Cache[ChildJob], told: 
 
 
 @pytest.mark.parametrize(
-    "labels", [{"w2s.dev/run": "many"}, {"batch.kubernetes.io/job-completion-index": "-"}, {"w2s.dev/job": None}]
+    "labels",
+    [{"w2s.dev/run": "many"}, {"batch.kubernetes.io/job-completion-index": "-"}, {"w2s.dev/job": None}],
 )
 def test_what_anybody_labels_as_ours_ends_nothing(labels: dict[str, Any], told: Told, caplog: Any):
     raw = {"metadata": meta("a", 5, labels=CHILD_LABELS | labels), "status": {}}
@@ -133,5 +143,5 @@ def test_nothing_stays_of_what_is_gone(cache: Cache[ChildJob]):
     for number in range(3 * REMEMBERED):
         cache.put(child(1, name=str(number), job=f"j{number}"))
         cache.drop(("legal", str(number)))
-    assert not (cache._items or cache._versions or cache._of_job or cache.keys() or len(cache))
+    assert (cache._items, cache._versions, dict(cache._of_job)) == ({}, {}, {})
     assert len(cache._gone) == REMEMBERED

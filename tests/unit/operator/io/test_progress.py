@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 from io_kit import api_of, going, pod, refuse, until
+
 from w2s_operator.cluster import logs
 from w2s_operator.cluster.logs import ProgressReader, progress_of
 from w2s_operator.cluster.views import child_pod_of, words_of
@@ -77,7 +78,9 @@ def test_hostile_values_are_left_out(given: dict[str, Any], name: str, expected:
     assert getattr(found, name) == expected
 
 
-@pytest.mark.parametrize("message", ["[" * 4096, '{"figures":' + '{"a":' * 900, "{}" * 4096, "null", '"a"', "1e999"])
+@pytest.mark.parametrize(
+    "message", ["[" * 4096, '{"figures":' + '{"a":' * 900, "{}" * 4096, "null", '"a"', "1e999"]
+)
 def test_last_words_that_are_none_are_none(message: str):
     assert words_of(message) is None
 

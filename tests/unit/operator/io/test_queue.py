@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from io_kit import Clock
+
 from w2s_operator.queue import FIRST_WAIT, LONGEST_WAIT, SPARE, WorkQueue
 
 
@@ -151,7 +152,8 @@ def test_nothing_stays_of_a_key_that_is_forgotten():
             queue.add_at(key, clock.now + 1e6)
             queue.forget(key)
         assert len(queue._heap) <= SPARE
-        assert not (queue._due or queue._failures or queue._busy or queue._again or queue._ready)
+        left = (queue._due, queue._failures, queue._busy, queue._again, queue._ready)
+        assert not any(left)
 
     run(test)
 

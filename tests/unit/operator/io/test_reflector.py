@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 from io_kit import Handler, answer, api_of, going, page, pod, refuse, status_of, stream, until
+
 from w2s_operator.cluster.cache import Cache
 from w2s_operator.cluster.reflector import LONGEST_WAIT, Reflector
 from w2s_operator.cluster.views import child_pod_of
@@ -157,7 +158,7 @@ def test_a_refusal_is_waited_out_and_told(code: int, reason: str, caplog: pytest
         await until("the list", lambda: bench.names() == {"a"})
         assert bench.pauses == [1, 2, 4]
         assert all(reason in one for one in bench.troubles)
-        assert bench.reflector.trouble == ""
+        await until("no trouble", lambda: bench.reflector.trouble == "")
         assert len(caplog.records) == 3
 
     with caplog.at_level(logging.INFO, "w2s_operator"):

@@ -1,0 +1,173 @@
+"""Probes, metrics, settings, logs: what tells people and Kubernetes how the operator is."""
+
+import asyncio
+import json
+import logging
+import sys
+from typing import Any
+
+import pytest
+from aiohttp import ClientSession
+from io_kit import Clock
+
+from w2s_api.status import StageStatus, Status
+from w2s_operator.cluster.errors import ApiError
+from w2s_operator.logs import JsonFormatter
+from w2s_operator.metrics import Metrics
+from w2s_operator.probes import STALE, STUCK, Health, Watch, serve
+from w2s_operator.settings import OperatorSettings
+
+
+class Parts:
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.watches = [Watch("pods", self.clock.now), Watch("jobs", self.clock.now, patience=10 * STALE)]
+        self.standstill = 0.0
+        self.synced = True
+        self.more: list[str] = []
+
+    def health(self) -> Health:
+        return Health(
+            lambda: self.watches, lambda: self.standstill, lambda: self.synced, lambda: self.more, self.clock
+        )
+
+
+def test_all_is_well():
+    assert Parts().health().problems() == Parts().health().unready() == []
+
+
+def test_a_silent_watch_is_dead_by_its_own_measure():
+    parts = Parts()
+    parts.clock.now += STALE + 1
+    assert parts.health().problems() == ["watch of pods silent for 181 s"]
+    parts.clock.now += 10 * STALE
+    assert len(parts.health().problems()) == 2
+
+
+def test_a_watch_that_is_refused_is_alive_and_not_ready():
+    parts = Parts()
+    parts.watches[0] = Watch("pods", parts.clock.now, "403 Forbidden: no")
+    assert parts.health().problems() == []
+    assert parts.health().unready() == ["watch of pods: 403 Forbidden: no"]
+
+
+def test_a_stuck_queue_and_an_ended_part_are_problems():
+    parts = Parts()
+    parts.standstill = STUCK + 1
+    parts.more = ["workers has ended: KeyError()"]
+    assert parts.health().problems() == ["jobs have waited for 121 s", "workers has ended: KeyError()"]
+
+
+def test_before_everything_is_known_it_is_not_ready():
+    parts = Parts()
+    parts.synced = False
+    assert parts.health().unready() == ["not synced"]
+
+
+def test_probes_are_served():
+    async def test() -> None:
+        parts = Parts()
+        runner = await serve(parts.health(), Metrics(), "127.0.0.1", 0)
+        url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        try:
+            async with ClientSession() as session:
+
+                async def ask(page: str) -> tuple[int, str]:
+                    async with session.get(f"{url}/{page}") as answer:
+                        return answer.status, await answer.text()
+
+                assert await ask("healthz") == await ask("readyz") == (200, "ok")
+                parts.synced, parts.more = False, ["gone"]
+                assert await ask("healthz") == (500, "gone")
+                assert await ask("readyz") == (503, "not synced")
+                code, text = await ask("metrics")
+                assert code == 200
+                assert "w2s_reconcile_seconds_count" in text
+        finally:
+            await runner.cleanup()
+
+    asyncio.run(test())
+
+
+def test_labels_of_metrics_are_bounded_whatever_stages_are_called():
+    metrics = Metrics()
+    for number in range(200):
+        names = (f"label-{number}", f"train-strong-{number}", f"hostile{number}")
+        before = Status(stages=[StageStatus(name=name, state="Starting") for name in names])
+        after = Status(
+            stages=[
+                StageStatus(name=name, state="Failed", failures=1, disruptions=1, reason=f"R{number}")
+                for name in names
+            ]
+        )
+        metrics.wrote(before, after)
+    series = [
+        one for one in metrics.text().decode().splitlines() if one.startswith("w2s_stage_runs_ended_total{")
+    ]
+    assert len(series) == 3 * 2  # kinds label, train, other; Failed and Disrupted
+    metrics.standing(lambda: {"True": 3, "Hostile": 5}, lambda: 7)
+    text = metrics.text().decode()
+    assert 'w2s_jobs{complete="True"} 3.0' in text
+    assert "Hostile" not in text
+    assert "w2s_queue_depth 7.0" in text
+
+
+def test_a_run_that_ended_is_counted_once():
+    metrics = Metrics()
+    times = {"start_time": "2026-01-01T00:00:00Z", "completion_time": "2026-01-01T00:01:00Z"}
+    done = Status(stages=[StageStatus(name="train", state="Done", **times)])
+    metrics.wrote(Status(), done)
+    metrics.wrote(done, done)
+    value = metrics.registry.get_sample_value
+    assert value("w2s_stage_runs_ended_total", {"kind": "train", "how": "Done"}) == 1
+    assert value("w2s_stage_seconds_sum", {"kind": "train"}) == 60
+
+
+def test_settings_come_from_the_environment_and_what_is_empty_is_not_set():
+    found = OperatorSettings.from_environment(
+        {
+            "W2S_TRAINER_IMAGE": "i",
+            "W2S_NAMESPACES": " a, b,,",
+            "W2S_QPS": "",
+            "W2S_WORKERS": "3",
+            "PATH": "x",
+        }
+    )
+    assert (found.trainer_image, found.namespaces, found.workers) == ("i", ("a", "b"), 3)
+    assert found.requests_per_second == OperatorSettings.requests_per_second
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("QPS", "0"),
+        ("QPS", "many"),
+        ("QPS", "nan"),
+        ("QPS", "inf"),
+        ("BURST", "0"),
+        ("WORKERS", "-1"),
+        ("PORT", "x"),
+    ],
+)
+def test_a_setting_that_cannot_be_is_named(name: str, value: str):
+    with pytest.raises(ValueError, match=f"W2S_{name} is '{value}'"):
+        OperatorSettings.from_environment({"W2S_TRAINER_IMAGE": "i", f"W2S_{name}": value})
+
+
+def test_without_an_image_it_does_not_start():
+    with pytest.raises(ValueError, match="W2S_TRAINER_IMAGE"):
+        OperatorSettings.from_environment({})
+
+
+def test_a_log_line_is_one_json_object_whatever_is_in_it():
+    try:
+        raise ApiError(500, "Odd", 'line\n"two"')
+    except ApiError:
+        info: Any = sys.exc_info()
+    record = logging.LogRecord("w2s", logging.WARNING, "", 0, "%s\n\x1b[2J", ("a",), info)
+    line = JsonFormatter().format(record)
+    assert "\n" not in line
+    assert "\x1b" not in line
+    said = json.loads(line)
+    assert (said["level"], said["message"]) == ("warning", "a\n\x1b[2J")
+    assert "Odd" in said["trace"]
