@@ -9,6 +9,8 @@ from w2s_operator.edge import register
 from w2s_operator.logs import as_json
 from w2s_operator.settings import OperatorSettings
 
+log = logging.getLogger("w2s_operator")
+
 
 def main() -> int:
     """Runs it. Settings come from the environment: settings.py."""
@@ -20,14 +22,19 @@ def main() -> int:
     as_json(logging.INFO)
     registry = kopf.OperatorRegistry()
     register(registry, settings)
-    kopf.run(
-        registry=registry,
-        standalone=True,
-        clusterwide=not settings.namespaces,
-        namespaces=list(settings.namespaces),
-        # Of peering, which is off. Without one, kopf asks for the name of the user, and in a pod there is none.
-        identity="w2s-operator",  # type: ignore[arg-type]
-    )
+    try:
+        kopf.run(
+            registry=registry,
+            standalone=True,
+            clusterwide=not settings.namespaces,
+            namespaces=list(settings.namespaces),
+            # Of peering, which is off. Without one, kopf asks for the user's name, and in a pod there is none.
+            identity="w2s-operator",  # type: ignore[arg-type]
+        )
+    except Exception as error:
+        cause = error.__cause__ or error
+        log.critical("%s", cause, exc_info=not isinstance(cause, kopf.PermanentError))
+        return 1
     return 0
 
 

@@ -1,4 +1,4 @@
-"""kopf's part: it watches the jobs and runs the process. No other module imports it.
+"""kopf's part: it watches the jobs and runs the process. Only `__main__`, which starts it, imports it too.
 
 Of kopf we use what has no state: `on.event` hands over each object as it is, annotates nothing, adds no
 finalizer and starts no task an object. Everything that is decided is decided from what is seen (planning/).
@@ -7,6 +7,7 @@ finalizer and starts no task an object. Everything that is decided is decided fr
 from typing import Any
 
 import kopf
+from kubernetes.config import ConfigException
 
 from w2s_api.names import GROUP, PLURAL, VERSION
 from w2s_operator.children.job import ChildJobs
@@ -30,7 +31,10 @@ def register(
         settings.networking.request_timeout = 30
         settings.watching.server_timeout = JOBS_WATCH
         settings.queueing.idle_timeout = 1.0
-        await engine.start()
+        try:
+            await engine.start()
+        except (ConfigException, OSError) as error:  # no kubeconfig, a port that is taken
+            raise kopf.PermanentError(f"The operator cannot start: {error}") from None
 
     @kopf.on.login(registry=registry)
     async def login(**_: Any) -> kopf.AiohttpSession:
