@@ -254,7 +254,7 @@ def test_a_job_that_makes_no_pod_says_where_to_look(job: Job, api: Api, namespac
     )
     gpus = {"nvidia.com/gpu": "2"}
     job.apply(pods__prepare=DONE | {"resources": {"limits": gpus}})
-    job.until("NoPod", lambda _: job.condition()["reason"] == "NoPod", 20)
+    job.until("NoPod", lambda _: job.condition()["reason"] == "NoPod", 60)
     assert "kubectl describe job" in job.condition()["message"]
     api.core.delete_namespaced_resource_quota(job.name, namespace)
     job.apply(pods__prepare=DONE)

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from w2s_api.status import StageState
 from w2s_operator.planning.observed import ChildJob, ChildPod, Problem
 
-NO_POD_AFTER = 5.0
-"""Seconds after which a Job that has made no pod is told."""
+NO_POD_AFTER = 30.0
+"""Seconds after which a Job that has made no pod is told: a busy cluster takes its time."""
 
 
 def start_state(child: ChildJob, pods: Sequence[ChildPod]) -> tuple[StageState, Problem | None]:

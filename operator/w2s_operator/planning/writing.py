@@ -14,8 +14,11 @@ STATE = 10.0
 """The same for where a run stands."""
 PROGRESS = 15.0
 """The same for how far it is."""
+SEEN = 60.0
+"""The same for a Job that was seen and does nothing: a full cluster takes its time."""
 
 _PROGRESS = frozenset({"progress", "observedTime", "started", "startTime"})
+_SEEN = frozenset({"started"})
 _PASSING = _PROGRESS | {"stage", "state", "reason", "message"}
 _STEADY = frozenset({"Done", "Reused", "Failed", "Retrying", "Suspended"})
 
@@ -29,7 +32,9 @@ def delay(before: Status, after: Status) -> float | None:
         return 0.0
     if _problems(before) != _problems(after):
         return PROBLEM
-    return STATE if _without(old, _PROGRESS) != _without(new, _PROGRESS) else PROGRESS
+    if _without(old, _PROGRESS) != _without(new, _PROGRESS):
+        return STATE
+    return PROGRESS if _without(old, _SEEN) != _without(new, _SEEN) else SEEN
 
 
 def _lasting(status: dict[str, Any]) -> dict[str, Any]:

@@ -155,9 +155,9 @@ def test_waiting_in_a_queue_counts_for_no_pending_deadline(cluster: Cluster):
 def test_a_job_without_a_pod_is_told_after_a_while(cluster: Cluster):
     cluster.settle()
     cluster.pods = []
-    cluster.wait(4)
+    cluster.wait(29)
     assert cluster.stage("prepare").reason is None
-    assert cluster.wake_at == START + 5
+    assert cluster.wake_at == START + 30
     cluster.wait(1)
     assert cluster.condition("Complete") == ("Unknown", "NoPod")
 

@@ -6,7 +6,7 @@ import pytest
 
 from w2s_api.status import Status
 from w2s_operator.planning.news import news
-from w2s_operator.planning.writing import PROBLEM, PROGRESS, STATE, delay
+from w2s_operator.planning.writing import PROBLEM, PROGRESS, SEEN, STATE, delay
 
 
 def status(complete: tuple[str, str, str] = ("Unknown", "Running", ""), **train: Any) -> Status:
@@ -30,7 +30,7 @@ STEP = {"step": 1, "total": 10}
         (status(progress=STEP), status(progress=STEP | {"step": 2}), PROGRESS),
         (status(state="Starting"), status(), STATE),
         (status(state="Starting"), status(state="Starting", reason="Unschedulable", message="0/4"), PROBLEM),
-        (status(state="Starting", started=None), status(state="Starting", started=True), PROGRESS),
+        (status(state="Starting", started=None), status(state="Starting", started=True), SEEN),
         (status(), status(complete=("Unknown", "Starting", "other words")), STATE),
         (status(state="Starting", reason="Unschedulable"), status(), PROBLEM),
         (status(), status(run=2), 0.0),
