@@ -124,7 +124,7 @@ async def api_of(handler: Handler) -> AsyncIterator[tuple[Api, Server]]:
         yield api, server
 
 
-async def until(what: str, holds: Callable[[], Any], seconds: float = 10.0) -> Any:
+async def until(what: str, holds: Callable[[], Any], seconds: float = 20.0) -> Any:
     """What is found as soon as it is true; a bound that is passed fails the test."""
     async with asyncio.timeout(seconds):
         while not (found := holds()):

@@ -262,3 +262,19 @@ def test_tls_is_verified_unless_the_configuration_says_otherwise():
 def test_a_status_object_says_what_was_refused():
     with pytest.raises(Conflict, match="Conflict said so"):
         asked(lambda _: answer(status_of(409, "Conflict"), 409), get)
+
+
+def test_every_request_goes_through_the_bucket():
+    """The fourth of four at once waits for three to be let through, 20 a second."""
+
+    async def test() -> float:
+        async def handler(_: web.Request) -> web.Response:
+            return answer({})
+
+        loop = asyncio.get_running_loop()
+        async with serving(handler) as server, Api(configuration_of(server.url), Bucket(20, 1)) as api:
+            began = loop.time()
+            await asyncio.gather(get(api), api.create("/x", {}), api.merge("/x", {}), api.delete("/x", {}))
+            return loop.time() - began
+
+    assert asyncio.run(test()) >= 0.14

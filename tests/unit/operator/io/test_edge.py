@@ -9,6 +9,7 @@ from io_kit import Handler, answer, configuration_of, meta, page, refuse, servin
 
 from w2s_operator.edge import register
 from w2s_operator.engine import JOBS_PATIENCE, Engine
+from w2s_operator.probes import Watch
 from w2s_operator.settings import OperatorSettings
 
 JOBS = "/apis/w2s.dev/v1alpha1/namespaces/legal/weaktostrongjobs"
@@ -169,7 +170,19 @@ def test_that_kopf_cannot_watch_is_noticed():
     operate(fake.handler, test)
 
 
-def test_a_request_of_others_is_no_word_of_the_watch_of_jobs():
+def test_only_a_watch_that_was_answered_is_no_trouble():
     engine = registered()[1]
-    engine.answered("http://x/apis/w2s.dev/v1alpha1", 200)
-    assert engine._jobs_watches == {}
+    engine.answered(f"http://x{JOBS}?watch=true", 200)
+    assert engine._jobs_watches == {}  # nobody has to watch yet
+    engine._jobs_watches = {JOBS: Watch("jobs", 0.0, "not begun", JOBS_PATIENCE)}
+    for url, code, trouble in (
+        (f"http://x{JOBS}?limit=500", 200, "not begun"),
+        (f"http://x{JOBS}?watch=true&resourceVersion=1", 403, "answered with 403"),
+        (f"http://x{JOBS}?limit=500", 200, "answered with 403"),
+        ("http://x/apis/w2s.dev/v1alpha1?watch=true", 200, "answered with 403"),
+        (f"http://x{JOBS}?watch=true&resourceVersion=1", 200, ""),
+        (f"http://x{JOBS}?watch=true", 0, "the server does not answer"),
+    ):
+        engine.answered(url, code)
+        assert engine._jobs_watches[JOBS].trouble == trouble
+    assert engine._jobs_watches[JOBS].heard > 0

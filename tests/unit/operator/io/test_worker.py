@@ -120,6 +120,7 @@ def test_one_of_the_same_name_begins_with_an_empty_memory(cluster: Cluster, benc
     bench.apply("one", cluster.spec, uid="u-2")
     bench.step()
     assert bench.stage("prepare")["state"] == "Starting"
+    assert bench.worker._memories["legal", "one"].refused == {}
 
 
 @pytest.mark.parametrize(
@@ -307,12 +308,17 @@ def test_a_create_whose_answer_was_lost_makes_no_second(bench: Bench):
 
 
 def test_what_is_overdue_is_no_loop(bench: Bench, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(worker, "plan", lambda *_: Plan(wake_at=0.0))
+    def overdue(*_: Any) -> Plan:
+        assert bench.passes() < 100, "a hot loop"  # which is a defect to the worker, and so ends
+        return Plan(wake_at=0.0)
+
+    monkeypatch.setattr(worker, "plan", overdue)
     bench.step()
     passes = bench.passes()
     for _ in range(100):
         bench.step(0.1)
     assert bench.passes() - passes <= 10 / SOONEST
+    assert bench.errors("Defect") == 0
 
 
 def test_a_job_that_the_cache_has_and_the_server_has_not_is_deleted_once(
