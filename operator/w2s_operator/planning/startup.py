@@ -15,8 +15,8 @@ def start_state(child: ChildJob, pods: Sequence[ChildPod]) -> tuple[StageState, 
         return "Queued", Problem("WaitingForAdmission", "The queue has not admitted it yet.")
     alive = [pod for pod in pods if pod.deleting is None]
     problem = next((pod.problem for pod in alive if pod.problem), None)
-    if any(pod.running for pod in alive):
-        return "Running", problem
+    if any(pod.started is not None for pod in alive):
+        return "Running", problem  # also when its container has ended and the Job does not know it yet
     if child.deleting is not None:
         return "Stopping", None
     return "Starting", problem
