@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from w2s_trainer.store.checkpoints import BackgroundSaver, Checkpoints, Found
 from w2s_trainer.tuning.precision import Precision
+from w2s_trainer.tuning.state import Best, TrainingState
 
 if TYPE_CHECKING:
     import torch
 
     from w2s_trainer.tuning.collapse import ClassShares
-    from w2s_trainer.tuning.loop import TrainingState
     from w2s_trainer.tuning.losses import Targets
     from w2s_trainer.tuning.student import Student
 
@@ -30,7 +30,7 @@ class Keeper(Protocol):
         optimizer: "torch.optim.Optimizer",
         targets: "Targets",
         decided: "ClassShares",
-        state: "TrainingState",
+        state: TrainingState,
     ) -> None:
         """Brings everything to where the newest checkpoint has it; leaves it as it is where there is none."""
 
@@ -40,7 +40,7 @@ class Keeper(Protocol):
         optimizer: "torch.optim.Optimizer",
         targets: "Targets",
         decided: "ClassShares",
-        state: "TrainingState",
+        state: TrainingState,
         *,
         final: bool,
     ) -> None:
@@ -97,14 +97,12 @@ class StoreKeeper:
         optimizer: "torch.optim.Optimizer",
         targets: "Targets",
         decided: "ClassShares",
-        state: "TrainingState",
+        state: TrainingState,
     ) -> None:
         """See Keeper."""
         if self._found is None:
             return
         from safetensors.torch import load_file
-
-        from w2s_trainer.tuning.loop import Best
 
         tensors = load_file(self._found.directory / FILE)
         meta = self._found.meta
@@ -122,7 +120,7 @@ class StoreKeeper:
         optimizer: "torch.optim.Optimizer",
         targets: "Targets",
         decided: "ClassShares",
-        state: "TrainingState",
+        state: TrainingState,
         *,
         final: bool,
     ) -> None:

@@ -8,7 +8,7 @@ run that was never disturbed does, bit for bit on a CPU.
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,6 +21,7 @@ from w2s_trainer.tuning.keeper import Keeper
 from w2s_trainer.tuning.losses import Targets, cross_entropy
 from w2s_trainer.tuning.order import Order, micro_batches, shares
 from w2s_trainer.tuning.schedule import Shape, learning_rate_factor
+from w2s_trainer.tuning.state import Best, TrainingState
 from w2s_trainer.tuning.stop import StopRequest
 from w2s_trainer.tuning.student import Student, seeded
 from w2s_trainer.tuning.world import World
@@ -65,28 +66,6 @@ class Schedule:
     checks: int = 0
     """How often held-out texts are looked at."""
     seed: int = 0
-
-
-@dataclass
-class Best:
-    """The student that predicted held-out weak labels best."""
-
-    step: int
-    loss: float
-    state: "dict[str, torch.Tensor]"
-
-
-@dataclass
-class TrainingState:
-    """Where a training stands, beside the weights themselves."""
-
-    step: int = 0
-    """Steps that are done."""
-    seconds: float = 0.0
-    """That they took, over all runs."""
-    losses: list[float] = field(default_factory=list)
-    """Mean loss of each step."""
-    best: Best | None = None
 
 
 def tune(

@@ -20,10 +20,11 @@ from w2s_trainer.store.checkpoints import Checkpoints, Found
 from w2s_trainer.tuning.collapse import Alarm
 from w2s_trainer.tuning.energy import EnergyMeter
 from w2s_trainer.tuning.keeper import StoreKeeper
-from w2s_trainer.tuning.loop import Schedule, TrainingState, TrainingTexts, tune
+from w2s_trainer.tuning.loop import Schedule, TrainingTexts, tune
 from w2s_trainer.tuning.losses import make_targets
 from w2s_trainer.tuning.numbers import Numbers, settled
 from w2s_trainer.tuning.precision import fastest_precision, kept_precision
+from w2s_trainer.tuning.state import TrainingState
 from w2s_trainer.tuning.stop import StopRequest
 from w2s_trainer.tuning.student import Student, load_student
 from w2s_trainer.tuning.world import World
