@@ -26,7 +26,9 @@ ConditionStatus = Literal["True", "False", "Unknown"]
 Time = Annotated[str, text(32, 1)]
 """RFC 3339, in UTC, whole seconds."""
 Word = Annotated[str, text(64)]
-Message = Annotated[str, text(1024)]
+MOST_MESSAGE = 1024
+"""Characters of a message."""
+Message = Annotated[str, text(MOST_MESSAGE)]
 Decimal = Annotated[str, text(24)]
 Hash = Annotated[str, text(64)]
 
@@ -84,7 +86,7 @@ class StageStatus(_Said):
         description="Hash of its settings and inputs. When an edit changes it, the counts begin anew.",
     )
     run: int = Field(default=0, description="Number of its last run, from 1.")
-    started: bool | None = Field(default=None, description="Whether a pod of that run was seen.")
+    started: bool | None = Field(default=None, description="Whether its Job was seen.")
     ended: bool | None = Field(default=None, description="Whether that run is over and counted.")
     failures: int | None = Field(
         default=None, description="Runs that failed. Above `execution.maxRetries` the stage fails."

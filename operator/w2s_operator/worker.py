@@ -151,7 +151,7 @@ class Worker:
             },
             memory.refused,
         )
-        found = plan(observed, self._clock(), self._builder.settings_hash(job.spec), self._lost_after)
+        found = plan(observed, self._clock(), self._builder.settings_hash, self._lost_after)
         if found.wake_at is not None:
             self._queue.add_at(key, self._monotonic() + max(SOONEST, found.wake_at - self._clock()))
         await self._write(key, job, memory, found)

@@ -9,7 +9,6 @@ from pydantic import ValidationError
 
 from w2s_api.exit_codes import FINAL
 from w2s_api.names import API_VERSION, KIND, STAGE_KINDS, StageKind
-from w2s_api.spec import Spec
 from w2s_api.stage_job import StageJob
 from w2s_operator.children.names import (
     CONTAINER,
@@ -31,6 +30,7 @@ from w2s_operator.children.settings import ChildSettings, Defaults, settings_has
 from w2s_operator.planning.actions import CreateRun
 from w2s_operator.planning.observed import Job
 from w2s_operator.planning.outcome import DISRUPTION_RULE, EXIT_CODE_RULE
+from w2s_operator.planning.plan import understood
 
 MOST_ANNOTATIONS = (256 - 8) * 1024
 """Bytes. Kubernetes allows 256 KiB of annotations; what networks and webhooks add needs some room."""
@@ -106,7 +106,7 @@ class ChildJobs:
 
     def _hash(self, spec: bytes) -> Mapping[StageKind, str]:
         try:
-            found = Spec.model_validate_json(spec)
+            found, _ = understood(spec)
         except ValidationError:
             return {}
         return {kind: settings_hash(found, kind, self._defaults) for kind in STAGE_KINDS}

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from w2s_api.artifact_list import unpack
-from w2s_api.status import Status
+from w2s_api.status import MOST_MESSAGE, Status
 from w2s_operator.children.names import (
     CONTAINER,
     HANDS_OFF_ANNOTATION,
@@ -26,7 +26,6 @@ from w2s_operator.children.names import (
 from w2s_operator.planning.observed import ChildJob, ChildPod, Exit, Job, Problem, Words
 
 _MOST_WORDS = 4096
-_MOST_MESSAGE = 1024
 _PASSING = frozenset({"ContainerCreating", "PodInitializing", ""})
 """Reasons of a waiting container that are no problem."""
 
@@ -122,7 +121,7 @@ def child_job_of(raw: Raw) -> ChildJob:
         began=_seconds(status.get("startTime")),
         condition=ended["type"] if ended else None,
         reason=(ended or {}).get("reason", ""),
-        message=(ended or {}).get("message", "")[:_MOST_MESSAGE],
+        message=(ended or {}).get("message", "")[:MOST_MESSAGE],
         ended=_seconds((ended or {}).get("lastTransitionTime")),
     )
 
@@ -176,7 +175,7 @@ def words_of(message: str) -> Words | None:
     return Words(
         outcome=_text(plain.get("outcome"), 16),
         reason=_text(plain.get("reason"), 64),
-        message=_text(plain.get("message"), _MOST_MESSAGE),
+        message=_text(plain.get("message"), MOST_MESSAGE),
         artifact=_text(artifact, 64) if artifact else None,
         figures=figures if isinstance(figures, dict) else {},
         artifacts=_artifacts(plain.get("artifacts")),
@@ -214,10 +213,10 @@ def _problem(status: Raw, state: Raw) -> Problem | None:
     """Why a pod has not started."""
     waiting = state.get("waiting") or {}
     if (reason := waiting.get("reason", "")) not in _PASSING:
-        return Problem(_text(reason, 64), _text(waiting.get("message"), _MOST_MESSAGE))
+        return Problem(_text(reason, 64), _text(waiting.get("message"), MOST_MESSAGE))
     for one in status.get("conditions") or ():
         if one["type"] == "PodScheduled" and one["status"] == "False":
-            return Problem(_text(one.get("reason"), 64), _text(one.get("message"), _MOST_MESSAGE))
+            return Problem(_text(one.get("reason"), 64), _text(one.get("message"), MOST_MESSAGE))
     return None
 
 
@@ -232,7 +231,7 @@ def _exit(ended: Raw | None, status: Raw) -> Exit | None:
     if (
         status.get("phase") == "Failed"
     ):  # refused by the kubelet, or its node is gone: no container ever ended
-        reason, message = _text(status.get("reason"), 64), _text(status.get("message"), _MOST_MESSAGE)
+        reason, message = _text(status.get("reason"), 64), _text(status.get("message"), MOST_MESSAGE)
         return Exit(-1, reason or "PodFailed", Words("Failed", reason, message))
     return None
 

@@ -1,15 +1,13 @@
 """How the end of a run enters the record of its stage, once. Pure."""
 
 from w2s_api.pipeline import Stage
-from w2s_api.status import StageStatus
+from w2s_api.status import MOST_MESSAGE, StageStatus
 from w2s_operator.planning.observed import ChildJob
 from w2s_operator.planning.outcome import Outcome
 from w2s_operator.planning.resolution import resolve
 from w2s_operator.planning.retries import MAX_RESOLUTIONS, may_retry, wait_before_retry
 from w2s_operator.planning.review import Review, with_
 from w2s_operator.planning.times import from_seconds
-
-MOST_MESSAGE = 1024
 
 
 def account(

@@ -6,6 +6,7 @@ from typing import Any
 
 from w2s_api.status import (
     FINISHED,
+    MOST_MESSAGE,
     Condition,
     ConditionStatus,
     ConditionType,
@@ -20,7 +21,6 @@ from w2s_operator.planning.times import from_seconds
 
 BUSY = ("Running", "Starting", "Queued", "Stopping", "Retrying")
 """States of a stage that is being worked on, the most telling first."""
-MOST_MESSAGE = 1024
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,6 @@ def conclude(job: Job, stages: Sequence[StageStatus], standing: Standing, now: S
     promoted = _promoted(before, stages, standing)
     results = _results(before, stages, standing)
     suspended = standing.suspended and not standing.running and not over
-    stalled = failed
     found = {
         "Complete": complete,
         "Failed": _Verdict(_opposite(complete.status), complete.reason, complete.message),
@@ -76,11 +75,9 @@ def conclude(job: Job, stages: Sequence[StageStatus], standing: Standing, now: S
         if over or suspended
         else _Verdict("True", "Progressing", complete.message),
         "Stalled": _Verdict("True", complete.reason, complete.message)
-        if stalled
+        if failed
         else _Verdict("False", "NotStalled"),
     }
-    done = any(stage.name == "promote" and stage.state in FINISHED for stage in stages)
-    evaluated = any(stage.name == "evaluate" and stage.state in FINISHED for stage in stages)
     place = f"{standing.storage.rstrip('/')}/jobs/{job.namespace}/{job.name}"
     status = Status(
         observed_generation=job.generation,
@@ -90,8 +87,8 @@ def conclude(job: Job, stages: Sequence[StageStatus], standing: Standing, now: S
         progress=_progress(stages),
         gain=_gain(results),
         results=results,
-        model_uri=f"{place}/model/" if done and promoted.status == "True" else None,
-        report_uri=f"{place}/report.html" if evaluated else None,
+        model_uri=f"{place}/model/" if promoted.status == "True" else None,
+        report_uri=f"{place}/report.html" if _is_done("evaluate", stages) else None,
         start_time=time if again or resumed or not before.start_time else before.start_time,
         completion_time=_end(before, complete.status, time) if over else None,
         retry=job.retry or None,
@@ -146,8 +143,7 @@ def _complete(stages: Sequence[StageStatus], standing: Standing) -> _Verdict:
 
 
 def _promoted(before: Status, stages: Sequence[StageStatus], standing: Standing) -> _Verdict:
-    done = any(stage.name == "promote" and stage.state in FINISHED for stage in stages)
-    if not done:
+    if not _is_done("promote", stages):
         return _Verdict("Unknown", "NotDecided")
     promoted = standing.figures.get("promote", {}).get("promoted")
     if promoted is None:
@@ -159,7 +155,7 @@ def _promoted(before: Status, stages: Sequence[StageStatus], standing: Standing)
 
 
 def _results(before: Status, stages: Sequence[StageStatus], standing: Standing) -> Results | None:
-    if not any(stage.name == "evaluate" and stage.state in FINISHED for stage in stages):
+    if not _is_done("evaluate", stages):
         return None
     figures = standing.figures.get("evaluate")
     if not figures:
@@ -175,6 +171,10 @@ def _results(before: Status, stages: Sequence[StageStatus], standing: Standing) 
         gain_low=_decimal(gain[1]),
         gain_high=_decimal(gain[2]),
     )
+
+
+def _is_done(name: str, stages: Sequence[StageStatus]) -> bool:
+    return any(stage.name == name and stage.state in FINISHED for stage in stages)
 
 
 def _decimal(value: Any) -> str | None:

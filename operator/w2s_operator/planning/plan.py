@@ -13,7 +13,7 @@ anything is created: whoever comes next, after a crash or beside this process, f
     conditions  what all that comes to
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -50,7 +50,7 @@ class Plan:
 def plan(
     observed: Observed,
     now: Seconds,
-    settings_hash: Mapping[StageKind, str] | None = None,
+    settings_hash: Callable[[bytes], Mapping[StageKind, str]] = lambda _spec: {},
     lost_after: Seconds = LOST_AFTER,
 ) -> Plan:
     """Decides. Level-based: only what is seen counts, not what happened.
@@ -58,7 +58,8 @@ def plan(
     Args:
         observed: the job and its children.
         now: seconds since the epoch.
-        settings_hash: hash of the pod settings of each kind of stage, as a new run would be made with.
+        settings_hash: of a spec, the hash of the pod settings of each kind of stage, as a new run would be made
+            with. A job that is over is not asked about.
         lost_after: seconds past its grace period after which a pod that is still there is on a lost node.
     """
     job = observed.job
@@ -70,7 +71,7 @@ def plan(
         spec, stages = understood(job.spec)
     except ValidationError as error:
         return Plan(conclude(job, (), Standing(invalid=_first_error(error)), now))
-    return _of_stages(Review.of(observed, spec, stages, now, settings_hash or {}, lost_after))
+    return _of_stages(Review.of(observed, spec, stages, now, settings_hash(job.spec), lost_after))
 
 
 @lru_cache(maxsize=1024)

@@ -1,6 +1,6 @@
 """One pass over the stages of a job: what is seen, and what has been decided so far."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -88,14 +88,16 @@ class Review:
 
     def runs_anything(self) -> bool:
         """Whether anything of the job still runs or saves its work: a Job may be gone before its pods are."""
-        holding = [pod for pod in self.observed.pods if not pod.exit]
-        until = [self.lost_at(pod) for pod in holding]
+        pods_are_left = self.pods_are_left(self.observed.pods)
+        return pods_are_left or any(child.condition is None for child in self.observed.children)
+
+    def pods_are_left(self, pods: Iterable[ChildPod]) -> bool:
+        """Whether one of these pods may still write; one on a lost node does not count."""
+        until = [self.lost_at(pod) for pod in pods if not pod.exit]
         for when in until:
             if when is not None:
                 self.wake(when)
-        return any(child.condition is None for child in self.observed.children) or any(
-            when is None or when > self.now for when in until
-        )
+        return any(when is None or when > self.now for when in until)
 
     def failed(self) -> bool:
         """Whether a stage has failed for good: nothing is started after that."""

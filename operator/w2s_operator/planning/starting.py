@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 
 from w2s_api.pipeline import Stage
-from w2s_api.status import StageStatus
-from w2s_operator.planning.accounting import MOST_MESSAGE, failed
+from w2s_api.status import MOST_MESSAGE, StageStatus
+from w2s_operator.planning.accounting import failed
 from w2s_operator.planning.actions import CreateRun
 from w2s_operator.planning.review import Review, with_
 from w2s_operator.planning.times import to_seconds
@@ -74,13 +74,8 @@ def past_active_deadline(review: Review, record: StageStatus) -> StageStatus:
 
 
 def _pods_are_left(review: Review, record: StageStatus) -> bool:
-    """Whether a pod of an earlier run may still write; one on a lost node does not count."""
-    left = [pod for pod in review.observed.pods if pod.instance == record.instance and not pod.exit]
-    until = [review.lost_at(pod) for pod in left]
-    for when in until:
-        if when is not None:
-            review.wake(when)
-    return any(when is None or when > review.now for when in until)
+    """Whether a pod of an earlier run may still write."""
+    return review.pods_are_left(pod for pod in review.observed.pods if pod.instance == record.instance)
 
 
 def _reused(record: StageStatus, artifact: str) -> StageStatus:

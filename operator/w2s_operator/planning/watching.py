@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 
 from w2s_api.pipeline import Stage
-from w2s_api.status import StageProgress, StageState, StageStatus
-from w2s_operator.planning.accounting import MOST_MESSAGE, disrupted, failed
+from w2s_api.status import MOST_MESSAGE, StageProgress, StageState, StageStatus
+from w2s_operator.planning.accounting import disrupted, failed
 from w2s_operator.planning.deadlines import pending_deadline
 from w2s_operator.planning.observed import ChildJob, ChildPod
 from w2s_operator.planning.outcome import Outcome

@@ -75,7 +75,7 @@ class Cluster:
 
     def step(self) -> Plan:
         """One pass: plan, status, actions."""
-        found = plan(self.observed(), self.now, self.settings)
+        found = plan(self.observed(), self.now, lambda _spec: self.settings)
         if found.status is not None:
             self.status = Status.model_validate(found.status.to_json())
         for action in found.actions:

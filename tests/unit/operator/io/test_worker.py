@@ -258,7 +258,7 @@ def test_a_defect_in_one_job_stops_no_other(cluster: Cluster, caplog: pytest.Log
         return settings(spec)
 
     bench.settings_hash = defect  # type: ignore[method-assign]
-    bench.apply("bad", {**cluster.spec, "pods": {"defect": {}}}, generation=2)
+    bench.apply("bad", {**cluster.spec, "pods": {"default": {"labels": {"defect": "yes"}}}}, generation=2)
     bench.step()
     assert bench.errors("Defect") == 1
     assert bench.stage("prepare", "good")["run"] == 1
