@@ -74,8 +74,8 @@ class Promotion(Struct):
     )
     publish: Literal["Merged", "Adapter"] = Field(
         default="Merged",
-        description="How a student tuned by LoRA is published. Merged: as one model. Adapter: apart from the"
-        " model that it was tuned on, for peft.",
+        description="How the student is published. Merged: as one model. Adapter: apart from the model that it was"
+        " tuned on, for peft; for LoRA only.",
     )
     min_lower_bound: Signed = Field(
         default="0", description='What the lower bound of the gain must be above, e.g. "0.02".'

@@ -88,6 +88,13 @@ class Spec(Struct):
             ),
             field="promotion.metric",
         ),
+        Rule(
+            cel="self.promotion.publish != 'Adapter' || self.strong.tuning.type == 'LoRA'",
+            message="Adapter is for students tuned by LoRA: others leave nothing to keep apart from the model."
+            " Write `publish: Merged`, or `strong.tuning: {type: LoRA}`",
+            holds=lambda s: s.promotion.publish != "Adapter" or s.strong.tuning.type == "LoRA",
+            field="promotion.publish",
+        ),
         refers(
             cel="self.weak.labelers.all(l, !has(l.functions)"
             " || l.functions.rules.all(r, self.task.classes.exists(c, c.name == r.className)))",

