@@ -143,7 +143,16 @@ class Functions(Struct):
 class Labeler(Struct):
     """Something that labels texts, not always rightly."""
 
-    rules = union(Classifier="classifier", Finetuned="finetuned", Prompted="prompted", Functions="functions")
+    rules = (
+        *union(Classifier="classifier", Finetuned="finetuned", Prompted="prompted", Functions="functions"),
+        Rule(
+            cel="self.type != 'Finetuned' || !has(self.calibration) || self.calibration == 'None'",
+            message="a labeler of type Finetuned is not calibrated: it was tuned on the gold budget, and what it"
+            " says of that would make it far too sure. Write `calibration: None`, or leave it out",
+            holds=lambda labeler: labeler.type != "Finetuned" or labeler.calibration == "None",
+            field="calibration",
+        ),
+    )
 
     name: Name = Field(description="What the labeler is called in pod names, log lines and the report.")
     type: Literal["Classifier", "Finetuned", "Prompted", "Functions"] = Field(
@@ -157,7 +166,8 @@ class Labeler(Struct):
     calibration: Literal["None", "Temperature"] = Field(
         default="None",
         description="None: scores are taken as they are. Temperature: one temperature is fitted on the gold"
-        " budget of each seed, so that a probability of .8 is right about 80 % of the time.",
+        " budget of each seed, so that a probability of .8 is right about 80 % of the time; not for Finetuned,"
+        " which was tuned on it.",
     )
     batch_tokens: Annotated[int, Field(ge=64, le=4_194_304)] = Field(
         default=8192, description="Tokens in a batch. Lower it when memory runs out; labels do not change."

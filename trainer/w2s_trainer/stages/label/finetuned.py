@@ -11,8 +11,7 @@ from w2s_trainer.contract.context import StageContext
 from w2s_trainer.models.encoder import tokenize
 from w2s_trainer.models.features import features_of
 from w2s_trainer.models.head import cross_validated_l2, fit
-from w2s_trainer.stages.label.calibration import nothing_left
-from w2s_trainer.stages.label.opinion import Opinion, drawn_budget, from_probabilities, path_of
+from w2s_trainer.stages.label.opinion import Opinion, drawn_budget, from_probabilities
 from w2s_trainer.stages.tables import Examples, read_gold
 
 
@@ -23,15 +22,9 @@ def finetune(
 
     Raises:
         Stopped: it was asked to stop; what was tuned so far is saved, and the next run goes on from there.
-        BadSpec: LoRA or Full are to be calibrated on the labels that they were tuned on.
     """
     settings = labeler.finetuned
     assert settings is not None
-    if settings.tuning.type != "Head" and labeler.calibration != "None":
-        raise nothing_left(
-            path_of(context, labeler),
-            f"{settings.tuning.type} is tuned on the whole gold budget of each seed",
-        )
     gold = read_gold(context.needs["prepare"], "budget", examples, context.scratch)
     budgets = [drawn_budget(context, examples, gold, seed) for seed in range(context.spec.evaluation.seeds)]
     if settings.tuning.type == "Head":
