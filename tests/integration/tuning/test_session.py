@@ -1,5 +1,6 @@
 """A student from a manifest's settings on a real S3 server: stopped, harmed, gone on with elsewhere."""
 
+import json
 import os
 import signal
 from collections.abc import Callable
@@ -171,6 +172,24 @@ def test_a_harmed_checkpoint_costs_its_steps_and_nothing_else(new_place, recipe)
     found, watched = place.tune(recipe)
     assert watched.steps[0] == 3
     assert any("Passed over the checkpoint 6-" in note for note in watched.notes)
+    assert_same(found, undisturbed)
+
+
+def test_a_checkpoint_of_another_format_is_passed_over(new_place, recipe):
+    undisturbed, _ = new_place().tune(recipe)
+    place = new_place()
+    for stop in (3, 6):
+        with pytest.raises(Stopped):
+            place.tune(recipe, stop_in=stop)
+    newest = next(uri for uri in place.saved() if "/6-" in uri and uri.endswith("manifest.json"))
+    manifest = json.loads(place.objects.read(newest))
+    manifest["meta"] = {"format": 2, "made": "by a version to come"}
+    place.objects.write(newest, json.dumps(manifest).encode())
+    found, watched = place.tune(recipe)
+    passed, went_on = watched.notes
+    assert passed.startswith("Passed over the checkpoint 6-")
+    assert passed.endswith(": it has format 2, and this version reads 1.")
+    assert went_on == "going on from step 3"
     assert_same(found, undisturbed)
 
 

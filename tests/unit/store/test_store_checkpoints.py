@@ -230,6 +230,27 @@ def test_training_that_walked_back_keeps_what_it_saves_next(
     assert len(objects.at) == 4
 
 
+def test_those_that_nobody_here_can_go_on_from_are_passed_over_and_take_no_place(
+    objects: Any, new_directory: Any, tmp_path: Path, notes: list[str]
+) -> None:
+    def unfit(meta: Mapping[str, Any]) -> str | None:
+        return None if meta["format"] == 1 else f"it has format {meta['format']}, and this version reads 1"
+
+    mine = Checkpoints(objects, HOME, "all", unfit=unfit, note=notes.append)
+    theirs = Checkpoints(objects, HOME, "all")
+    for step in (100, 110):
+        theirs.save(step, new_directory(), {"format": 2})
+    assert mine.newest(tmp_path / "here") is None
+    assert len(notes) == 2
+    assert all(note.endswith(": it has format 2, and this version reads 1.") for note in notes)
+    for step in (10, 20, 30):
+        mine.save(step, new_directory(), {"format": 1})
+        found = mine.newest(tmp_path / "here")
+        assert found is not None
+        assert found.step == step
+    assert steps(objects) == [20, 30, 100, 110], "two of its own, and those that are ahead"
+
+
 def test_a_writer_that_is_behind_keeps_its_own(
     checkpoints: Checkpoints, objects: Any, new_directory: Any
 ) -> None:

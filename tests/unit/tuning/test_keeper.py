@@ -5,6 +5,7 @@ import torch
 from tiny_kit import Kept, keeper_of, load, targets_of, training_texts
 
 from w2s_trainer.errors import BadSpec, StoreUnavailable
+from w2s_trainer.tuning.keeper import unfit
 from w2s_trainer.tuning.loop import Schedule, tune
 
 
@@ -95,6 +96,15 @@ def test_a_training_that_is_done_is_not_trained_on(tiny, tmp_path):
     again, found = trained(tiny["bert"], keeper_of(kept, tmp_path, found=kept.newest()), spent=50.0)
     assert (found.step, found.losses, found.seconds) == (10, state.losses, state.seconds)
     assert all(torch.equal(one, student.state()[name]) for name, one in again.state().items())
+
+
+def test_what_this_version_saves_it_can_go_on_from_and_other_formats_it_cannot(tiny, tmp_path):
+    kept = Kept(tmp_path)
+    trained(tiny["bert"], keeper_of(kept, tmp_path))
+    meta = kept.newest().meta
+    assert unfit(meta) is None
+    assert unfit({**meta, "format": 2}) == "it has format 2, and this version reads 1"
+    assert unfit({}) == "it has format None, and this version reads 1"
 
 
 def test_a_checkpoint_of_another_tuning_is_refused(tiny, tmp_path):

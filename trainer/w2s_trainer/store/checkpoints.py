@@ -37,6 +37,10 @@ def _silent(_: str) -> None:
     """No notes."""
 
 
+def _never(_: Mapping[str, Any]) -> None:
+    """No checkpoint is unfit."""
+
+
 @dataclass(frozen=True)
 class Found:
     """A checkpoint that was brought here and verified.
@@ -76,6 +80,8 @@ class Checkpoints:
         name: tells the trainings of one stage apart ("all", or the sizes of a curve).
         keep: how many complete ones stay.
         new_attempt: makes the ids that keep writers apart.
+        unfit: told what was given to `save` as `meta`, says as the second half of a sentence why nobody here can
+            go on from that; None where somebody can. An unfit checkpoint counts for nothing.
         note: is told in a sentence what was passed over or could not be removed, each once.
         saved: is told the step of each checkpoint that `save` has brought to the store.
     """
@@ -88,6 +94,7 @@ class Checkpoints:
         *,
         keep: int = 2,
         new_attempt: Callable[[], str] = lambda: uuid4().hex,
+        unfit: Callable[[Mapping[str, Any]], str | None] = _never,
         note: Note = _silent,
         saved: Callable[[int], None] = lambda _step: None,
     ) -> None:
@@ -98,6 +105,7 @@ class Checkpoints:
         self._uri = f"{checkpoints_uri(home_uri)}{self._name}/"
         self._keep = keep
         self._new_attempt = new_attempt
+        self._unfit = unfit
         self._note = note
         self._saved = saved
         self._noted: set[str] = set()
@@ -144,7 +152,7 @@ class Checkpoints:
     def newest(self, directory: Path, step_at_most: int | None = None) -> Found | None:
         """Bring the newest complete checkpoint that verifies to a folder of its own below `directory`.
 
-        Corrupt and incomplete ones are passed over, as are those removed meanwhile. The store is listed anew
+        Corrupt, incomplete and unfit ones are passed over, as are those removed meanwhile. The store is listed anew
         each time, since what was removed gave way to newer ones. A corrupt one is marked, and counts for
         nothing from then on.
 
@@ -204,13 +212,15 @@ class Checkpoints:
             meta, files = _decode(data, place)
         except ValueError as error:
             raise _Unusable(f"its manifest is unreadable ({error})") from error
+        if why := self._unfit(meta):
+            raise _Unusable(why)
         checkpoint = self._artifact(place, meta, files)
         if problems := checkpoint.verify():
             raise _Unusable(problems[0])
         return checkpoint
 
     def _sound(self) -> Iterable[_Place]:
-        """The complete ones, newest first; contents not compared."""
+        """The complete ones that are fit, newest first; contents not compared."""
         for place in self._places():
             try:
                 self._open(place)
@@ -234,7 +244,7 @@ class Checkpoints:
         )
 
     def _remove_old(self, mine: _Place) -> None:
-        """Remove what is older than the newest `keep` complete ones, but never what was just saved.
+        """Remove what is older than the newest `keep` sound ones, but never what was just saved.
 
         Halves that are newer than the oldest kept one stay, since another writer may be at work on them.
         """

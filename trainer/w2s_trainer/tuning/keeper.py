@@ -8,52 +8,41 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from w2s_trainer.store.checkpoints import BackgroundSaver, Checkpoints, Found
 from w2s_trainer.tuning.precision import Precision
-from w2s_trainer.tuning.state import Best, TrainingState
+from w2s_trainer.tuning.state import Best, TrainingRun
 
 if TYPE_CHECKING:
     import torch
 
-    from w2s_trainer.tuning.collapse import ClassShares
-    from w2s_trainer.tuning.losses import Targets
     from w2s_trainer.tuning.student import Student
 
 FILE = "state.safetensors"
 FORMAT = 1
+"""Of what is in a checkpoint, its tensors' names included. One of another format is passed over (`unfit`)."""
+
+
+def unfit(meta: Mapping[str, Any]) -> str | None:
+    """Why a training cannot go on from a checkpoint, as the second half of a sentence; None if it can."""
+    written = meta.get("format")
+    return None if written == FORMAT else f"it has format {written}, and this version reads {FORMAT}"
 
 
 class Keeper(Protocol):
     """Where a training is saved."""
 
-    def restore(
-        self,
-        student: "Student",
-        optimizer: "torch.optim.Optimizer",
-        targets: "Targets",
-        decided: "ClassShares",
-        state: TrainingState,
-    ) -> None:
+    def restore(self, run: TrainingRun) -> None:
         """Brings everything to where the newest checkpoint has it; leaves it as it is where there is none."""
 
-    def after_step(
-        self,
-        student: "Student",
-        optimizer: "torch.optim.Optimizer",
-        targets: "Targets",
-        decided: "ClassShares",
-        state: TrainingState,
-        *,
-        final: bool,
-    ) -> None:
+    def after_step(self, run: TrainingRun, *, final: bool) -> None:
         """Called after each step; saves when it is time to, and at once when it is the final one of this run."""
 
 
 class Forgetful:
     """Saves nothing: for trainings of seconds."""
 
-    def restore(self, *_: Any) -> None:
+    def restore(self, run: TrainingRun) -> None:
         """There is nothing."""
 
-    def after_step(self, *_: Any, **__: Any) -> None:
+    def after_step(self, run: TrainingRun, *, final: bool) -> None:
         """Nothing is kept."""
 
 
@@ -75,7 +64,7 @@ class StoreKeeper:
         """
         Args:
             checkpoints: of this training.
-            found: the newest of them, downloaded, or None.
+            found: the newest of them that is fit, downloaded, or None.
             interval: seconds from one save to the next.
             staging: a directory for files that are on their way.
             precision: what is computed in; a resumed training must go on in the same.
@@ -91,49 +80,34 @@ class StoreKeeper:
         self._clock = clock
         self._last = clock()
 
-    def restore(
-        self,
-        student: "Student",
-        optimizer: "torch.optim.Optimizer",
-        targets: "Targets",
-        decided: "ClassShares",
-        state: TrainingState,
-    ) -> None:
+    def restore(self, run: TrainingRun) -> None:
         """See Keeper."""
         if self._found is None:
             return
         from safetensors.torch import load_file
 
         tensors = load_file(self._found.directory / FILE)
-        meta = self._found.meta
-        student.load(_below("student", tensors))
-        _load_optimizer(optimizer, student, _below("optimizer", tensors))
-        targets.load(_below("targets", tensors))
-        decided.load(_below("decided", tensors))
+        meta, state = self._found.meta, run.state
+        run.student.load(_below("student", tensors))
+        _load_optimizer(run.optimizer, run.student, _below("optimizer", tensors))
+        run.targets.load(_below("targets", tensors))
+        run.decided.load(_below("decided", tensors))
         state.step, state.seconds, state.losses = meta["step"], meta["seconds"], list(meta["losses"])
         if best := meta["best"]:
             state.best = Best(best["step"], best["loss"], _below("best", tensors))
 
-    def after_step(
-        self,
-        student: "Student",
-        optimizer: "torch.optim.Optimizer",
-        targets: "Targets",
-        decided: "ClassShares",
-        state: TrainingState,
-        *,
-        final: bool,
-    ) -> None:
+    def after_step(self, run: TrainingRun, *, final: bool) -> None:
         """See Keeper. The end of the schedule is saved too: what comes after it may be interrupted as well."""
         if not final and self._clock() - self._last < self._interval:
             return
         from safetensors.torch import save_file
 
+        state = run.state
         tensors = {
-            **_named("student", student.state()),
-            **_named("optimizer", _optimizer_state(optimizer, student)),
-            **_named("targets", targets.state()),
-            **_named("decided", decided.state()),
+            **_named("student", run.student.state()),
+            **_named("optimizer", _optimizer_state(run.optimizer, run.student)),
+            **_named("targets", run.targets.state()),
+            **_named("decided", run.decided.state()),
             **_named("best", state.best.state if state.best else {}),
         }
         directory = Path(mkdtemp(dir=self._staging, prefix="checkpoint-"))

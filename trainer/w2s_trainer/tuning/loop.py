@@ -21,7 +21,7 @@ from w2s_trainer.tuning.keeper import Keeper
 from w2s_trainer.tuning.losses import Targets, cross_entropy
 from w2s_trainer.tuning.order import Order, micro_batches, shares
 from w2s_trainer.tuning.schedule import Shape, learning_rate_factor
-from w2s_trainer.tuning.state import Best, TrainingState
+from w2s_trainer.tuning.state import Best, TrainingRun, TrainingState
 from w2s_trainer.tuning.stop import StopRequest
 from w2s_trainer.tuning.student import Student, seeded
 from w2s_trainer.tuning.world import World
@@ -112,7 +112,8 @@ def tune(
     optimizer = make_optimizer(student, schedule)
     decided = ClassShares(texts.targets.shape[1], window=max(len(texts), schedule.batch_size))
     state = TrainingState(seconds=spent)
-    keeper.restore(student, optimizer, targets, decided, state)
+    run = TrainingRun(student, optimizer, targets, decided, state)
+    keeper.restore(run)
     world.follow(student.state().values())  # the same fit has other last digits on another machine
     checks = _check_steps(order.steps, schedule.checks if held_out else 0)
 
@@ -147,8 +148,7 @@ def tune(
 
         stopping = world.agree(bool(stop and stop.requested), student.device)
         if world.leads:
-            final = stopping or state.step == order.steps
-            keeper.after_step(student, optimizer, targets, decided, state, final=final)
+            keeper.after_step(run, final=stopping or state.step == order.steps)
         progress("tuning", state.step, order.steps, loss=round(loss, 4))
         if stopping:
             world.wait()  # who ends early takes the others down with it, also the one that saves

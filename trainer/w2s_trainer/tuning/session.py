@@ -19,7 +19,7 @@ from w2s_trainer.models.uri import fetch_model
 from w2s_trainer.store.checkpoints import Checkpoints, Found
 from w2s_trainer.tuning.collapse import Alarm
 from w2s_trainer.tuning.energy import EnergyMeter
-from w2s_trainer.tuning.keeper import StoreKeeper
+from w2s_trainer.tuning.keeper import StoreKeeper, unfit
 from w2s_trainer.tuning.loop import Schedule, TrainingTexts, tune
 from w2s_trainer.tuning.losses import make_targets
 from w2s_trainer.tuning.numbers import Numbers, settled
@@ -145,7 +145,7 @@ def tune_student(context: StageContext, recipe: Recipe, labelled: Labelled, *, n
     world = World.join()
     note = context.progress.note
     home = context.store.home_uri(context.job.stage.kind, context.key)
-    checkpoints = Checkpoints(context.objects, home, name, note=note, saved=context.headway)
+    checkpoints = Checkpoints(context.objects, home, name, unfit=unfit, note=note, saved=context.headway)
     found = _newest(checkpoints, context.scratch / "checkpoints", world)
     directory = fetch_model(recipe.model, context.objects, context.cache)
     if found:

@@ -1,10 +1,14 @@
-"""Where a training stands: what a checkpoint brings back beside weights and optimiser."""
+"""What a training consists of, and where it stands: all that a checkpoint brings back."""
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import torch
+
+    from w2s_trainer.tuning.collapse import ClassShares
+    from w2s_trainer.tuning.losses import Targets
+    from w2s_trainer.tuning.student import Student
 
 
 @dataclass
@@ -27,3 +31,16 @@ class TrainingState:
     losses: list[float] = field(default_factory=list)
     """Mean loss of each step."""
     best: Best | None = None
+
+
+@dataclass(frozen=True)
+class TrainingRun:
+    """A training under way: everything that the next step depends on, and what is told of those before it."""
+
+    student: "Student"
+    optimizer: "torch.optim.Optimizer"
+    targets: "Targets"
+    """With what the loss remembers."""
+    decided: "ClassShares"
+    """What the student decided in its latest steps."""
+    state: TrainingState
