@@ -101,12 +101,13 @@ class SeenJob:
                 known = ", ".join(one.name for one in stages) or "none yet"
                 raise NotThere(f"{self.name} has no stage {name}. Its stages: {known}.")
             return found
-        begun = [one for one in stages if one.start_time]
         if chosen := next((one for one in stages if one.name == self.status.stage), None):
             return chosen
+        begun = [one for one in reversed(stages) if one.run]
         if not begun:
             raise NotThere(f"No stage of {self.name} has run yet. See: kubectl w2s status {self.place}")
-        return max(begun, key=lambda one: one.start_time or "")
+        # A run that came and went unseen has no start, and a long status leaves out the times of what is done.
+        return max(begun, key=lambda one: one.completion_time or one.start_time or "")
 
 
 def seconds_of(time: str) -> float:

@@ -97,7 +97,7 @@ def no_pod(stage: StageStatus, shard: int | None) -> str:
     """Why there is nothing to show."""
     if shard is not None:
         return f"Stage {stage.name} has no pod of shard {shard}."
-    if stage.state == "Reused":
+    if stage.state == "Reused" and not stage.run:
         return f"Stage {stage.name} had no pod: what it would make was in the store already."
     if stage.run == 0 or stage.state in ("Waiting", "Queued"):
         return f"Stage {stage.name} has no pod yet: it is {stage.state}.{_said(stage)}"

@@ -140,7 +140,8 @@ def test_following_waits_until_the_pod_has_started(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("stage", "said"),
     [
-        ({"name": "train", "state": "Reused", "run": 1}, "had no pod: what it would make was in the store"),
+        ({"name": "train", "state": "Reused"}, "had no pod: what it would make was in the store"),
+        ({"name": "train", "state": "Reused", "run": 1}, "run 1, is gone, and its log with it."),
         ({"name": "train", "state": "Waiting"}, "has no pod yet: it is Waiting."),
         ({"name": "train", "state": "Retrying", "run": 2, "message": "evicted"}, "run 2, is gone, and its log with it. evicted"),
     ],

@@ -6,7 +6,7 @@ import pytest
 from kubectl_kit import NOON, at, job
 
 from w2s_api.status import Results
-from w2s_cli.kubectl.errors import ClusterError
+from w2s_cli.kubectl.errors import ClusterError, NotThere
 from w2s_cli.kubectl.status import figures, next_steps, render
 from w2s_cli.kubectl.text import colours, no_colours, paint_for, span, table
 
@@ -167,6 +167,29 @@ def test_where_a_job_stands_as_a_whole(more, headline, remark):
     lines = shown(**more).splitlines()
     assert lines[0] == f"legal/indemnity: {headline.replace(' for', ', for')}"
     assert lines[1:] == ([remark] if remark else [])
+
+
+BEGAN = {"name": "label", "run": 1, "startTime": at(2), "completionTime": at(9)}
+UNSEEN = {"name": "select", "run": 1, "completionTime": at(10)}
+BARE = [{"name": name, "state": "Done", "run": 1} for name in ("prepare", "label")]
+NEVER = {"name": "evaluate", "state": "Reused"}
+
+
+@pytest.mark.parametrize(
+    ("stages", "last"),
+    [
+        ([UNSEEN, BEGAN, NEVER], "select"),
+        ([BEGAN, {**UNSEEN, "completionTime": at(8)}], "label"),
+        ([*BARE, NEVER], "label"),
+    ],
+)
+def test_the_stage_that_ran_last_is_known_without_its_beginning_too(stages, last):
+    assert job(*stages).stage(None).name == last
+
+
+def test_where_nothing_has_run_there_is_no_last_stage():
+    with pytest.raises(NotThere, match="No stage of indemnity has run yet"):
+        job(NEVER).stage(None)
 
 
 def test_a_status_of_an_unknown_version_is_said_to_be_one():
