@@ -21,7 +21,7 @@ def main() -> int:
         return 64
     as_json(logging.INFO)
     registry = kopf.OperatorRegistry()
-    register(registry, settings)
+    engine = register(registry, settings)
     try:
         kopf.run(
             registry=registry,
@@ -30,12 +30,13 @@ def main() -> int:
             namespaces=list(settings.namespaces),
             # Of peering, which is off. Without one, kopf asks for the user's name, and in a pod there is none.
             identity="w2s-operator",  # type: ignore[arg-type]
+            stop_flag=engine.broken,
         )
     except Exception as error:
         cause = error.__cause__ or error
         log.critical("%s", cause, exc_info=not isinstance(cause, kopf.PermanentError))
         return 1
-    return 0
+    return 1 if engine.broken.is_set() else 0
 
 
 if __name__ == "__main__":

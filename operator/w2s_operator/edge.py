@@ -13,14 +13,15 @@ from w2s_api.names import GROUP, PLURAL, VERSION
 from w2s_operator.children.job import ChildJobs
 from w2s_operator.children.settings import Defaults
 from w2s_operator.cluster.cache import key_of
-from w2s_operator.engine import JOBS_WATCH, Engine
+from w2s_operator.engine import Engine
+from w2s_operator.jobs_watch import JOBS_WATCH, Pauses
 from w2s_operator.settings import OperatorSettings
 
 
 def register(
     registry: kopf.OperatorRegistry, operator: OperatorSettings, engine: Engine | None = None
-) -> None:
-    """Puts our handlers into a registry."""
+) -> Engine:
+    """Puts our handlers into a registry; the engine that they feed."""
     engine = engine or Engine(operator, ChildJobs(Defaults(image=operator.trainer_image)))
 
     @kopf.on.startup(registry=registry, errors=kopf.ErrorsMode.PERMANENT)
@@ -29,8 +30,10 @@ def register(
         settings.scanning.disabled = True  # no rights on CRDs and namespaces
         settings.persistence.finalizer = f"{GROUP}/never"
         settings.networking.request_timeout = 30
+        settings.networking.error_backoffs = Pauses()
         settings.watching.server_timeout = JOBS_WATCH
-        settings.queueing.idle_timeout = 1.0
+        settings.watching.chunk_size = 200  # of the first list, or all of it is held at once
+        settings.queueing.idle_timeout = 0.1  # a task an object holds its last event for so long
         try:
             await engine.start()
         except (ConfigException, OSError) as error:  # no kubeconfig, a port that is taken
@@ -52,3 +55,5 @@ def register(
             engine.jobs.drop(key_of(raw), not_after=int(raw["metadata"]["resourceVersion"]))
         else:
             engine.jobs.put(raw)
+
+    return engine

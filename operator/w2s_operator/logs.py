@@ -5,6 +5,8 @@ import logging
 import sys
 from datetime import UTC, datetime
 
+from w2s_api.names import PLURAL
+
 
 class JsonFormatter(logging.Formatter):
     """time, level, logger, message and, of an error, its trace."""
@@ -22,9 +24,15 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(said)
 
 
+def _is_news(record: logging.LogRecord) -> bool:
+    """kopf tells of each attempt at a watch of jobs that is refused; jobs_watch.py tells of the first."""
+    return not (str(record.msg).startswith("Request attempt") and PLURAL in record.getMessage())
+
+
 def as_json(level: int) -> None:
     """Everything that this process logs, on standard error."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())
+    handler.addFilter(_is_news)
     logging.basicConfig(level=level, handlers=[handler], force=True)
     logging.getLogger("kopf").setLevel(logging.WARNING)

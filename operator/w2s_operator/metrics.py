@@ -1,6 +1,6 @@
 """What Prometheus is told. Labels are bounded: kinds of stages, conditions, verbs; never names of jobs."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 
@@ -87,6 +87,16 @@ class Metrics:
             self._jobs.labels(state).set_function(partial(_count, complete, state))
         self._depth.set_function(depth)
 
+    def watching(
+        self, troubles: Callable[[], Mapping[str, Sequence[str]]], namespaces: Iterable[str]
+    ) -> None:
+        """How many watches of each namespace do not work; namespace "" is all of them."""
+        failing = Gauge(
+            "w2s_watches_failing", "Watches that do not work.", ["namespace"], registry=self.registry
+        )
+        for namespace in namespaces:
+            failing.labels(namespace).set_function(partial(_failing, troubles, namespace))
+
     def text(self) -> bytes:
         """All of it, in the text format."""
         return generate_latest(self.registry)
@@ -94,6 +104,10 @@ class Metrics:
 
 def _count(complete: Callable[[], dict[str, int]], state: str) -> float:
     return complete().get(state, 0)
+
+
+def _failing(troubles: Callable[[], Mapping[str, Sequence[str]]], namespace: str) -> float:
+    return len(troubles().get(namespace, ()))
 
 
 def _kind(stage: str) -> str:

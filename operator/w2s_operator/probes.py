@@ -1,4 +1,5 @@
-"""/healthz, /readyz and /metrics. Alive means: the watches are heard and the queue moves."""
+"""/healthz, /readyz and /metrics. Alive means: the watches are heard and the queue moves. Ready means: there is a
+namespace whose jobs are looked at as they come."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -25,6 +26,8 @@ class Watch:
     """Why it brings nothing now. It is tried again: that is no reason to replace the process."""
     patience: float = STALE
     """Seconds that it may be silent."""
+    namespace: str = ""
+    """Of all namespaces if it is empty."""
 
 
 class Health:
@@ -34,7 +37,6 @@ class Health:
         self,
         watches: Callable[[], Iterable[Watch]],
         standstill: Callable[[], float],
-        synced: Callable[[], bool],
         more: Callable[[], Iterable[str]] = tuple,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -42,13 +44,11 @@ class Health:
         Args:
             watches: all of them.
             standstill: for how many seconds jobs have been ready and none was taken.
-            synced: whether everything was listed once.
             more: other problems.
             clock: seconds, monotonic.
         """
         self._watches = watches
         self._standstill = standstill
-        self._synced = synced
         self._more = more
         self._clock = clock
 
@@ -64,10 +64,18 @@ class Health:
             found.append(f"jobs have waited for {self._standstill():.0f} s")
         return [*found, *self._more()]
 
-    def unready(self) -> list[str]:
-        """Why jobs are not looked at as they come; empty if they are."""
-        found = [f"watch of {one.name}: {one.trouble}" for one in self._watches() if one.trouble]
-        return found if self._synced() else [*found, "not synced"]
+    def troubles(self) -> dict[str, list[str]]:
+        """By namespace, why its jobs are not looked at as they come; empty for one whose are."""
+        found: dict[str, list[str]] = {}
+        for one in self._watches():
+            of_namespace = found.setdefault(one.namespace, [])
+            if one.trouble:
+                of_namespace.append(f"watch of {one.name}: {one.trouble}")
+        return found
+
+    def ready(self) -> bool:
+        """Whether a namespace is as it should be: one without rights or without existence stops no other."""
+        return not all(self.troubles().values())
 
 
 async def serve(health: Health, metrics: Metrics, host: str, port: int) -> web.AppRunner:
@@ -78,8 +86,8 @@ async def serve(health: Health, metrics: Metrics, host: str, port: int) -> web.A
         return web.Response(text="\n".join(problems) or "ok", status=500 if problems else 200)
 
     async def readyz(_request: web.Request) -> web.Response:
-        unready = health.unready()
-        return web.Response(text="\n".join(unready) or "ok", status=503 if unready else 200)
+        told = [one for of_namespace in health.troubles().values() for one in of_namespace]
+        return web.Response(text="\n".join(told) or "ok", status=200 if health.ready() else 503)
 
     async def say(_request: web.Request) -> web.Response:
         return web.Response(body=metrics.text(), headers={"Content-Type": "text/plain; version=0.0.4"})

@@ -2,6 +2,7 @@
 
 import asyncio
 import heapq
+import itertools
 import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
@@ -90,10 +91,10 @@ class WorkQueue(Generic[Key]):
         self._compact()
 
     def standstill(self) -> float:
-        """For how many seconds keys have been ready and none was taken. A long queue that moves stands at 0."""
-        if not self._ready:
-            return 0.0
-        return self._clock() - max(self._moved, next(iter(self._ready.values())))
+        """For how many seconds keys have been ready or overdue and none was taken. A long queue that moves stands
+        at 0."""
+        since = [*itertools.islice(self._ready.values(), 1), *(due for due, _, _ in self._heap[:1])]
+        return max(0.0, self._clock() - max(self._moved, min(since))) if since else 0.0
 
     def __len__(self) -> int:
         return len(self._ready)

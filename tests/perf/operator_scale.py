@@ -22,7 +22,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from w2s_operator.cluster.api import Api, Bucket, load_configuration
+from w2s_operator.cluster.api import Api, Bucket
+from w2s_operator.cluster.credentials import Credentials, load_configuration
 from w2s_operator.cluster.errors import ApiError, NotFound
 
 JOBS = "/apis/w2s.dev/v1alpha1/namespaces/{}/weaktostrongjobs"
@@ -236,7 +237,7 @@ async def start(api: Api, count: int) -> None:
     for first in range(0, count, 200):
         await asyncio.gather(*(finished_job(number) for number in range(first, min(count, first + 200))))
     async with operator(Path("/tmp/w2s-perf-operator.log")) as (running, seconds):
-        await asyncio.sleep(15)
+        await asyncio.sleep(float(os.environ.get("STAY","15")))
         made = running.requests()
         writes = sum(made.get(verb, 0) for verb in ("POST", "PATCH", "DELETE"))
         print(f"{count} finished jobs: ready in {seconds:.1f} s, {writes} writes, {running.cpu():.0f} CPU seconds, "
@@ -254,7 +255,7 @@ async def main() -> None:
     parser.add_argument("--delay", default="", help="of fake pods, e.g. 1s")
     arguments = parser.parse_args()
     crd = Path(__file__).parents[2] / "crds/weaktostrongjobs.w2s.dev.yaml"
-    async with Api(load_configuration(), Bucket(2000, 4000)) as api:
+    async with Api(Credentials(load_configuration()), Bucket(2000, 4000)) as api:
         await install(api, crd)
         if "latency" in arguments.what:
             await latency(api, arguments.rounds)

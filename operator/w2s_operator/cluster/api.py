@@ -1,21 +1,18 @@
 """An asynchronous client of the API server: few lines over aiohttp, at a rate of our own choosing.
 
-The generated client of the `kubernetes` package is synchronous and builds an object for each field it reads;
-of it we take the configuration (server, TLS, tokens and their renewal), which is the hard part.
+The generated client of the `kubernetes` package is synchronous and builds an object for each field it reads.
 """
 
 import asyncio
 import json
-import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, Self
-from urllib.parse import urlsplit
-from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]
 
 import aiohttp
-from kubernetes import client, config
+from kubernetes.config import ConfigException
 
+from w2s_operator.cluster.credentials import Credentials, open_session
 from w2s_operator.cluster.errors import Unreachable, error_of
 
 TIMEOUT = 30.0
@@ -24,8 +21,6 @@ SILENCE = 90.0
 """Seconds without a byte after which a watch is taken for dead: bookmarks come once a minute."""
 LOG_TIMEOUT = 5.0
 """Seconds for the end of a pod's log: a node that does not answer holds up the others'."""
-
-FIELD_MANAGER = "w2s-operator"
 
 Json = dict[str, Any]
 Params = Mapping[str, str]
@@ -61,23 +56,23 @@ class Api:
 
     def __init__(
         self,
-        configuration: client.Configuration,
+        credentials: Credentials,
         bucket: Bucket,
         count: Callable[[str, int], None] = lambda _verb, _code: None,
     ) -> None:
         """
         Args:
-            configuration: from a kubeconfig or from inside the cluster.
+            credentials: of ours.
             bucket: of requests.
             count: is told the verb and status code of each request.
         """
-        self._configuration = configuration
+        self._credentials = credentials
         self._bucket = bucket
         self._count = count
         self._session: aiohttp.ClientSession
 
     async def __aenter__(self) -> Self:
-        self._session = open_session(self._configuration)
+        self._session = open_session(self._credentials)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -145,7 +140,8 @@ class Api:
             return _object(await response.read(), path)
 
     def _request(self, verb: str, path: str, params: Params | None, **more: Any) -> "_Request":
-        url = self._configuration.host.rstrip("/") + path
+        url = self._credentials.configuration.host.rstrip("/") + path
+        more.setdefault("timeout", aiohttp.ClientTimeout(total=TIMEOUT))
         inner = self._session.request(verb, url, params=params, **more)
         return _Request(inner, self._count, f"{verb} {path}")
 
@@ -183,7 +179,7 @@ class _Request:
         return Unreachable(0, "Unreachable", f"{self._what}: {type(error).__name__}: {error}")
 
 
-_BROKEN = (aiohttp.ClientError, OSError, config.ConfigException)
+_BROKEN = (aiohttp.ClientError, OSError, ConfigException)
 """What the network does (a timeout is an OSError), and a token that cannot be renewed."""
 
 
@@ -196,67 +192,3 @@ def _object(text: bytes, path: str) -> Json:
     if not isinstance(found, dict):
         raise Unreachable(0, "NotJson", f"{path}: no answer of an API server: {text[:80]!r}")
     return found
-
-
-def open_session(
-    configuration: client.Configuration, answered: Callable[[str, int], None] | None = None
-) -> aiohttp.ClientSession:
-    """A session with the server, TLS and proxy of a configuration, whose token is asked for with each request.
-
-    Args:
-        configuration: from a kubeconfig or from inside the cluster.
-        answered: is told the URL and status code of each request; code 0: it was not answered.
-    """
-
-    async def authorize(_session: Any, _context: Any, what: aiohttp.TraceRequestStartParams) -> None:
-        given = configuration.auth_settings().get("BearerToken")
-        if given and given["value"]:
-            what.headers["Authorization"] = given["value"]
-
-    async def end(_session: Any, _context: Any, what: aiohttp.TraceRequestEndParams) -> None:
-        if answered:
-            answered(str(what.url), what.response.status)
-
-    async def fail(_session: Any, _context: Any, what: aiohttp.TraceRequestExceptionParams) -> None:
-        if answered:
-            answered(str(what.url), 0)
-
-    trace = aiohttp.TraceConfig()
-    trace.on_request_start.append(authorize)
-    trace.on_request_end.append(end)
-    trace.on_request_exception.append(fail)
-    return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(ssl=_tls(configuration), limit=0),
-        timeout=aiohttp.ClientTimeout(total=TIMEOUT),
-        headers={"User-Agent": FIELD_MANAGER},  # which is who the fields that we write belong to
-        proxy=_proxy(configuration),
-        trace_configs=[trace],
-    )
-
-
-def load_configuration() -> client.Configuration:
-    """From inside the cluster, else from KUBECONFIG or the user's kubeconfig."""
-    configuration = client.Configuration()
-    try:
-        config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
-    except config.ConfigException:
-        config.load_kube_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
-    return configuration
-
-
-def _proxy(configuration: client.Configuration) -> str | None:
-    host = urlsplit(configuration.host).netloc
-    no_proxy = {"no": configuration.no_proxy or ""}
-    return None if proxy_bypass_environment(host, no_proxy) else configuration.proxy or None
-
-
-def _tls(configuration: client.Configuration) -> ssl.SSLContext | bool:
-    if not configuration.host.startswith("https"):
-        return False
-    context = ssl.create_default_context(cafile=configuration.ssl_ca_cert)
-    if not configuration.verify_ssl:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    if configuration.cert_file:
-        context.load_cert_chain(configuration.cert_file, configuration.key_file)
-    return context

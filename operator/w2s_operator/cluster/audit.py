@@ -6,15 +6,16 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
+from w2s_api.names import GROUP, PLURAL
 from w2s_operator.cluster.api import Api
 from w2s_operator.cluster.cache import Cache, Key
-from w2s_operator.cluster.errors import ApiError
+from w2s_operator.cluster.errors import ApiError, Forbidden, NotFound, Unreachable
 from w2s_operator.cluster.views import JobView
 
 INTERVAL = 300.0
 """Seconds between two lists of all jobs."""
 SUSPICION = 20.0
-"""The same while one that was listed has not come: most come a moment later."""
+"""The same while one that was listed has not come, for most come a moment later, or a namespace cannot be listed."""
 LATE = 60.0
 """Seconds after which such a job shows that the watch is dead."""
 LONGEST_WAIT = 30.0
@@ -53,11 +54,11 @@ class Audit:
         """Listed in this version and not brought, since when."""
         self.late: Sequence[Key] = ()
         """Jobs that the last list still had, and that should have come long ago."""
-        self.trouble = "jobs were not listed yet"
-        """Why they cannot be listed; empty if they can."""
+        self.trouble: dict[str, str] = dict.fromkeys(paths, "jobs were not listed yet")
+        """Why they cannot be listed, by namespace; empty if they can."""
 
     async def first(self) -> None:
-        """Returns once the jobs could be listed: the CRD is there, and we may read them."""
+        """Returns once the jobs of a namespace could be listed: the CRD is there, and we may read them."""
         wait = 1.0
         while not await self.look():
             await self._sleep(wait)
@@ -66,20 +67,21 @@ class Audit:
     async def run(self) -> None:
         """Until it is cancelled."""
         while True:
-            await self._sleep(SUSPICION if self._missing else INTERVAL)
+            await self._sleep(SUSPICION if self._missing or any(self.trouble.values()) else INTERVAL)
             await self.look()
 
     async def look(self) -> bool:
-        """Lists all jobs; False if the server does not let us. The same trouble is told once."""
-        try:
-            versions = [await self._list(namespace, path) for namespace, path in self._paths.items()]
-        except ApiError as error:
-            if str(error) != self.trouble:
-                log.warning("list of jobs: %s", error)
-            self.trouble = str(error)
-            return False
-        self.trouble = ""
-        listed = {key: version for of_namespace in versions for key, version in of_namespace.items()}
+        """Lists all jobs; False if the server lets us list none."""
+        listed: dict[Key, int] = {}
+        for namespace, path in self._paths.items():
+            try:
+                listed |= await self._list(namespace, path)
+            except ApiError as error:
+                self._say(namespace, error)
+            except (LookupError, TypeError, ValueError) as odd:
+                self._say(namespace, Unreachable(0, "NotUnderstood", f"no answer of an API server: {odd!r}"))
+            else:
+                self._say(namespace, None)
         now = self._clock()
         missing = {}
         for key, version in listed.items():
@@ -88,7 +90,19 @@ class Audit:
                 missing[key] = awaited
         self._missing = missing
         self.late = [key for key, (_, since) in missing.items() if now - since >= LATE]
-        return True
+        return not all(self.trouble.values())
+
+    def _say(self, namespace: str, error: ApiError | None) -> None:
+        """The same trouble is told once, and that it is over."""
+        trouble, before = str(error or ""), self.trouble[namespace]
+        self.trouble[namespace] = trouble
+        whose = f"jobs of {namespace or 'all namespaces'}"
+        if error is not None and trouble != before:
+            log.warning(
+                "%s cannot be listed, and is tried again: %s%s", whose, error, _hint(error, namespace)
+            )
+        elif before and error is None:
+            log.info("%s are listed", whose)
 
     async def _list(self, namespace: str, path: str) -> dict[Key, int]:
         """Versions of the jobs of a namespace. Those that are known and not there are dropped."""
@@ -106,3 +120,21 @@ class Audit:
         for key in ours - found.keys():
             self._jobs.drop(key, not_after=int(page["metadata"]["resourceVersion"]))
         return found
+
+
+def _hint(error: ApiError, namespace: str) -> str:
+    """What to do about it."""
+    match error:
+        case NotFound():
+            return (
+                f". The CRD {PLURAL}.{GROUP} is not installed: install the chart with crds.enabled=true,"
+                f" or `kubectl apply --server-side -f crds/{PLURAL}.{GROUP}.yaml`."
+            )
+        case Forbidden() if namespace:
+            return (
+                f". Is there a namespace {namespace}, and has the operator its Role in it? The chart's"
+                " watchNamespaces makes one in each, docs/install.md. Other namespaces do not wait for it."
+            )
+        case Forbidden():
+            return ". It needs the ClusterRole that the chart makes with clusterWide=true, docs/install.md."
+    return ""

@@ -60,6 +60,7 @@ class Reflector:
         """When the server last said anything, an object or a bookmark, or was seen to be away."""
         self.trouble = "not listed yet"
         """Why this does not know how things are; empty when it does."""
+        self._told = False
 
     async def run(self) -> None:
         """Until it is cancelled."""
@@ -70,7 +71,7 @@ class Reflector:
             try:
                 version = await self._list()
                 self.synced.set()
-                self.trouble = ""
+                self._say("")
                 began = self._clock()
                 await self._watch(version)
             except ApiError as caught:
@@ -90,9 +91,16 @@ class Reflector:
         wait = min(LONGEST_WAIT, 0.5 * 2.0 ** min(failures, 10)) * (0.5 + self._spread() / 2)
         wait = max(wait, (error.retry_after if error else None) or 0.0)
         if error is not None and not isinstance(error, Gone):
-            self.trouble = f"{self._path}: {error}"
-            log.warning("watch of %s: %s; again in %.1f s", self._path, error, wait)
+            self._say(f"{self._path}: {error}")
         return wait
+
+    def _say(self, trouble: str) -> None:
+        """The same trouble is logged once, and that it is over."""
+        if trouble and trouble != self.trouble:
+            log.warning("watch of %s; tried again, with pauses up to %g s", trouble, LONGEST_WAIT)
+        elif not trouble and self._told:
+            log.info("watch of %s goes on", self._path)
+        self.trouble, self._told = trouble, bool(trouble)
 
     async def _list(self) -> str:
         seen: set[Key] = set()

@@ -11,6 +11,7 @@ from kubernetes import client
 
 from w2s_operator.cluster.api import Api, Bucket
 from w2s_operator.cluster.cache import Cache
+from w2s_operator.cluster.credentials import Credentials
 from w2s_operator.cluster.errors import Unreachable
 from w2s_operator.cluster.reflector import Reflector
 from w2s_operator.cluster.views import child_job_of
@@ -110,7 +111,7 @@ def test_an_answer_that_breaks_off_is_a_server_that_is_away():
             configuration = client.Configuration(
                 host=f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
             )
-            async with Api(configuration, Bucket(100, 100)) as api:
+            async with Api(Credentials(configuration), Bucket(100, 100)) as api:
                 with pytest.raises(Unreachable):
                     await api.get("/jobs")
 

@@ -11,6 +11,7 @@ from aiohttp import web
 from kubernetes import client
 
 from w2s_operator.cluster.api import Api, Bucket
+from w2s_operator.cluster.credentials import Credentials
 
 Object = dict[str, Any]
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -120,7 +121,10 @@ def configuration_of(url: str) -> client.Configuration:
 
 @asynccontextmanager
 async def api_of(handler: Handler) -> AsyncIterator[tuple[Api, Server]]:
-    async with serving(handler) as server, Api(configuration_of(server.url), Bucket(1e6, 1000)) as api:
+    async with (
+        serving(handler) as server,
+        Api(Credentials(configuration_of(server.url)), Bucket(1e6, 1000)) as api,
+    ):
         yield api, server
 
 

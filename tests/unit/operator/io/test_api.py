@@ -2,17 +2,16 @@
 
 import asyncio
 import json
-import ssl
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from aiohttp import web
 from io_kit import Clock, Object, answer, api_of, configuration_of, refuse, serving, status_of
-from kubernetes import config
 
 from w2s_operator.cluster import api as api_module
-from w2s_operator.cluster.api import Api, Bucket, _proxy, _tls
+from w2s_operator.cluster.api import Api, Bucket
+from w2s_operator.cluster.credentials import Credentials
 from w2s_operator.cluster.errors import (
     LONGEST_RETRY_AFTER,
     AlreadyExists,
@@ -144,37 +143,12 @@ def test_nobody_there_is_unreachable():
         async with serving(lambda _: answer({})) as server:
             url = server.url
         codes: list[int] = []
-        async with Api(configuration_of(url), Bucket(1e6, 10), lambda _, code: codes.append(code)) as api:
+        async with Api(
+            Credentials(configuration_of(url)), Bucket(1e6, 10), lambda _, code: codes.append(code)
+        ) as api:
             with pytest.raises(Unreachable):
                 await api.get("/version")
         assert codes == [0]
-
-    asyncio.run(test())
-
-
-def test_a_token_is_asked_for_with_each_request_and_one_that_cannot_be_had_is_unreachable():
-    tokens = iter(["first", "second"])
-
-    async def test() -> None:
-        async def handler(_: web.Request) -> web.Response:
-            return answer({})
-
-        def renew(configuration: Any) -> None:
-            token = next(tokens, None)
-            if token is None:
-                raise config.ConfigException("the token file is empty")
-            configuration.api_key["authorization"] = f"Bearer {token}"
-
-        async with serving(handler) as server:
-            configuration = configuration_of(server.url)
-            configuration.api_key["authorization"] = "Bearer old"
-            configuration.refresh_api_key_hook = renew
-            async with Api(configuration, Bucket(1e6, 10)) as api:
-                await api.get("/version")
-                await api.get("/version")
-                with pytest.raises(Unreachable, match="token file"):
-                    await api.get("/version")
-            assert [one.headers["Authorization"] for one in server.asked] == ["Bearer first", "Bearer second"]
 
     asyncio.run(test())
 
@@ -222,43 +196,6 @@ def test_a_watch_that_is_refused_says_why():
         asked(lambda _: refuse(410, "Expired"), all_lines)
 
 
-def test_the_host_that_needs_no_proxy_goes_without():
-    configuration = configuration_of("https://10.0.0.1:6443")
-    configuration.proxy, configuration.no_proxy = "http://proxy:3128", None
-    assert _proxy(configuration) == "http://proxy:3128"
-    configuration.no_proxy = "localhost,10.0.0.1"
-    assert _proxy(configuration) is None
-    configuration.proxy = None
-    assert _proxy(configuration) is None
-
-
-def test_requests_go_by_the_proxy():
-    async def test() -> None:
-        async def handler(request: web.Request) -> web.Response:
-            return answer({"by": str(request.url)})
-
-        async with serving(handler) as proxy:
-            configuration = configuration_of("http://api.invalid:80")
-            configuration.proxy, configuration.no_proxy = proxy.url, ""
-            async with Api(configuration, Bucket(1e6, 10)) as api:
-                assert "api.invalid" in (await api.get("/version"))["by"]
-
-    asyncio.run(test())
-
-
-def test_tls_is_verified_unless_the_configuration_says_otherwise():
-    configuration = configuration_of("http://plain")
-    assert _tls(configuration) is False
-    configuration.host = "https://10.0.0.1"
-    context = _tls(configuration)
-    assert isinstance(context, ssl.SSLContext)
-    assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
-    configuration.verify_ssl = False
-    context = _tls(configuration)
-    assert isinstance(context, ssl.SSLContext)
-    assert (context.verify_mode, context.check_hostname) == (ssl.CERT_NONE, False)
-
-
 def test_a_status_object_says_what_was_refused():
     with pytest.raises(Conflict, match="Conflict said so"):
         asked(lambda _: answer(status_of(409, "Conflict"), 409), get)
@@ -272,7 +209,10 @@ def test_every_request_goes_through_the_bucket():
             return answer({})
 
         loop = asyncio.get_running_loop()
-        async with serving(handler) as server, Api(configuration_of(server.url), Bucket(20, 1)) as api:
+        async with (
+            serving(handler) as server,
+            Api(Credentials(configuration_of(server.url)), Bucket(20, 1)) as api,
+        ):
             began = loop.time()
             await asyncio.gather(get(api), api.create("/x", {}), api.merge("/x", {}), api.delete("/x", {}))
             return loop.time() - began

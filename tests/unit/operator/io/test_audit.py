@@ -25,6 +25,8 @@ class Bench:
         self.there: dict[str, list[dict[str, Any]]] = {name: [] for name in namespaces}
         self.version = 100
         self.refusal: tuple[int, str] | None = None
+        self.refused: set[str] = set()
+        """Namespaces that we have no rights in."""
         self.clock = Clock()
         self.jobs: Cache[JobView] = Cache(job_of, lambda _: None)
         self.pauses: list[float] = []
@@ -34,7 +36,10 @@ class Bench:
     async def handler(self, request: web.Request) -> web.StreamResponse:
         if self.refusal:
             return refuse(*self.refusal)
-        items = self.there[request.path.split("/")[1]]
+        namespace = request.path.split("/")[1]
+        if namespace in self.refused:
+            return refuse(403, "Forbidden")
+        items = self.there[namespace]
         found = answer(page([{"metadata": one["metadata"]} for one in items], self.version))
         self.between()
         return found
@@ -150,11 +155,50 @@ def test_without_the_crd_it_waits_and_says_so_once(caplog: pytest.LogCaptureFixt
     bench.sleep = sleep  # type: ignore[method-assign]
 
     async def act(audit: Audit) -> None:
-        assert audit.trouble
+        assert audit.trouble["legal"]
         await audit.first()
-        assert audit.trouble == ""
+        assert audit.trouble == {"legal": ""}
         assert bench.pauses == [1, 2, 4, 8, 16, 30, 30, 30]
-        assert len(caplog.records) == 1
+        assert [one.levelname for one in caplog.records] == ["WARNING", "INFO"]
+        assert "crds/weaktostrongjobs.w2s.dev.yaml" in caplog.text  # what to install
 
     with caplog.at_level(logging.INFO, "w2s_operator"):
         bench.test(act)
+
+
+def test_a_namespace_without_rights_holds_up_no_other_and_is_told_once(caplog: pytest.LogCaptureFixture):
+    bench = Bench(("gone", "legal"))
+    bench.refused = {"gone"}
+    bench.jobs.put(job("stale", 1))
+    bench.jobs.put({"metadata": meta("kept", 1, generation=1) | {"namespace": "gone"}, "spec": {}})
+
+    async def act(audit: Audit) -> None:
+        await audit.first()
+        await audit.look()
+        assert bench.pauses == []
+        assert audit.trouble == {"gone": "403 Forbidden: Forbidden said so", "legal": ""}
+        assert {one.name for one in bench.jobs} == {"kept"}  # of what is not seen nothing is known
+        assert [one.levelname for one in caplog.records] == ["WARNING", "INFO"]
+        assert "Is there a namespace gone" in caplog.text
+        bench.refused = set()
+        await audit.look()
+        assert len(bench.jobs) == 0
+
+    with caplog.at_level(logging.INFO, "w2s_operator"):
+        bench.test(act)
+
+
+@pytest.mark.parametrize("odd", [{}, {"items": []}, {"items": [{}], "metadata": {"resourceVersion": "1"}}])
+def test_a_list_that_is_none_is_trouble_and_no_end(odd: dict[str, Any]):
+    bench = Bench()
+
+    async def handler(_: web.Request) -> web.StreamResponse:
+        return answer(odd)
+
+    bench.handler = handler  # type: ignore[method-assign]
+
+    async def act(audit: Audit) -> None:
+        assert not await audit.look()
+        assert "NotUnderstood" in audit.trouble["legal"]
+
+    bench.test(act)

@@ -1,15 +1,19 @@
 """kopf keeps to its part: it watches, it leaves nothing on objects, and it is noticed when it does not."""
 
 import asyncio
+import itertools
+from dataclasses import replace
 from typing import Any
 
 import kopf
+import pytest
 from aiohttp import web
 from io_kit import Handler, answer, configuration_of, meta, page, refuse, serving, stream, until
 
+from w2s_operator import jobs_watch
 from w2s_operator.edge import register
-from w2s_operator.engine import JOBS_PATIENCE, Engine
-from w2s_operator.probes import Watch
+from w2s_operator.engine import Engine
+from w2s_operator.jobs_watch import JOBS_PATIENCE, Pauses
 from w2s_operator.settings import OperatorSettings
 
 JOBS = "/apis/w2s.dev/v1alpha1/namespaces/legal/weaktostrongjobs"
@@ -99,19 +103,19 @@ class ApiServer:
         return await stream(request, end=not watches)
 
 
-def operate(server: Handler, test: Any) -> None:
+def operate(server: Handler, test: Any, settings: OperatorSettings = SETTINGS) -> None:
     """The whole operator before that server."""
 
     async def bounded() -> None:
         async with asyncio.timeout(30), serving(server) as there:
-            engine = Engine(SETTINGS, Builder(), lambda: configuration_of(there.url))  # type: ignore[arg-type]
+            engine = Engine(settings, Builder(), lambda: configuration_of(there.url))  # type: ignore[arg-type]
             registry, stop, ready = kopf.OperatorRegistry(), asyncio.Event(), asyncio.Event()
-            register(registry, SETTINGS, engine)
+            register(registry, settings, engine)
             operator = asyncio.create_task(
                 kopf.operator(
                     registry=registry,
                     standalone=True,
-                    namespaces=["legal"],
+                    namespaces=settings.namespaces,
                     identity="test",  # type: ignore[arg-type]
                     stop_flag=stop,
                     ready_flag=ready,
@@ -127,6 +131,12 @@ def operate(server: Handler, test: Any) -> None:
     asyncio.run(bounded())
 
 
+async def watched(engine: Engine) -> None:
+    """Until kopf has brought the job and everything is heard."""
+    await until("the job", lambda: engine.jobs.get(("legal", "one")))
+    await until("all watches", lambda: not unready(engine))
+
+
 def unready(engine: Engine) -> list[str]:
     return [one.trouble for one in engine._watches() if one.trouble]
 
@@ -135,10 +145,9 @@ def test_it_watches_and_patches_nothing():
     fake = ApiServer()
 
     async def test(engine: Engine, server: Any, ready: asyncio.Event) -> None:
-        await until("the job", lambda: engine.jobs.get(("legal", "one")))
-        await until("all watches", lambda: not unready(engine))
+        await watched(engine)
         assert {one.method for one in server.asked} == {"GET"}
-        (watch,) = engine._jobs_watches.values()
+        (watch,) = engine._jobs_watches
         assert watch.patience == JOBS_PATIENCE
 
     operate(fake.handler, test)
@@ -152,8 +161,7 @@ def test_it_waits_for_the_crd_and_then_watches():
         await until("a refusal", lambda: any(one.path == JOBS for one in server.asked))
         assert not ready.is_set()
         fake.crd = True
-        await until("the job", lambda: engine.jobs.get(("legal", "one")))
-        await until("all watches", lambda: not unready(engine))
+        await watched(engine)
 
     operate(fake.handler, test)
 
@@ -170,19 +178,121 @@ def test_that_kopf_cannot_watch_is_noticed():
     operate(fake.handler, test)
 
 
-def test_only_a_watch_that_was_answered_is_no_trouble():
-    engine = registered()[1]
-    engine.answered(f"http://x{JOBS}?watch=true", 200)
-    assert engine._jobs_watches == {}  # nobody has to watch yet
-    engine._jobs_watches = {JOBS: Watch("jobs", 0.0, "not begun", JOBS_PATIENCE)}
-    for url, code, trouble in (
-        (f"http://x{JOBS}?limit=500", 200, "not begun"),
-        (f"http://x{JOBS}?watch=true&resourceVersion=1", 403, "answered with 403"),
-        (f"http://x{JOBS}?limit=500", 200, "answered with 403"),
-        ("http://x/apis/w2s.dev/v1alpha1?watch=true", 200, "answered with 403"),
-        (f"http://x{JOBS}?watch=true&resourceVersion=1", 200, ""),
-        (f"http://x{JOBS}?watch=true", 0, "the server does not answer"),
-    ):
-        engine.answered(url, code)
-        assert engine._jobs_watches[JOBS].trouble == trouble
-    assert engine._jobs_watches[JOBS].heard > 0
+@pytest.mark.parametrize("code", [401, 403, 404, 410, 429, 500])
+def test_whatever_the_server_says_kopf_goes_on_and_makes_no_hot_loop(
+    code: int, monkeypatch: pytest.MonkeyPatch
+):
+    """A CRD that is replaced, a Role that is, a proxy that has lost its mind: for as long as they like."""
+    monkeypatch.setattr(jobs_watch, "FIRST_WAIT", 0.2)
+    fake = ApiServer()
+    refusing = [False]
+    watch_over = asyncio.Event()
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        if request.path == JOBS and refusing[0]:
+            return refuse(code, "Odd")
+        if request.path == JOBS and request.query.get("watch") == "true":
+            response = await stream(request)
+            await watch_over.wait()
+            return response
+        return await fake.handler(request)
+
+    async def test(engine: Engine, server: Any, ready: asyncio.Event) -> None:
+        await watched(engine)
+        refusing[0] = True
+        watch_over.set()
+        before = len(server.asked)
+        await until("a refusal", lambda: f"answered with {code}" in unready(engine))
+        began = asyncio.get_running_loop().time()
+        await until("some time", lambda: asyncio.get_running_loop().time() - began > 1)
+        assert len([one for one in server.asked[before:] if one.path == JOBS]) <= 4
+        watch_over.clear()
+        refusing[0] = False
+        fake.jobs = [job(20)]
+        await until("all watches", lambda: not unready(engine), 20)
+
+    operate(handler, test)
+
+
+def test_pauses_between_attempts_grow_and_never_end():
+    pauses = Pauses()
+    for _ in range(2):  # each request begins anew
+        assert list(itertools.islice(pauses, 8)) == [1, 2, 4, 8, 16, 30, 30, 30]
+
+
+def test_a_namespace_without_rights_holds_up_no_other():
+    fake = ApiServer()
+    settings = replace(SETTINGS, namespaces=("legal", "sales"))
+    allowed = [False]
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        if "/namespaces/sales/" not in request.path:
+            return await fake.handler(request)
+        if not allowed[0]:
+            return refuse(403, "Forbidden")
+        watches = request.query.get("watch") == "true"
+        return await stream(request, end=False) if watches else answer(page([], 10))
+
+    async def test(engine: Engine, server: Any, ready: asyncio.Event) -> None:
+        await until("the job", lambda: engine.jobs.get(("legal", "one")))
+        await until("what legal lacks", lambda: "legal" not in engine._waiting)
+        engine._changed(("sales", "early"))
+        engine._changed(("legal", "other"))
+        assert engine._waiting == {"sales": {("sales", "early")}}
+        allowed[0] = True
+        await until("sales", lambda: "sales" not in engine._waiting, 20)
+        await until("all watches", lambda: not unready(engine), 20)
+
+    operate(handler, test, settings)
+
+
+def assert_the_process_ends(break_it: Any, caplog: pytest.LogCaptureFixture, what: str) -> None:
+    async def test(engine: Engine, server: Any, ready: asyncio.Event) -> None:
+        await watched(engine)
+        assert not engine.broken.is_set()
+        break_it(engine)
+        await until("the end", engine.broken.is_set)
+
+    operate(ApiServer().handler, test)
+    assert [what in one.getMessage() for one in caplog.records if one.levelname == "CRITICAL"] == [True]
+
+
+@pytest.mark.parametrize("part", ["Jobs of legal", "pods of legal", "progress", "audit", "workers"])
+def test_without_one_of_its_parts_the_process_ends(part: str, caplog: pytest.LogCaptureFixture):
+    def cancel(engine: Engine) -> None:
+        (task,) = (one for one in engine._tasks if part in one.get_name())
+        task.cancel()
+
+    assert_the_process_ends(cancel, caplog, f"{part} was cancelled")
+
+
+@pytest.mark.parametrize("error", [KeyError("odd"), None])
+def test_however_a_part_ends(error: Exception | None, caplog: pytest.LogCaptureFixture):
+    async def part() -> None:
+        if error:
+            raise error
+
+    what = f"part has ended: {error!r}" if error else "part has ended"
+    assert_the_process_ends(lambda engine: engine._run({"part": part()}), caplog, what)
+
+
+def test_a_worker_that_raises_where_none_should_ends_the_process(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+):
+    def broken(engine: Engine) -> None:
+        monkeypatch.setattr(engine._queue, "done", None)
+        engine._queue.add(("legal", "one"))
+
+    assert_the_process_ends(broken, caplog, "workers has ended: TypeError")
+
+
+def test_when_it_is_stopped_nothing_is_said_to_be_broken(caplog: pytest.LogCaptureFixture):
+    engines: list[Engine] = []
+
+    async def test(engine: Engine, server: Any, ready: asyncio.Event) -> None:
+        await watched(engine)
+        engines.append(engine)
+
+    operate(ApiServer().handler, test)
+    assert not engines[0].broken.is_set()
+    assert [one for one in caplog.records if one.levelname == "CRITICAL"] == []

@@ -159,7 +159,7 @@ def test_a_refusal_is_waited_out_and_told(code: int, reason: str, caplog: pytest
         assert bench.pauses == [1, 2, 4]
         assert all(reason in one for one in bench.troubles)
         await until("no trouble", lambda: bench.reflector.trouble == "")
-        assert len(caplog.records) == 3
+        assert [one.levelname for one in caplog.records] == ["WARNING", "INFO"]
 
     with caplog.at_level(logging.INFO, "w2s_operator"):
         reflect(handler, test)

@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import sys
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from io_kit import Clock
 
 from w2s_api.status import StageStatus, Status
 from w2s_operator.cluster.errors import ApiError
-from w2s_operator.logs import JsonFormatter
+from w2s_operator.logs import JsonFormatter, as_json
 from w2s_operator.metrics import Metrics
 from w2s_operator.probes import STALE, STUCK, Health, Watch, serve
 from w2s_operator.settings import OperatorSettings
@@ -23,17 +24,17 @@ class Parts:
         self.clock = Clock()
         self.watches = [Watch("pods", self.clock.now), Watch("jobs", self.clock.now, patience=10 * STALE)]
         self.standstill = 0.0
-        self.synced = True
         self.more: list[str] = []
 
     def health(self) -> Health:
-        return Health(
-            lambda: self.watches, lambda: self.standstill, lambda: self.synced, lambda: self.more, self.clock
-        )
+        return Health(lambda: self.watches, lambda: self.standstill, lambda: self.more, self.clock)
 
 
 def test_all_is_well():
-    assert Parts().health().problems() == Parts().health().unready() == []
+    health = Parts().health()
+    assert health.problems() == []
+    assert health.troubles() == {"": []}
+    assert health.ready()
 
 
 def test_a_silent_watch_is_dead_by_its_own_measure():
@@ -47,8 +48,20 @@ def test_a_silent_watch_is_dead_by_its_own_measure():
 def test_a_watch_that_is_refused_is_alive_and_not_ready():
     parts = Parts()
     parts.watches[0] = Watch("pods", parts.clock.now, "403 Forbidden: no")
-    assert parts.health().problems() == []
-    assert parts.health().unready() == ["watch of pods: 403 Forbidden: no"]
+    health = parts.health()
+    assert health.problems() == []
+    assert health.troubles() == {"": ["watch of pods: 403 Forbidden: no"]}
+    assert not health.ready()
+
+
+def test_one_namespace_without_rights_leaves_the_others_ready():
+    parts = Parts()
+    good, bad = (Watch(name, parts.clock.now, namespace=name) for name in ("legal", "sales"))
+    parts.watches = [good, replace(bad, trouble="403 Forbidden: no"), bad]
+    assert parts.health().ready()
+    assert parts.health().troubles() == {"legal": [], "sales": ["watch of sales: 403 Forbidden: no"]}
+    parts.watches = [replace(good, trouble="away"), *parts.watches[1:]]
+    assert not parts.health().ready()
 
 
 def test_a_stuck_queue_and_an_ended_part_are_problems():
@@ -58,10 +71,10 @@ def test_a_stuck_queue_and_an_ended_part_are_problems():
     assert parts.health().problems() == ["jobs have waited for 121 s", "workers has ended: KeyError()"]
 
 
-def test_before_everything_is_known_it_is_not_ready():
+def test_who_watches_nothing_is_not_ready():
     parts = Parts()
-    parts.synced = False
-    assert parts.health().unready() == ["not synced"]
+    parts.watches = []
+    assert not parts.health().ready()
 
 
 def test_probes_are_served():
@@ -77,9 +90,12 @@ def test_probes_are_served():
                         return answer.status, await answer.text()
 
                 assert await ask("healthz") == await ask("readyz") == (200, "ok")
-                parts.synced, parts.more = False, ["gone"]
+                parts.more = ["gone"]
                 assert await ask("healthz") == (500, "gone")
-                assert await ask("readyz") == (503, "not synced")
+                parts.watches.append(Watch("jobs of legal", parts.clock.now, "refused", namespace="legal"))
+                assert await ask("readyz") == (200, "watch of jobs of legal: refused")
+                parts.watches = parts.watches[2:]
+                assert await ask("readyz") == (503, "watch of jobs of legal: refused")
                 code, text = await ask("metrics")
                 assert code == 200
                 assert "w2s_reconcile_seconds_count" in text
@@ -87,6 +103,15 @@ def test_probes_are_served():
             await runner.cleanup()
 
     asyncio.run(test())
+
+
+def test_watches_that_fail_are_counted_by_namespace():
+    metrics = Metrics()
+    troubles: dict[str, list[str]] = {"legal": [], "sales": ["jobs: no", "pods: no"]}
+    metrics.watching(lambda: troubles, ["legal", "sales", "new"])
+    value = metrics.registry.get_sample_value
+    for namespace, count in (("legal", 0), ("sales", 2), ("new", 0)):
+        assert value("w2s_watches_failing", {"namespace": namespace}) == count
 
 
 def test_labels_of_metrics_are_bounded_whatever_stages_are_called():
@@ -157,6 +182,26 @@ def test_a_setting_that_cannot_be_is_named(name: str, value: str):
 def test_without_an_image_it_does_not_start():
     with pytest.raises(ValueError, match="W2S_TRAINER_IMAGE"):
         OperatorSettings.from_environment({})
+
+
+@pytest.mark.parametrize(
+    ("message", "told"),
+    [
+        ("Request attempt #3 failed; will retry: GET https://10.0.0.1/apis/…/weaktostrongjobs -> 404", False),
+        ("Request attempt #3 failed; will retry: GET https://10.0.0.1/apis -> 403", True),
+        ("Event processing has failed for weaktostrongjobs", True),
+    ],
+)
+def test_of_kopfs_attempts_at_the_jobs_only_the_first_is_told(
+    message: str, told: bool, capsys: pytest.CaptureFixture[str]
+):
+    before = logging.root.handlers[:]
+    as_json(logging.INFO)
+    try:
+        logging.getLogger("kopf.test").error(message)
+    finally:
+        logging.root.handlers[:] = before
+    assert (message[:20] in capsys.readouterr().err) is told
 
 
 def test_a_log_line_is_one_json_object_whatever_is_in_it():
