@@ -171,6 +171,21 @@ def test_a_far_timer_that_is_set_after_each_near_one_does_not_pile_up():
     run(test)
 
 
+def test_timers_that_nobody_sees_to_are_a_standstill_too():
+    """As when every worker hangs: none is left to make them ready."""
+
+    async def test(queue: WorkQueue[str], clock: Clock) -> None:
+        queue.add_at("later", clock.now + 100)
+        clock.now += 50
+        assert queue.standstill() == 0
+        clock.now += 350
+        assert queue.standstill() == pytest.approx(300)
+        await queue.take()
+        assert queue.standstill() == 0
+
+    run(test)
+
+
 def test_a_long_queue_that_moves_is_not_stuck_and_one_that_does_not_is():
     async def test(queue: WorkQueue[str], clock: Clock) -> None:
         assert queue.standstill() == 0
