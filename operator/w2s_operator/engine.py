@@ -19,6 +19,7 @@ from w2s_operator.cluster.credentials import Credentials, load_configuration, op
 from w2s_operator.cluster.events import Recorder
 from w2s_operator.cluster.logs import ProgressReader
 from w2s_operator.cluster.reflector import Reflector
+from w2s_operator.cluster.starts import StartReader
 from w2s_operator.cluster.views import JobView, child_job_of, child_pod_of, job_of
 from w2s_operator.jobs_watch import JobsWatches
 from w2s_operator.metrics import Metrics
@@ -90,12 +91,13 @@ class Engine:
         }
         audit = Audit(api, self._lists, self.jobs)
         reader = ProgressReader(api, self._pods, self._changed)
+        starts = StartReader(api, self._pods, self._changed)
         worker = Worker(
             api,
             self._queue,
             self.jobs,
             self._children,
-            self._pods,
+            lambda key: starts.told(self._pods.of_job(key)),
             lambda: reader.found,
             self._builder,
             Recorder(api),
@@ -118,7 +120,14 @@ class Engine:
         )
         await audit.first()
         self._jobs_watches.begin()
-        self._run({"progress": reader.run(), "audit": audit.run(), "workers": self._work(worker)})
+        self._run(
+            {
+                "progress": reader.run(),
+                "starts": starts.run(),
+                "audit": audit.run(),
+                "workers": self._work(worker),
+            }
+        )
         return self
 
     async def stop(self) -> None:

@@ -70,7 +70,7 @@ class Worker:
         queue: WorkQueue[Key],
         jobs: Cache[JobView],
         children: Cache[ChildJob],
-        pods: Cache[ChildPod],
+        pods: Callable[[Key], tuple[ChildPod, ...]],
         progress: Callable[[], Mapping[Key, StageProgress]],
         builder: Builder,
         recorder: Recorder,
@@ -139,7 +139,7 @@ class Worker:
             self._memories.pop(key, None)
             return
         job, memory = view.open(), self._memory(key, view.uid)
-        pods, progress = self._pods.of_job(key), self._progress()
+        pods, progress = self._pods(key), self._progress()
         observed = Observed(
             job,
             tuple(child for child in self._children.of_job(key) if child.job_uid == job.uid),

@@ -5,7 +5,9 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 import w2s_cluster
@@ -39,7 +41,7 @@ RULES: list[Object] = [
     },
     {"apiGroups": [""], "resources": ["pods"], "verbs": ["list", "watch"]},
     {"apiGroups": [""], "resources": ["pods/log"], "verbs": ["get"]},
-    {"apiGroups": [""], "resources": ["events"], "verbs": ["create"]},
+    {"apiGroups": [""], "resources": ["events"], "verbs": ["list", "create"]},
 ]
 """As in the chart, which a test of its own compares with the requests."""
 
@@ -278,3 +280,69 @@ def test_a_token_that_is_worth_nothing_any_more_is_read_anew(
     a_job(api, namespace, "second").apply().until_complete(seconds=90)
     assert operator.get("healthz") == (200, "ok")
     assert lines(operator, "critical") == []
+
+
+# Why a pod does not start, where only its Events say
+
+
+@pytest.fixture
+def silent_node(api: Api) -> Iterator[str]:
+    """A node without a kubelet: the test is it."""
+    name = f"silent-{time.time_ns()}"
+    api("POST", "/api/v1/nodes", {"metadata": {"name": name}})
+    yield name
+    api("DELETE", f"/api/v1/nodes/{name}")
+
+
+def post_event(api: Api, pod: Object, type_: str, reason: str, message: str, **more: Any) -> None:
+    """As a kubelet does."""
+    meta = pod["metadata"]
+    now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    whose = {"kind": "Pod", "namespace": meta["namespace"], "name": meta["name"], "uid": meta["uid"]}
+    body = {
+        "metadata": {"generateName": f"{meta['name']}."},
+        "involvedObject": {"apiVersion": "v1", **whose},
+        "type": type_,
+        "reason": reason,
+        "message": message,
+        "firstTimestamp": now,
+        "lastTimestamp": now,
+        **more,
+    }
+    api("POST", f"/api/v1/namespaces/{meta['namespace']}/events", body)
+
+
+def test_a_volume_that_is_not_there_is_told_within_ten_seconds_and_gone_when_it_is_there(
+    api: Api, namespace: str, account: Account, tmp_path: Path, silent_node: str, ending: ExitStack
+):
+    operator = Operator(account.kubeconfig, tmp_path, namespace)
+    account.allow(namespace)
+    ending.callback(operator.stop)
+    operator.start()
+    nowhere = {"nodeSelector": {"gpu": "none"}}
+    job = a_job(api, namespace, "keys", pods__prepare=DONE | nowhere).apply()
+    pod = until("the pod", lambda: next(iter(job.pods("prepare")), None))
+    target = {"apiVersion": "v1", "kind": "Node", "name": silent_node}
+    binding = {"metadata": {"name": pod["metadata"]["name"]}, "target": target}
+    api("POST", job.pod_path(pod) + "/binding", binding)
+    container = {"name": "stage", "image": "x", "imageID": "", "ready": False, "restartCount": 0}
+    creating = {"waiting": {"reason": "ContainerCreating"}}
+    job.set_pod_status(pod, {"containerStatuses": [{**container, "state": creating}]})
+    message = 'MountVolume.SetUp failed for volume "user-keys" : secret "keys" not found'
+    post_event(api, pod, "Warning", "FailedMount", message)
+
+    job.until("FailedMount", lambda _: job.condition()["reason"] == "FailedMount", 10)
+    assert message in job.condition()["message"]
+    assert job.stage("prepare")["state"] == "Starting"
+    assert_calm(operator)
+
+    told = time.monotonic()
+    until("another second, for Events know whole ones", lambda: time.monotonic() - told > 1)
+    post_event(api, pod, "Normal", "Pulling", "Pulling image")
+    job.until("a pull", lambda _: "reason" not in job.stage("prepare"), 25)
+    assert "secret" not in job.condition()["message"]
+    post_event(api, pod, "Warning", "FailedMount", message)  # one that comes late
+    runs = {"running": {"startedAt": pod["metadata"]["creationTimestamp"]}}
+    job.set_pod_status(pod, {"containerStatuses": [{**container, "state": runs}]})
+    job.until("Running", lambda _: job.condition()["reason"] == "Running", 15)
+    assert "secret" not in job.condition()["message"]

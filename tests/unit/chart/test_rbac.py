@@ -40,6 +40,7 @@ class Controllers:
     """Makes the pod of each Job, and ends it well if it is to."""
 
     def __init__(self, server: ApiServer) -> None:
+        self.start_pods = True
         self.end_pods = False
         self._server = server
         server.changed = self._changed
@@ -56,8 +57,10 @@ class Controllers:
                 "namespace": meta["namespace"],
                 "ownerReferences": [{"kind": "Job", "name": meta["name"], "uid": meta["uid"]}],
             },
-            "spec": {"containers": [{"name": "stage"}]},
-            "status": _status("Running", running={"startedAt": START}),
+            "spec": {"nodeName": "node-1", "containers": [{"name": "stage"}]},
+            "status": _status("Running", running={"startedAt": START})
+            if self.start_pods
+            else _status("Pending", waiting={"reason": "ContainerCreating"}),
         }
         self._server.put("", "pods", pod)
         if self.end_pods:
@@ -97,7 +100,7 @@ async def operator(kubeconfig: Path, namespaces: str) -> AsyncIterator[None]:
 
 
 async def a_life_of_jobs(server: ApiServer, controllers: Controllers) -> None:
-    """Everything that can become of a job: done, suspended while it runs, gone after its time."""
+    """Everything that can become of a job: done, suspended while it runs, not started, gone after its time."""
     plain = {"apiVersion": f"{GROUP}/v1alpha1", "kind": "WeakToStrongJob"}
 
     def apply(name: str, generation: int = 1, **more: Any) -> Object:
@@ -115,7 +118,10 @@ async def a_life_of_jobs(server: ApiServer, controllers: Controllers) -> None:
     await server.until(lambda: did("pods/log", "get"), "progress is read from the log of a running pod")
     apply("held", generation=2, suspend=True)
     await server.until(lambda: did("jobs", "delete"), "a suspended job's Job is deleted")
-    controllers.end_pods = True
+    controllers.start_pods = False
+    apply("stuck")
+    await server.until(lambda: did("events", "list"), "a pod does not start, and its status does not say why")
+    controllers.start_pods = controllers.end_pods = True
     apply("done")
     await server.until(lambda: did("jobs", "deletecollection"), "the Jobs of a finished job are deleted")
     apply("brief", ttlSecondsAfterFinished=0)

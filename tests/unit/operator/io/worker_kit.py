@@ -124,7 +124,7 @@ class Bench:
             self.queue,
             self.jobs,
             self.children,
-            self.pods,
+            self.pods.of_job,
             lambda: self.progress,
             self,
             self.recorder,
