@@ -31,7 +31,8 @@ $(STAMP): pyproject.toml constraints.txt
 demo: $(STAMP) ## The main job on real input: EXAMPLE=restricted (default), lora, causal or copyleft
 	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(PY) examples/demo.py $(or $(EXAMPLE),restricted)
 
-test: verify unit integration ## All that a fresh clone must pass
+test: verify unit integration cluster ## All that a fresh clone must pass; what is quick comes first
+.NOTPARALLEL:
 
 verify: $(STAMP) ## Format, lint, types, import contracts, generated files
 	$(VENV)/bin/ruff format --check .
@@ -48,7 +49,7 @@ unit: $(STAMP) ## Tests of pure logic
 	$(PY) -m pytest tests/unit -q -n auto
 
 integration: $(STAMP) ## Tests on real parts: S3 server, model, processes
-	$(PY) -m pytest tests/integration -q -n 2 --dist loadfile --durations 8
+	$(PY) -m pytest tests/integration -q -n 2 --dist loadfile --no-loadscope-reorder --durations 8
 
 cluster-up: ## A Kubernetes on this machine for tests; MODE=node (real pods) or kwok (fake ones)
 	python3 tests/cluster/cluster.py up --mode $(or $(MODE),node)
@@ -58,8 +59,11 @@ cluster-down: ## End it and undo what it changed; without MODE, both
 
 clean: cluster-down # its folder holds mounts while it runs
 
+# However the tests end, clusters that they brought up end with them; those of `make cluster-up` stay.
+TIDY = trap 'for mode in node kwok; do python3 tests/cluster/cluster.py down --unused --mode $$mode; done' EXIT
+
 cluster: $(STAMP) ## Tests on a real API server, with real pods and with fake ones
-	$(PY) -m pytest tests/cluster -q -m "not e2e" --durations 8
+	$(TIDY); $(PY) -m pytest tests/cluster -q -m "not e2e" $(if $(KUBECONFIG),,-n 2 --dist loadfile) --durations 8
 
 # docker, podman and buildah take the same words.
 BUILD ?= docker build
@@ -70,7 +74,7 @@ images: ## Build both images: REGISTRY=registry.example.org/team, TAG, BASE, BUI
 	    $(if $(BASE),--build-arg BASE=$(BASE)) $(BUILD_ARGS) .; done
 
 e2e: $(STAMP) ## The whole system on real pods, with the real images (minutes)
-	$(PY) -m pytest tests/cluster -q -m e2e -n 2 --dist loadfile --durations 20
+	$(TIDY); $(PY) -m pytest tests/cluster -q -m e2e -n 2 --dist loadfile --durations 20
 
 science: $(STAMP) ## Long studies on real data sets (DATA=../shared/data)
 	$(PY) tests/science/interval_coverage.py

@@ -21,7 +21,10 @@ def main() -> int:
                     f"{wanted.mode} cluster is up. {sys.argv[0]} exec --mode {wanted.mode} kubectl get nodes"
                 )
             case "down":
-                down(wanted.mode, purge=wanted.purge)
+                if wanted.unused:
+                    lifecycle.down_unused(wanted.mode)
+                else:
+                    down(wanted.mode, purge=wanted.purge)
             case "status":
                 print(
                     f"{wanted.mode} cluster is {'up' if is_up(wanted.mode) else 'down'}: {kubeconfig(wanted.mode)}"
@@ -55,6 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     ending.add_argument(
         "--purge", action="store_true", help="remove its folder too, with the images it holds"
     )
+    ending.add_argument("--unused", action="store_true", help="only if tests brought it up and are gone")
     telling = command("status", "Say whether it is up.")
     running = command("exec", "Run a command in the cluster's network, with KUBECONFIG set.")
     for one in (starting, ending, telling, running):

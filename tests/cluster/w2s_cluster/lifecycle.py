@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 from w2s_cluster import binaries, control_plane, fake, host, network, node, pki
 from w2s_cluster.errors import CannotRun, ClusterFault
@@ -18,6 +19,7 @@ from w2s_cluster.settings import GATEWAY, Mode, Settings
 _CONTROL_PLANE = ["kwok", "kube-scheduler", "kube-controller-manager", "kube-apiserver", "etcd"]
 _NODE = ["containerd", "kubelet", "kube-proxy"]
 _FAKE_NODES = 4
+_FOR_USERS = "for-users"
 
 
 def up(mode: Mode = "node", say: Callable[[str], None] = lambda _: None) -> None:
@@ -41,42 +43,61 @@ def used(mode: Mode = "node") -> Iterator[None]:
     host.require(mode)
     settings = Settings.of(mode)
     settings.home.parent.mkdir(parents=True, exist_ok=True)
-    with (settings.home.parent / f".{mode}.users").open("w") as users:
+    with _users(settings).open("w") as users:
         fcntl.flock(users, fcntl.LOCK_SH)
-        if _bring_up(mode, lambda _: None):
-            _for_users(settings).touch()
         try:
+            if not settings.netns.exists():
+                settings.home.mkdir(exist_ok=True)
+                _for_users(settings).touch()
+            _bring_up(mode, lambda _: None)
             yield
         finally:
-            with suppress(BlockingIOError):  # someone else uses it
-                fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                if _for_users(settings).exists():
-                    down(mode)
+            _down_unless_used(settings, users)
+
+
+def down_unused(mode: Mode = "node") -> None:
+    """End clusters that users brought up and left behind: they were killed, or interrupted on their way out."""
+    folder = Settings.of(mode).home.parent
+    for note in [*folder.glob(f"{mode}/{_FOR_USERS}"), *folder.glob(f"*/{mode}/{_FOR_USERS}")]:
+        settings = Settings(mode, note.parent)
+        with _users(settings).open("w") as users:
+            _down_unless_used(settings, users)
+
+
+def _down_unless_used(settings: Settings, users: IO[str]) -> None:
+    with suppress(BlockingIOError):  # someone else uses it
+        fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if _for_users(settings).exists():
+            _down(settings)
+
+
+def _users(settings: Settings) -> Path:
+    """A file that each user holds a lock on."""
+    return settings.home.parent / f".{settings.mode}.users"
 
 
 def _for_users(settings: Settings) -> Path:
     """A note that the cluster is up for its users only."""
-    return settings.home / "for-users"
+    return settings.home / _FOR_USERS
 
 
-def _bring_up(mode: Mode, say: Callable[[str], None]) -> bool:
-    """Whether it came from nothing; a part that had died is started again."""
+def _bring_up(mode: Mode, say: Callable[[str], None]) -> None:
+    """From nothing, or only the parts that had died."""
     if own_kubeconfig():
         if mode == "kwok" and not kubectl("get", "nodes", "-l", "type=kwok", "-o", "name", mode=mode):
             raise CannotRun("KUBECONFIG names your own cluster, and it has no fake nodes (label type=kwok).")
         say(f"KUBECONFIG names a cluster of your own ({own_kubeconfig()}): nothing to start")
-        return False
+        return
     settings, began = Settings.of(mode), time.monotonic()
     with network.outside():  # packages and modules come from registries
         host.require(mode)
         bin_folder = binaries.folder(say)
     with _locked(settings):
         if is_up(mode) and _built_from(settings) == str(bin_folder):
-            return False
-        from_nothing = not settings.netns.exists()
+            return
         if mode == "node":
             node.claim_machine(settings)
-        if _built_from(settings) not in ("", str(bin_folder)) or from_nothing:
+        if _built_from(settings) not in ("", str(bin_folder)) or not settings.netns.exists():
             _end(settings)  # other versions, or the machine was restarted
 
         def tell(what: str) -> None:
@@ -98,7 +119,6 @@ def _bring_up(mode: Mode, say: Callable[[str], None]) -> bool:
             fake_nodes(_FAKE_NODES, mode=mode)
         wait(60, "the default service account", lambda: _has_default_account(mode))
         tell("pods can be created")
-    return from_nothing
 
 
 def down(mode: Mode = "node", *, purge: bool = False) -> None:
@@ -106,7 +126,10 @@ def down(mode: Mode = "node", *, purge: bool = False) -> None:
 
     Without `purge` the images that the node holds stay; the cluster's objects are gone either way.
     """
-    settings = Settings.of(mode)
+    _down(Settings.of(mode), purge=purge)
+
+
+def _down(settings: Settings, *, purge: bool = False) -> None:
     if not settings.home.exists():
         return
     with _locked(settings):

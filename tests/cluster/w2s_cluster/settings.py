@@ -31,9 +31,14 @@ class Settings:
 
     @classmethod
     def of(cls, mode: Mode) -> "Settings":
-        """The cluster of this checkout; `W2S_CLUSTER_DIR` moves it."""
-        base = os.environ.get("W2S_CLUSTER_DIR")
-        return cls(mode, (Path(base) if base else REPOSITORY / ".w2s" / "cluster").resolve() / mode)
+        """The cluster of this checkout; `W2S_CLUSTER_DIR` moves it.
+
+        Each process of a parallel test run has fake nodes of its own; they share the one kubelet of the machine.
+        """
+        given = os.environ.get("W2S_CLUSTER_DIR")
+        base = (Path(given) if given else REPOSITORY / ".w2s" / "cluster").resolve()
+        worker = os.environ.get("PYTEST_XDIST_WORKER", "")
+        return cls(mode, base / (worker if mode == "kwok" else "") / mode)
 
     @property
     def identity(self) -> str:

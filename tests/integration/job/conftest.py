@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
+from w2s_cli.main import main
 from w2s_trainer.store.objects import Objects
 from w2s_trainer.store.settings import Patience
 
@@ -95,6 +96,16 @@ class Workplace:
         """Stages that did work in the last run."""
         return [stage for stage in self.events("done") if stage not in self.events("reused")]
 
+    def predict(self, capsys: pytest.CaptureFixture[str], *words: str) -> list[dict[str, Any]]:
+        """What `w2s predict` says, in this process, where the model libraries are loaded already."""
+        place = ["--endpoint", self.objects.settings.endpoint, "--cache", str(self.directory / "cache")]
+        keys = ["--credentials-dir", str(self.objects.settings.credentials_dir)]
+        capsys.readouterr()
+        code = main(["predict", *words, *place, *keys])
+        said, stderr = capsys.readouterr()
+        assert code == 0, stderr
+        return [json.loads(line) for line in said.splitlines()]
+
     def results(self) -> dict[str, Any]:
         return json.loads((self.directory / "output/results.json").read_text())
 
@@ -123,7 +134,7 @@ def make_workplace(embedded_s3, directory: Path, licences) -> Workplace:
         {
             **os.environ,
             **embedded_s3.server.environment(),
-            "OMP_NUM_THREADS": "2",
+            "OMP_NUM_THREADS": "1",
         },
         {},
     )

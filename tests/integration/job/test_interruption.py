@@ -10,14 +10,19 @@ from pathlib import Path
 import pytest
 
 
-def started(process: subprocess.Popen, stage: str) -> None:
-    """Reads the run's lines until a stage has started; the pipe ends if the run does."""
+def until_started(process: subprocess.Popen, stage: str) -> list[dict]:
+    """The run's lines until a stage has started; the pipe ends if the run does."""
     assert process.stdout is not None
+    lines = []
     for line in process.stdout:
-        plain = json.loads(line)
-        if plain["stage"] == stage and plain["event"] == "started":
-            return
+        lines.append(json.loads(line))
+        if (lines[-1]["stage"], lines[-1]["event"]) == (stage, "started"):
+            return lines
     pytest.fail(f"{stage} was never started")
+
+
+def stages_of(lines: list[dict], event: str) -> list[str]:
+    return [line["stage"] for line in lines if line["event"] == event]
 
 
 def children(pid: int) -> list[int]:
@@ -50,44 +55,34 @@ def begin(workplace) -> subprocess.Popen:
     )
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
-def test_stopped_by_hand_and_run_again(workplace, how):
+def test_a_stage_is_killed_then_the_run_is_stopped_and_killed_and_what_was_finished_is_kept(workplace):
+    workplace.edit(lambda spec: spec.update(promotion={"over": ["Weak"], "minLowerBound": "0.9"}))
     run = begin(workplace)
-    started(run, "train")
-    run.send_signal(how)
-    _, stderr = run.communicate(timeout=60)
-    assert run.returncode == 128 + how
-    assert "Run it again" in stderr
-
-    again = workplace.run()
-    assert again.returncode == 0, again.stderr
-    assert "train" in workplace.worked
-    assert not {"prepare", "label-rules", "aggregate", "select"} & set(workplace.worked)
-
-
-def test_a_killed_driver_leaves_no_stage_behind(workplace):
-    run = begin(workplace)
-    started(run, "train")
-    stages = children(run.pid)
-    assert stages
-    run.kill()
-    run.communicate(timeout=30)
-    assert within(20, lambda: all(is_gone(pid) for pid in stages))
-    assert workplace.run().returncode == 0
-    assert "label-rules" not in workplace.worked
-
-
-def test_a_killed_stage_is_tried_again(workplace):
-    run = begin(workplace)
-    started(run, "label-rules")
+    until_started(run, "label-rules")
     for pid in children(run.pid):
         os.kill(pid, signal.SIGKILL)
+    lines = until_started(run, "train")
+    (failed,) = (line for line in lines if line["event"] == "failed")
+    assert failed["stage"] == "label-rules"
+    assert "SIGKILL" in failed["message"]
+    assert "label-rules" in stages_of(lines, "done")
+
+    for how in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+        stages = children(run.pid)
+        assert stages
+        run.send_signal(how)
+        _, stderr = run.communicate(timeout=60)
+        if how == signal.SIGKILL:
+            assert run.returncode == -how
+        else:
+            assert run.returncode == 128 + how
+            assert "Run it again" in stderr
+        assert within(20, lambda stages=stages: all(is_gone(pid) for pid in stages))
+        run = begin(workplace)
+        assert stages_of(until_started(run, "train"), "started") == ["prepare", "train"]
+
     stdout, stderr = run.communicate(timeout=240)
     assert run.returncode == 0, stderr
-    failed = [
-        line
-        for line in map(json.loads, (x for x in stdout.splitlines() if x.startswith("{")))
-        if line["event"] == "failed"
-    ]
-    assert [line["stage"] for line in failed] == ["label-rules"]
-    assert "SIGKILL" in failed[0]["message"]
+    assert (
+        stages_of([json.loads(x) for x in stdout.splitlines() if x.startswith("{")], "done")[-1] == "promote"
+    )

@@ -23,7 +23,7 @@ def tables(place, stage: str, name: str) -> list[dict]:
     return [row for uri in found for row in pq.read_table(io.BytesIO(place.objects.read(uri))).to_pylist()]
 
 
-def check_predictions(place) -> None:
+def check_predictions(place, capsys) -> None:
     """`w2s predict` says of the test and the budget what the first seed's student said when it was measured."""
     texts = {row["id"]: row["text"] for row in tables(place, "prepare", "examples.parquet")}
     said = {
@@ -33,13 +33,9 @@ def check_predictions(place) -> None:
     }
     rows = place.directory / "rows.jsonl"
     rows.write_text("".join(json.dumps({"id": id, "text": texts[id]}) + "\n" for id in said))
-    command = [sys.executable, "-m", "w2s_cli.main", "predict", str(rows)]
-    command += ["--model", f"{place.bucket}/w2s/jobs/tests/copyleft/model.json"]
-    command += ["--endpoint", place.manifest["spec"]["storage"]["endpoint"]]
-    command += ["--cache", str(place.directory / "cache")]
-    done = subprocess.run(command, env=place.environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    answers = place.predict(
+        capsys, str(rows), "--model", f"{place.bucket}/w2s/jobs/tests/copyleft/model.json"
+    )
     found = np.array([[row["probabilities"][name] for name in ("permissive", "copyleft")] for row in answers])
     expected = np.array([said[row["id"]] for row in answers])
     assert np.abs(expected - expected[0]).max() > 0.1
@@ -47,7 +43,7 @@ def check_predictions(place) -> None:
     assert np.abs(found - expected).max() < (1e-4 if precision == "float32" else 0.05)
 
 
-def test_a_student_is_published_merged_then_apart_then_refused(workplace):
+def test_a_student_is_published_merged_then_apart_then_refused(workplace, capsys):
     tuning = {"type": "LoRA", "lora": {"rank": 4, "learningRate": "0.001"}}
     workplace.edit(lambda spec: spec["strong"].update(tuning=tuning, training={"epochs": 2}))
     workplace.edit(lambda spec: spec.update(evaluation={"seeds": 1, "controls": []}))
@@ -55,7 +51,7 @@ def test_a_student_is_published_merged_then_apart_then_refused(workplace):
     assert done.returncode == 0, done.stderr
     pointer, there = model_of(workplace)
     assert there == pointer["files"].keys() >= {"model.safetensors", "modeling_w2s.py", "README.md"}
-    check_predictions(workplace)
+    check_predictions(workplace, capsys)
     card = workplace.objects.read(pointer["uri"] + "README.md").decode()
     student = workplace.results()["training"]["trained"][0]
     assert f"in {student['steps']} steps, in {student['precision']}, seed 0" in card
@@ -67,7 +63,7 @@ def test_a_student_is_published_merged_then_apart_then_refused(workplace):
     pointer, there = model_of(workplace)
     assert there == pointer["files"].keys() >= {"adapter_model.safetensors", "base/model.safetensors"}
     assert "model.safetensors" not in there  # of the model that was there before
-    check_predictions(workplace)
+    check_predictions(workplace, capsys)
 
     workplace.edit(lambda spec: spec["promotion"].update(over=["Weak"], minLowerBound="0.99"))
     refused = workplace.run()

