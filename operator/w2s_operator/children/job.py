@@ -18,6 +18,7 @@ from w2s_operator.children.names import (
     MANAGED_BY,
     MANAGER_LABEL,
     QUEUE_LABEL,
+    QUEUE_PREFIX,
     RUN_LABEL,
     SETTINGS_ANNOTATION,
     STAGE_JOB_ANNOTATION,
@@ -62,7 +63,7 @@ def child_job(job: Job, action: CreateRun, defaults: Defaults) -> dict[str, Any]
         "metadata": {
             "name": child_name(job.name, stage.name, job.uid, action.instance, action.run),
             "namespace": job.namespace,
-            "labels": labels | ({QUEUE_LABEL: settings.queue} if settings.queue else {}),
+            "labels": {**_of_queue(settings), **labels},
             "annotations": {
                 INSTANCE_ANNOTATION: action.instance,
                 STAGE_KEY_ANNOTATION: stage.key,
@@ -94,7 +95,7 @@ class ChildJobs:
 
     def __init__(self, defaults: Defaults) -> None:
         self._defaults = defaults
-        self._hashes = lru_cache(maxsize=1024)(self._hash)
+        self._hashes = lru_cache(maxsize=128)(self._hash)
 
     def child(self, job: Job, action: CreateRun) -> dict[str, Any]:
         """The Job of a run; TooLarge, a ValueError, if it cannot be."""
@@ -159,6 +160,13 @@ def _failure_policy(*, indexed: bool) -> dict[str, Any]:
         },
     }
     return {"rules": [rules[place] for place in sorted(rules)]}
+
+
+def _of_queue(settings: ChildSettings) -> dict[str, str]:
+    """Kueue reads queue and priority from the Job's labels, not from the pods'."""
+    theirs = settings.pods.labels or {}
+    labels = {name: value for name, value in theirs.items() if name.startswith(QUEUE_PREFIX)}
+    return labels | ({QUEUE_LABEL: settings.queue} if settings.queue else {})
 
 
 def _annotations(job: Job, action: CreateRun, settings: ChildSettings) -> dict[str, str]:

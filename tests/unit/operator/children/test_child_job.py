@@ -146,6 +146,40 @@ def test_a_stages_own_queue_comes_before_that_of_the_job() -> None:
 
 
 @pytest.mark.parametrize(
+    ("changes", "theirs"),
+    [
+        ({}, {}),
+        ({"pods__default": {"labels": {"team": "legal"}}}, {}),  # of the pods alone
+        (
+            {"pods__default": {"labels": {"kueue.x-k8s.io/priority-class": "urgent", "team": "legal"}}},
+            {"priority-class": "urgent"},
+        ),
+        (
+            {
+                "execution__queueName": "gpus",
+                "pods__default": {"labels": {"kueue.x-k8s.io/priority-class": "urgent"}},
+                "pods__prepare": {"labels": {"kueue.x-k8s.io/priority-class": "later"}},
+            },
+            {"queue-name": "gpus", "priority-class": "later"},
+        ),
+        ({"pods__default": {"labels": {"kueue.x-k8s.io/queue-name": "any"}}}, {"queue-name": "any"}),
+        (
+            {
+                "pods__default": {"labels": {"kueue.x-k8s.io/queue-name": "any"}},
+                "pods__prepare": {"queueName": "cpus"},
+            },
+            {"queue-name": "cpus"},
+        ),
+    ],
+)
+def test_what_kueue_reads_is_on_the_job(changes: dict[str, Any], theirs: dict[str, str]) -> None:
+    labels = child("prepare", **changes)["metadata"]["labels"]
+    kueue = {name: value for name, value in labels.items() if name.startswith("kueue.x-k8s.io/")}
+    assert kueue == {f"kueue.x-k8s.io/{name}": value for name, value in theirs.items()}
+    assert "team" not in labels
+
+
+@pytest.mark.parametrize(
     ("change", "hint"),
     [
         ({"weak__labelers": "rules"}, "spec.weak"),
