@@ -12,6 +12,7 @@ import asyncio
 import json
 import os
 import re
+import signal
 import statistics
 import sys
 import time
@@ -24,7 +25,7 @@ from typing import Any
 
 from w2s_operator.cluster.api import Api, Bucket
 from w2s_operator.cluster.credentials import Credentials, load_configuration
-from w2s_operator.cluster.errors import ApiError, NotFound
+from w2s_operator.cluster.errors import AlreadyExists, ApiError, NotFound
 
 JOBS = "/apis/w2s.dev/v1alpha1/namespaces/{}/weaktostrongjobs"
 NAMESPACE = "scale"
@@ -136,9 +137,12 @@ async def until(holds: Callable[[], bool], seconds: float, what: str) -> None:
 
 async def empty(api: Api) -> None:
     """A namespace of our own with nothing in it."""
+    with suppress(NotFound):
+        while (await api.get(f"/api/v1/namespaces/{NAMESPACE}"))["status"]["phase"] == "Terminating":
+            await asyncio.sleep(0.5)
     try:
         await api.create("/api/v1/namespaces", {"metadata": {"name": NAMESPACE}})
-    except ApiError:
+    except AlreadyExists:
         await api.delete(JOBS.format(NAMESPACE), {})
         await api.delete(f"/apis/batch/v1/namespaces/{NAMESPACE}/jobs", {"propagationPolicy": "Background"})
         for path in (JOBS.format(NAMESPACE), f"/api/v1/namespaces/{NAMESPACE}/pods"):
@@ -237,7 +241,7 @@ async def start(api: Api, count: int) -> None:
     for first in range(0, count, 200):
         await asyncio.gather(*(finished_job(number) for number in range(first, min(count, first + 200))))
     async with operator(Path("/tmp/w2s-perf-operator.log")) as (running, seconds):
-        await asyncio.sleep(float(os.environ.get("STAY","15")))
+        await asyncio.sleep(15)
         made = running.requests()
         writes = sum(made.get(verb, 0) for verb in ("POST", "PATCH", "DELETE"))
         print(f"{count} finished jobs: ready in {seconds:.1f} s, {writes} writes, {running.cpu():.0f} CPU seconds, "
@@ -283,4 +287,5 @@ async def install(api: Api, crd: Path) -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # or the operator would be left behind
     asyncio.run(main())

@@ -79,9 +79,9 @@ class Cache(Generic[View]):
         before = self._items.get(key)
         self._gone.pop(key, None)
         self._versions[key] = version
-        self._items[key] = after
         if before == after:
             return
+        self._items[key] = after
         job = (after.namespace, after.job)
         if before is not None and before.job != after.job:
             self._leave(key, before)

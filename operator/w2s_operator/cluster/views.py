@@ -1,4 +1,7 @@
-"""From objects of the API server to what the planner sees: the few fields that matter. Pure."""
+"""From objects of the API server to what the planner sees: the few fields that matter. Pure.
+
+Names that many objects share are kept once (`intern`): a burst has thousands of them.
+"""
 
 import json
 from collections.abc import Mapping
@@ -106,15 +109,15 @@ def child_job_of(raw: Raw) -> ChildJob:
     )
     return ChildJob(
         namespace=intern(meta["namespace"]),
-        name=meta["name"],
-        uid=meta["uid"],
-        job=labels.get(JOB_LABEL, ""),
-        job_uid=labels.get(JOB_UID_LABEL, ""),
+        name=intern(meta["name"]),
+        uid=intern(meta["uid"]),
+        job=intern(labels.get(JOB_LABEL, "")),
+        job_uid=intern(labels.get(JOB_UID_LABEL, "")),
         stage=intern(labels.get(STAGE_LABEL, "")),
         stage_key=annotations.get(STAGE_KEY_ANNOTATION, ""),
-        instance=annotations.get(INSTANCE_ANNOTATION, ""),
+        instance=intern(annotations.get(INSTANCE_ANNOTATION, "")),
         run=int(labels.get(RUN_LABEL, "0")),
-        settings=annotations.get(SETTINGS_ANNOTATION, ""),
+        settings=intern(annotations.get(SETTINGS_ANNOTATION, "")),
         created=_seconds(meta["creationTimestamp"]) or 0.0,
         deleting=_seconds(meta.get("deletionTimestamp")),
         suspended=bool(raw.get("spec", {}).get("suspend")) or _is(status, "Suspended"),
@@ -143,16 +146,16 @@ def child_pod_of(raw: Raw) -> ChildPod:
     return ChildPod(
         namespace=intern(meta["namespace"]),
         name=meta["name"],
-        uid=meta["uid"],
-        child=owner.get("name", ""),
-        child_uid=owner.get("uid", ""),
-        job=labels.get(JOB_LABEL, ""),
+        uid=intern(meta["uid"]),
+        child=intern(owner.get("name", "")),
+        child_uid=intern(owner.get("uid", "")),
+        job=intern(labels.get(JOB_LABEL, "")),
         stage=intern(labels.get(STAGE_LABEL, "")),
-        instance=annotations.get(INSTANCE_ANNOTATION, ""),
+        instance=intern(annotations.get(INSTANCE_ANNOTATION, "")),
         created=_seconds(meta["creationTimestamp"]) or 0.0,
         phase=intern(status.get("phase", "Pending")),
         index=int(labels.get("batch.kubernetes.io/job-completion-index", "0")),
-        node=spec.get("nodeName", ""),
+        node=intern(spec.get("nodeName", "")),
         started=_seconds(running),
         deleting=_seconds(meta.get("deletionTimestamp")),
         problem=None if running else _problem(status, state),

@@ -74,7 +74,7 @@ def plan(
     return _of_stages(Review.of(observed, spec, stages, now, settings_hash(job.spec), lost_after))
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=128)
 def understood(spec: bytes) -> tuple[Spec, tuple[Stage, ...]]:
     """A spec and the stages it means.
 
