@@ -1,6 +1,7 @@
 """Who we are to the API server, and it to us: renewed without a restart, and never in the event loop."""
 
 import asyncio
+import json
 import ssl
 import subprocess
 import threading
@@ -163,6 +164,50 @@ def test_while_a_plugin_thinks_the_event_loop_goes_on():
         await asking
 
     rotating.test(act)
+
+
+def test_a_plugin_of_a_kubeconfig_gives_the_token_and_the_next_one(tmp_path: Path):
+    token, count = tmp_path / "token", tmp_path / "count"
+    plugin = tmp_path / "plugin"
+    plugin.write_text(
+        f"""#!/bin/sh
+echo once >> {count}
+printf '{{"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential",'
+printf '"status": {{"token": "%s"}}}}' "$(cat {token})"
+"""
+    )
+    plugin.chmod(0o755)
+    rotating = Rotating()
+
+    async def test() -> None:
+        async with serving(rotating.handler) as server:
+            api_version = "client.authentication.k8s.io/v1"
+            who = {"exec": {"apiVersion": api_version, "command": str(plugin), "interactiveMode": "Never"}}
+            plain = {
+                "current-context": "x",
+                "contexts": [{"name": "x", "context": {"cluster": "x", "user": "x"}}],
+                "clusters": [{"name": "x", "cluster": {"server": server.url}}],
+                "users": [{"name": "x", "user": who}],
+            }
+            kubeconfig = tmp_path / "kubeconfig"
+            kubeconfig.write_text(json.dumps(plain))
+
+            def load() -> client.Configuration:
+                found = client.Configuration()
+                config.load_kube_config(str(kubeconfig), client_configuration=found)
+                return found
+
+            token.write_text("one")
+            async with api_with(Credentials(load(), load, rotating.clock)) as api:
+                await api.get("/version")
+                await api.get("/version")
+                assert count.read_text() == "once\n"
+                rotating.valid = "two"
+                token.write_text("two")
+                await api.get("/version")
+                assert count.read_text() == "once\n" * 2
+
+    run(test)
 
 
 def authority(folder: Path, name: str) -> Path:

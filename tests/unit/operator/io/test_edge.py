@@ -2,13 +2,17 @@
 
 import asyncio
 import itertools
+import json
+import os
+import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import kopf
 import pytest
 from aiohttp import web
-from io_kit import Handler, answer, configuration_of, meta, page, refuse, serving, stream, until
+from io_kit import Handler, answer, configuration_of, meta, page, refuse, serving, status_of, stream, until
 
 from w2s_operator import jobs_watch
 from w2s_operator.edge import register
@@ -296,3 +300,62 @@ def test_when_it_is_stopped_nothing_is_said_to_be_broken(caplog: pytest.LogCaptu
     operate(ApiServer().handler, test)
     assert not engines[0].broken.is_set()
     assert [one for one in caplog.records if one.levelname == "CRITICAL"] == []
+
+
+BROKEN = """
+import sys
+from w2s_operator.__main__ import main
+from w2s_operator.cluster.logs import ProgressReader
+
+async def run(self):
+    raise KeyError("odd")
+
+ProgressReader.run = run
+sys.exit(main())
+"""
+WHOLE = "import sys; from w2s_operator.__main__ import main; sys.exit(main())"
+
+
+@pytest.mark.parametrize(
+    ("program", "event", "told"),
+    [
+        (BROKEN, None, "progress has ended: KeyError('odd'); so does the process"),
+        (WHOLE, {"type": "ERROR", "object": status_of(500, "InternalError")}, "Error in the watch-stream"),
+    ],
+    ids=["a part of ours", "kopf"],
+)
+def test_the_process_ends_with_a_line_that_says_why(program: str, event: Any, told: str, tmp_path: Path):
+    fake = ApiServer()
+
+    async def handler(asked: web.Request) -> web.StreamResponse:
+        if event and asked.path == JOBS and asked.query.get("watch") == "true":
+            return await stream(asked, event)
+        return await fake.handler(asked)
+
+    async def test() -> None:
+        async with asyncio.timeout(60), serving(handler) as server:
+            kubeconfig = tmp_path / "kubeconfig"
+            plain = {
+                "current-context": "x",
+                "contexts": [{"name": "x", "context": {"cluster": "x", "user": "x"}}],
+                "clusters": [{"name": "x", "cluster": {"server": server.url}}],
+                "users": [{"name": "x", "user": {"token": "none"}}],
+            }
+            kubeconfig.write_text(json.dumps(plain))
+            inherited = {
+                name: value for name, value in os.environ.items() if not name.startswith("KUBERNETES_")
+            }
+            given = {"KUBECONFIG": str(kubeconfig), "W2S_NAMESPACES": "legal", "W2S_TRAINER_IMAGE": "i"}
+            operator = await asyncio.create_subprocess_exec(
+                sys.executable, "-c", program,
+                env=inherited | given | {"W2S_HOST": "127.0.0.1", "W2S_PORT": "0"},
+                stderr=asyncio.subprocess.PIPE,
+            )  # fmt: skip
+            _, said = await operator.communicate()
+            assert operator.returncode == 1
+            lines = [json.loads(line) for line in said.decode().splitlines()]
+            assert [one for one in lines if one["level"] == "critical" and told in one["message"]], (
+                said.decode()
+            )
+
+    asyncio.run(test())
