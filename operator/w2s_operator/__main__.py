@@ -30,13 +30,13 @@ def main() -> int:
             namespaces=list(settings.namespaces),
             # Of peering, which is off. Without one, kopf asks for the user's name, and in a pod there is none.
             identity="w2s-operator",  # type: ignore[arg-type]
-            stop_flag=engine.broken,
+            stop_flag=engine.over,
         )
     except Exception as error:
         cause = error.__cause__ or error
         log.critical("%s", cause, exc_info=not isinstance(cause, kopf.PermanentError))
         return 1
-    return 1 if engine.broken.is_set() else 0
+    return 1 if engine.broken else 0
 
 
 if __name__ == "__main__":

@@ -68,8 +68,10 @@ class Engine:
         self._credentials: Credentials | None = None
         self._api: Api | None = None
         self._server: Any = None
-        self.broken = asyncio.Event()
-        """A part that should run for ever has ended: the process is to end too, and to be started again."""
+        self.over = asyncio.Event()
+        """The process is to end."""
+        self.broken = False
+        """A part that should run for ever has ended: the process is to be started again."""
 
     async def start(self) -> Self:
         """Begins to watch and, once everything was listed, to work. Returns when there are jobs to be watched:
@@ -132,6 +134,7 @@ class Engine:
 
     async def stop(self) -> None:
         """Ends everything; what was decided and not yet done is decided again by whoever starts next."""
+        self.over.set()  # kopf waits for who waits for it
         for task in self._tasks:
             task.remove_done_callback(self._ended)
             task.cancel()
@@ -158,7 +161,8 @@ class Engine:
         error = None if task.cancelled() else task.exception()
         how = "was cancelled" if task.cancelled() else f"has ended: {error!r}" if error else "has ended"
         log.critical("%s %s; so does the process", task.get_name(), how, exc_info=error)
-        self.broken.set()
+        self.broken = True
+        self.over.set()
 
     async def _work(self, worker: Worker) -> None:
         await asyncio.gather(

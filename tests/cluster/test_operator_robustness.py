@@ -282,6 +282,14 @@ def test_a_token_that_is_worth_nothing_any_more_is_read_anew(
     assert lines(operator, "critical") == []
 
 
+def test_told_to_stop_it_does_at_once(namespace: str, kwok_cluster: Path, tmp_path: Path):
+    """What it is waited for is time without an operator, since one is stopped before the next is started."""
+    operator = Operator(kwok_cluster, tmp_path, namespace).start()
+    began = time.monotonic()
+    operator.stop()
+    assert time.monotonic() - began < 3
+
+
 # Why a pod does not start, where only its Events say
 
 

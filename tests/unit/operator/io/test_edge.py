@@ -253,9 +253,10 @@ def test_a_namespace_without_rights_holds_up_no_other():
 def assert_the_process_ends(break_it: Any, caplog: pytest.LogCaptureFixture, what: str) -> None:
     async def test(engine: Engine, server: Any, ready: asyncio.Event) -> None:
         await watched(engine)
-        assert not engine.broken.is_set()
+        assert not engine.over.is_set()
         break_it(engine)
-        await until("the end", engine.broken.is_set)
+        await until("the end", engine.over.is_set)
+        assert engine.broken
 
     operate(ApiServer().handler, test)
     assert [what in one.getMessage() for one in caplog.records if one.levelname == "CRITICAL"] == [True]
@@ -298,7 +299,8 @@ def test_when_it_is_stopped_nothing_is_said_to_be_broken(caplog: pytest.LogCaptu
         engines.append(engine)
 
     operate(ApiServer().handler, test)
-    assert not engines[0].broken.is_set()
+    assert engines[0].over.is_set()
+    assert not engines[0].broken
     assert [one for one in caplog.records if one.levelname == "CRITICAL"] == []
 
 
