@@ -60,6 +60,7 @@ class JobView:
 
     def open(self) -> Job:
         """As the planner wants it."""
+        status = _status(self.status)
         return Job(
             namespace=self.namespace,
             name=self.name,
@@ -68,8 +69,9 @@ class JobView:
             generation=self.generation,
             created=self.created,
             spec=self.spec,
-            status=_status(self.status),
-            retry=self.retry,
+            status=status,
+            # Flux takes away what was annotated by hand: the last retry that was asked for stands.
+            retry=self.retry or status.retry or "",
             hands_off=self.hands_off,
             deleting=self.deleting,
         )

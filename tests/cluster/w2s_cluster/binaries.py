@@ -1,4 +1,4 @@
-"""Kubernetes, etcd and kwok, built from the Go module proxy once for all clones of these sources."""
+"""Kubernetes, etcd, kwok and GitOps engines, built from the Go module proxy once for all clones of these sources."""
 
 import fcntl
 import hashlib
@@ -25,48 +25,61 @@ _KUBERNETES = [
 ]
 
 # folder of the module, name of the binary (or a folder for several), packages
-_BUILDS = [
+_Builds = list[tuple[str, str, list[str]]]
+_CLUSTER: _Builds = [
     ("kubernetes", "", [f"k8s.io/kubernetes/cmd/{name}" for name in _KUBERNETES]),
     ("kubernetes", "etcd", ["go.etcd.io/etcd/server/v3"]),
     ("kwok", "kwok", ["sigs.k8s.io/kwok/cmd/kwok"]),
     ("pause", "pause", ["."]),
 ]
+_ENGINES: _Builds = [("gitops", "", ["./argo", "./flux"])]
 
 
 def folder(say: Callable[[str], None] = lambda _: None) -> Path:
-    """The folder of the binaries, built now if these sources were never built on this machine."""
-    built = cache() / _key() / "bin"
+    """The folder of the cluster's binaries, built now if these sources were never built on this machine."""
+    what = "building Kubernetes, etcd and kwok from the Go module proxy: some minutes, once on this machine"
+    return _built(_CLUSTER, lambda: say(what))
+
+
+def gitops_engines() -> Path:
+    """The folder of `argo` and `flux`, which only the tests of GitOps need; built as those of the cluster are."""
+    return _built(_ENGINES, lambda: None)
+
+
+def _built(builds: _Builds, say: Callable[[], None]) -> Path:
+    built = cache() / _key(builds) / "bin"
     if built.exists():
         return built
     built.parent.mkdir(parents=True, exist_ok=True)
     with (built.parent / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not built.exists():
-            say(
-                "building Kubernetes, etcd and kwok from the Go module proxy: some minutes, once on this machine"
-            )
-            _build(built)
+            say()
+            _build(builds, built)
     return built
 
 
-def _key() -> str:
+def _key(builds: _Builds) -> str:
     """The content that decides what comes out: pinned modules, our own source, packages and flags, the machine."""
-    recipe = [(*build, _link_flags(build[0])) for build in _BUILDS]
+    recipe = [(*build, _link_flags(build[0])) for build in builds]
     digest = hashlib.sha256(f"{platform.machine()} {recipe}".encode())
-    for file in sorted([*_TOOLS.glob("*/go.*"), *_TOOLS.glob("*/*.go")]):
+    modules = {_TOOLS / module for module, _, _ in builds}
+    for file in sorted(file for module in modules for file in [*module.glob("go.*"), *module.rglob("*.go")]):
         digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
     return digest.hexdigest()[:16]
 
 
-def _build(built: Path) -> None:
+def _build(builds: _Builds, built: Path) -> None:
     needed = re.findall(
-        r"^go (\S+)$", "\n".join(file.read_text() for file in _TOOLS.glob("*/go.mod")), re.MULTILINE
+        r"^go (\S+)$",
+        "\n".join((_TOOLS / module / "go.mod").read_text() for module, _, _ in builds),
+        re.MULTILINE,
     )
     go = host.go(max(needed, key=lambda version: [int(part) for part in version.split(".")]))
     partial = built.with_name("bin.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir()
-    for module, name, packages in _BUILDS:
+    for module, name, packages in builds:
         command = [
             str(go),
             "build",
