@@ -10,6 +10,9 @@ PLAIN = (set -o pipefail; \
   $(HELM) template w2s-operator $(CHART) --namespace w2s --kube-version 1.33.0 --skip-tests --set crds.keep=false \
   | grep -vE '^ *(app.kubernetes.io/managed-by: Helm|helm.sh/chart: .*)$$')
 
+# Those that this process may use; nproc takes OMP_NUM_THREADS for an answer.
+CORES := $(shell env -u OMP_NUM_THREADS nproc 2>/dev/null || echo 2)
+
 # Threads that wait for each other on a shared machine cost more than they bring.
 test unit integration cluster e2e kill: export OMP_NUM_THREADS ?= 1
 test unit integration cluster e2e kill: export OMP_WAIT_POLICY ?= PASSIVE
@@ -46,7 +49,7 @@ verify: $(STAMP) ## Format, lint, types, import contracts, generated files
 	  { echo "Generated files are stale: run make generate"; exit 1; }
 
 unit: $(STAMP) ## Tests of pure logic
-	$(PY) -m pytest tests/unit -q -n auto
+	$(PY) -m pytest tests/unit -q -n $(CORES)
 
 integration: $(STAMP) ## Tests on real parts: S3 server, model, processes
 	$(PY) -m pytest tests/integration -q -n 2 --dist loadfile --no-loadscope-reorder --durations 8

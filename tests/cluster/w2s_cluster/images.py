@@ -21,7 +21,7 @@ from w2s_cluster import network
 from w2s_cluster.errors import CannotRun, ClusterFault
 from w2s_cluster.kubectl import own_kubeconfig
 from w2s_cluster.process import alive
-from w2s_cluster.settings import SOURCES, Settings, cache
+from w2s_cluster.settings import SOURCES, Settings, cache, locked
 
 BASE = "localhost/w2s-test-base:bookworm"
 
@@ -112,6 +112,11 @@ def publish(reference: str) -> str:
 
 def load(settings: Settings, reference: str) -> None:
     """Give the node an image that buildah has; what it holds already is not sent again."""
+    with locked(settings.home / "images.lock"):
+        _load(settings, reference)
+
+
+def _load(settings: Settings, reference: str) -> None:
     image = buildah("inspect", "--type", "image", "--format", "{{.FromImageID}}", reference).strip()
     loaded = settings.home / "loaded" / hashlib.sha256(reference.encode()).hexdigest()[:16]
     if loaded.exists() and loaded.read_text() == image:
@@ -176,15 +181,20 @@ def _add(archive: tarfile.TarFile, name: str, content: bytes) -> None:
 def base() -> str:
     """A Debian with Python 3.11, for the Containerfiles' base image argument."""
     reference = f"{BASE}-{hashlib.sha256(repr(_ROOT_FILES).encode()).hexdigest()[:8]}"
-    if not _exists(reference):
-        with tempfile.TemporaryDirectory(dir=_folder()) as context:
-            with network.outside():
-                done = subprocess.run([*_ROOT_FILES, f"{context}/rootfs.tar"], capture_output=True, text=True)
-            if done.returncode:
-                raise ClusterFault(f"mmdebstrap failed: {done.stderr.strip()[-800:]}")
-            build(SOURCES / "images/base/Containerfile", Path(context), reference.removeprefix("localhost/"))
+    with locked(_folder() / "base.lock"):
+        if not _exists(reference):
+            _make_base(reference)
     buildah("tag", reference, BASE)
     return BASE
+
+
+def _make_base(reference: str) -> None:
+    with tempfile.TemporaryDirectory(dir=_folder()) as context:
+        with network.outside():
+            done = subprocess.run([*_ROOT_FILES, f"{context}/rootfs.tar"], capture_output=True, text=True)
+        if done.returncode:
+            raise ClusterFault(f"mmdebstrap failed: {done.stderr.strip()[-800:]}")
+        build(SOURCES / "images/base/Containerfile", Path(context), reference.removeprefix("localhost/"))
 
 
 def pause(bin_folder: Path) -> str:

@@ -14,7 +14,7 @@ from w2s_cluster import binaries, control_plane, fake, host, network, node, pki
 from w2s_cluster.errors import CannotRun, ClusterFault
 from w2s_cluster.kubectl import fake_nodes, kubectl, own_kubeconfig
 from w2s_cluster.process import alive, stop, wait
-from w2s_cluster.settings import GATEWAY, Mode, Settings
+from w2s_cluster.settings import GATEWAY, Mode, Settings, locked
 
 _CONTROL_PLANE = ["kwok", "kube-scheduler", "kube-controller-manager", "kube-apiserver", "etcd"]
 _NODE = ["containerd", "kubelet", "kube-proxy"]
@@ -71,6 +71,11 @@ def _down_unless_used(settings: Settings, users: IO[str]) -> None:
             _down(settings)
 
 
+def _lock(settings: Settings) -> Path:
+    """For one `up` or `down` of a folder at a time."""
+    return settings.home.parent / f".{settings.mode}.lock"
+
+
 def _users(settings: Settings) -> Path:
     """A file that each user holds a lock on."""
     return settings.home.parent / f".{settings.mode}.users"
@@ -92,7 +97,7 @@ def _bring_up(mode: Mode, say: Callable[[str], None]) -> None:
     with network.outside():  # packages and modules come from registries
         host.require(mode)
         bin_folder = binaries.folder(say)
-    with _locked(settings):
+    with locked(_lock(settings)):
         if is_up(mode) and _built_from(settings) == str(bin_folder):
             return
         if mode == "node":
@@ -132,7 +137,7 @@ def down(mode: Mode = "node", *, purge: bool = False) -> None:
 def _down(settings: Settings, *, purge: bool = False) -> None:
     if not settings.home.exists():
         return
-    with _locked(settings):
+    with locked(_lock(settings)):
         _end(settings)
         _for_users(settings).unlink(missing_ok=True)
         if purge:
@@ -213,15 +218,6 @@ def _has_default_account(mode: Mode) -> bool:
         return bool(kubectl("get", "serviceaccount", "default", "-n", "default", mode=mode))
     except ClusterFault:
         return False
-
-
-@contextmanager
-def _locked(settings: Settings) -> Iterator[None]:
-    """One `up` or `down` of a folder at a time."""
-    settings.home.parent.mkdir(parents=True, exist_ok=True)
-    with (settings.home.parent / f".{settings.mode}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def run(mode: Mode, command: list[str]) -> int:

@@ -1,7 +1,10 @@
 """Where a cluster lives and which addresses it uses."""
 
+import fcntl
 import hashlib
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -83,3 +86,12 @@ class Settings:
 def cache() -> Path:
     """What is built once for all clones: `$XDG_CACHE_HOME/w2s/cluster`."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "w2s" / "cluster"
+
+
+@contextmanager
+def locked(file: Path) -> Iterator[None]:
+    """One process at a time inside the block."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
