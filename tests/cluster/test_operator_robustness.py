@@ -25,6 +25,7 @@ from contract_kit import (
     words,
 )
 from kubernetes import client
+from w2s_cluster.errors import ClusterFault
 
 from w2s_api.names import GROUP, PLURAL
 
@@ -221,11 +222,22 @@ def remove_crd(api: Api) -> None:
     until("the CRD to be gone", lambda: gone(api, CRD))
 
 
+def restore_crd(api: Api) -> None:
+    with suppress(ClusterFault):  # `kubectl wait` does not understand a CRD that has no conditions yet
+        install_crd()
+
+    def established() -> bool:
+        conditions = api("GET", CRD).get("status", {}).get("conditions") or ()
+        return any((one["type"], one["status"]) == ("Established", "True") for one in conditions)
+
+    until("the CRD to be established", established)
+
+
 @pytest.fixture
 def crd(api: Api) -> Iterator[Callable[[], None]]:
     """Takes the CRD away; it is back after the test."""
     yield lambda: remove_crd(api)
-    install_crd()
+    restore_crd(api)
 
 
 def test_the_crd_goes_and_comes_back(
@@ -240,7 +252,7 @@ def test_the_crd_goes_and_comes_back(
     until("it to be told", lambda: operator.get("readyz")[0] == 503)
     assert_calm(operator)
     until("what was owned to be gone", lambda: held.pods() == [], 60)
-    install_crd()
+    restore_crd(api)
     again = a_job(api, namespace, "held").apply()
     again.until_complete(seconds=90)
     until("no trouble", lambda: operator.get("readyz") == (200, "ok"), 60)
@@ -257,7 +269,7 @@ def test_before_the_crd_it_waits_and_says_what_to_install(
     until("a hint", lambda: operator.log.exists() and "is not installed" in operator.log.read_text())
     assert operator.get("readyz")[0] == 503
     assert_calm(operator)
-    install_crd()
+    restore_crd(api)
     job = a_job(api, namespace, "one").apply()
     until("it to be ready", operator.ready, 60)
     job.until_complete()
@@ -329,7 +341,8 @@ def test_a_volume_that_is_not_there_is_told_within_ten_seconds_and_gone_when_it_
     operator.start()
     nowhere = {"nodeSelector": {"gpu": "none"}}
     job = a_job(api, namespace, "keys", pods__prepare=DONE | nowhere).apply()
-    pod = until("the pod", lambda: next(iter(job.pods("prepare")), None))
+    job.until("the scheduler to have had its say", lambda _: job.condition()["reason"] == "Unschedulable")
+    (pod,) = job.pods("prepare")
     target = {"apiVersion": "v1", "kind": "Node", "name": silent_node}
     binding = {"metadata": {"name": pod["metadata"]["name"]}, "target": target}
     api("POST", job.pod_path(pod) + "/binding", binding)
