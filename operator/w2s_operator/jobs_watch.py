@@ -75,6 +75,10 @@ class JobsWatches:
         if response.status >= 400:
             self._note(path, f"answered with {response.status}")
             response.close()
+            if (
+                response.status == 410 and "continue" in request.url.query
+            ):  # the list is begun anew after that
+                raise aiohttp.ClientPayloadError("the list has expired between two pages")
             raise aiohttp.ClientConnectionError(f"answered with {response.status}")
         self._note(path, "" if request.url.query.get("watch") == "true" else None)
         return response

@@ -14,8 +14,14 @@ def account(
     review: Review, stage: Stage, record: StageStatus, child: ChildJob, ended: Outcome
 ) -> StageStatus:
     """The record after a run: done, failed for good, Retrying, or Waiting for an artifact that is gone."""
-    when = from_seconds(child.ended or review.now)
-    record = with_(record, ended=True, started=True, completion_time=when, progress=None)
+    record = with_(
+        record,
+        ended=True,
+        started=True,
+        start_time=review.began(child) or record.start_time,
+        completion_time=from_seconds(child.ended or review.now),
+        progress=None,
+    )
     match ended.verdict:
         case "Done":
             return _done(review, stage, record, ended)

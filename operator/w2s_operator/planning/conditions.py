@@ -97,6 +97,22 @@ def conclude(job: Job, stages: Sequence[StageStatus], standing: Standing, now: S
     return fit(status)
 
 
+def wait_for_newer_operator(before: Status, unknown: str) -> Status:
+    """What was said of a job that goes on, and why this operator leaves it alone.
+
+    Nothing is final here: an upgrade brings the CRD first, and fills its defaults into every job.
+    """
+    message = f"{unknown}: the CRD is of a newer release than the operator. Upgrade the operator."
+    waiting = {"reason": "OperatorTooOld", "message": message[:MOST_MESSAGE]}
+    conditions = [
+        one.model_copy(update=waiting)
+        if (one.type, one.status) in (("Complete", "Unknown"), ("Reconciling", "True"))
+        else one
+        for one in before.conditions
+    ]
+    return before.model_copy(update={"conditions": conditions})
+
+
 def _end(before: Status, complete: ConditionStatus, time: str) -> str:
     """When it came to its end; an edit that runs nothing does not change that."""
     old = condition(before, "Complete")

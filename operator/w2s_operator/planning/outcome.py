@@ -36,7 +36,7 @@ def outcome(child: ChildJob, pods: Sequence[ChildPod]) -> Outcome | None:
         pods: the Job's pods that still exist. The worst of them decides.
     """
     if child.condition == "Complete":
-        words = next((pod.exit.words for pod in pods if pod.exit and _made(pod.exit.words)), None)
+        words = _words(pods)
         return Outcome("Done", words=words) if words else Outcome("Lost", "ResultLost", _LOST)
     if child.condition != "Failed":
         return None
@@ -50,8 +50,10 @@ _WORST: tuple[Verdict, ...] = ("Final", "InputGone", "Fault", "Disrupted", "Lost
 _LOST = "The run is done, but its pod was gone before it could be heard what it made; the store knows."
 
 
-def _made(words: Words | None) -> bool:
-    return words is not None and words.artifact is not None
+def _words(pods: Sequence[ChildPod]) -> Words | None:
+    """What they say they made. It is reused if all of it is: one shard that did something speaks for the others."""
+    said = [pod.exit.words for pod in pods if pod.exit and pod.exit.words and pod.exit.words.artifact]
+    return min(said, key=lambda words: words.outcome == "Reused", default=None)
 
 
 def _of_pod(pod: ChildPod) -> Outcome | None:

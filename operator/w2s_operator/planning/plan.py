@@ -24,7 +24,7 @@ from w2s_api.pipeline import Stage, pipeline
 from w2s_api.spec import Spec
 from w2s_api.status import Status
 from w2s_operator.planning.actions import Action
-from w2s_operator.planning.conditions import Standing, conclude
+from w2s_operator.planning.conditions import Standing, conclude, wait_for_newer_operator
 from w2s_operator.planning.deadlines import LOST_AFTER
 from w2s_operator.planning.ending import after_the_end, has_ended
 from w2s_operator.planning.figures import figures
@@ -70,6 +70,8 @@ def plan(
     try:
         spec, stages = understood(job.spec)
     except ValidationError as error:
+        if _is_newer(error):
+            return Plan(wait_for_newer_operator(job.status, _first_error(error)))
         return Plan(conclude(job, (), Standing(invalid=_first_error(error)), now))
     return _of_stages(Review.of(observed, spec, stages, now, settings_hash(job.spec), lost_after))
 
@@ -109,6 +111,11 @@ def _standing(review: Review) -> Standing:
         resolutions=review.resolutions,
         storage=review.spec.storage.uri,
     )
+
+
+def _is_newer(error: ValidationError) -> bool:
+    """Whether the API server took fields that nobody here knows: those of a newer release's CRD."""
+    return any(one["type"] == "extra_forbidden" for one in error.errors())
 
 
 def _first_error(error: ValidationError) -> str:

@@ -12,7 +12,7 @@ from w2s_operator.planning.actions import CreateRun, DeleteChild
 from w2s_operator.planning.deadlines import lost_at
 from w2s_operator.planning.observed import ChildJob, ChildPod, Job, Observed, Seconds
 from w2s_operator.planning.outcome import Outcome
-from w2s_operator.planning.times import to_seconds
+from w2s_operator.planning.times import from_seconds, to_seconds
 
 
 @dataclass
@@ -111,6 +111,11 @@ class Review:
         due = to_seconds(since) + limit
         self.wake(due)
         return due <= self.now
+
+    def began(self, child: ChildJob) -> str | None:
+        """When the first of a run's containers began, as a time of the status; None before, or if none is left."""
+        started = [pod.started for pod in self.observed.pods_of(child) if pod.started is not None]
+        return from_seconds(min(started)) if started else None
 
     # What is decided
 

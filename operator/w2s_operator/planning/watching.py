@@ -11,7 +11,6 @@ from w2s_operator.planning.outcome import Outcome
 from w2s_operator.planning.review import Review, with_
 from w2s_operator.planning.starting import past_active_deadline, start_next
 from w2s_operator.planning.startup import NO_POD_AFTER, no_pod, start_state
-from w2s_operator.planning.times import from_seconds
 
 NODE_LOST = Outcome("Disrupted", "NodeLost", "Its node is gone.")
 
@@ -77,7 +76,6 @@ def _said(review: Review, record: StageStatus, child: ChildJob, pods: tuple[Chil
         due = child.admitted + NO_POD_AFTER
         review.wake(due)
         problem = no_pod(child) if due <= review.now else None
-    first = [pod.started for pod in pods if pod.started is not None]
     known = review.observed.progress
     progress: list[StageProgress] = [known[pod.name] for pod in pods if pod.name in known]
     return with_(
@@ -86,7 +84,7 @@ def _said(review: Review, record: StageStatus, child: ChildJob, pods: tuple[Chil
         started=True,
         reason=problem.reason if problem else None,
         message=problem.message[:MOST_MESSAGE] if problem else None,
-        start_time=from_seconds(min(first)) if first else record.start_time,
+        start_time=review.began(child) or record.start_time,
         progress=min(progress, key=lambda one: one.step / max(one.total, 1)) if progress else record.progress,
         retry_time=None,
     )

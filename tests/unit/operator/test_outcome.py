@@ -70,6 +70,17 @@ def test_outcome(job: ChildJob, pods: list[ChildPod], verdict: str | None, reaso
     assert (found and found.verdict, found and found.reason) == (verdict, reason)
 
 
+@pytest.mark.parametrize(
+    ("said", "whole"),
+    [(("Reused", "Done"), "Done"), (("Done", "Reused"), "Done"), (("Reused", "Reused"), "Reused")],
+)
+def test_shards_are_reused_together_or_not_at_all(said: tuple[str, ...], whole: str):
+    found = outcome(child("Complete"), [pod(0, words=Words(one, artifact="a")) for one in said])
+    assert found is not None
+    assert found.words is not None
+    assert found.words.outcome == whole
+
+
 def test_out_of_memory_names_the_limit_and_what_to_do():
     found = outcome(child(), [pod(137, "OOMKilled", limit="2Gi")])
     assert found is not None

@@ -9,6 +9,7 @@ from operator_kit import GRACE, START, Cluster
 
 from w2s_api.status import Status
 from w2s_operator.planning.observed import Refusal
+from w2s_operator.planning.times import from_seconds
 
 TWO = [
     {"name": name, "type": "Classifier", "classifier": {"model": {"uri": f"hf://legal/{name}"}}}
@@ -28,6 +29,14 @@ def two(cluster: Cluster) -> Cluster:
 
 def test_stages_that_need_nothing_of_each_other_run_side_by_side(two: Cluster):
     assert two.created[-2:] == ["label-small/1", "label-other/1"]
+
+
+@pytest.mark.parametrize("code", [0, 70])
+def test_a_run_that_nobody_saw_running_has_its_times(two: Cluster, code: int):
+    two.run("label-small")
+    two.now += 3
+    stage = two.end("label-small", code).settle().stage("label-small")
+    assert (stage.start_time, stage.completion_time) == (from_seconds(START), from_seconds(START + 3))
 
 
 def test_after_a_final_failure_nothing_is_started_and_what_runs_goes_on(two: Cluster):
@@ -359,7 +368,7 @@ def test_an_artifact_that_the_store_has_lost_is_made_again(cluster: Cluster):
 
 @pytest.mark.parametrize(
     ("change", "words"),
-    [({"managedBy": "nobody"}, "managedBy"), ({"unheard": 1}, "unheard")],
+    [({"managedBy": "nobody"}, "managedBy"), ({"suspend": 1}, "suspend")],
 )
 def test_a_spec_that_is_not_understood_is_a_failure_that_says_where(
     cluster: Cluster, change: dict[str, Any], words: str

@@ -218,6 +218,29 @@ def test_whatever_the_server_says_kopf_goes_on_and_makes_no_hot_loop(
     operate(handler, test)
 
 
+def test_a_list_that_expires_between_two_pages_is_begun_anew():
+    fake = ApiServer()
+    expired = [True]
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        if request.path == JOBS and "limit" in request.query and "watch" not in request.query:
+            if "continue" not in request.query:
+                return answer(page([], 10, token="next"))
+            if expired:
+                expired.clear()
+                return refuse(410, "Expired")
+        return await fake.handler(request)
+
+    async def test(engine: Engine, server: Any, ready: asyncio.Event) -> None:
+        await watched(engine)
+        lists = [
+            one.query.get("continue") for one in server.asked if one.path == JOBS and "limit" in one.query
+        ]
+        assert lists[-4:] == [None, "next", None, "next"]
+
+    operate(handler, test)
+
+
 def test_pauses_between_attempts_grow_and_never_end():
     pauses = Pauses()
     for _ in range(2):  # each request begins anew
