@@ -1,0 +1,139 @@
+"""A default that a key depends on never changes.
+
+Keys leave defaults out, and the API server writes them into the object when it is applied. Had a field another
+default in the next release, then (1) every job that left it out would be stored with the old value, which is no
+default any more: its key changes and its work is done anew; (2) a job applied later, with the new value, would have
+the key of the old one, and be given artifacts that were made with other settings. A new behaviour is a new field, or
+a new value of an enum.
+"""
+
+from collections.abc import Iterator
+from typing import Any, get_args
+
+import pytest
+from pydantic import BaseModel
+
+from w2s_api.spec import Spec
+
+DEFAULTS: dict[str, Any] = {
+    "spec.task.type": "Classification",
+    "spec.task.classes.description": "",
+    "spec.task.instruction": "",
+    "spec.data.fields": {},
+    "spec.data.fields.text": "text",
+    "spec.data.fields.label": "label",
+    "spec.data.testFraction": "0.5",
+    "spec.data.splitSeed": 0,
+    "spec.data.nearDuplicates": {},
+    "spec.data.nearDuplicates.similarity": "0.8",
+    "spec.data.nearDuplicates.shingleWords": 5,
+    "spec.data.revision": "",
+    "spec.weak.labelers.classifier.labels": [],
+    "spec.weak.labelers.classifier.trainedOn": {"type": "Unknown"},
+    "spec.weak.labelers.classifier.maxTokens": 512,
+    "spec.weak.labelers.finetuned.maxTokens": 256,
+    "spec.weak.labelers.finetuned.tuning": {},
+    "spec.weak.labelers.finetuned.tuning.type": "Head",
+    "spec.weak.labelers.finetuned.tuning.lora.rank": 16,
+    "spec.weak.labelers.finetuned.tuning.lora.alpha": 32,
+    "spec.weak.labelers.finetuned.tuning.lora.targets": "AllLinear",
+    "spec.weak.labelers.finetuned.tuning.lora.learningRate": "0.001",
+    "spec.weak.labelers.finetuned.tuning.full.learningRate": "0.00003",
+    "spec.weak.labelers.finetuned.training.epochs": 2,
+    "spec.weak.labelers.finetuned.training.batchSize": 32,
+    "spec.weak.labelers.finetuned.training.schedule": "Linear",
+    "spec.weak.labelers.finetuned.training.warmupFraction": "0.1",
+    "spec.weak.labelers.finetuned.training.weightDecay": "0.01",
+    "spec.weak.labelers.finetuned.training.dropout": "0",
+    "spec.weak.labelers.finetuned.training.gradientClipping": "1",
+    "spec.weak.labelers.finetuned.training.stopping": {},
+    "spec.weak.labelers.finetuned.training.stopping.type": "FixedSchedule",
+    "spec.weak.labelers.finetuned.training.stopping.weakValidation.fraction": "0.1",
+    "spec.weak.labelers.finetuned.training.stopping.weakValidation.checks": 8,
+    "spec.weak.labelers.prompted.shots": 0,
+    "spec.weak.labelers.prompted.orders": 2,
+    "spec.weak.labelers.prompted.prior": "Uniform",
+    "spec.weak.labelers.prompted.maxTokens": 512,
+    "spec.weak.labelers.functions.maxCharacters": 100000,
+    "spec.weak.labelers.calibration": "None",
+    "spec.aggregation": {},
+    "spec.aggregation.type": "WeightedAverage",
+    "spec.aggregation.weightedAverage.weights": [],
+    "spec.selection": {},
+    "spec.selection.steps": [],
+    "spec.strong.maxTokens": 256,
+    "spec.strong.tuning": {},
+    "spec.strong.tuning.type": "Head",
+    "spec.strong.tuning.head.l2": "0.3",
+    "spec.strong.tuning.lora.rank": 16,
+    "spec.strong.tuning.lora.alpha": 32,
+    "spec.strong.tuning.lora.targets": "AllLinear",
+    "spec.strong.tuning.lora.learningRate": "0.001",
+    "spec.strong.tuning.full.learningRate": "0.00003",
+    "spec.strong.loss": {},
+    "spec.strong.loss.type": "CrossEntropy",
+    "spec.strong.loss.crossEntropy.targets": "Soft",
+    "spec.strong.loss.product.alpha": "1",
+    "spec.strong.loss.product.beta": "1",
+    "spec.strong.loss.logConf.maxWeight": "0.5",
+    "spec.strong.loss.logConf.warmupFraction": "0.2",
+    "spec.strong.training.epochs": 2,
+    "spec.strong.training.batchSize": 32,
+    "spec.strong.training.schedule": "Linear",
+    "spec.strong.training.warmupFraction": "0.1",
+    "spec.strong.training.weightDecay": "0.01",
+    "spec.strong.training.dropout": "0",
+    "spec.strong.training.gradientClipping": "1",
+    "spec.strong.training.stopping": {},
+    "spec.strong.training.stopping.type": "FixedSchedule",
+    "spec.strong.training.stopping.weakValidation.fraction": "0.1",
+    "spec.strong.training.stopping.weakValidation.checks": 8,
+    "spec.evaluation": {},
+    "spec.evaluation.seeds": 3,
+    "spec.evaluation.ceiling": False,
+    "spec.evaluation.controls": ["Cascade", "Direct", "Head", "Unfiltered", "Untouched"],
+    "spec.evaluation.positiveThreshold": "0.5",
+    "spec.promotion": {},
+    "spec.promotion.metric": "MacroF1",
+    "spec.promotion.over": ["Weak"],
+    "spec.promotion.publish": "Merged",
+    "spec.promotion.minLowerBound": "0",
+    "spec.report": {},
+    "spec.report.examples": "None",
+}
+"""Of the first release. A field that is new is added here, with the default that means what was done before."""
+
+NO_KEY = ("pods", "execution", "storage", "suspend", "ttlSecondsAfterFinished", "managedBy")
+NO_RESULT = ("batchTokens", "shards", "checkpointIntervalSeconds", "gradientCheckpointing")
+
+
+def structs(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from structs(inner)
+
+
+def defaults(struct: type[BaseModel], path: str) -> Iterator[tuple[str, Any]]:
+    for name, field in struct.model_fields.items():
+        word = field.alias or name
+        at = f"{path}.{word}"
+        if at.split(".")[1] in NO_KEY or word in NO_RESULT:
+            continue
+        if not field.is_required():
+            value = field.get_default(call_default_factory=True)
+            if isinstance(value, BaseModel):
+                value = value.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+            if value is not None:
+                yield at, value
+        for inner in structs(field.annotation):
+            yield from defaults(inner, at)
+
+
+@pytest.mark.parametrize("path", DEFAULTS)
+def test_a_default_is_that_of_the_first_release(path: str):
+    assert dict(defaults(Spec, "spec"))[path] == DEFAULTS[path]
+
+
+def test_every_default_is_in_the_table():
+    assert dict(defaults(Spec, "spec")).keys() == DEFAULTS.keys()
