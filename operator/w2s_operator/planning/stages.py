@@ -50,6 +50,11 @@ def _meanwhile(review: Review, stage: Stage, record: StageStatus) -> StageStatus
         for child in runs:
             record = stop(review, record, child, "Suspended", "Suspended", "The job is suspended.")
         return record
+    last = next(
+        (child for child in runs if (child.instance, child.run) == (record.instance, record.run)), None
+    )
+    if last is not None and not record.ended:
+        return watch(review, stage, record, {}, last)
     return record if runs else with_(record, state="Waiting", progress=None)
 
 

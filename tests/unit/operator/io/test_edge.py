@@ -130,6 +130,8 @@ def operate(server: Handler, test: Any, settings: OperatorSettings = SETTINGS) -
                 assert not operator.done()
             finally:
                 stop.set()
+                await asyncio.wait([operator], timeout=0.5)
+                operator.cancel()  # it waits 5 s for the tasks of the test's own server
                 await asyncio.wait([operator], timeout=10)
 
     asyncio.run(bounded())
