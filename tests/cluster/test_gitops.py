@@ -40,6 +40,8 @@ sys.path.insert(0, str(REPOSITORY / "tests" / "unit" / "chart"))
 from gitops_kit import argo_health, kstatus
 
 DONE = pods(message=words())
+PRUNED = 90.0
+"""Argo CD deletes in the foreground, for which the garbage collector must know the kind: it looks each 30 s."""
 L2 = {"type": "Head", "head": {"l2": "1"}}
 
 
@@ -284,7 +286,7 @@ def test_before_any_operator_has_seen_it(api: Api, tool: Tool, job: Job):
         assert applied(tool, job) == "unchanged"
         assert not tool.drift(job)
         tool.prune(job)
-        until("it to be gone", job.gone)
+        until("it to be gone", job.gone, PRUNED)
 
 
 def test_at_each_moment_it_is_as_it_was_applied_until_it_is_pruned(operator: Operator, tool: Tool, job: Job):
@@ -314,7 +316,7 @@ def test_at_each_moment_it_is_as_it_was_applied_until_it_is_pruned(operator: Ope
     assert_as_applied(tool, job)
 
     tool.prune(job)
-    until("all that it had to be gone", lambda: job.gone() and not job.children() and not job.pods())
+    until("all that it had to be gone", lambda: job.gone() and not job.children() and not job.pods(), PRUNED)
     job.spec = changed(job.spec, {"pods__prepare": knowing(TRAINED)})
     assert applied(tool, job) == "created"
     job.until_complete()
@@ -324,6 +326,7 @@ def test_at_each_moment_it_is_as_it_was_applied_until_it_is_pruned(operator: Ope
     assert_as_applied(tool, job)
 
 
+@pytest.mark.parametrize("tool", [Kubectl, Flux, Argo], ids=lambda kind: kind.__name__, indirect=True)
 def test_after_a_failure_it_is_mended_in_git(operator: Operator, tool: Tool, job: Job):
     job.spec = changed(job.spec, {"pods__prepare": pods(exit_code="65")})
     assert applied(tool, job) == "created"

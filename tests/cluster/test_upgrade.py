@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,7 +29,6 @@ from contract_kit import (
     install_crd,
     namespace_of,
     pods,
-    running,
     until,
     words,
 )
@@ -131,6 +131,16 @@ def of_the_user(job: Job) -> Object:
     return {name: meta.get(name) for name in ("uid", "generation", "labels", "annotations")}
 
 
+@contextmanager
+def at_work(operator: Operator) -> Iterator[Operator]:
+    """Until it is killed."""
+    operator.start()
+    try:
+        yield operator
+    finally:
+        operator.kill()
+
+
 def jobs_of(job: Job) -> str:
     return f"/apis/batch/v1/namespaces/{job.namespace}/jobs"
 
@@ -144,14 +154,14 @@ def looked_at(operator: Operator, job: Job) -> None:
 
 
 def test_a_job_that_is_done_stays_as_it_is(api: Api, old: Operator, newer: Release, job: Job):
-    with running(old):
+    with at_work(old):
         job.apply(pods__prepare=KNOWN).until_complete()
         until("its children to be gone", lambda: not job.children())
     mine, status = of_the_user(job), job.status
     newer.install_crd()
     until("the default to be filled in", lambda: job.read()["spec"]["data"].get("newInData"))
     upgraded = newer.operator(job.namespace)
-    with api.noting(jobs_of(job)) as made, running(upgraded):
+    with api.noting(jobs_of(job)) as made, at_work(upgraded):
         until("it to be looked at", lambda: upgraded.passes() > 0)
         looked_at(upgraded, job)
     assert made == []
@@ -160,21 +170,21 @@ def test_a_job_that_is_done_stays_as_it_is(api: Api, old: Operator, newer: Relea
 
 
 def test_a_job_that_runs_goes_on_with_the_settings_it_had(api: Api, old: Operator, newer: Release, job: Job):
-    with running(old):
+    with at_work(old):
         job.apply(pods__label=HELD, pods__train=HELD)
         pod = job.running_pod("label-small")
     newer.install_crd()
     until("the default to be filled in", lambda: job.read()["spec"]["data"].get("newInData"))
     generation = job.read()["metadata"]["generation"]
 
-    with running(old):  # the CRD comes first; its node is drained while the newer image is still to come
+    with at_work(old):  # the CRD comes first; its node is drained while the newer image is still to come
         looked_at(old, job)
         job.until("its word", lambda _: job.condition()["reason"] == "OperatorTooOld")
         assert job.condition()["status"] == "Unknown"
         assert "Upgrade the operator" in job.condition()["message"]
 
     upgraded = newer.operator(job.namespace)
-    with api.noting(jobs_of(job)) as made, running(upgraded):
+    with api.noting(jobs_of(job)) as made, at_work(upgraded):
         until("the newer operator to have looked", lambda: upgraded.passes() > 0)
         assert job.running_pod("label-small")["metadata"]["uid"] == pod["metadata"]["uid"]
         job.tell(pod, hold=None)
@@ -220,7 +230,7 @@ def test_a_chart_upgrade_and_its_removal_leave_running_jobs_alone(
     helm("install", "w2s", str(previous(tmp_path)), "--take-ownership")
     try:
         until("the previous release's CRD", lambda: not knows("revision"))
-        with running(old):
+        with at_work(old):
             job.apply(pods__label=HELD)
             job.running_pod("label-small")
         before = seen()
@@ -236,7 +246,7 @@ def test_a_chart_upgrade_and_its_removal_leave_running_jobs_alone(
     assert knows("revision")
     assert seen()["runs"] == before["runs"]
     assert of_the_user(job) == {name: before[name] for name in of_the_user(job)}
-    with running(old):  # and whoever is installed next goes on with it
+    with at_work(old):  # and whoever is installed next goes on with it
         job.tell(job.running_pod("label-small"), hold=None)
         job.until_complete()
     assert {one["run"] for one in job.status["stages"]} == {1}
