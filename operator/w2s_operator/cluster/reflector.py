@@ -11,8 +11,8 @@ from w2s_operator.cluster.api import Api, Json
 from w2s_operator.cluster.cache import Cache, Key, key_of
 from w2s_operator.cluster.errors import ApiError, Gone, Unreachable, error_of
 
-PAGE = 500
-"""Objects of one page of a list."""
+PAGE = 100
+"""Objects of one page of a list, which is held at once: a pod is 80 KiB when it is read."""
 RELIST = 300
 """Seconds after which a watch is ended and everything is listed again: what a watch missed is found."""
 LONGEST_WAIT = 30.0
