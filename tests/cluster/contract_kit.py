@@ -390,9 +390,17 @@ def install_crd() -> None:
     """The CRD, established."""
     crd = REPOSITORY / "crds" / f"{PLURAL}.{GROUP}.yaml"
     w2s_cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(crd), mode="kwok")
-    w2s_cluster.kubectl(
-        "wait", "--for=condition=Established", f"crd/{PLURAL}.{GROUP}", "--timeout=30s", mode="kwok"
-    )
+
+    def found() -> bool:
+        return established(w2s_cluster.kubectl("get", f"crd/{PLURAL}.{GROUP}", "-o", "json", mode="kwok"))
+
+    until("the CRD to be established", found)
+
+
+def established(crd: str) -> bool:
+    """Of a CRD as JSON. `kubectl wait` does not understand one that has no conditions yet."""
+    conditions = json.loads(crd).get("status", {}).get("conditions") or ()
+    return any((one["type"], one["status"]) == ("Established", "True") for one in conditions)
 
 
 def _free_port() -> int:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
+from contract_kit import established, until
 from w2s_cluster import binaries, images
 
 from w2s_api.crd import crd
@@ -102,7 +103,8 @@ def in_namespace(kubeconfig: Path, directory: Path) -> Iterator[Kubectl]:
     file.write_text(kubeconfig.read_text())
     found = Kubectl(os.environ | {"KUBECONFIG": str(file), "PATH": path()}, namespace)
     found.good("apply", "--server-side", "-f", "-", stdin=json.dumps(crd()))
-    found.good("wait", "--for=condition=Established", f"crd/{crd()['metadata']['name']}")
+    name = f"crd/{crd()['metadata']['name']}"
+    until("the CRD to be established", lambda: established(found.good("get", name, "-o", "json")))
     found.good("create", "namespace", namespace)
     found.good("config", "set-context", "--current", f"--namespace={namespace}")
     yield found
