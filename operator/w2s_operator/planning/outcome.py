@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from w2s_api.exit_codes import FINAL, ExitCode
-from w2s_operator.planning.observed import ChildJob, ChildPod, Words
+from w2s_operator.planning.observed import ChildJob, ChildPod, Seconds, Words
 
 Verdict = Literal["Done", "Lost", "Final", "Fault", "Disrupted", "InputGone"]
 """Done. Lost: it is done, but nobody heard what it made. Final: a person must act. Fault: counts against the
@@ -14,6 +14,10 @@ retries. Disrupted: something outside ended it; does not count. InputGone: an ar
 
 EXIT_CODE_RULE, DISRUPTION_RULE = 0, 1
 """Places of the rules in the podFailurePolicy of child Jobs: a Job whose pods are gone names no more than these."""
+
+HEARD_AFTER = 30.0
+"""Seconds after the end of a Job until which it is waited for what its pods say. Their watch may be behind that of
+the Jobs: what is not heard yet looks as if it were lost."""
 
 _RULE = re.compile(r"rule at index (\d+)")
 
@@ -44,6 +48,20 @@ def outcome(child: ChildJob, pods: Sequence[ChildPod]) -> Outcome | None:
     if found:
         return min(found, key=lambda one: _WORST.index(one.verdict))
     return _of_condition(child)
+
+
+def unheard_until(child: ChildJob, pods: Sequence[ChildPod]) -> Seconds | None:
+    """Until when it is too early to ask for the outcome of a Job that has ended; None if its pods were heard.
+
+    Args:
+        child: its Job.
+        pods: the Job's pods that were seen.
+    """
+    if child.condition is None or (child.condition == "Complete" and _words(pods)):
+        return None
+    if pods and all(pod.exit or pod.disrupted for pod in pods):
+        return None
+    return (child.ended or child.created) + HEARD_AFTER
 
 
 _WORST: tuple[Verdict, ...] = ("Final", "InputGone", "Fault", "Disrupted", "Lost", "Done")

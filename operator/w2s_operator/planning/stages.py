@@ -7,7 +7,7 @@ from w2s_api.keys import digest
 from w2s_api.pipeline import Stage
 from w2s_api.status import FINISHED, StageStatus
 from w2s_operator.planning.accounting import account, disrupted
-from w2s_operator.planning.outcome import Outcome, outcome
+from w2s_operator.planning.outcome import Outcome, outcome, unheard_until
 from w2s_operator.planning.review import Review, with_
 from w2s_operator.planning.starting import make, start_next
 from w2s_operator.planning.watching import stop, watch
@@ -71,7 +71,11 @@ def _follow(review: Review, stage: Stage, record: StageStatus, needs: Mapping[st
     child = review.run_of(stage, record)
     if record.run and not record.ended:
         if child is not None:
-            ended = outcome(child, review.observed.pods_of(child))
+            pods = review.observed.pods_of(child)
+            if (until := unheard_until(child, pods)) and until > review.now:
+                review.wake(until)
+                return record
+            ended = outcome(child, pods)
             if ended is None:
                 return watch(review, stage, record, needs, child)
             record = account(review, stage, record, child, ended)

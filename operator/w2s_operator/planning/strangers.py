@@ -12,4 +12,4 @@ def stop_strangers(review: Review) -> None:
         if child.deleting is not None or child.name in named:
             continue
         if child.instance not in meant or child.stage_key != keys.get(child.stage):
-            review.delete(child, "SpecChanged")
+            review.delete(child, "Superseded")

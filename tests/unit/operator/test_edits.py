@@ -35,7 +35,7 @@ def test_a_run_whose_key_changed_is_stopped_at_once_and_not_charged(cluster: Clu
     cluster.finish(*BEFORE_TRAIN).keep()
     cluster.run("train")
     cluster.edit(strong__tuning=L2)
-    assert ("train", "SpecChanged") in cluster.deleted
+    assert ("train", "Superseded") in cluster.deleted
     cluster.finish("prepare")
     assert cluster.stage("train").run == 1
     assert (cluster.stage("train").disruptions, cluster.stage("train").failures) == (None, None)

@@ -9,6 +9,7 @@ from operator_kit import GRACE, START, Cluster
 
 from w2s_api.status import Status
 from w2s_operator.planning.observed import Refusal
+from w2s_operator.planning.outcome import HEARD_AFTER
 from w2s_operator.planning.times import from_seconds
 
 TWO = [
@@ -306,7 +307,7 @@ def test_a_run_of_another_instance_is_removed(cluster: Cluster):
     cluster.finish("prepare")
     cluster.retry = "again"
     cluster.settle()
-    assert ("prepare", "SpecChanged") in cluster.deleted
+    assert ("prepare", "Superseded") in cluster.deleted
 
 
 # The end
@@ -347,11 +348,33 @@ def test_what_a_stage_says_of_its_result_is_its_state(cluster: Cluster, outcome:
 def test_a_result_that_nobody_heard_is_looked_for_in_the_store(cluster: Cluster):
     cluster.finish("prepare")
     cluster.run("label-small").end("label-small", lost=True).settle()
+    assert cluster.stage("label-small").state == "Starting"  # it may be heard yet
+    cluster.wait(HEARD_AFTER)
     assert cluster.created[-1] == "prepare/1"
     cluster.store = {"label-small": "x1"}
     cluster.finish("prepare")
     assert cluster.stage("label-small").state == "Reused"
     assert cluster.stage("label-small").artifact == "x1"
+
+
+@pytest.mark.parametrize(
+    ("code", "state", "reason"), [(0, "Done", None), (65, "Failed", "BAD_DATA"), (75, "Retrying", "Stopped")]
+)
+@pytest.mark.parametrize("seen", [True, False])
+def test_pods_may_be_heard_after_their_job(
+    cluster: Cluster, code: int, state: str, reason: str | None, seen: bool
+):
+    """The watch of pods is behind that of Jobs: the Job has ended, its pod runs or was never seen."""
+    cluster.finish("prepare").run("label-small").settle()
+    before, created = cluster.pods, len(cluster.created)
+    cluster.end("label-small", code)
+    heard, cluster.pods = cluster.pods, before if seen else []
+    cluster.settle()
+    cluster.wait(HEARD_AFTER - 1)
+    assert (cluster.stage("label-small").state, len(cluster.created)) == ("Running", created)
+    cluster.pods = heard
+    cluster.settle()
+    assert (cluster.stage("label-small").state, cluster.stage("label-small").reason) == (state, reason)
 
 
 def test_an_artifact_that_the_store_has_lost_is_made_again(cluster: Cluster):
