@@ -17,10 +17,10 @@ CORES := $(shell env -u OMP_NUM_THREADS nproc 2>/dev/null || echo 2)
 test unit integration cluster e2e kill: export OMP_NUM_THREADS ?= 1
 test unit integration cluster e2e kill: export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: help install demo test verify unit integration science perf kill cluster cluster-up cluster-down images e2e generate chart format clean
+.PHONY: help install demo test verify unit integration science perf perf-models perf-operator kill cluster cluster-up cluster-down images e2e generate chart format clean
 
 help: ## Show what there is
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 install: $(STAMP) ## Install into .venv what everything below needs
 
@@ -88,8 +88,17 @@ science: $(STAMP) ## Long studies on real data sets (DATA=../shared/data)
 kill: $(STAMP) ## Kill a training at random moments: KILLS=100, SEED (default: drawn), INTERVAL=1
 	$(PY) tests/perf/kill.py --kills $(or $(KILLS),100) $(if $(SEED),--seed $(SEED)) --interval $(or $(INTERVAL),1)
 
-perf: $(STAMP) ## Training and labelling against a plain transformers loop (all cores, below 10 minutes)
+perf: perf-models perf-operator ## perf-models and perf-operator; on a machine that does nothing else
+
+perf-models: $(STAMP) ## Training and labelling against a plain transformers loop (all cores, below 10 minutes)
 	$(PY) tests/perf/perf.py
+
+# In a cluster of its own, which ends with it.
+perf-operator: export W2S_CLUSTER_DIR := $(CURDIR)/.w2s/perf
+perf-operator: $(STAMP) ## The operator: latency, 1,000 jobs at once, 10,000 finished ones at the start (10 minutes)
+	trap 'python3 tests/cluster/cluster.py down --mode kwok' EXIT; \
+	  python3 tests/cluster/cluster.py up --mode kwok && \
+	  python3 tests/cluster/cluster.py exec --mode kwok $(PY) tests/perf/operator_scale.py
 
 generate: $(STAMP) ## Write generated files
 	$(PY) -m w2s_cli.main crd > crds/weaktostrongjobs.w2s.dev.yaml
