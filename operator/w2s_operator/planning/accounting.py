@@ -2,12 +2,12 @@
 
 from w2s_api.pipeline import Stage
 from w2s_api.status import MOST_MESSAGE, StageStatus
-from w2s_operator.planning.observed import ChildJob
+from w2s_operator.planning.observed import ChildJob, Seconds
 from w2s_operator.planning.outcome import Outcome
 from w2s_operator.planning.resolution import resolve
 from w2s_operator.planning.retries import MAX_RESOLUTIONS, may_retry, wait_before_retry
 from w2s_operator.planning.review import Review, with_
-from w2s_operator.planning.times import from_seconds
+from w2s_operator.planning.times import from_seconds, to_seconds
 
 
 def account(
@@ -48,7 +48,8 @@ def disrupted(review: Review, record: StageStatus, ended: Outcome) -> StageStatu
         message=ended.message[:MOST_MESSAGE],
         progress=None,
     )
-    return _retry(review, record)
+    lasted = review.now - to_seconds(record.start_time) if record.start_time else 0.0
+    return _retry(review, record, lasted)
 
 
 def failed(record: StageStatus, reason: str, message: str) -> StageStatus:
@@ -86,8 +87,11 @@ def _fault(review: Review, record: StageStatus, ended: Outcome) -> StageStatus:
     return _retry(review, record)
 
 
-def _retry(review: Review, record: StageStatus) -> StageStatus:
+def _retry(review: Review, record: StageStatus, lasted: Seconds = 0.0) -> StageStatus:
     wait = wait_before_retry(
-        record.failures or 0, record.disruptions or 0, review.spec.execution.retry_backoff_seconds
+        record.failures or 0,
+        record.disruptions or 0,
+        review.spec.execution.retry_backoff_seconds,
+        lasted,
     )
     return with_(record, state="Retrying", retry_time=from_seconds(review.now + wait))

@@ -9,6 +9,7 @@ from w2s_operator.planning.deadlines import pending_deadline
 from w2s_operator.planning.observed import ChildJob, ChildPod
 from w2s_operator.planning.outcome import Outcome
 from w2s_operator.planning.review import Review, with_
+from w2s_operator.planning.sidecars import overdue
 from w2s_operator.planning.starting import past_active_deadline, start_next
 from w2s_operator.planning.startup import NO_POD_AFTER, no_pod, start_state
 
@@ -76,6 +77,10 @@ def _said(review: Review, record: StageStatus, child: ChildJob, pods: tuple[Chil
         due = child.admitted + NO_POD_AFTER
         review.wake(due)
         problem = no_pod(child) if due <= review.now else None
+    if held_up := overdue(pods):
+        due, sidecar = held_up
+        review.wake(due)
+        problem = sidecar if due <= review.now else problem
     known = review.observed.progress
     progress: list[StageProgress] = [known[pod.name] for pod in pods if pod.name in known]
     return with_(

@@ -143,6 +143,16 @@ def test_a_create_that_was_lost_is_made_again_under_its_name(cluster: Cluster):
     assert cluster.stage("prepare").disruptions is None
 
 
+def test_a_preemption_now_and_then_is_not_waited_for(cluster: Cluster):
+    cluster.finish("prepare", "label-small", "aggregate", "select")
+    for _ in range(12):
+        cluster.run("train").settle()
+        cluster.wait(3600)
+        cluster.end("train", 75, disrupted="PreemptionByScheduler").settle()
+        cluster.wait(1)
+    assert cluster.created[-1] == "train/13"
+
+
 def test_a_job_that_vanished_is_a_disruption(cluster: Cluster):
     cluster.settle()
     cluster.children, cluster.pods = [], []

@@ -30,6 +30,11 @@ def test_waits_double_and_are_capped(failures: int, disruptions: int, wait: floa
     assert wait_before_retry(failures, disruptions, 10) == wait
 
 
+@pytest.mark.parametrize(("lasted", "wait"), [(299, 300), (300, 1)])
+def test_a_run_that_lasted_before_it_was_disrupted_waits_no_longer_than_the_first(lasted: float, wait: float):
+    assert wait_before_retry(0, 90, 10, lasted) == wait
+
+
 @pytest.mark.parametrize(
     ("failures", "most", "again"), [(1, 0, False), (1, 1, True), (2, 1, False), (2, 2, True)]
 )

@@ -10,6 +10,7 @@ from operator_kit import GRACE, START, Cluster
 from w2s_api.status import Status
 from w2s_operator.planning.observed import Refusal
 from w2s_operator.planning.outcome import HEARD_AFTER
+from w2s_operator.planning.sidecars import SIDECAR_AFTER
 from w2s_operator.planning.times import from_seconds
 
 TWO = [
@@ -375,6 +376,22 @@ def test_pods_may_be_heard_after_their_job(
     cluster.pods = heard
     cluster.settle()
     assert (cluster.stage("label-small").state, cluster.stage("label-small").reason) == (state, reason)
+
+
+def test_a_sidecar_that_does_not_end_is_told(cluster: Cluster):
+    cluster.settle().run("prepare").settle()
+    running = cluster.children
+    cluster.end("prepare")
+    ended, cluster.children = cluster.children, running  # the pod runs on, and so does its Job
+    cluster.pods = [replace(one, phase="Running") for one in cluster.pods]
+    cluster.settle().wait(SIDECAR_AFTER - 1)
+    assert cluster.stage("prepare").reason is None
+    cluster.wait(1)
+    assert cluster.stage("prepare").reason == "SidecarStillRuns"
+    assert cluster.pods[0].name in (cluster.stage("prepare").message or "")
+    cluster.children = ended
+    cluster.settle()
+    assert (cluster.stage("prepare").state, cluster.stage("prepare").reason) == ("Done", None)
 
 
 def test_an_artifact_that_the_store_has_lost_is_made_again(cluster: Cluster):
