@@ -11,10 +11,10 @@ from kubernetes.config import ConfigException
 
 from w2s_api.names import GROUP, PLURAL, VERSION
 from w2s_operator.children.job import ChildJobs
-from w2s_operator.children.settings import Defaults
 from w2s_operator.cluster.cache import key_of
 from w2s_operator.engine import Engine
 from w2s_operator.jobs_watch import JOBS_WATCH, Pauses
+from w2s_operator.logs import at_least
 from w2s_operator.settings import OperatorSettings
 
 
@@ -22,10 +22,11 @@ def register(
     registry: kopf.OperatorRegistry, operator: OperatorSettings, engine: Engine | None = None
 ) -> Engine:
     """Puts our handlers into a registry; the engine that they feed."""
-    engine = engine or Engine(operator, ChildJobs(Defaults(image=operator.trainer_image)))
+    engine = engine or Engine(operator, ChildJobs(operator.defaults))
 
     @kopf.on.startup(registry=registry, errors=kopf.ErrorsMode.PERMANENT)
     async def start(settings: kopf.OperatorSettings, **_: Any) -> None:
+        at_least(operator.log_level)
         settings.posting.enabled = False  # Events are our own, deduplicated
         settings.scanning.disabled = True  # no rights on CRDs and namespaces
         settings.persistence.finalizer = f"{GROUP}/never"

@@ -34,5 +34,11 @@ def as_json(level: int) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())
     handler.addFilter(_is_news)
-    logging.basicConfig(level=level, handlers=[handler], force=True)
-    logging.getLogger("kopf").setLevel(logging.WARNING)
+    logging.basicConfig(handlers=[handler], force=True)
+    at_least(level)
+
+
+def at_least(level: int) -> None:
+    """What is less important is not logged; what kopf says of its own doings never is."""
+    logging.getLogger().setLevel(level)
+    logging.getLogger("kopf").setLevel(max(level, logging.WARNING))

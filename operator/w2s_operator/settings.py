@@ -1,12 +1,21 @@
 """Settings of the operator, from its environment. The chart writes them."""
 
+import logging
 import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
+from w2s_operator.children.settings import Defaults
 from w2s_operator.planning.deadlines import LOST_AFTER
+
+LOG_LEVELS = {
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "warning": logging.WARNING,
+    "error": logging.ERROR,
+}
 
 
 @dataclass(frozen=True)
@@ -26,16 +35,30 @@ class OperatorSettings:
     host: str = "0.0.0.0"
     lost_after: float = LOST_AFTER
     """Seconds past its grace period after which a pod that is still there is on a lost node."""
+    user: int | None = Defaults.user
+    """User and group of stage pods; None leaves them to the namespace."""
+    image_pull_secrets: tuple[str, ...] = ()
+    """Names of the Secrets of stage pods whose manifest names none."""
+    log_level: int = logging.INFO
+    """Of what is logged, at least."""
+
+    @property
+    def defaults(self) -> Defaults:
+        """What stage pods get where their manifest says nothing."""
+        return Defaults(self.trainer_image, user=self.user, image_pull_secrets=self.image_pull_secrets)
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:
         """Reads W2S_TRAINER_IMAGE, W2S_NAMESPACES (commas), W2S_QPS, W2S_BURST, W2S_WORKERS, W2S_PORT,
-        W2S_HOST, W2S_LOST_AFTER.
+        W2S_HOST, W2S_LOST_AFTER, W2S_USER, W2S_IMAGE_PULL_SECRETS (commas), W2S_LOG_LEVEL. What is empty is not
+        set, but for W2S_USER: empty, it is nobody's choice but the namespace's.
 
         Raises:
-            ValueError: one is missing or no number; the message names it.
+            ValueError: one is missing or not what it can be; the message names it.
         """
-        given = {name.removeprefix("W2S_"): value for name, value in environment.items()}
+        given = {
+            name.removeprefix("W2S_"): value for name, value in environment.items() if name.startswith("W2S_")
+        }
         if not given.get("TRAINER_IMAGE"):
             raise ValueError("W2S_TRAINER_IMAGE is not set: the image that stage pods run.")
 
@@ -49,13 +72,36 @@ class OperatorSettings:
                 raise ValueError(f"W2S_{name} is {told!r}: a number of at least {least:g} is needed.")
             return found
 
+        def names(name: str) -> tuple[str, ...]:
+            return tuple(one.strip() for one in given.get(name, "").split(",") if one.strip())
+
         return cls(
             trainer_image=given["TRAINER_IMAGE"],
-            namespaces=tuple(name.strip() for name in given.get("NAMESPACES", "").split(",") if name.strip()),
+            namespaces=names("NAMESPACES"),
             requests_per_second=number("QPS", cls.requests_per_second, 0.1),
             burst=int(number("BURST", cls.burst, 1)),
             workers=int(number("WORKERS", cls.workers, 1)),
             port=int(number("PORT", cls.port, 0)),
             host=given.get("HOST") or cls.host,
             lost_after=number("LOST_AFTER", cls.lost_after, 0),
+            user=_user(given.get("USER", str(cls.user))),
+            image_pull_secrets=names("IMAGE_PULL_SECRETS"),
+            log_level=_level(given.get("LOG_LEVEL") or "info"),
         )
+
+
+def _user(told: str) -> int | None:
+    if not told.strip():
+        return None
+    if not (told.isascii() and told.isdecimal() and 0 < int(told) < 2**31):
+        raise ValueError(
+            f"W2S_USER is {told!r}: the number of a user other than root is needed, or nothing for that of the"
+            " namespace."
+        )
+    return int(told)
+
+
+def _level(told: str) -> int:
+    if told not in LOG_LEVELS:
+        raise ValueError(f"W2S_LOG_LEVEL is {told!r}: one of {', '.join(LOG_LEVELS)} is needed.")
+    return LOG_LEVELS[told]

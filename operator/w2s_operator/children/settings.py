@@ -6,7 +6,7 @@ from typing import Any, Self
 from w2s_api.keys import digest
 from w2s_api.names import StageKind
 from w2s_api.spec import Spec
-from w2s_api.spec.pods import PodSettings
+from w2s_api.spec.pods import LocalObject, PodSettings
 from w2s_api.spec.storage import Storage
 
 
@@ -19,6 +19,8 @@ class Defaults:
     """User and group that pods run as. None leaves them to the namespace, as OpenShift wants it."""
     shared_memory: str = "1Gi"
     grace_seconds: int = 60
+    image_pull_secrets: tuple[str, ...] = ()
+    """Names of Secrets in the namespaces of jobs."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,7 @@ class ChildSettings:
                     "shared_memory": pods.shared_memory or defaults.shared_memory,
                     "termination_grace_period_seconds": pods.termination_grace_period_seconds
                     or defaults.grace_seconds,
+                    "image_pull_secrets": _pull_secrets(pods, defaults),
                 }
             ),
             storage=spec.storage,
@@ -71,6 +74,13 @@ class ChildSettings:
 def settings_hash(spec: Spec, kind: StageKind, defaults: Defaults) -> str:
     """Hash of what the Job of a kind of stage gets from settings of pods, storage and queue."""
     return ChildSettings.of(spec, kind, defaults).hash()
+
+
+def _pull_secrets(pods: PodSettings, defaults: Defaults) -> list[LocalObject] | None:
+    """An empty list in a manifest is an answer too."""
+    if pods.image_pull_secrets is not None or not defaults.image_pull_secrets:
+        return pods.image_pull_secrets
+    return [LocalObject(name=name) for name in defaults.image_pull_secrets]
 
 
 def _plain(struct: PodSettings | Storage, without: set[str]) -> dict[str, Any]:

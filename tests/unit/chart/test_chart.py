@@ -1,6 +1,7 @@
 """What the chart makes of its values."""
 
 import json
+import logging
 import re
 import shutil
 import subprocess
@@ -11,12 +12,16 @@ import yaml
 from helm_kit import CHART, HELM, ROOT, Refused, container, environment, kinds, only, pod, render
 
 from w2s_operator.children.names import JOB_UID_LABEL, MANAGED_BY, MANAGER_LABEL
+from w2s_operator.metrics import Metrics
 from w2s_operator.settings import OperatorSettings
 
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 EVERYTHING = {
     "imagePullSecrets": [{"name": "pull"}],
-    "metrics": {"serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}}},
+    "metrics": {
+        "serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}},
+        "prometheusRule": {"enabled": True, "labels": {"release": "prometheus"}},
+    },
     "networkPolicy": {"enabled": True},
     "podDisruptionBudget": {"enabled": True},
 }
@@ -65,9 +70,18 @@ def test_releases_in_two_namespaces_share_no_object_but_the_crd():
 
 
 def test_the_environment_is_what_the_operator_reads():
-    values = {"api": {"qps": 12.5, "burst": 7}, "workers": 3, "watchNamespaces": ["a", "b"]}
+    values = {
+        "api": {"qps": 12.5, "burst": 7},
+        "workers": 3,
+        "lostAfter": 1000000,
+        "logLevel": "debug",
+        "watchNamespaces": ["a", "b"],
+        "trainer": {"runAsUser": 1000660000, "imagePullSecrets": [{"name": "one"}, {"name": "two"}]},
+    }
     found = OperatorSettings.from_environment(environment(render(values)))
     assert (found.requests_per_second, found.burst, found.workers) == (12.5, 7, 3)
+    assert (found.lost_after, found.log_level) == (1_000_000, logging.DEBUG)
+    assert (found.user, found.image_pull_secrets) == (1000660000, ("one", "two"))
     assert found.namespaces == ("a", "b")
     assert found.trainer_image == "w2s-trainer:" + app_version()
     assert [one["containerPort"] for one in container(render())["ports"]] == [found.port]
@@ -77,6 +91,23 @@ def test_values_repeat_the_operators_own_defaults():
     found = OperatorSettings.from_environment(environment(render({"watchNamespaces": ["a"]})))
     own = OperatorSettings(trainer_image=found.trainer_image, namespaces=("a",))
     assert found == own
+
+
+def test_on_openshift_nobody_chooses_a_user():
+    nobody = {"runAsUser": None, "runAsGroup": None}
+    made = render({"podSecurityContext": nobody, "trainer": {"runAsUser": None}, "watchNamespaces": ["a"]})
+    assert environment(made)["W2S_USER"] == ""
+    assert OperatorSettings.from_environment(environment(made)).defaults.user is None
+    assert "runAsUser" not in pod(made)["spec"]["securityContext"]
+
+
+def test_more_variables_reach_the_operator_beside_its_own():
+    more = [
+        {"name": "HTTPS_PROXY", "valueFrom": {"secretKeyRef": {"name": "proxy", "key": "url"}}},
+        {"name": "NO_PROXY", "value": "10.0.0.0/8"},
+    ]
+    env = container(render({"extraEnv": more}))["env"]
+    assert env == container(render())["env"] + more
 
 
 @pytest.mark.parametrize(
@@ -103,13 +134,14 @@ def test_references_of_images(image, reference):
 @pytest.mark.parametrize(
     ("values", "there", "not_there"),
     [
-        ({}, {"Deployment", "Service", "ServiceAccount"}, {"ServiceMonitor", "NetworkPolicy", "PodDisruptionBudget"}),
+        ({}, {"Deployment", "Service", "ServiceAccount"}, {"ServiceMonitor", "PrometheusRule", "NetworkPolicy", "PodDisruptionBudget"}),
+        ({"metrics": {"serviceMonitor": {"enabled": True}}}, {"ServiceMonitor"}, {"PrometheusRule"}),
         ({"metrics": {"service": {"enabled": False}}}, {"Deployment"}, {"Service", "Pod"}),
         ({"serviceAccount": {"create": False}}, {"Role"}, {"ServiceAccount"}),
         ({"rbac": {"create": False, "aggregate": False}}, {"ServiceAccount"}, {"Role", "RoleBinding", "ClusterRole"}),
         ({"rbac": {"create": False, "aggregate": True}}, {"ClusterRole"}, {"Role", "RoleBinding"}),
         ({"clusterWide": True, "rbac": {"aggregate": False}}, {"ClusterRole", "ClusterRoleBinding"}, {"Role"}),
-        (EVERYTHING, {"ServiceMonitor", "NetworkPolicy", "PodDisruptionBudget"}, set()),
+        (EVERYTHING, {"ServiceMonitor", "PrometheusRule", "NetworkPolicy", "PodDisruptionBudget"}, set()),
     ],
 )  # fmt: skip
 def test_what_is_made(values, there, not_there):
@@ -211,6 +243,31 @@ def test_everything_that_selects_the_pod_does():
     assert port["targetPort"] in {one["name"] for one in container(made)["ports"]}
 
 
+def test_alerts_ask_for_metrics_that_there_are():
+    made = render(EVERYTHING)
+    rule = only(made, "PrometheusRule")
+    assert rule["metadata"]["labels"] == only(made, "ServiceMonitor")["metadata"]["labels"]
+    metrics = Metrics()
+    metrics.watching(dict, ["legal"])
+    metrics.failed("Forbidden")
+    samples = {one.name: set(one.labels) for family in metrics.registry.collect() for one in family.samples}
+    (group,) = rule["spec"]["groups"]
+    names = [one["alert"] for one in group["rules"]]
+    assert len(set(names)) == 4
+    target = f'job="{only(made, "Service")["metadata"]["name"]}",namespace="legal"'
+    for one in group["rules"]:
+        asked = re.findall(r"(w2s_\w+)\{([^}]*)\}", one["expr"])
+        assert asked
+        assert len(asked) == len(re.findall("w2s_", one["expr"]))
+        for name, selector in asked:
+            assert name in samples, one["alert"]
+            assert selector.startswith(target)
+            assert set(re.findall(r"(\w+)[!=]=?", selector)) <= {"job", "namespace"} | samples[name]
+        told = set(re.findall(r"\$labels\.(\w+)", json.dumps(one["annotations"])))
+        # Prometheus keeps a label that its target has too as `exported_…`.
+        assert {name.removeprefix("exported_") for name in told} <= samples[asked[0][0]]
+
+
 def test_the_network_policy_leaves_dns_the_api_server_and_metrics():
     policy = {
         "enabled": True,
@@ -252,7 +309,7 @@ def test_helm_owns_nothing_that_belongs_to_a_job():
     made = render(EVERYTHING | {"clusterWide": True}, crd=True)
     assert kinds(made) == {
         "ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition", "Deployment", "NetworkPolicy", "Pod",
-        "PodDisruptionBudget", "Service", "ServiceAccount", "ServiceMonitor",
+        "PodDisruptionBudget", "PrometheusRule", "Service", "ServiceAccount", "ServiceMonitor",
     }  # fmt: skip
     for one in made:
         labels = one["metadata"]["labels"]
@@ -291,6 +348,15 @@ def verbs(role: dict[str, Any]) -> set[tuple[str, str]]:
         ({"image": {"digest": "sha256:12"}}, "digest"),
         ({"image": {"pullPolicy": "Sometimes"}}, "pullPolicy"),
         ({"trainer": {"image": {"repository": ""}}}, "repository"),
+        ({"trainer": {"runAsUser": 0}}, "runAsUser"),
+        ({"trainer": {"runAsUser": "65532"}}, "runAsUser"),
+        ({"trainer": {"imagePullSecrets": ["pull"]}}, "imagePullSecrets"),
+        ({"trainer": {"imagePullSecrets": [{"name": "one,two"}]}}, "imagePullSecrets"),
+        ({"trainer": {"resources": {}}}, "resources"),
+        ({"logLevel": "INFO"}, "logLevel"),
+        ({"lostAfter": -1}, "lostAfter"),
+        ({"extraEnv": {"NO_PROXY": "x"}}, "extraEnv"),
+        ({"extraEnv": [{"name": "W2S_QPS", "value": "1"}]}, "extraEnv"),
         ({"workers": "many"}, "workers"),
         ({"workers": 0}, "workers"),
         ({"api": {"qps": 0}}, "qps"),
@@ -303,6 +369,8 @@ def verbs(role: dict[str, Any]) -> set[tuple[str, str]]:
             {"metrics": {"service": {"enabled": False}, "serviceMonitor": {"enabled": True}}},
             "metrics.service.enabled",
         ),
+        ({"metrics": {"prometheusRule": {"enabled": True}}}, "metrics.serviceMonitor.enabled"),
+        ({"metrics": {"prometheusRule": {"rules": []}}}, "rules"),
     ],
 )
 def test_values_that_cannot_be_are_refused_with_their_name(values, said):

@@ -90,6 +90,7 @@ async def operator(kubeconfig: Path, namespaces: str) -> AsyncIterator[None]:
     }
     given |= {"KUBECONFIG": str(kubeconfig), "W2S_TRAINER_IMAGE": "trainer:1", "W2S_NAMESPACES": namespaces}
     given |= {"W2S_HOST": "127.0.0.1", "W2S_PORT": "0"}
+    given |= {"W2S_USER": "1000660000", "W2S_IMAGE_PULL_SECRETS": "one,two"}
     running = await asyncio.create_subprocess_exec(sys.executable, "-m", "w2s_operator", env=given)
     try:
         yield
@@ -182,6 +183,17 @@ def test_of_what_the_user_applied_only_the_status_is_written(lived):
         assert one.right.resource == f"{PLURAL}/status"
         assert set(one.body) == {"metadata", "status"}
         assert set(one.body["metadata"]) == {"resourceVersion", "uid"}
+
+
+def test_what_the_operator_is_told_of_stage_pods_is_in_every_job_that_it_creates(lived):
+    _, server = lived
+    made = [one.body for one in server.asked if one.right == Right("batch", "jobs", "create")]
+    assert made
+    for one in made:
+        pod = one["spec"]["template"]["spec"]
+        assert pod["securityContext"]["runAsUser"] == pod["securityContext"]["fsGroup"] == 1000660000
+        assert pod["imagePullSecrets"] == [{"name": "one"}, {"name": "two"}]
+        assert pod["containers"][0]["image"] == "trainer:1"
 
 
 def test_nobody_is_given_secrets():

@@ -4,12 +4,12 @@ import copy
 from typing import Any
 
 import pytest
-from children_kit import DEFAULTS, child
+from children_kit import DEFAULTS, child, spec
 from pod_settings_kit import EVERYTHING
 from restricted_kit import violations
 
 from w2s_api.names import STAGE_KINDS
-from w2s_operator.children.settings import Defaults
+from w2s_operator.children.settings import Defaults, settings_hash
 
 STAGES = ["prepare", "label-small", "aggregate", "select", "train-strong-0", "evaluate", "promote"]
 
@@ -30,6 +30,27 @@ def test_every_pod_meets_restricted(stage: str, defaults: Defaults) -> None:
         assert violations(template) == []
         assert template["spec"]["containers"][0]["securityContext"]["readOnlyRootFilesystem"] is True
         assert template["spec"]["automountServiceAccountToken"] is False
+
+
+def test_pods_pull_with_the_operators_secrets_where_the_manifest_names_none() -> None:
+    defaults = Defaults(image="i", image_pull_secrets=("one", "two"))
+
+    def secrets(**pods: Any) -> Any:
+        return child(defaults=defaults, pods=pods)["spec"]["template"]["spec"].get("imagePullSecrets")
+
+    both = [{"name": "one"}, {"name": "two"}]
+    assert secrets() == secrets(default={"image": "mine"}) == both
+    assert secrets(default={"imagePullSecrets": [{"name": "mine"}]}) == [{"name": "mine"}]
+    assert not secrets(prepare={"imagePullSecrets": []})
+
+
+def test_secrets_of_the_operator_are_in_the_hash_of_those_who_use_them() -> None:
+    own = spec(pods__default={"imagePullSecrets": [{"name": "mine"}]})
+    none = spec(pods__default={"imagePullSecrets": []})
+    secrets = Defaults(image="i", image_pull_secrets=("one",))
+    for of, same in ((spec(), False), (own, True), (none, True)):
+        hashes = {settings_hash(of, "train", defaults) for defaults in (Defaults(image="i"), secrets)}
+        assert (len(hashes) == 1) is same
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,12 @@ from aiohttp import ClientSession
 from io_kit import Clock
 
 from w2s_api.status import StageStatus, Status
+from w2s_operator.children.settings import Defaults
 from w2s_operator.cluster.errors import ApiError
-from w2s_operator.logs import JsonFormatter, as_json
+from w2s_operator.logs import JsonFormatter, as_json, at_least
 from w2s_operator.metrics import Metrics
 from w2s_operator.probes import STALE, STUCK, Health, Watch, serve
-from w2s_operator.settings import OperatorSettings
+from w2s_operator.settings import LOG_LEVELS, OperatorSettings
 
 
 class Parts:
@@ -160,6 +161,28 @@ def test_settings_come_from_the_environment_and_what_is_empty_is_not_set():
     )
     assert (found.trainer_image, found.namespaces, found.workers) == ("i", ("a", "b"), 3)
     assert found.requests_per_second == OperatorSettings.requests_per_second
+    assert found.defaults == Defaults(image="i")
+
+
+def test_only_its_own_variables_are_read():
+    found = OperatorSettings.from_environment(
+        {"W2S_TRAINER_IMAGE": "i", "USER": "w2s-operator", "HOST": "node", "PORT": "tcp://10.0.0.1"}
+    )
+    assert found == OperatorSettings("i")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "field", "found"),
+    [
+        ("USER", "1000660000", "user", 1000660000),
+        ("USER", "", "user", None),
+        ("IMAGE_PULL_SECRETS", "", "image_pull_secrets", ()),
+        ("IMAGE_PULL_SECRETS", "one, two", "image_pull_secrets", ("one", "two")),
+    ],
+)
+def test_defaults_of_stage_pods_come_from_the_environment(name: str, value: str, field: str, found: Any):
+    settings = OperatorSettings.from_environment({"W2S_TRAINER_IMAGE": "i", f"W2S_{name}": value})
+    assert getattr(settings.defaults, field) == found
 
 
 @pytest.mark.parametrize(
@@ -172,6 +195,12 @@ def test_settings_come_from_the_environment_and_what_is_empty_is_not_set():
         ("BURST", "0"),
         ("WORKERS", "-1"),
         ("PORT", "x"),
+        ("LOST_AFTER", "-1"),
+        ("USER", "0"),
+        ("USER", "root"),
+        ("USER", "65532.0"),
+        ("USER", "2147483648"),
+        ("LOG_LEVEL", "INFO"),
     ],
 )
 def test_a_setting_that_cannot_be_is_named(name: str, value: str):
@@ -202,6 +231,28 @@ def test_of_kopfs_attempts_at_the_jobs_only_the_first_is_told(
     finally:
         logging.root.handlers[:] = before
     assert (message[:20] in capsys.readouterr().err) is told
+
+
+@pytest.mark.parametrize(
+    ("level", "told"),
+    [
+        ("debug", ["w2s debug", "w2s info", "w2s warning", "w2s error", "kopf warning", "kopf error"]),
+        ("", ["w2s info", "w2s warning", "w2s error", "kopf warning", "kopf error"]),
+        ("error", ["w2s error", "kopf error"]),
+    ],
+)
+def test_the_level_says_what_is_logged(level: str, told: list[str], capsys: pytest.CaptureFixture[str]):
+    before = logging.root.handlers[:]
+    environment = {"W2S_TRAINER_IMAGE": "i", "W2S_LOG_LEVEL": level}
+    try:
+        as_json(OperatorSettings.from_environment(environment).log_level)
+        for logger in ("w2s", "kopf"):
+            for name in LOG_LEVELS:
+                logging.getLogger(f"{logger}.test").log(LOG_LEVELS[name], "%s %s", logger, name)
+    finally:
+        logging.root.handlers[:] = before
+        at_least(logging.WARNING)
+    assert [json.loads(line)["message"] for line in capsys.readouterr().err.splitlines()] == told
 
 
 def test_a_log_line_is_one_json_object_whatever_is_in_it():
