@@ -61,8 +61,8 @@ class JobsWatches:
         self, request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType
     ) -> aiohttp.ClientResponse:
         """Middleware of kopf's session."""
-        path = request.url.path
-        if path not in self._paths.values():
+        path = next((one for one in self._paths.values() if request.url.path.endswith(one)), None)
+        if path is None:
             return await send(request)
         try:
             response = await send(request)

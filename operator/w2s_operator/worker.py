@@ -11,7 +11,7 @@ from w2s_api.names import StageKind
 from w2s_api.status import StageProgress
 from w2s_operator.cluster.api import Api, Json
 from w2s_operator.cluster.cache import Cache, Key
-from w2s_operator.cluster.errors import ApiError, Conflict, Forbidden, Invalid, NameTaken, NotFound, TooLarge
+from w2s_operator.cluster.errors import ApiError, Conflict, Invalid, TooLarge
 from w2s_operator.cluster.events import Recorder
 from w2s_operator.cluster.views import JobView
 from w2s_operator.metrics import Metrics
@@ -203,10 +203,6 @@ class Worker:
         stage, reason, message = action.stage.name, "InvalidPodSettings", ""
         try:
             raw = await create_child(self._api, self._builder.child(job, action))
-        except (Forbidden, NameTaken, NotFound) as error:
-            message = f"The API server refused its Job: {error.message}"
-            memory.refused[stage] = Refusal(action.instance, action.run, error.reason, message, final=False)
-            return error
         except (Invalid, TooLarge, ValueError) as error:
             message = str(error)
             if isinstance(error, ApiError):
@@ -214,6 +210,15 @@ class Worker:
             memory.refused[stage] = Refusal(action.instance, action.run, reason, message, final=True)
             self._queue.add(key)
             return None
+        except ApiError as error:
+            if error.code < 400 or isinstance(
+                error, Conflict
+            ):  # the server is away, or a quota changed meanwhile
+                raise
+            reason = error.reason or type(error).__name__
+            message = f"The API server refused its Job: {error.message}"
+            memory.refused[stage] = Refusal(action.instance, action.run, reason, message, final=False)
+            return error
         memory.refused.pop(stage, None)
         self._children.put(raw)
         log.info("%s/%s: created Job %s", job.namespace, job.name, raw["metadata"]["name"])
@@ -222,7 +227,6 @@ class Worker:
     async def _delete(self, job: Job, action: DeleteChild) -> None:
         if await delete_child(self._api, job.namespace, action.name, action.uid):
             log.info("%s/%s: deleted Job %s (%s)", job.namespace, job.name, action.name, action.why)
-            return
         child = (job.namespace, action.name)
         view = self._children.get(child)
         if view is not None and view.uid == action.uid:  # or each pass would delete it again

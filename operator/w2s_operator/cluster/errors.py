@@ -1,5 +1,6 @@
 """What an API server may answer instead of what was asked for."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -64,10 +65,15 @@ def error_of(code: int, body: Mapping[str, Any], retry_after: str | None = None)
         body: the object; empty if the answer was none.
         retry_after: the header of that name, which comes without an object when requests are too many.
     """
-    reason, message = str(body.get("reason", "")), str(body.get("message", ""))[:2048]
+    reason, message = _word(body.get("reason")), str(body.get("message", ""))[:2048]
     details = body.get("details")
     after = details.get("retryAfterSeconds") if isinstance(details, Mapping) else None
     return _kind(code, reason, message)(code, reason, message, _seconds(after) or _seconds(retry_after))
+
+
+def _word(told: Any) -> str:
+    """A reason. A webhook may say a whole sentence there, which is none."""
+    return told if isinstance(told, str) and re.fullmatch(r"[A-Za-z]\w{0,63}", told, re.ASCII) else ""
 
 
 def _seconds(told: Any) -> float | None:

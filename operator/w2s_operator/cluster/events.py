@@ -30,13 +30,9 @@ class Recorder:
 
     async def post(self, job: Job, one: News) -> None:
         """Says it, unless it was said within the hour."""
-        now, what = self._clock(), digest([job.uid, one.reason, one.message])
+        now, what = self._clock(), digest([job.uid, job.generation, job.retry, one.reason, one.message])
         if now - self._said.get(what, float("-inf")) < REPEAT:
             return
-        self._said[what] = now
-        self._said.move_to_end(what)
-        while len(self._said) > REMEMBERED:
-            self._said.popitem(last=False)
         log.info("%s/%s: %s: %s", job.namespace, job.name, one.reason, one.message)
         time_ = from_seconds(now)
         body = {
@@ -62,3 +58,8 @@ class Recorder:
             await self._api.create(f"/api/v1/namespaces/{job.namespace}/events", body)
         except ApiError as error:
             log.warning("event %s of %s/%s: %s", one.reason, job.namespace, job.name, error)
+            return
+        self._said[what] = now
+        self._said.move_to_end(what)
+        while len(self._said) > REMEMBERED:
+            self._said.popitem(last=False)

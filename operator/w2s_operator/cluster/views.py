@@ -32,6 +32,9 @@ _MOST_WORDS = 4096
 _PASSING = frozenset({"ContainerCreating", "PodInitializing", ""})
 """Reasons of a waiting container that are no problem."""
 
+_NEVER_BEGAN = frozenset({"StartError", "ContainerCannotRun"})
+"""Reasons of a container that has ended and never ran: its message is the runtime's."""
+
 Raw = Mapping[str, Any]
 
 
@@ -149,16 +152,14 @@ def child_pod_of(raw: Raw) -> ChildPod:
         namespace=intern(meta["namespace"]),
         name=meta["name"],
         uid=intern(meta["uid"]),
-        child=intern(owner.get("name", "")),
         child_uid=intern(owner.get("uid", "")),
         job=intern(labels.get(JOB_LABEL, "")),
         stage=intern(labels.get(STAGE_LABEL, "")),
         instance=intern(annotations.get(INSTANCE_ANNOTATION, "")),
         created=_seconds(meta["creationTimestamp"]) or 0.0,
         phase=intern(status.get("phase", "Pending")),
-        index=int(labels.get("batch.kubernetes.io/job-completion-index", "0")),
         node=intern(spec.get("nodeName", "")),
-        started=_seconds(running),
+        started=_seconds(running) or None,  # 1970 is of one that could not be started
         deleting=_seconds(meta.get("deletionTimestamp")),
         problem=None if running else _problem(status, state),
         exit=_exit(ended, status),
@@ -219,6 +220,11 @@ def _problem(status: Raw, state: Raw) -> Problem | None:
     waiting = state.get("waiting") or {}
     if (reason := waiting.get("reason", "")) not in _PASSING:
         return Problem(_text(reason, 64), _text(waiting.get("message"), MOST_MESSAGE))
+    for one in status.get("initContainerStatuses") or ():
+        held_up = (one.get("state") or {}).get("waiting") or {}
+        if (reason := held_up.get("reason", "")) not in _PASSING:
+            where = f"init container {one.get('name')}: "
+            return Problem(_text(reason, 64), _text(where + str(held_up.get("message", "")), MOST_MESSAGE))
     for one in status.get("conditions") or ():
         if one["type"] == "PodScheduled" and one["status"] == "False":
             return Problem(_text(one.get("reason"), 64), _text(one.get("message"), MOST_MESSAGE))
@@ -227,18 +233,32 @@ def _problem(status: Raw, state: Raw) -> Problem | None:
 
 def _exit(ended: Raw | None, status: Raw) -> Exit | None:
     if ended:
-        return Exit(
-            ended["exitCode"],
-            _text(ended.get("reason"), 64),
-            words_of(ended.get("message") or ""),
-            _seconds(ended.get("finishedAt")),
+        reason, message = _text(ended.get("reason"), 64), ended.get("message") or ""
+        words = (
+            Words("Failed", message=_text(message, MOST_MESSAGE))
+            if reason in _NEVER_BEGAN
+            else words_of(message)
         )
+        return Exit(ended["exitCode"], reason, words, _seconds(ended.get("finishedAt")))
     if (
         status.get("phase") == "Failed"
     ):  # refused by the kubelet, or its node is gone: no container ever ended
         reason, message = _text(status.get("reason"), 64), _text(status.get("message"), MOST_MESSAGE)
+        if init := _failed_init_container(status):
+            reason, message = "InitContainerFailed", init
         return Exit(-1, reason or "PodFailed", Words("Failed", reason, message))
     return None
+
+
+def _failed_init_container(status: Raw) -> str:
+    """Which container before the stage's own has failed, as one that a mesh injects; empty if none has."""
+    for one in status.get("initContainerStatuses") or ():
+        ended = (one.get("state") or {}).get("terminated") or {}
+        if ended.get("exitCode"):
+            said = f": {ended['message']}" if ended.get("message") else ""
+            told = f"init container {one.get('name')} ended with exit code {ended['exitCode']}{said}"
+            return _text(told, MOST_MESSAGE)
+    return ""
 
 
 def _disrupted(status: Raw) -> str | None:

@@ -58,7 +58,7 @@ def failed(record: StageStatus, reason: str, message: str) -> StageStatus:
         record,
         state="Failed",
         ended=True,
-        reason=reason,
+        reason=reason[:64],
         message=message[:MOST_MESSAGE],
         progress=None,
         retry_time=None,

@@ -23,6 +23,10 @@ BUSY = ("Running", "Starting", "Queued", "Stopping", "Retrying")
 """States of a stage that is being worked on, the most telling first."""
 
 
+_MOST = 1e9
+"""No figure is as large."""
+
+
 @dataclass(frozen=True)
 class Standing:
     """Where the job stands as a whole, beside its stages."""
@@ -97,12 +101,13 @@ def conclude(job: Job, stages: Sequence[StageStatus], standing: Standing, now: S
     return fit(status)
 
 
-def wait_for_newer_operator(before: Status, unknown: str) -> Status:
+def wait_for_newer_operator(job: Job, unknown: str, now: Seconds) -> Status:
     """What was said of a job that goes on, and why this operator leaves it alone.
 
     Nothing is final here: an upgrade brings the CRD first, and fills its defaults into every job.
     """
     message = f"{unknown}: the CRD is of a newer release than the operator. Upgrade the operator."
+    before = job.status if job.status.conditions else conclude(job, (), Standing(), now)
     waiting = {"reason": "OperatorTooOld", "message": message[:MOST_MESSAGE]}
     conditions = [
         one.model_copy(update=waiting)
@@ -133,8 +138,7 @@ def _complete(stages: Sequence[StageStatus], standing: Standing) -> _Verdict:
         )
     for stage in stages:
         if stage.state == "Failed":
-            runs = (stage.failures or 0) + (stage.disruptions or 0)
-            after = f" after {runs} runs" if runs > 1 else ""
+            after = f" after {stage.run} runs" if stage.run > 1 else ""
             return _Verdict(
                 "False",
                 stage.reason or "Failed",
@@ -180,7 +184,7 @@ def _results(before: Status, stages: Sequence[StageStatus], standing: Standing) 
     if not isinstance(gain, (list, tuple)) or len(gain) != 3:
         gain = (None, None, None)
     return Results(
-        metric=str(figures["metric"])[:64] if "metric" in figures else None,
+        metric=_printable(figures["metric"]) if "metric" in figures else None,
         weak=_decimal(figures.get("weak")),
         strong=_decimal(figures.get("strong")),
         gain=_decimal(gain[0]),
@@ -194,7 +198,13 @@ def _is_done(name: str, stages: Sequence[StageStatus]) -> bool:
 
 
 def _decimal(value: Any) -> str | None:
-    return f"{value:.4f}" if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+    """A figure of a pod, which is not trusted: infinities and what no metric can be are no figures."""
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return f"{value:.4f}" if is_number and -_MOST < value < _MOST else None
+
+
+def _printable(value: Any) -> str:
+    return "".join(one if one.isprintable() else " " for one in str(value)[:64])
 
 
 def _gain(results: Results | None) -> str | None:

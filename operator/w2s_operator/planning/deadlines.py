@@ -25,4 +25,5 @@ def lost_at(pod: ChildPod, after: float = LOST_AFTER) -> Seconds | None:
         pod: its `deleting` is when its grace period is over.
         after: seconds past that.
     """
-    return None if pod.deleting is None or pod.exit else pod.deleting + after
+    has_ended = pod.phase in ("Succeeded", "Failed")  # not merely its container: others may hold it up
+    return None if pod.deleting is None or has_ended else pod.deleting + after

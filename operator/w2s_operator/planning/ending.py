@@ -20,6 +20,12 @@ def has_ended(observed: Observed) -> bool:
     )
 
 
+def is_invalid(status: Status) -> bool:
+    """Whether it ended because its spec broke a rule: a newer operator may have another opinion."""
+    complete = condition(status, "Complete")
+    return complete is not None and complete.reason == "InvalidSpec"
+
+
 def _uncounted(child: ChildJob, status: Status) -> bool:
     """Whether a run has ended that the status still says goes on, as beside a stage that failed."""
     return child.condition is not None and any(

@@ -112,15 +112,12 @@ class ChildPod:
     namespace: str
     name: str
     uid: str
-    child: str
-    """Name of its child Job."""
     child_uid: str
     job: str
     stage: str
     instance: str
     created: Seconds
     phase: str
-    index: int = 0
     node: str = ""
     started: Seconds | None = None
     """When its container began to run."""

@@ -61,6 +61,8 @@ def unheard_until(child: ChildJob, pods: Sequence[ChildPod]) -> Seconds | None:
         return None
     if pods and all(pod.exit or pod.disrupted for pod in pods):
         return None
+    if _rule_of(child) == DISRUPTION_RULE:  # all there is to say
+        return None
     return (child.ended or child.created) + HEARD_AFTER
 
 
@@ -77,17 +79,15 @@ def _words(pods: Sequence[ChildPod]) -> Words | None:
 def _of_pod(pod: ChildPod) -> Outcome | None:
     end, where = pod.exit, f"pod {pod.name}"
     words = end.words if end else None
-    said = f"{words.message}" if words and words.message else ""
-    if end and end.code in FINAL:
-        return Outcome(
-            "Final", _reason(words, ExitCode(end.code).name), f"{where}: {said or f'exit code {end.code}'}"
-        )
-    if end and end.code == ExitCode.INPUT_GONE:
-        return Outcome("InputGone", _reason(words, "InputGone"), f"{where}: {said}")
     if end and end.code == ExitCode.STOPPED:
         return Outcome(
             "Disrupted", pod.disrupted or "Stopped", f"{where} was stopped after it saved its work."
         )
+    said = words.message if words and words.message else f"exit code {end.code if end else 'unknown'}"
+    if end and end.code in FINAL:
+        return Outcome("Final", _reason(words, ExitCode(end.code).name), f"{where}: {said}")
+    if end and end.code == ExitCode.INPUT_GONE:
+        return Outcome("InputGone", _reason(words, "InputGone"), f"{where}: {said}")
     if pod.disrupted:
         return Outcome("Disrupted", pod.disrupted, f"{where} was disrupted ({pod.disrupted}).")
     if end is None:
@@ -102,15 +102,12 @@ def _of_pod(pod: ChildPod) -> Outcome | None:
         )
     if end.code == ExitCode.UNAVAILABLE:
         return Outcome("Disrupted", _reason(words, "StoreUnavailable"), f"{where}: {said}")
-    return Outcome(
-        "Fault", _reason(words, end.reason or "Error"), f"{where}: {said or f'exit code {end.code}'}"
-    )
+    return Outcome("Fault", _reason(words, end.reason or "Error"), f"{where}: {said}")
 
 
 def _of_condition(child: ChildJob) -> Outcome:
     """Of a Job whose pods are gone: all it says is which rule ended it."""
-    rule = _RULE.search(child.message) if child.reason == "PodFailurePolicy" else None
-    place = int(rule.group(1)) if rule else None
+    place = _rule_of(child)
     if place == DISRUPTION_RULE:
         return Outcome("Disrupted", "DisruptionTarget", child.message)
     if child.reason == "FailedIndexes":  # of a shard that failed by itself the pod is still there
@@ -118,6 +115,11 @@ def _of_condition(child: ChildJob) -> Outcome:
     if place == EXIT_CODE_RULE:
         return Outcome("Final", "PodFailurePolicy", child.message)
     return Outcome("Fault", child.reason or "Failed", f"{child.message} (its pod is gone)")
+
+
+def _rule_of(child: ChildJob) -> int | None:
+    rule = _RULE.search(child.message) if child.reason == "PodFailurePolicy" else None
+    return int(rule.group(1)) if rule else None
 
 
 def _reason(words: Words | None, otherwise: str) -> str:

@@ -26,7 +26,7 @@ from w2s_api.status import Status
 from w2s_operator.planning.actions import Action
 from w2s_operator.planning.conditions import Standing, conclude, wait_for_newer_operator
 from w2s_operator.planning.deadlines import LOST_AFTER
-from w2s_operator.planning.ending import after_the_end, has_ended
+from w2s_operator.planning.ending import after_the_end, has_ended, is_invalid
 from w2s_operator.planning.figures import figures
 from w2s_operator.planning.observed import Observed, Seconds
 from w2s_operator.planning.resolution import resolve_again
@@ -65,13 +65,16 @@ def plan(
     job = observed.job
     if job.deleting or job.hands_off:
         return Plan()
-    if has_ended(observed):
+    ended = has_ended(observed)
+    if ended and not is_invalid(job.status):
         return Plan(None, *after_the_end(observed, now))
     try:
         spec, stages = understood(job.spec)
     except ValidationError as error:
+        if ended:
+            return Plan(None, *after_the_end(observed, now))
         if _is_newer(error):
-            return Plan(wait_for_newer_operator(job.status, _first_error(error)))
+            return Plan(wait_for_newer_operator(job, _first_error(error), now))
         return Plan(conclude(job, (), Standing(invalid=_first_error(error)), now))
     return _of_stages(Review.of(observed, spec, stages, now, settings_hash(job.spec), lost_after))
 

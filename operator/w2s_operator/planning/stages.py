@@ -55,7 +55,9 @@ def _meanwhile(review: Review, stage: Stage, record: StageStatus) -> StageStatus
     )
     if last is not None and not record.ended:
         return watch(review, stage, record, {}, last)
-    return record if runs else with_(record, state="Waiting", progress=None)
+    if runs or record.state == "Failed":
+        return record
+    return with_(record, state="Waiting", progress=None)
 
 
 def _instance(review: Review, stage: Stage, needs: Mapping[str, str]) -> str:

@@ -40,6 +40,8 @@ def start_next(review: Review, stage: Stage, record: StageStatus, needs: Mapping
         started=None,
         ended=None,
         retry_time=None,
+        reason=None,
+        message=None,
         progress=None,
         completion_time=None,
         start_time=None,
@@ -59,7 +61,7 @@ def make(review: Review, stage: Stage, record: StageStatus, needs: Mapping[str, 
     if refusal and refusal.run == record.run and refusal.instance == record.instance:
         if refusal.final:
             return failed(record, refusal.reason, refusal.message)
-        record = with_(record, reason=refusal.reason, message=refusal.message[:MOST_MESSAGE])
+        record = with_(record, reason=refusal.reason[:64], message=refusal.message[:MOST_MESSAGE])
     record = with_(record, state="Starting")
     if _pods_are_left(review, record):
         return record  # it was made: its Job is gone already, or is not seen yet

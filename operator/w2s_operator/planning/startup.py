@@ -17,7 +17,7 @@ def start_state(child: ChildJob, pods: Sequence[ChildPod]) -> tuple[StageState, 
     problem = next((pod.problem for pod in alive if pod.problem), None)
     if any(pod.started is not None for pod in alive):
         return "Running", problem  # also when its container has ended and the Job does not know it yet
-    if child.deleting is not None:
+    if child.deleting is not None or (pods and not alive):
         return "Stopping", None
     return "Starting", problem
 

@@ -73,7 +73,7 @@ def _pending_for_too_long(
 
 def _said(review: Review, record: StageStatus, child: ChildJob, pods: tuple[ChildPod, ...]) -> StageStatus:
     state, problem = start_state(child, pods)
-    if state == "Starting" and not pods:
+    if state == "Starting" and not pods and not record.start_time:
         due = child.admitted + NO_POD_AFTER
         review.wake(due)
         problem = no_pod(child) if due <= review.now else None

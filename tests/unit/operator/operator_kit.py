@@ -135,7 +135,10 @@ class Cluster:
             words = self._words(stage)
         exit_ = Exit(code, reason, words, self.now)
         self.pods = [
-            replace(one, exit=exit_, disrupted=disrupted) if one == pod else one for one in self.pods
+            replace(one, exit=exit_, disrupted=disrupted, phase="Failed" if code else "Succeeded")
+            if one == pod
+            else one
+            for one in self.pods
         ]
         self.children = [
             self._ended(one, code, disrupted) if one.uid == pod.child_uid else one for one in self.children
@@ -253,7 +256,6 @@ class Cluster:
                 namespace="legal",
                 name=f"{full}-x",
                 uid=f"p{len(self.created)}",
-                child=full,
                 child_uid=uid,
                 job="indemnity",
                 stage=action.stage.name,

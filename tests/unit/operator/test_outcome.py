@@ -25,7 +25,7 @@ def pod(
     limit: str = "",
 ) -> ChildPod:
     return ChildPod(
-        namespace="legal", name="p", uid="p", child="j", child_uid="j", job="indemnity", stage="train",
+        namespace="legal", name="p", uid="p", child_uid="j", job="indemnity", stage="train",
         instance="i", created=0.0, phase="Failed", disrupted=disrupted, memory_limit=limit,
         exit=None if code is None else Exit(code, reason, words, 0.0),
     )  # fmt: skip

@@ -9,7 +9,7 @@ from w2s_operator.planning.startup import start_state
 
 JOB = {"namespace": "legal", "name": "j", "uid": "j", "job": "indemnity", "job_uid": "u", "stage": "train",
        "stage_key": "k", "instance": "i", "run": 1, "settings": "", "created": 100.0}  # fmt: skip
-POD = {"namespace": "legal", "name": "p", "uid": "p", "child": "j", "child_uid": "j", "job": "indemnity",
+POD = {"namespace": "legal", "name": "p", "uid": "p", "child_uid": "j", "job": "indemnity",
        "stage": "train", "instance": "i", "created": 110.0, "phase": "Pending"}  # fmt: skip
 
 
@@ -63,7 +63,8 @@ def test_a_pod_is_lost_some_time_after_its_grace_period():
     assert lost_at(pod()) is None
     assert lost_at(pod(deleting=200.0)) == 260.0
     assert lost_at(pod(deleting=200.0), 5) == 205.0
-    assert lost_at(pod(deleting=200.0, exit=Exit(0))) is None
+    assert lost_at(pod(deleting=200.0, exit=Exit(0), phase="Succeeded")) is None
+    assert lost_at(pod(deleting=200.0, exit=Exit(0), phase="Running")) == 260.0  # a sidecar holds it up
 
 
 TROUBLE = Problem("Unschedulable", "0/4 nodes")
@@ -77,7 +78,7 @@ TROUBLE = Problem("Unschedulable", "0/4 nodes")
         (child(), [pod(problem=TROUBLE)], "Starting", "Unschedulable"),
         (child(), [pod(started=1.0)], "Running", None),
         (child(), [pod(started=1.0), pod(problem=TROUBLE)], "Running", "Unschedulable"),
-        (child(), [pod(deleting=9.0, problem=TROUBLE)], "Starting", None),
+        (child(), [pod(deleting=9.0, problem=TROUBLE)], "Stopping", None),
         (child(suspended=True), [pod(problem=TROUBLE)], "Queued", "WaitingForAdmission"),
     ],
 )

@@ -193,7 +193,8 @@ def test_a_list_that_is_none_ends_nothing(odd: Any):
 
 
 def test_a_pod_that_anybody_labelled_as_ours_ends_no_watch(caplog: pytest.LogCaptureFixture):
-    odd = pod("odd", 2, labels={"batch.kubernetes.io/job-completion-index": "x"})
+    odd = pod("odd", 2)
+    odd["status"]["containerStatuses"][0]["state"] = {"terminated": {"reason": "no exit code"}}
     nested = pod("nested", 3)
     nested["status"]["containerStatuses"][0]["state"] = {"terminated": {"exitCode": 0, "message": "[" * 4096}}
 

@@ -380,3 +380,23 @@ def test_a_job_that_was_deleted_and_applied_anew_unseen_begins_anew(bench: Bench
     assert [bench.api.objects[one]["metadata"]["ownerReferences"][0]["uid"] for one in bench.jobs_made()] == [
         "u-2"
     ]
+
+
+def test_a_delete_that_is_refused_once_is_made_again(bench: Bench):
+    bench.step()
+    (job,) = bench.jobs_made()
+    raw = bench.api.objects[bench.path()]
+    raw["spec"]["suspend"], raw["metadata"]["generation"] = True, 2
+    bench.jobs.put(bench.api.put(bench.path(), raw))
+    bench.api.refuse("DELETE", "/jobs/", Unreachable(500, "InternalError", "etcd has no leader"), times=1)
+    for _ in range(3):
+        bench.step(30)
+    assert job not in bench.jobs_made()
+    assert len(bench.api.did("DELETE")) == 2
+
+
+def test_a_webhook_that_is_away_is_told(bench: Bench):
+    bench.api.refuse("POST", "/jobs/", Unreachable(500, "InternalError", "failed calling webhook mjob.kb.io"))
+    for _ in range(3):
+        bench.step(60)
+    assert "mjob.kb.io" in bench.stage("prepare")["message"]
