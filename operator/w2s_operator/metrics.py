@@ -7,7 +7,7 @@ from functools import partial
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from w2s_api.names import STAGE_KINDS
-from w2s_api.status import FINISHED, Status
+from w2s_api.status import FINISHED, StageStatus, Status
 from w2s_operator.planning.times import to_seconds
 
 _FAST = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
@@ -68,17 +68,18 @@ class Metrics:
         """A status was written: what came to an end with it is counted."""
         known = {stage.name: stage for stage in before.stages}
         for stage in after.stages:
-            old = known.get(stage.name)
+            old = known.get(stage.name) or StageStatus(name=stage.name)
             kind = _kind(stage.name)
-            if stage.state in FINISHED and (old is None or old.state not in FINISHED):
+            if stage.state in FINISHED and old.state not in FINISHED:
                 self._runs.labels(kind, stage.state).inc()
                 if stage.state == "Done" and stage.start_time and stage.completion_time:
                     self._stages.labels(kind).observe(
                         to_seconds(stage.completion_time) - to_seconds(stage.start_time)
                     )
-            if old and (stage.failures or 0) > (old.failures or 0):
+            # A failure that a retry would not mend is not counted in the status.
+            if (stage.failures or 0) > (old.failures or 0) or (stage.state == "Failed" != old.state):
                 self._runs.labels(kind, "Failed").inc()
-            if old and (stage.disruptions or 0) > (old.disruptions or 0):
+            if (stage.disruptions or 0) > (old.disruptions or 0):
                 self._runs.labels(kind, "Disrupted").inc()
 
     def standing(self, complete: Callable[[], dict[str, int]], depth: Callable[[], int]) -> None:

@@ -17,6 +17,7 @@ def job(here: Site, namespace_with_operator: str) -> Job:
 def test_the_example_runs_in_pods_and_has_the_figures_of_w2s_run(here, job):
     local = LocalRun(here, job)
     job.apply()
+    here.helm("test", "w2s-operator", "-n", job.namespace, "--timeout", "120s")
     status = job.until_complete(seconds=400)
     assert [one["name"] for one in status["stages"]] == STAGES
     assert {one["state"] for one in status["stages"]} == {"Done"}

@@ -3,8 +3,10 @@
 import asyncio
 import json
 import logging
+import re
 import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -147,6 +149,52 @@ def test_a_run_that_ended_is_counted_once():
     value = metrics.registry.get_sample_value
     assert value("w2s_stage_runs_ended_total", {"kind": "train", "how": "Done"}) == 1
     assert value("w2s_stage_seconds_sum", {"kind": "train"}) == 60
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "how"),
+    [
+        ({"state": "Running"}, {"state": "Retrying", "failures": 1}, "Failed"),
+        ({"state": "Running", "failures": 2}, {"state": "Failed", "failures": 3}, "Failed"),
+        ({"state": "Running"}, {"state": "Failed"}, "Failed"),  # exit code 65: no retry, nothing is charged
+        ({"state": "Running"}, {"state": "Retrying", "disruptions": 1}, "Disrupted"),
+        ({"state": "Running"}, {"state": "Reused"}, "Reused"),
+        ({"state": "Failed", "failures": 3}, {"state": "Waiting"}, None),
+        ({"state": "Starting"}, {"state": "Running"}, None),
+    ],
+)
+def test_how_a_run_ended_is_read_from_the_status(old: Any, new: Any, how: str | None):
+    metrics = Metrics()
+    before, after = (Status(stages=[StageStatus(name="train", **one)]) for one in (old, new))
+    metrics.wrote(before, after)
+    metrics.wrote(after, after)
+    (ended,) = (one for one in metrics.registry.collect() if one.name == "w2s_stage_runs_ended")
+    found = {one.labels["how"]: one.value for one in ended.samples if one.name.endswith("_total")}
+    assert found == ({how: 1} if how else {})
+
+
+def test_every_metric_is_documented_with_its_labels_and_none_that_there_is_not():
+    metrics = Metrics()
+    metrics.failed("Defect")
+    metrics.requested("get", 200)
+    metrics.standing(dict, lambda: 0)
+    metrics.watching(dict, [""])
+    times = {"start_time": "2026-01-01T00:00:00Z", "completion_time": "2026-01-01T00:01:00Z"}
+    metrics.wrote(Status(), Status(stages=[StageStatus(name="train", state="Done", **times)]))
+    there = {
+        family.name + ("_total" if family.type == "counter" else ""): {
+            label for one in family.samples for label in one.labels
+        }
+        - {"le"}
+        for family in metrics.registry.collect()
+    }
+    page = (Path(__file__).parents[4] / "docs" / "operator.md").read_text()
+    section = page.partition("\n## Metrics\n")[2].partition("\n## ")[0]
+    told = {
+        name: set(re.findall(r"`(\w+)`", labels))
+        for name, labels in re.findall(r"^\| `(\w+)` \|([^|]*)\|", section, re.M)
+    }
+    assert told == there
 
 
 def test_settings_come_from_the_environment_and_what_is_empty_is_not_set():
