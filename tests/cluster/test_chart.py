@@ -154,6 +154,31 @@ def test_the_overlay_of_the_docs_moves_the_operator_as_a_whole(kwok_cluster, tmp
     assert env.keys() >= {"W2S_NAMESPACES", "W2S_PORT"}
 
 
+def test_plain_manifests_are_removed_as_the_docs_say_and_the_crd_stays(kwok_cluster):
+    section = (ROOT / "docs" / "install.md").read_text().partition("**With plain manifests**")[2]
+    commands = section.partition("```console\n$ kubectl ")[2].partition("\n```")[0].split("\n$ kubectl ")
+    plain = str(ROOT / "deploy" / "w2s-operator.yaml")
+
+    def kubectl(*words: str) -> str:
+        return w2s_cluster.kubectl(*words, mode="kwok")
+
+    def there() -> list[str]:
+        return kubectl("get", "-f", plain, "--output=name", "--ignore-not-found").split()
+
+    before = there()
+    kubectl("create", "namespace", "w2s")
+    try:
+        kubectl("apply", "--server-side", "--force-conflicts", "-f", plain)
+        assert len(there()) == 8
+        for command in commands:
+            kubectl(*command.split())
+        assert there() == [f"customresourcedefinition.apiextensions.k8s.io/{CRD}"]
+    finally:
+        kubectl("delete", "namespace", "w2s", "--wait=false")
+        if not before:
+            kubectl("delete", "crd", CRD)
+
+
 def test_a_job_runs_with_the_rights_of_the_chart_through_an_upgrade_and_survives_an_uninstall(
     helm, namespace, api, kwok_cluster, tmp_path
 ):
@@ -166,7 +191,7 @@ def test_a_job_runs_with_the_rights_of_the_chart_through_an_upgrade_and_survives
     def condition(type_: str) -> Object:
         return next(one for one in job()["status"]["conditions"] if one["type"] == type_)
 
-    helm("install", "w2s", str(CHART))
+    helm("install", "w2s", str(CHART), "--set", "trainer.runAsUser=null")
     pod = until(lambda: core.list_namespaced_pod(namespace).items)[0]
     assert pod.spec.containers[0].command == ["python", "-m", "w2s_operator"]
     with operator(kwok_cluster, namespace, "w2s-w2s-operator", tmp_path):
@@ -180,8 +205,13 @@ def test_a_job_runs_with_the_rights_of_the_chart_through_an_upgrade_and_survives
         )[0]
         children = {one.metadata.name: one.metadata.uid for one in batch.list_namespaced_job(namespace).items}
 
-        helm("upgrade", "w2s", str(CHART), "--set", "workers=4,image.tag=next,trainer.image.tag=next")
+        changes = ["--set", "workers=4,image.tag=next,trainer.image.tag=next"]
+        helm("upgrade", "w2s", str(CHART), "--reset-then-reuse-values", *changes)
 
+        deployed = client.AppsV1Api(api).read_namespaced_deployment("w2s-w2s-operator", namespace)
+        env = {one.name: one.value for one in deployed.spec.template.spec.containers[0].env}
+        assert env["W2S_WORKERS"] == "4"
+        assert not env["W2S_USER"]  # null outlives the upgrade
         after = {one.metadata.name: one.metadata.uid for one in batch.list_namespaced_job(namespace).items}
         assert after == children
         assert core.read_namespaced_pod(held.metadata.name, namespace).metadata.uid == held.metadata.uid

@@ -104,7 +104,7 @@ def test_on_openshift_nobody_chooses_a_user():
 def test_more_variables_reach_the_operator_beside_its_own():
     more = [
         {"name": "HTTPS_PROXY", "valueFrom": {"secretKeyRef": {"name": "proxy", "key": "url"}}},
-        {"name": "NO_PROXY", "value": "10.0.0.0/8"},
+        {"name": "NO_PROXY", "value": "10.0.0.1,.example.org"},
     ]
     env = container(render({"extraEnv": more}))["env"]
     assert env == container(render())["env"] + more
