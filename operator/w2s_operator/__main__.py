@@ -19,7 +19,7 @@ def main() -> int:
     except ValueError as error:
         sys.stderr.write(f"{error}\n")
         return 64
-    as_json(logging.INFO)
+    as_json(settings.log_level)
     registry = kopf.OperatorRegistry()
     engine = register(registry, settings)
     try:

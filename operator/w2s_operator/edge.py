@@ -14,7 +14,6 @@ from w2s_operator.children.job import ChildJobs
 from w2s_operator.cluster.cache import key_of
 from w2s_operator.engine import Engine
 from w2s_operator.jobs_watch import JOBS_WATCH, Pauses
-from w2s_operator.logs import at_least
 from w2s_operator.settings import OperatorSettings
 
 
@@ -26,7 +25,6 @@ def register(
 
     @kopf.on.startup(registry=registry, errors=kopf.ErrorsMode.PERMANENT)
     async def start(settings: kopf.OperatorSettings, **_: Any) -> None:
-        at_least(operator.log_level)
         settings.posting.enabled = False  # Events are our own, deduplicated
         settings.scanning.disabled = True  # no rights on CRDs and namespaces
         settings.persistence.finalizer = f"{GROUP}/never"

@@ -30,15 +30,10 @@ def _is_news(record: logging.LogRecord) -> bool:
 
 
 def as_json(level: int) -> None:
-    """Everything that this process logs, on standard error."""
+    """Everything that this process logs, on standard error; what kopf says of its own doings only if it matters."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())
     handler.addFilter(_is_news)
     logging.basicConfig(handlers=[handler], force=True)
-    at_least(level)
-
-
-def at_least(level: int) -> None:
-    """What is less important is not logged; what kopf says of its own doings never is."""
     logging.getLogger().setLevel(level)
     logging.getLogger("kopf").setLevel(max(level, logging.WARNING))

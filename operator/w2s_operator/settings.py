@@ -73,7 +73,8 @@ class OperatorSettings:
             return found
 
         def names(name: str) -> tuple[str, ...]:
-            return tuple(one.strip() for one in given.get(name, "").split(",") if one.strip())
+            told = given.get(name, "").split(",")
+            return tuple(dict.fromkeys(one.strip() for one in told if one.strip()))
 
         return cls(
             trainer_image=given["TRAINER_IMAGE"],
