@@ -61,7 +61,9 @@ def main(argv: list[str] | None = None) -> int:
         if (error.name or "").startswith("w2s"):
             raise
         extra = COMMANDS[arguments.command].extra
-        sys.stderr.write(f"{prog} {arguments.command} needs {error.name}: pip install 'w2s[{extra}]'\n")
+        sys.stderr.write(
+            f"{prog} {arguments.command} needs {error.name}: pip install '.[{extra}]' in a clone of w2s\n"
+        )
         return 70
     except Exception as error:
         code = getattr(error, "exit_code", None)

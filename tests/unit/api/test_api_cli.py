@@ -196,7 +196,7 @@ def test_an_interrupt_is_130(monkeypatch, capsys):
 def test_a_missing_extra_is_named(monkeypatch, capsys):
     command(monkeypatch, ModuleNotFoundError("No module named 'torch'", name="torch"))
     assert main(["run"]) == 70
-    assert capsys.readouterr().err == "w2s run needs torch: pip install 'w2s[trainer]'\n"
+    assert capsys.readouterr().err == "w2s run needs torch: pip install '.[trainer]' in a clone of w2s\n"
 
 
 def test_a_defect_of_ours_keeps_its_trace(monkeypatch):

@@ -263,4 +263,6 @@ def test_a_command_needs_no_more_than_the_client(tmp_path, command):
 def test_without_the_client_it_says_what_to_install(capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "kubernetes", None)
     assert main(["status", "indemnity"]) == 70
-    assert capsys.readouterr().err == "w2s status needs kubernetes: pip install 'w2s[kubectl]'\n"
+    assert (
+        capsys.readouterr().err == "w2s status needs kubernetes: pip install '.[kubectl]' in a clone of w2s\n"
+    )
