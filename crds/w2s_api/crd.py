@@ -10,7 +10,7 @@ from pydantic.fields import FieldInfo
 from w2s_api.names import GROUP, KIND, PLURAL, SHORT_NAME, VERSION
 from w2s_api.spec import Spec, WeakToStrongJob
 from w2s_api.spec.base import Rule, Struct
-from w2s_api.status import Status
+from w2s_api.status import NEVER, Status
 
 _DROPPED = frozenset({"title", "additionalProperties", "uniqueItems", "default", "propertyNames"})
 _META = "https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md"
@@ -23,7 +23,7 @@ FRESH = {
             "status": status,
             "reason": "Pending",
             "message": "Waiting for the operator.",
-            "lastTransitionTime": "1970-01-01T00:00:00Z",
+            "lastTransitionTime": NEVER,
         }
         for type_, status in (("Complete", "Unknown"), ("Failed", "Unknown"), ("Reconciling", "True"))
     ],

@@ -39,6 +39,10 @@ class _Said(Struct):
     model_config = ConfigDict(extra="ignore", strict=False, validate_by_name=True, validate_by_alias=True)
 
 
+NEVER = "1970-01-01T00:00:00Z"
+"""Of a condition that no operator has looked at yet."""
+
+
 class Condition(_Said):
     """One aspect of the job's state, as a Kubernetes condition."""
 
@@ -102,6 +106,10 @@ class StageStatus(_Said):
         default=None, description="Why it waits, does not start or failed, in one word."
     )
     message: Message | None = Field(default=None, description="The same for a person.")
+    last_end: Message | None = Field(
+        default=None,
+        description="How the run before ended, if it did not do its work; until one has done it.",
+    )
     start_time: Time | None = Field(default=None, description="When its last run began.")
     completion_time: Time | None = Field(default=None, description="When its last run ended.")
     retry_time: Time | None = Field(default=None, description="When it is run again, if it is Retrying.")

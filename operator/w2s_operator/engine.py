@@ -57,7 +57,7 @@ class Engine:
         """Keys of namespaces that not everything is known of yet."""
         self.jobs: Cache[JobView] = Cache(job_of, self._changed)
         self._children: Cache[ChildJob] = Cache(child_job_of, self._changed)
-        self._pods: Cache[ChildPod] = Cache(child_pod_of, self._changed)
+        self._pods: Cache[ChildPod] = Cache(child_pod_of, self._changed, self._is_awaited)
         self._lists = {
             namespace: _list_path(f"/apis/{GROUP}/{VERSION}", namespace, PLURAL)
             for namespace in self._namespaces
@@ -189,6 +189,11 @@ class Engine:
             self._queue.add(job)
         else:
             waiting.add(job)
+
+    def _is_awaited(self, pod: ChildPod) -> bool:
+        """Whether the end of a pod that is gone is still to be counted: its Job says less, and says it later."""
+        siblings = self._children.of_job((pod.namespace, pod.job))
+        return pod.exit is not None and any(child.uid == pod.child_uid for child in siblings)
 
     def _watches(self) -> Iterator[Watch]:
         for (namespace, what), one in self._reflectors.items():

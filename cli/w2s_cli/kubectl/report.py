@@ -78,7 +78,7 @@ def report_uri(job: SeenJob) -> str:
 def by_hand(uri: str, endpoint: str | None) -> str:
     """What to do where there is no S3 client."""
     at = f" --endpoint-url {endpoint}" if endpoint else ""
-    needs = "To fetch it, this command needs boto3 (pip install 'w2s[kubectl]')"
+    needs = "To fetch it, this command needs boto3 (pip install '.[kubectl]')"
     return f"The report is at {uri}. {needs}; or: aws s3 cp {uri} .{at}"
 
 

@@ -33,12 +33,19 @@ class Cache(Generic[View]):
     """Projections by key. An older version never replaces a newer one: the answers to our own writes come here
     too, often before the watch has them."""
 
-    def __init__(self, project: Callable[[Mapping[str, Any]], View], changed: Callable[[Key], None]) -> None:
+    def __init__(
+        self,
+        project: Callable[[Mapping[str, Any]], View],
+        changed: Callable[[Key], None],
+        outlives: Callable[[View], bool] = lambda _: False,
+    ) -> None:
         """
         Args:
             project: what is kept of an object; the rest is forgotten at once.
             changed: is told the key of the job whose object came, changed or went.
+            outlives: whether what an object said last is kept when it goes, until everything is listed anew.
         """
+        self._outlives = outlives
         self._project = project
         self._changed = changed
         self._items: dict[Key, View] = {}
@@ -87,6 +94,14 @@ class Cache(Generic[View]):
             self._leave(key, before)
         self._of_job[job][key] = after
         self._changed(job)
+
+    def gone(self, raw: Mapping[str, Any]) -> None:
+        """An object is gone, and this is what it was at last."""
+        key = key_of(raw)
+        self.put(raw)
+        last = self._items.get(key)
+        if last is None or not self._outlives(last):
+            self.drop(key, not_after=int(raw["metadata"]["resourceVersion"]))
 
     def drop(self, key: Key, not_after: int | None = None) -> None:
         """An object is gone.

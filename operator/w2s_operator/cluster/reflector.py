@@ -143,6 +143,6 @@ class Reflector:
                 case "ADDED" | "MODIFIED":
                     self._cache.put(raw)
                 case "DELETED":
-                    self._cache.drop(key_of(raw), not_after=int(raw["metadata"]["resourceVersion"]))
+                    self._cache.gone(raw)
                 case "ERROR":
                     raise error_of(raw.get("code", 410), raw)

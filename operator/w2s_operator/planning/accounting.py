@@ -46,6 +46,7 @@ def disrupted(review: Review, record: StageStatus, ended: Outcome) -> StageStatu
         disruptions=(record.disruptions or 0) + 1,
         reason=ended.reason,
         message=ended.message[:MOST_MESSAGE],
+        last_end=ended.message[:MOST_MESSAGE],
         progress=None,
     )
     lasted = review.now - to_seconds(record.start_time) if record.start_time else 0.0
@@ -75,13 +76,15 @@ def _done(review: Review, stage: Stage, record: StageStatus, ended: Outcome) -> 
         artifact=ended.words.artifact,
         reason=None,
         message=None,
+        last_end=None,
         retry_time=None,
     )
 
 
 def _fault(review: Review, record: StageStatus, ended: Outcome) -> StageStatus:
     failures = (record.failures or 0) + 1
-    record = with_(record, failures=failures, reason=ended.reason, message=ended.message[:MOST_MESSAGE])
+    said = ended.message[:MOST_MESSAGE]
+    record = with_(record, failures=failures, reason=ended.reason, message=said, last_end=said)
     if not may_retry(failures, review.spec.execution.max_retries):
         return failed(record, ended.reason, ended.message)
     return _retry(review, record)

@@ -7,6 +7,7 @@ from typing import Any
 from w2s_api.status import (
     FINISHED,
     MOST_MESSAGE,
+    NEVER,
     Condition,
     ConditionStatus,
     ConditionType,
@@ -92,7 +93,7 @@ def conclude(job: Job, stages: Sequence[StageStatus], standing: Standing, now: S
         gain=_gain(results),
         results=results,
         model_uri=f"{place}/model/" if promoted.status == "True" else None,
-        report_uri=f"{place}/report.html" if _is_done("evaluate", stages) else None,
+        report_uri=f"{place}/report.html" if _stands("evaluate", stages) else None,
         start_time=time if again or resumed or not before.start_time else before.start_time,
         completion_time=_end(before, complete.status, time) if over else None,
         retry=job.retry or None,
@@ -157,13 +158,14 @@ def _complete(stages: Sequence[StageStatus], standing: Standing) -> _Verdict:
         return _Verdict("Unknown", "Pending", "Nothing has been started yet.")
     first = busy[0]
     said = f": {first.message}" if first.message else ""
+    last = f". The run before it: {first.last_end}" if first.last_end and first.state != "Retrying" else ""
     return _Verdict(
-        "Unknown", first.reason or first.state, f"Stage {first.name} is {first.state.lower()}{said}"
+        "Unknown", first.reason or first.state, f"Stage {first.name} is {first.state.lower()}{said}{last}"
     )
 
 
 def _promoted(before: Status, stages: Sequence[StageStatus], standing: Standing) -> _Verdict:
-    if not _is_done("promote", stages):
+    if not _stands("promote", stages):
         return _Verdict("Unknown", "NotDecided")
     promoted = standing.figures.get("promote", {}).get("promoted")
     if promoted is None:
@@ -175,7 +177,7 @@ def _promoted(before: Status, stages: Sequence[StageStatus], standing: Standing)
 
 
 def _results(before: Status, stages: Sequence[StageStatus], standing: Standing) -> Results | None:
-    if not _is_done("evaluate", stages):
+    if not _stands("evaluate", stages):
         return None
     figures = standing.figures.get("evaluate")
     if not figures:
@@ -193,8 +195,12 @@ def _results(before: Status, stages: Sequence[StageStatus], standing: Standing) 
     )
 
 
-def _is_done(name: str, stages: Sequence[StageStatus]) -> bool:
-    return any(stage.name == name and stage.state in FINISHED for stage in stages)
+def _stands(name: str, stages: Sequence[StageStatus]) -> bool:
+    """Whether what a stage made holds: it and all before it have their artifacts, though `prepare` may look at
+    the store anew."""
+    before = [stage for stage in stages if stage.name != "prepare"]
+    place = next((place for place, stage in enumerate(before) if stage.name == name), None)
+    return place is not None and all(stage.artifact for stage in before[: place + 1])
 
 
 def _decimal(value: Any) -> str | None:
@@ -235,7 +241,8 @@ def _progress(stages: Sequence[StageStatus]) -> str | None:
 
 def _condition(job: Job, type_: ConditionType, verdict: _Verdict, time: str) -> Condition:
     old = condition(job.status, type_)
-    since = old.last_transition_time if old and old.status == verdict.status else time
+    lasts = old is not None and old.status == verdict.status and old.last_transition_time != NEVER
+    since = old.last_transition_time if old and lasts else time
     return Condition(
         type=type_,
         status=verdict.status,

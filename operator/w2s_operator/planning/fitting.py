@@ -15,7 +15,7 @@ _WIDE = 4
 
 def fit(status: Status) -> Status:
     """The same status, or less of it. What the planner goes on from is never left out."""
-    messages = sum(len(stage.message or "") for stage in status.stages)
+    messages = sum(len(stage.message or "") + len(stage.last_end or "") for stage in status.stages)
     messages += sum(len(one.message) for one in status.conditions)
     if _WIDE * messages + _PLAIN_STAGE * len(status.stages) + _PLAIN_REST <= MOST:
         return status  # the common case, without writing it down
@@ -43,7 +43,9 @@ def _messages(most: int) -> Callable[[Status], Status]:
 
     def shorter(status: Status) -> Status:
         return _stages(
-            lambda stage: {} if stage.name == status.stage else {"message": _cut(stage.message, most)}
+            lambda stage: (
+                {} if stage.name == status.stage else {"message": _cut(stage.message, most), "last_end": None}
+            )
         )(status)
 
     return shorter
@@ -71,5 +73,5 @@ _STEPS: tuple[Callable[[Status], Status], ...] = (
     _stages(lambda _: {"progress": None, "start_time": None, "completion_time": None}),
     _stages(lambda stage: {"reason": None} if stage.state != "Failed" else {}),
     _stages(lambda stage: {"failures": None, "disruptions": None} if stage.state in FINISHED else {}),
-    _stages(lambda stage: {"message": _cut(stage.message, 256)}),
+    _stages(lambda stage: {"message": _cut(stage.message, 256), "last_end": None}),
 )

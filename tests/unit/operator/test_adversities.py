@@ -180,3 +180,16 @@ def test_a_failure_is_final_also_while_prepare_looks_again(cluster: Cluster):
     cluster.collect().finish("prepare").wait(1)
     assert cluster.condition("Complete") == ("False", "PendingDeadlineExceeded")
     assert "train/2" not in cluster.created
+
+
+def test_what_the_run_before_died_of_is_told_while_the_next_runs(cluster: Cluster):
+    cluster.settle().run("prepare").settle()
+    words = Words("Failed", "StoreUnavailable", "https://s3.example.org does not answer")
+    cluster.end("prepare", 69, words=words).settle().wait(20)
+    cluster.run("prepare").settle()
+    (complete,) = (one for one in cluster.status.conditions if one.type == "Complete")
+    assert (complete.status, complete.reason) == ("Unknown", "Running")
+    assert "Stage prepare is running. The run before it: " in complete.message
+    assert "https://s3.example.org does not answer" in complete.message
+    cluster.end("prepare").settle()
+    assert cluster.stage("prepare").last_end is None

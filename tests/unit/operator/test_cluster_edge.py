@@ -14,7 +14,7 @@ from w2s_operator.cluster.cache import Cache
 from w2s_operator.cluster.credentials import Credentials
 from w2s_operator.cluster.errors import Unreachable
 from w2s_operator.cluster.reflector import Reflector
-from w2s_operator.cluster.views import child_job_of
+from w2s_operator.cluster.views import child_job_of, child_pod_of
 
 
 def raw(name: str, version: int, **status: Any) -> dict[str, Any]:
@@ -116,3 +116,28 @@ def test_an_answer_that_breaks_off_is_a_server_that_is_away():
                     await api.get("/jobs")
 
     asyncio.run(talk())
+
+
+def test_a_pod_that_was_deleted_is_remembered_while_its_job_is_there():
+    """`kubectl delete pod`: it saved its work and said so, and is gone before its Job has failed."""
+    awaited = {"j-1"}
+    pods = Cache(child_pod_of, lambda _: None, lambda pod: pod.exit is not None and pod.child_uid in awaited)
+
+    def pod(name: str, job: str, version: int, **state: Any) -> dict[str, Any]:
+        made = raw(name, version, phase="Running", containerStatuses=[{"name": "stage", "state": state}])
+        made["metadata"]["ownerReferences"] = [{"kind": "Job", "name": "j", "uid": job}]
+        return made
+
+    for name, job in (("saved", "j-1"), ("lost", "j-1"), ("old", "j-0")):
+        pods.put(pod(name, job, 5, running={"startedAt": "2026-11-21T00:00:00Z"}))
+    stopped = {"terminated": {"exitCode": 75}}
+    pods.gone(pod("saved", "j-1", 8, **stopped))
+    pods.gone(pod("old", "j-0", 8, **stopped))
+    pods.gone(pod("lost", "j-1", 8, running={}))
+    assert pods.keys() == {("legal", "saved")}
+    kept = pods.get(("legal", "saved"))
+    assert kept is not None
+    assert kept.exit is not None
+    assert kept.exit.code == 75
+    pods.drop(("legal", "saved"), not_after=9)  # everything is listed anew
+    assert pods.keys() == set()

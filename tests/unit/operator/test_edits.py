@@ -100,9 +100,27 @@ def test_an_edit_that_runs_something_begins_anew(cluster: Cluster):
     assert cluster.status.start_time != before.start_time
     assert cluster.status.completion_time is None
     assert cluster.condition("Complete")[0] == "Unknown"
+    cluster.keep().store.pop("train")
+    cluster.finish("prepare").settle()  # which tells what of the results still holds
     assert cluster.condition("Promoted")[0] == "Unknown"
     assert cluster.status.results is None
     assert cluster.status.gain is None
+
+
+@pytest.mark.parametrize("by", ["retry", "edit"])
+def test_results_outlive_a_look_at_the_store_that_finds_everything(cluster: Cluster, by: str):
+    cluster.complete()
+    before = cluster.status
+    cluster.keep()
+    if by == "retry":
+        cluster.retry = "now"
+        cluster.settle()
+    else:
+        cluster.edit(execution={"maxRetries": 5})
+    for status in (cluster.status, cluster.complete().status):
+        assert (status.results, status.gain) == (before.results, before.gain)
+        assert status.report_uri == before.report_uri
+        assert cluster.condition("Promoted") == ("True", "GatePassed")
 
 
 def test_an_edit_after_a_resolution_does_not_resolve_again(cluster: Cluster):

@@ -129,8 +129,8 @@ def _denied(error: BaseException, code: str, doing: str, where: str, detail: obj
         return StoreDenied(
             "NoCredentials",
             f"Cannot {doing}: there are no credentials for {where} ({detail}).",
-            "Name a Secret with access-key-id and secret-access-key, or set AWS_ACCESS_KEY_ID and"
-            " AWS_SECRET_ACCESS_KEY.",
+            "In a cluster, name a Secret with the keys AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in"
+            " storage.credentialsSecretRef; elsewhere, set the variables of these names.",
         )
     if code in _WRONG_KEY_CODES:
         return StoreDenied(
