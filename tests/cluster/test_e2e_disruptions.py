@@ -60,24 +60,27 @@ def student(here: Site, job: Job) -> str:
     return hashlib.sha256(here.objects.read(found[0])).hexdigest()
 
 
-def test_a_training_that_is_evicted_three_times_ends_with_the_same_weights(
+def test_a_training_that_is_evicted_three_times_and_deleted_once_ends_with_the_same_weights(
     here, namespace_with_operator, data
 ):
+    def delete(pod: Object) -> None:  # `kubectl delete pod`: it is gone before its Job has failed
+        job.api("DELETE", job.pod_path(pod))
+
     calm = lora(here, namespace_with_operator, "calm", data, epochs=16).apply()
     job = lora(here, namespace_with_operator, "evicted", data, epochs=16).apply()
     job.until_state("train-strong-0", "Running", seconds=150)
     reached, last = 0, ""
-    for _ in range(3):
+    for end in (job.evict, job.evict, job.evict, delete):
         pod = job.running_pod("train-strong-0", other_than=last)
         reached = until("training to get further", lambda: step(job, pod) > reached and step(job, pod), 90)  # noqa: B023
-        print("evicted at step", reached, [line for line in log(job, pod).splitlines() if "going on" in line])
-        job.evict(pod)
+        print("ended at step", reached, [line for line in log(job, pod).splitlines() if "going on" in line])
+        end(pod)
         last = pod["metadata"]["name"]
         until("the pod to go", lambda: last not in [one["metadata"]["name"] for one in job.pods()], 60)  # noqa: B023
     calm.until_complete(seconds=300)
     status = job.until_complete(seconds=200)
     stage = job.stage("train-strong-0")
-    assert (stage["disruptions"], stage.get("failures"), stage["run"]) == (3, None, 4)
+    assert (stage["disruptions"], stage.get("failures"), stage["run"]) == (4, None, 5)
     assert student(here, job) == student(here, calm)
     assert status["results"] == calm.status["results"]
 
