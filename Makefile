@@ -7,6 +7,8 @@ CHART := charts/w2s-operator
 HELM := $(VENV)/bin/helm
 # The chart as plain manifests, without what only Helm needs.
 PLAIN = (set -o pipefail; \
+  printf '\#%s\n' ' For those without Helm. It wants a namespace w2s, and the names of your two images in place of' \
+    ' w2s-operator:… and w2s-trainer:…: docs/install.md, by an overlay on this folder.'; \
   $(HELM) template w2s-operator $(CHART) --namespace w2s --kube-version 1.33.0 --skip-tests --set crds.keep=false \
   | grep -vE '^ *(app.kubernetes.io/managed-by: Helm|helm.sh/chart: .*)$$')
 

@@ -101,7 +101,10 @@ def no_pod(stage: StageStatus, shard: int | None) -> str:
         return f"Stage {stage.name} had no pod: what it would make was in the store already."
     if stage.run == 0 or stage.state in ("Waiting", "Queued"):
         return f"Stage {stage.name} has no pod yet: it is {stage.state}.{_said(stage)}"
-    return f"The pod of stage {stage.name}, run {stage.run}, is gone, and its log with it.{_said(stage)}"
+    return (
+        f"The pod of stage {stage.name}, run {stage.run}, is gone, and its log with it.{_said(stage)}"
+        " Pods go when a job ends well; its figures are in the report. A log collector of the cluster keeps logs."
+    )
 
 
 def readable(line: str) -> str:
