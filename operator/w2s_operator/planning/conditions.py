@@ -173,7 +173,13 @@ def _promoted(before: Status, stages: Sequence[StageStatus], standing: Standing)
         return _Verdict(old.status, old.reason, old.message) if old else _Verdict("Unknown", "NotKnown")
     if promoted:
         return _Verdict("True", "GatePassed", "The model is published.")
-    return _Verdict("False", "GateNotPassed", "The gain is not proven as `promotion` asks; see the report.")
+    why = standing.figures["promote"].get("reasons")
+    said = (
+        "; ".join(_printable(one, 200) for one in why)
+        if isinstance(why, (list, tuple)) and why
+        else "see the report"
+    )
+    return _Verdict("False", "GateNotPassed", f"The gain is not proven as `promotion` asks: {said}.")
 
 
 def _results(before: Status, stages: Sequence[StageStatus], standing: Standing) -> Results | None:
@@ -209,8 +215,8 @@ def _decimal(value: Any) -> str | None:
     return f"{value:.4f}" if is_number and -_MOST < value < _MOST else None
 
 
-def _printable(value: Any) -> str:
-    return "".join(one if one.isprintable() else " " for one in str(value)[:64])
+def _printable(value: Any, most: int = 64) -> str:
+    return "".join(one if one.isprintable() else " " for one in str(value)[:most])
 
 
 def _gain(results: Results | None) -> str | None:

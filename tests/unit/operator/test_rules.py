@@ -440,10 +440,12 @@ def test_a_gate_that_is_not_passed_is_an_end_and_no_failure(cluster: Cluster):
     from w2s_operator.planning.observed import Words
 
     cluster.finish("prepare", "label-small", "aggregate", "select", "train", "evaluate")
-    refused = Words("Done", artifact="a", figures={"promoted": False})
+    why = ["strong − untouched = +0.035 [-0.007, +0.077]: the lower bound is not above 0"]
+    refused = Words("Done", artifact="a", figures={"promoted": False, "reasons": why})
     cluster.run("promote").end("promote", words=refused).settle()
     assert cluster.condition("Complete")[0] == "True"
     assert cluster.condition("Promoted") == ("False", "GateNotPassed")
+    assert any(why[0] in one.message for one in cluster.status.conditions if one.type == "Promoted")
     assert cluster.status.model_uri is None
     assert cluster.status.report_uri is not None
 

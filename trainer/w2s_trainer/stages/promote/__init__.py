@@ -31,7 +31,7 @@ def run(context: StageContext) -> StageResult:
 
 def figures(summary: Mapping[str, Any]) -> dict[str, Any]:
     """What the last words tell of a decision, whichever job made it."""
-    return {"promoted": summary["promoted"]}
+    return {"promoted": summary["promoted"], "reasons": summary["reasons"]}
 
 
 def publish(job: StageJob, objects: Objects, store: ArtifactStore, artifact: Artifact) -> None:
