@@ -122,6 +122,17 @@ def test_waits_grow_are_capped_and_end_at_the_deadline() -> None:
     assert time.now == pytest.approx(60)
 
 
+def test_a_long_wait_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    time = FakeTime()
+    with pytest.raises(StoreDenied):
+        time.retry(denied=180).call("read s3://b/k", failing(answer(403, "InvalidAccessKeyId")))
+    (told,) = caplog.messages
+    assert told.startswith("Cannot read s3://b/k: http://store does not accept the access key")
+    assert "It is tried again for 17" in told
+    time.retry().call("read", failing(REFUSED, None))
+    assert len(caplog.messages) == 1
+
+
 def test_jitter_shortens_waits_by_at_most_half() -> None:
     time = FakeTime()
     with pytest.raises(StoreUnavailable):

@@ -1,5 +1,6 @@
 """The one back-off of the store: what is worth another try, for how long, and the words when it was not."""
 
+import logging
 import random
 import time
 from collections.abc import Callable
@@ -13,6 +14,8 @@ from w2s_trainer.errors import BadSpec, OwnFault, StageError, StoreDenied, Store
 from w2s_trainer.store.settings import Patience
 
 T = TypeVar("T")
+
+log = logging.getLogger(__name__)
 
 _NO_KEYS = (
     sdk.NoCredentialsError,
@@ -192,6 +195,8 @@ class Ordeal:
     """The unbroken run of failures of one operation, from the first one on."""
 
     FIRST_DELAY, LONGEST_DELAY = 0.25, 5.0
+    TOLD_AFTER = 5.0
+    """Seconds of failures after which somebody who looks at the log should know why nothing happens."""
 
     def __init__(self, retry: Retry, doing: str) -> None:
         self._retry = retry
@@ -202,6 +207,7 @@ class Ordeal:
         """There was progress: the patience begins anew at the next failure."""
         self._since: dict[Trouble, float] = {}
         self._failures = 0
+        self._told = False
 
     def bear(self, error: Exception) -> None:
         """Wait before the next try, or raise what a person must read when the patience is at its end."""
@@ -215,6 +221,10 @@ class Ordeal:
         remaining = self._since.setdefault(trouble, now) + borne - now
         if remaining <= 0:
             raise explain(error, self._doing, self._retry.where) from error
+        if borne - remaining >= self.TOLD_AFTER and not self._told:
+            self._told = True
+            said = explain(error, self._doing, self._retry.where)
+            log.warning("%s It is tried again for %.0f s.", said, remaining)
         delay = min(self.LONGEST_DELAY, self.FIRST_DELAY * 2.0 ** min(self._failures, 16))
         self._failures += 1
         # The last wait ends at the deadline, so that there is one try at the very end of the patience.
