@@ -16,7 +16,7 @@ def main(arguments: argparse.Namespace) -> int:
     wanted = arguments.command == "suspend"
     job = connected.job(arguments.name)
     if bool(job.spec.get("suspend")) == wanted:
-        print(f"{job.name} is {'suspended' if wanted else 'not suspended'} already.")
+        print(f"{job.name} is {'suspended already' if wanted else 'not suspended'}.")
         return ExitCode.DONE
     job = connected.patch(arguments.name, {"spec": {"suspend": wanted}})
     print(done(job, wanted))

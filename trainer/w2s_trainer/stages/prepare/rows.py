@@ -88,7 +88,7 @@ def _json_row(number: int, line: bytes) -> Row | Unusable:
     except UnicodeDecodeError as error:
         return Unusable(number, f"invalid UTF-8 at byte {error.start + 1} of the line")
     except json.JSONDecodeError as error:
-        return Unusable(number, f"not JSON: {error.msg} at column {error.colno}")
+        return Unusable(number, f"not JSON: {error.msg.removesuffix(' at')} at column {error.colno}")
     except (ValueError, RecursionError) as error:
         return Unusable(number, f"not JSON that can be read ({type(error).__name__})")
     if not isinstance(values, dict):
