@@ -19,7 +19,7 @@ import yaml
 from contract_kit import Api, Job, Object, changed, until
 from kubernetes import client
 from w2s_cluster import ClusterFault, images
-from w2s_cluster.settings import cache
+from w2s_cluster.settings import cache, locked
 
 from w2s_trainer.models.uri import fetch_model
 from w2s_trainer.store.embedded import ROLES, EmbeddedStore
@@ -137,7 +137,8 @@ class Site:
             values += ["--set", one]
         # The CRD stays when a release goes, and belongs to the one that made it.
         waits = ["--take-ownership", "--wait", "--timeout", "120s"]
-        self.helm("install", release, str(CHART), "-n", namespace, *values, *waits)
+        with locked(cache() / "release.lock"):  # of two at once, one would find the CRD half made
+            self.helm("install", release, str(CHART), "-n", namespace, *values, *waits)
         try:
             yield
         finally:
