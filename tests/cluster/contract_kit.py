@@ -20,7 +20,7 @@ from urllib.parse import urlencode
 
 import w2s_cluster
 from kubernetes import client, config
-from w2s_cluster import Settings, binaries, control_plane, process
+from w2s_cluster import PATIENCE, Settings, binaries, control_plane, process
 
 from w2s_api.names import GROUP, PLURAL, VERSION
 
@@ -51,7 +51,11 @@ _operators: dict["subprocess.Popen[bytes]", Path] = {}
 
 
 def until(what: str, find: Callable[[], Value], seconds: float = 30.0) -> Value:
-    """What is found as soon as it is true; a bound that is passed fails the test."""
+    """What is found as soon as it is true; a bound that is passed fails the test.
+
+    Bounds are written for two quiet cores and stretched for slower machines (`w2s_cluster.PATIENCE`).
+    """
+    seconds *= PATIENCE
     deadline = time.monotonic() + seconds
     while True:
         for one, log in _operators.items():

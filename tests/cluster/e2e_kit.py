@@ -1,7 +1,6 @@
 """The whole system as a user has it: real images, the chart, an S3 server outside of the pods, and jobs."""
 
 import copy
-import fcntl
 import gzip
 import hashlib
 import json
@@ -18,7 +17,7 @@ import w2s_cluster
 import yaml
 from contract_kit import Api, Job, Object, changed, until
 from kubernetes import client
-from w2s_cluster import ClusterFault, images
+from w2s_cluster import images, release_images
 from w2s_cluster.settings import cache, locked
 
 from w2s_trainer.models.uri import fetch_model
@@ -32,8 +31,6 @@ MODEL = f"s3://{BUCKET}/models/minilm/"
 KEYS = "w2s-keys"
 """The Secret of the jobs."""
 JOBS_ROLE = ("Read", "List", "Write", "Tagging")
-OMIT = "triton nvidia-cuda-cccl nvidia-cusolver nvidia-nvjitlink nvidia-nvtx"
-"""Packages of torch that are left out of the trainer's image: 2 GB that a node without GPU never loads."""
 POD = {
     "resources": {
         "requests": {"cpu": "100m", "memory": "256Mi"},
@@ -41,38 +38,11 @@ POD = {
     }
 }
 """Small requests: jobs of several tests share a machine."""
-_INGREDIENTS = (
-    ".dockerignore",
-    "pyproject.toml",
-    "constraints.txt",
-    "README.md",
-    "crds",
-    "trainer",
-    "cli",
-    "operator",
-)
 
 
 def image(name: str) -> tuple[str, str]:
-    """(repository, tag) of one of our images on the node: built once for its content, as a release builds it."""
-    containerfile = f"images/{name}.Containerfile"
-    listing = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "--deduplicate", "--"]
-    listed = subprocess.run(
-        [*listing, containerfile, *_INGREDIENTS], cwd=REPOSITORY, check=True, capture_output=True, text=True
-    ).stdout.splitlines()
-    files = [file for file in sorted(listed) if (REPOSITORY / file).is_file()]
-    arguments = {"BASE": images.base()} | ({"OMIT": OMIT} if name == "trainer" else {})
-    digest = hashlib.sha256(repr(arguments).encode())
-    for file in files:
-        content = (REPOSITORY / file).read_bytes()
-        digest.update(f"{file} {len(content)}\n".encode() + content)
-    tag = f"w2s-{name}:{digest.hexdigest()[:12]}"
-    try:
-        images.buildah("inspect", "--type", "image", "--format", "{{.FromImageID}}", f"localhost/{tag}")
-    except ClusterFault:
-        with images.checkout(REPOSITORY) as context:
-            images.build(context / containerfile, context, tag, arguments)
-    repository, _, tag = images.publish(f"localhost/{tag}").rpartition(":")
+    """(repository, tag) of one of our images, on the node."""
+    repository, _, tag = images.publish(release_images.reference(name)).rpartition(":")
     return repository, tag
 
 
@@ -247,9 +217,7 @@ def site(kubeconfig: Path, folder: Path) -> Iterator[Site]:
     """Images on the node, a store with the example's data and model, and the cluster as it is."""
     build = [sys.executable, str(REPOSITORY / "examples/data/licences.py"), "--task", "restricted"]
     subprocess.run([*build, "--out", str(folder / "data")], check=True, capture_output=True)
-    with (cache() / "e2e-images.lock").open("w") as lock:  # of those who need an image, one builds it
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        made = [image("operator"), image("trainer")]
+    made = [image("operator"), image("trainer")]
     roles = {**ROLES, "jobs": JOBS_ROLE}
     store = EmbeddedStore(folder / "s3", roles=roles, host=w2s_cluster.store_host()).start()
     objects = Objects(store.settings(f"s3://{BUCKET}"))

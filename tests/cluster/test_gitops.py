@@ -31,6 +31,7 @@ from contract_kit import (
     words,
 )
 from w2s_cluster import binaries
+from w2s_cluster.kubectl import executable
 
 from w2s_api.names import GROUP
 from w2s_cli.kubectl.cluster import FIELD_MANAGER
@@ -96,8 +97,8 @@ class Tool:
         raise NotImplementedError
 
     def run(self, name: str, *rest: str, given: str = "", codes: tuple[int, ...] = (0,)) -> str:
-        folder = binaries.folder() if name == "kubectl" else binaries.gitops_engines()
-        command = [str(folder / name), *rest]
+        program = executable() if name == "kubectl" else binaries.gitops_engines() / name
+        command = [str(program), *rest]
         done = subprocess.run(
             command,
             input=given,

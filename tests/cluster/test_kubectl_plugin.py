@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 import yaml
 from contract_kit import established, until
-from w2s_cluster import binaries, images
+from w2s_cluster import images
+from w2s_cluster.kubectl import executable
 
 from w2s_api.crd import crd
 from w2s_trainer.store.embedded import EmbeddedStore
@@ -112,7 +113,7 @@ def in_namespace(kubeconfig: Path, directory: Path) -> Iterator[Kubectl]:
 
 
 def path() -> str:
-    return os.pathsep.join([str(binaries.folder()), str(Path(sys.executable).parent), os.environ["PATH"]])
+    return os.pathsep.join([str(executable().parent), str(Path(sys.executable).parent), os.environ["PATH"]])
 
 
 def test_kubectl_finds_the_plugin_and_shows_its_help(kubectl):

@@ -395,8 +395,10 @@ def test_a_job_that_is_suspended_from_the_start_makes_nothing(job: Job):
 
 
 def test_a_pod_that_does_not_start_in_time_fails_its_stage(job: Job):
-    job.apply(pods__prepare=DONE | NOWHERE, execution__pendingDeadlineSeconds=1)
-    job.until_complete("False", 15)
+    job.apply(pods__prepare=DONE | NOWHERE)
+    job.until("the scheduler's words", lambda _: "node affinity/selector" in job.condition()["message"])
+    job.apply(execution__pendingDeadlineSeconds=1)
+    job.until_complete("False")
     assert job.stage("prepare")["reason"] == "PendingDeadlineExceeded"
     assert "node affinity/selector" in job.condition()["message"]
     until("the Job to be gone", lambda: not job.children())

@@ -151,10 +151,12 @@ def test_a_namespace_without_rights_stops_no_other_and_is_taken_up_with_them(
     account.allow(namespace)
     ending.callback(operator.stop)
     operator.start()
-    code, told = operator.get("readyz")
-    assert code == 200
-    assert f"jobs of {another}" in told
-    assert f"jobs of {namespace}" not in told
+
+    def ready_but_for_the_other() -> bool:
+        code, troubles = operator.get("readyz")
+        return code == 200 and f"jobs of {another}" in troubles and f"jobs of {namespace}" not in troubles
+
+    until("one of two namespaces to be in trouble", ready_but_for_the_other)
     until("all that is refused", lambda: failing(operator, another) == 4)
     assert failing(operator, namespace) == 0
     a_job(api, namespace, "first").apply().until_complete()

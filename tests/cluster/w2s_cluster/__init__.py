@@ -14,9 +14,10 @@ means a cluster of the user's own, which is used in place of both. See docs/clus
 from w2s_cluster.errors import CannotRun, ClusterFault
 from w2s_cluster.kubectl import fake_nodes, kubectl, lose_fake_node
 from w2s_cluster.lifecycle import down, enter, is_up, kubeconfig, store_host, up, used
-from w2s_cluster.settings import Mode, Settings
+from w2s_cluster.settings import PATIENCE, Mode, Settings
 
 __all__ = [
+    "PATIENCE",
     "CannotRun",
     "ClusterFault",
     "Mode",

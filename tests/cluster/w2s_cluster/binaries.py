@@ -1,18 +1,19 @@
 """Kubernetes, etcd, kwok and GitOps engines, built from the Go module proxy once for all clones of these sources."""
 
-import fcntl
 import hashlib
 import os
 import platform
 import re
 import shutil
 import subprocess
+import time
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
 from w2s_cluster import host
 from w2s_cluster.errors import ClusterFault
-from w2s_cluster.settings import SOURCES, cache
+from w2s_cluster.settings import SOURCES, cache, locked
 
 _TOOLS = SOURCES / "tools"
 _KUBERNETES = [
@@ -33,30 +34,45 @@ _CLUSTER: _Builds = [
     ("pause", "pause", ["."]),
 ]
 _ENGINES: _Builds = [("gitops", "", ["./argo", "./flux"])]
+_REPORT_EVERY = 15.0  # seconds
 
 
-def folder(say: Callable[[str], None] = lambda _: None) -> Path:
-    """The folder of the cluster's binaries, built now if these sources were never built on this machine."""
-    what = "building Kubernetes, etcd and kwok from the Go module proxy: some minutes, once on this machine"
-    return _built(_CLUSTER, lambda: say(what))
+def folder() -> Path:
+    """The folder of the cluster's binaries; raises `ClusterFault` if `make tools` has not built them."""
+    return _built(_CLUSTER, "Kubernetes, etcd and kwok")
 
 
 def gitops_engines() -> Path:
-    """The folder of `argo` and `flux`, which only the tests of GitOps need; built as those of the cluster are."""
-    return _built(_ENGINES, lambda: None)
+    """The folder of `argo` and `flux`, which the tests of GitOps run; raises `ClusterFault` if it is not there."""
+    return _built(_ENGINES, "the engines of Flux and Argo CD")
 
 
-def _built(builds: _Builds, say: Callable[[], None]) -> Path:
-    built = cache() / _key(builds) / "bin"
-    if built.exists():
-        return built
-    built.parent.mkdir(parents=True, exist_ok=True)
-    with (built.parent / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not built.exists():
-            say()
-            _build(builds, built)
+def build_cluster(say: Callable[[str], None]) -> None:
+    """Build what `folder` gives, unless these sources were built before on this machine."""
+    _build_once(_CLUSTER, say)
+
+
+def build_gitops_engines(say: Callable[[str], None]) -> None:
+    """Build what `gitops_engines` gives, unless these sources were built before on this machine."""
+    _build_once(_ENGINES, say)
+
+
+def _built(builds: _Builds, words: str) -> Path:
+    built = _target(builds)
+    if not built.exists():
+        raise ClusterFault(f"{words[0].upper()}{words[1:]} are not built on this machine. Run `make tools`.")
     return built
+
+
+def _build_once(builds: _Builds, say: Callable[[str], None]) -> None:
+    built = _target(builds)
+    with locked(built.parent / "lock"):
+        if not built.exists():
+            _build(builds, built, say)
+
+
+def _target(builds: _Builds) -> Path:
+    return cache() / _key(builds) / "bin"
 
 
 def _key(builds: _Builds) -> str:
@@ -69,37 +85,47 @@ def _key(builds: _Builds) -> str:
     return digest.hexdigest()[:16]
 
 
-def _build(builds: _Builds, built: Path) -> None:
-    needed = re.findall(
-        r"^go (\S+)$",
-        "\n".join((_TOOLS / module / "go.mod").read_text() for module, _, _ in builds),
-        re.MULTILINE,
-    )
-    go = host.go(max(needed, key=lambda version: [int(part) for part in version.split(".")]))
+def _build(builds: _Builds, built: Path, say: Callable[[str], None]) -> None:
+    go = host.go(_go_version(builds))
     partial = built.with_name("bin.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir()
     for module, name, packages in builds:
-        command = [
-            str(go),
-            "build",
-            "-mod=readonly",
-            "-trimpath",
-            "-buildvcs=false",
-            "-ldflags",
-            _link_flags(module),
-        ]
-        command += ["-o", f"{partial}/{name}", *packages]
-        done = subprocess.run(
-            command,
-            cwd=_TOOLS / module,
-            env=os.environ | {"CGO_ENABLED": "0"},
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        if done.returncode:
-            raise ClusterFault(f"go build of {' '.join(packages)} failed: {done.stderr.strip()[-2000:]}")
+        command = [str(go), "build", "-v", "-mod=readonly", "-trimpath", "-buildvcs=false"]
+        command += ["-ldflags", _link_flags(module), "-o", f"{partial}/{name}", *packages]
+        _run_go(command, module, say)
     partial.rename(built)
+
+
+def _go_version(builds: _Builds) -> str:
+    """The newest Go that one of the modules asks for."""
+    files = "\n".join((_TOOLS / module / "go.mod").read_text() for module, _, _ in builds)
+    versions = re.findall(r"^go (\S+)$", files, re.MULTILINE)
+    return max(versions, key=lambda version: [int(part) for part in version.split(".")])
+
+
+def _run_go(command: list[str], module: str, say: Callable[[str], None]) -> None:
+    """Run `go build -v`, which writes a line for each module that it fetches and each package that it compiles."""
+    began = reported = time.monotonic()
+    fetched = compiled = 0
+    tail: deque[str] = deque(maxlen=30)
+    environment = os.environ | {"CGO_ENABLED": "0"}
+    say(f"go build of {module}")
+    with subprocess.Popen(
+        command, cwd=_TOOLS / module, env=environment, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            tail.append(line)
+            fetched += line.startswith("go: downloading")
+            compiled += "/" in line and " " not in line
+            if time.monotonic() - reported >= _REPORT_EVERY:
+                reported = time.monotonic()
+                say(f"go build of {module}: {fetched} modules fetched, {compiled} packages compiled")
+    if process.returncode:
+        raise ClusterFault(f"go build of {module} failed: {''.join(tail).strip()[-2000:]}")
+    if time.monotonic() - began >= _REPORT_EVERY:
+        say(f"go build of {module}: done in {time.monotonic() - began:.0f} s")
 
 
 def _link_flags(module: str) -> str:

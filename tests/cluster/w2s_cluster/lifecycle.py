@@ -94,9 +94,8 @@ def _bring_up(mode: Mode, say: Callable[[str], None]) -> None:
         say(f"KUBECONFIG names a cluster of your own ({own_kubeconfig()}): nothing to start")
         return
     settings, began = Settings.of(mode), time.monotonic()
-    with network.outside():  # packages and modules come from registries
-        host.require(mode)
-        bin_folder = binaries.folder(say)
+    host.require(mode)
+    bin_folder = binaries.folder()
     with locked(_lock(settings)):
         if is_up(mode) and _built_from(settings) == str(bin_folder):
             return

@@ -3,16 +3,17 @@
 import ctypes
 import os
 import subprocess
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 
+from w2s_cluster.errors import ClusterFault
 from w2s_cluster.process import in_network
-from w2s_cluster.settings import BRIDGE, GATEWAY, POD_RANGE, SERVICE_RANGE, Settings
+from w2s_cluster.settings import BRIDGE, GATEWAY, NAMESPACES, POD_RANGE, PREFIX, SERVICE_RANGE, Settings
 
 _CLONE_NEWNET = 0x40000000
+_OWN_NAMESPACE = Path("/proc/thread-self/ns/net")
 
 
 def create(settings: Settings) -> None:
@@ -54,39 +55,28 @@ def entered(namespace: Path) -> Iterator[None]:
 
     Threads and processes that it starts meanwhile are in it too; sockets that exist stay where they were made.
     """
+    before = os.open(_OWN_NAMESPACE, os.O_RDONLY)
     target = os.open(namespace, os.O_RDONLY)
-    try:
-        with _moved_to(target) as came_from:
-            _ways_out.append(came_from)
-            try:
-                yield
-            finally:
-                _ways_out.pop()
-    finally:
-        os.close(target)
-
-
-@contextmanager
-def outside() -> Iterator[None]:
-    """Back, for a while, to the network that this process came from: package registries are there."""
-    with _moved_to(_ways_out[0]) if _ways_out else nullcontext():
-        yield
-
-
-_ways_out: list[int] = []  # where each `entered` of this process came from, the outermost first
-
-
-@contextmanager
-def _moved_to(target: int) -> Iterator[int]:
-    before = os.open(f"/proc/self/task/{threading.get_native_id()}/ns/net", os.O_RDONLY)
     try:
         _setns(target)
         try:
-            yield before
+            yield
         finally:
             _setns(before)
     finally:
+        os.close(target)
         os.close(before)
+
+
+def require_way_out() -> None:
+    """Raises `ClusterFault` in the network of a test cluster, from where no registry can be reached."""
+    here = _OWN_NAMESPACE.stat().st_ino
+    for namespace in NAMESPACES.glob(f"{PREFIX}*"):
+        if namespace.stat().st_ino == here:
+            raise ClusterFault(
+                f"This process is in the network of the test cluster {namespace.name}, which has no way out: "
+                "nothing can be fetched. Run `make tools` from outside of it."
+            )
 
 
 def _setns(descriptor: int) -> None:

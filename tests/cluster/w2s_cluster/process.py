@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from w2s_cluster.errors import ClusterFault
-from w2s_cluster.settings import Settings
+from w2s_cluster.settings import PATIENCE, Settings
 
 # The shell writes its own line of /proc before it becomes the component: same pid, same start time.
 _BECOME = 'ulimit -n "$(ulimit -Hn)"; cat /proc/$$/stat >"$0.new" && mv "$0.new" "$0" && exec "$@"'
@@ -59,7 +59,8 @@ def stop(settings: Settings, name: str, patience: float = 10) -> None:
 
 
 def wait(seconds: float, what: str, holds: Callable[[], bool]) -> None:
-    """Wait until the condition holds; a bound that is passed is a fault."""
+    """Wait until the condition holds; a bound that is passed is a fault. Slower machines get `PATIENCE` times as long."""
+    seconds *= PATIENCE
     deadline = time.monotonic() + seconds
     while not holds():
         if time.monotonic() > deadline:

@@ -10,6 +10,10 @@ from pathlib import Path
 from typing import Literal
 
 Mode = Literal["node", "kwok"]
+MODES: tuple[Mode, ...] = ("node", "kwok")
+
+PATIENCE = 3.0
+"""Bounds of waiting are written for two quiet cores; a machine that is so many times slower still meets them."""
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 SOURCES = REPOSITORY / "tests" / "cluster"
@@ -23,6 +27,9 @@ SERVICE_RANGE = "10.96.0.0/16"
 KUBERNETES_SERVICE = "10.96.0.1"
 API_PORT = 6443
 NODE_NAME = "w2s-node"
+
+NAMESPACES = Path("/run/netns")
+PREFIX = "w2s-"  # of what must be unique on the machine: network namespaces and cgroups
 
 
 @dataclass(frozen=True)
@@ -46,12 +53,12 @@ class Settings:
     @property
     def identity(self) -> str:
         """Names what must be unique on the machine: network namespace and cgroup."""
-        return f"w2s-{self.mode}-{hashlib.sha256(str(self.home).encode()).hexdigest()[:8]}"
+        return f"{PREFIX}{self.mode}-{hashlib.sha256(str(self.home).encode()).hexdigest()[:8]}"
 
     @property
     def netns(self) -> Path:
         """The network namespace, as a file to enter by."""
-        return Path("/run/netns") / self.identity
+        return NAMESPACES / self.identity
 
     @property
     def pki(self) -> Path:

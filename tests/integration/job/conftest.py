@@ -80,7 +80,7 @@ class Workplace:
             env={**self.environment, **environment},
             capture_output=True,
             text=True,
-            timeout=240,
+            timeout=720,
             check=False,
         )
         self.runs.append(done)

@@ -71,7 +71,7 @@ def test_a_stage_is_killed_then_the_run_is_stopped_and_killed_and_what_was_finis
         stages = children(run.pid)
         assert stages
         run.send_signal(how)
-        _, stderr = run.communicate(timeout=60)
+        _, stderr = run.communicate(timeout=180)
         if how == signal.SIGKILL:
             assert run.returncode == -how
         else:
@@ -81,7 +81,7 @@ def test_a_stage_is_killed_then_the_run_is_stopped_and_killed_and_what_was_finis
         run = begin(workplace)
         assert stages_of(until_started(run, "train"), "started") == ["prepare", "train"]
 
-    stdout, stderr = run.communicate(timeout=240)
+    stdout, stderr = run.communicate(timeout=720)
     assert run.returncode == 0, stderr
     assert (
         stages_of([json.loads(x) for x in stdout.splitlines() if x.startswith("{")], "done")[-1] == "promote"

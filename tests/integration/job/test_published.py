@@ -142,7 +142,7 @@ def in_a_fresh_process(home: Path, *asked: tuple[Path, str, list[str]]) -> list[
         text=True,
         stdin=subprocess.DEVNULL,
         check=False,
-        timeout=240,
+        timeout=720,
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("\n") == len(asked), done.stdout

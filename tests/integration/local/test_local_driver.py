@@ -219,7 +219,7 @@ def test_nothing_changed_is_said(theatre):
 def test_not_on_a_terminal_every_line_is_json_without_colours(theatre):
     theatre.script = {"label-b": ["kill"]}
     theatre.begin()
-    stdout, _ = theatre.driver.communicate(timeout=60)
+    stdout, _ = theatre.driver.communicate(timeout=180)
     assert "\x1b" not in stdout
     for line in map(json.loads, stdout.splitlines()):
         assert {"time", "stage", "event"} <= line.keys()
@@ -246,7 +246,7 @@ def test_on_a_terminal_there_are_bars_and_a_line_for_what_is_done(theatre):
             ):
                 Path(theatre.home / "release").touch()  # only now: the bar was drawn
     os.close(ours)
-    driver.communicate(timeout=30)
+    driver.communicate(timeout=90)
     assert driver.returncode == 0
     plain = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", seen)
     assert re.search(r"✓ prepare +\d+\.\d s  done: rows 3", plain)

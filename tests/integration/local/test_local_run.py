@@ -52,7 +52,7 @@ class Laptop:
     def run(self, *more: str) -> subprocess.CompletedProcess[str]:
         environment = {**os.environ, **POISON, "OMP_NUM_THREADS": "1"}
         return subprocess.run(
-            self.command(*more), env=environment, capture_output=True, text=True, timeout=240, check=False
+            self.command(*more), env=environment, capture_output=True, text=True, timeout=720, check=False
         )
 
 
@@ -180,7 +180,7 @@ def test_stopped_while_the_store_keeps_silent(tmp_path, how):
         connection, _ = server.accept()
         with connection:
             run.send_signal(how)
-            _, stderr = run.communicate(timeout=30)
+            _, stderr = run.communicate(timeout=90)
     assert run.returncode == 128 + how
     assert stderr == "Stopped. Run it again to continue.\n"
 
@@ -190,7 +190,7 @@ def test_two_manifests_are_one_too_many(tmp_path):
     command = place.command()
     text = (tmp_path / "job.yaml").read_text()
     (tmp_path / "job.yaml").write_text(f"{text}---\n{text}")
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=180)
     assert done.returncode == 64
     assert done.stderr == f"{tmp_path}/job.yaml: holds 2 manifests; run one at a time\n"
     assert not (tmp_path / "s3").exists()

@@ -13,7 +13,7 @@ from typing import Any
 DRIVE = [sys.executable, str(Path(__file__).with_name("drive.py"))]
 
 
-def eventually(condition: Callable[[], Any], seconds: float = 20.0) -> Any:
+def eventually(condition: Callable[[], Any], seconds: float = 60.0) -> Any:
     """What the condition gives as soon as it is true; fails when that takes too long."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -74,7 +74,7 @@ class Theatre:
     def end(self) -> tuple[int, list[dict[str, Any]], str]:
         """Exit code, the lines it printed, its standard error."""
         assert self.driver is not None
-        stdout, stderr = self.driver.communicate(timeout=60)
+        stdout, stderr = self.driver.communicate(timeout=180)
         return self.driver.returncode, [json.loads(line) for line in stdout.splitlines()], stderr
 
     def run(self) -> tuple[int, list[dict[str, Any]], str]:
