@@ -12,15 +12,6 @@ SHORT_NAME = "w2s"
 StageKind = Literal["prepare", "label", "aggregate", "select", "train", "evaluate", "promote"]
 STAGE_KINDS: tuple[StageKind, ...] = get_args(StageKind)
 
-Arm = Literal[
-    "weak", "strong", "unfiltered", "direct", "untouched", "cascade", "ceiling", "head", "unstopped"
-]
-ARMS: tuple[Arm, ...] = get_args(Arm)
-"""What is compared with what: docs/protocol.md."""
-
-TunedArm = Literal["strong", "unfiltered", "direct", "ceiling"]
-"""The arms that LoRA and Full tune, each seed in a process of its own."""
-
 _LONGEST = 63
 """Characters of a Job's name and of a shard's host name. Other names of pods Kubernetes cuts by itself."""
 MARK_DIGITS = 8

@@ -4,8 +4,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from w2s_api.arms import ARMS, LearnsFrom, arms_of, on_frozen_model
 from w2s_api.keys import canonical, stage_key
-from w2s_api.names import StageKind, TunedArm
+from w2s_api.names import StageKind
 from w2s_api.spec.base import Struct
 from w2s_api.spec.job import Spec
 from w2s_api.spec.strong import Strong
@@ -28,7 +29,7 @@ METHOD_VERSIONS: Mapping[str, int] = {
     "Product": 1,
     "LogConf": 1,
     "Untouched": 1,
-    "evaluate": 1,
+    "evaluate": 2,
     "promote": 1,
 }
 """A method whose results change for the same settings gets the next number, and its work is done anew."""
@@ -59,7 +60,7 @@ class Stage:
     shards: int = 1
     labeler: str | None = None
     """The labeler that a `label` stage runs."""
-    arm: TunedArm | None = None
+    arm: str | None = None
     """The arm that a `train` stage tunes beyond a head, in one process for each seed."""
     seed: int | None = None
     """Its seed."""
@@ -185,8 +186,8 @@ def _add_training(build: _Builder, spec: Spec, classes: list[str]) -> None:
     seeds = {"evaluation.seeds": _unless_default(evaluation, "seeds")}
     model = (Read(strong.model.uri, "model"),)
     deep = strong.tuning.type != "Head"
-    beside = {"Head", "Untouched"} if deep else {"Direct", "Unfiltered", "Untouched"}
-    frozen = beside.intersection(evaluation.controls)
+    on_frozen = {arm.control for arm in ARMS.values() if on_frozen_model(arm, deep)}
+    frozen = on_frozen.intersection(evaluation.controls)
     ceiling = evaluation.ceiling and not deep
     if frozen or not deep:
         build.add(
@@ -222,41 +223,39 @@ def _add_training(build: _Builder, spec: Spec, classes: list[str]) -> None:
             "training": _schedule(strong.training, without={"stopping"}),
         },
     }
-    arms: dict[TunedArm, tuple[dict[str, Any], tuple[str, ...]]] = {
-        "strong": (settings, ("prepare", "aggregate", "select")),
-        "unfiltered": (settings, ("prepare", "aggregate")),
-        "direct": ({**on_gold, **budget}, ("prepare",)),
-        "ceiling": (on_gold, ("prepare", "select")),
-    }
-    for arm in _tuned_arms(spec):
-        inputs, needs = arms[arm]
-        loss = strong.loss.type if arm in ("strong", "unfiltered") else "CrossEntropy"
+    for arm in arms_of(spec):
+        if arm.learns_from is None or on_frozen_model(arm, deep):
+            continue
+        gold = arm.learns_from.is_gold
+        inputs = {
+            **(on_gold if gold else settings),
+            **(budget if arm.learns_from is LearnsFrom.GOLD_BUDGET else {}),
+        }
+        loss = "CrossEntropy" if gold else strong.loss.type
         for seed in range(FIRST_SEED, FIRST_SEED + evaluation.seeds):
             build.add(
-                f"train-{arm}-{seed}",
+                f"train-{arm.name}-{seed}",
                 "train",
-                {**inputs, "arm": arm, "seed": seed},
+                {**inputs, "arm": arm.name, "seed": seed},
                 [strong.tuning.type, "Head", loss],
-                needs=needs,
+                needs=_TRAINING_NEEDS[arm.learns_from],
                 reads=model,
-                arm=arm,
+                arm=arm.name,
                 seed=seed,
             )
 
 
+_TRAINING_NEEDS = {
+    LearnsFrom.SELECTED_LABELS: ("prepare", "aggregate", "select"),
+    LearnsFrom.ALL_LABELS: ("prepare", "aggregate"),
+    LearnsFrom.GOLD_BUDGET: ("prepare",),
+    LearnsFrom.GOLD_POOL: ("prepare", "select"),
+}
+"""Which artifacts hold what an arm learns from; of `select`, the ceiling needs the number of rows."""
+
+
 FIRST_SEED = 0
 """The seed whose student is published: fixed beforehand, for choosing one on the test would be tuning on it."""
-
-
-def _tuned_arms(spec: Spec) -> tuple[TunedArm, ...]:
-    controls = spec.evaluation.controls
-    wanted: dict[TunedArm, bool] = {
-        "strong": True,
-        "unfiltered": "Unfiltered" in controls and bool(spec.selection.steps),
-        "direct": "Direct" in controls,
-        "ceiling": spec.evaluation.ceiling,
-    }
-    return tuple(arm for arm, is_wanted in wanted.items() if is_wanted)
 
 
 _DIVISION = ("test_fraction", "split_seed")

@@ -14,6 +14,11 @@ FETCHERS = {"install", "build_cluster", "build_gitops_engines", "make_base"}
 """Functions that reach a registry; that of release images, `build`, is told from others by its module."""
 
 
+def test_outside_of_a_cluster_there_is_a_way_out():
+    """First of this module: the others stay in the network once they are in."""
+    network.require_way_out()
+
+
 def test_in_the_network_of_a_cluster_it_is_refused_and_says_what_to_do(kwok_cluster: Path):
     with pytest.raises(ClusterFault, match=r"no way out.*Run `make tools` from outside"):
         tools.make(print)
@@ -25,10 +30,6 @@ def test_a_process_below_is_refused_too(kwok_cluster: Path):
     assert done.returncode == 1
     assert "no way out" in done.stderr
     assert "Traceback" not in done.stderr
-
-
-def test_outside_there_is_a_way_out():
-    network.require_way_out()
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,24 @@
 """What the strong model is compared with, and what it must beat to be published."""
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
+from w2s_api.arms import BASELINES, CONTROLS
+from w2s_api.metrics import METRICS
 from w2s_api.spec.base import Fraction, OneOrder, Rule, Signed, Struct
 from w2s_api.spec.pods import LocalObject
 
-Control = Literal["Unfiltered", "Direct", "Untouched", "Cascade", "Head"]
-CONTROLS: tuple[Control, ...] = ("Cascade", "Direct", "Head", "Unfiltered", "Untouched")
+if TYPE_CHECKING:
+    Control = str
+    Baseline = str
+    Metric = str
+else:
+    Control = Literal[CONTROLS]
+    Baseline = Literal[BASELINES]
+    Metric = Literal[tuple(METRICS)]
+
+TO_BEAT = ("Weak",)
 
 
 class Evaluation(Struct):
@@ -53,20 +63,15 @@ class Evaluation(Struct):
     )
 
 
-Metric = Literal["MacroF1", "Accuracy", "AUROC"]
-Rival = Literal["Weak", "Untouched", "Direct", "Unfiltered"]
-TO_BEAT: tuple[Rival, ...] = ("Weak",)
-
-
 class Promotion(Struct):
     """What the strong model must beat to be published."""
 
     metric: Metric = Field(
         default="MacroF1",
-        description="The metric that the comparison is about, declared before it is measured. MacroF1: the"
-        " mean F1 of the classes. AUROC: the chance that a positive text is ranked above a negative one.",
+        description="The metric that the comparison is about, declared before it is measured. "
+        + " ".join(f"{metric.name}: {metric.words}." for metric in METRICS.values()),
     )
-    over: Annotated[list[Rival], Field(max_length=4), OneOrder] = Field(
+    over: Annotated[list[Baseline], Field(max_length=4), OneOrder] = Field(
         default_factory=lambda: list(TO_BEAT),
         description="The arms that the strong model must beat: each lower bound of the 95 % interval of the"
         " gain must be above `minLowerBound`. Empty: it is published in any case.",

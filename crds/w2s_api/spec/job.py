@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
 
+from w2s_api.metrics import METRICS, Metric
 from w2s_api.names import ROOM
 from w2s_api.spec.base import NAME_MEANING, NAME_PATTERN, Rule, Stranger, Struct, fits, once, refers, text
 from w2s_api.spec.data import Data
@@ -62,6 +63,19 @@ def _strange_weights(spec: "Spec") -> Iterator[Stranger]:
             yield Stranger(path, weight.labeler, known)
 
 
+def _applies(metric: Metric) -> Rule:
+    """A metric is declared only where it can be computed."""
+    return Rule(
+        cel=f"self.promotion.metric != '{metric.name}' || {metric.cel}",
+        message=f"metric {metric.name} needs {metric.needs}",
+        holds=lambda s: (
+            s.promotion.metric != metric.name
+            or metric.applies(len(s.task.classes), s.task.positive_class is not None)
+        ),
+        field="promotion.metric",
+    )
+
+
 class Spec(Struct):
     """What is wanted. It may be edited at any time: only what an edit changes is run again."""
 
@@ -79,15 +93,7 @@ class Spec(Struct):
             holds=lambda s: "Unfiltered" not in s.promotion.over or bool(s.selection.steps),
             field="promotion.over",
         ),
-        Rule(
-            cel="self.promotion.metric != 'AUROC' || has(self.task.positiveClass)"
-            " || size(self.task.classes) > 2",
-            message="metric AUROC needs `task.positiveClass`",
-            holds=lambda s: (
-                s.promotion.metric != "AUROC" or s.task.positive_class is not None or len(s.task.classes) > 2
-            ),
-            field="promotion.metric",
-        ),
+        *(_applies(metric) for metric in METRICS.values() if metric.cel),
         Rule(
             cel="self.promotion.publish != 'Adapter' || self.strong.tuning.type == 'LoRA'",
             message="Adapter is for students tuned by LoRA: others leave nothing to keep apart from the model."

@@ -214,8 +214,8 @@ GOLDEN = {
         "aggregate": "8930d3c3a4c498146b5c064b16e15472",
         "select": "df69b27e682a48d9932dec0ce09915e0",
         "train": "527fc8df0c49d10367245a6fbe18ae89",
-        "evaluate": "16aa131519ed58f22e044914955a042e",
-        "promote": "5d15b8e33d083439a957b53bc93bc99f",
+        "evaluate": "e1e62e3b66ebead6de46d78863f99c90",
+        "promote": "1d29aa02b69e7e408bc545d962fe0bed",
     },
     "full": {
         "prepare": "d3045a16a84ae88836466865e262aa47",
@@ -225,8 +225,8 @@ GOLDEN = {
         "aggregate": "09263a4e9f75c3f312a349d9e996b71d",
         "select": "465e086ec480e3946772658bef10bff0",
         "train": "910108e696a4727a56903b9af663f683",
-        "evaluate": "c62b75493964e79be2be49695143d9b3",
-        "promote": "0b23e185727f1a0db85f93c82282b842",
+        "evaluate": "ab3d3a43cbe905c59303afc6a27b1765",
+        "promote": "1158f26a03b743edbf4b2ce872b88789",
     },
     "deep": {
         "prepare": "7cb48f4637994e84210c0306db712406",
@@ -245,8 +245,8 @@ GOLDEN = {
         "train-direct-1": "ae1b08e449b068fd4e7f5eb4a3a95061",
         "train-ceiling-0": "e8dbaeabd7b881d2cbd7e1fd49be83ed",
         "train-ceiling-1": "7f2cb14d9d96d3f9487d82ec35a29695",
-        "evaluate": "813d7d45e68551ad8f6a3c6b3c3385d9",
-        "promote": "20f943a3c93d6a9ae1d354586918743e",
+        "evaluate": "4b702eee4645c8f6b3b8ddda1e98269d",
+        "promote": "a61da50389f77ec0602bc48f80b807f3",
     },
     "minimal": {
         "prepare": "ffe55cafb505406866d90daa2b43ba0d",
@@ -254,8 +254,8 @@ GOLDEN = {
         "aggregate": "74c4f5d20762305d6f5e5ff3fbe888b2",
         "select": "399a0b5401a75d984cf7e8a3f7405e6e",
         "train": "926ad243189e6edaf6e456619a586626",
-        "evaluate": "aa93402708eeaf609f6507b4e6f5896a",
-        "promote": "55a33df03eebd670237fe86252011d63",
+        "evaluate": "71e2d527995dbef166cce512a4474266",
+        "promote": "652c1d231bcd959bbfec3302c058ef67",
     },
 }
 MANIFESTS = {"sound": SOUND, "full": FULL, "deep": DEEP, "minimal": MINIMAL}

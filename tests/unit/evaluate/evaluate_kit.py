@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2s_trainer.stages.evaluate.compare import Arms
-from w2s_trainer.stages.evaluate.compare import Test as GoldTest
+from w2s_trainer.stages.evaluate.gold_test import GoldTest
 from w2s_trainer.stages.evaluate.predictions import ArmAnswers
 
 

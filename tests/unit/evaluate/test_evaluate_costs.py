@@ -4,10 +4,9 @@ from typing import Any
 
 import pytest
 
-from w2s_api.names import ARMS
+from w2s_api.arms import ARMS
 from w2s_api.spec.job import Spec
 from w2s_api.spec.strong import Strong
-from w2s_trainer.stages.evaluate.absent import not_computed
 from w2s_trainer.stages.evaluate.costs import detailed_costs
 from w2s_trainer.stages.evaluate.training import student_settings
 
@@ -95,14 +94,12 @@ NOT_ASKED = "not asked for in `evaluation.controls`"
     ],
 )
 def test_why_an_arm_was_not_computed(given: Spec, arm: str, why: str) -> None:
-    computed = [name for name in ARMS if name != arm]
-    assert not_computed(given, computed) == [{"arm": arm, "why": why}]
+    assert ARMS[arm].absent(given) == why
 
 
-def test_every_arm_has_figures_or_a_reason() -> None:
-    computed = ["weak", "strong", "head", "unstopped"]
-    absent = [one["arm"] for one in not_computed(spec(BY_WEAK_LABELS), computed)]
-    assert sorted([*computed, *absent]) == sorted(ARMS)
+def test_with_all_controls_and_a_stopping_rule_only_what_was_not_asked_for_is_absent() -> None:
+    absent = {name for name, arm in ARMS.items() if arm.absent(spec(BY_WEAK_LABELS)) is not None}
+    assert absent == {"unfiltered", "ceiling"}
 
 
 def test_settings_have_their_defaults_written_out() -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from w2s_trainer.stages.evaluate.decide import decide
+from w2s_trainer.stages.evaluate.gate import apply_gate
 
 
 def compared(**intervals: tuple[float, float]) -> dict[str, Any]:
@@ -35,13 +35,13 @@ def compared(**intervals: tuple[float, float]) -> dict[str, Any]:
 def test_gate(
     intervals: dict[str, tuple[float, float]], over: list[str], least: float, promoted: bool
 ) -> None:
-    decision = decide(compared(**intervals), over, least)
+    decision = apply_gate(compared(**intervals), over, least)
     assert decision.promoted is promoted
     assert len(decision.reasons) == len(over)
 
 
 def test_the_reason_names_figures_and_bound() -> None:
-    (reason,) = decide(compared(weak=(-0.01, 0.05)), ["Weak"], 0.02).reasons
+    (reason,) = apply_gate(compared(weak=(-0.01, 0.05)), ["Weak"], 0.02).reasons
     assert reason == "strong − weak = +0.020 [-0.010, +0.050]: the lower bound is not above 0.02"
-    (reason,) = decide(compared(), ["Direct"], 0.0).reasons
+    (reason,) = apply_gate(compared(), ["Direct"], 0.0).reasons
     assert reason == "strong − direct was not computed"

@@ -5,17 +5,11 @@ import pytest
 from sklearn.metrics import accuracy_score, f1_score, roc_auc_score
 from sklearn.metrics import log_loss as sklearn_log_loss
 
-from w2s_trainer.stages.evaluate.metrics import (
-    Ranks,
-    accuracy,
-    brier,
-    calibration_bins,
-    calibration_error,
-    confusion,
-    decide,
-    log_loss,
-    macro_f1,
-)
+from w2s_trainer.stages.evaluate.calibration import brier, calibration_bins, calibration_error, log_loss
+from w2s_trainer.stages.evaluate.decisions import confusion, predict_classes
+from w2s_trainer.stages.evaluate.metrics.accuracy import accuracy
+from w2s_trainer.stages.evaluate.metrics.auroc import Ranks
+from w2s_trainer.stages.evaluate.metrics.macrof1 import macro_f1
 
 
 def random_case(seed: int, classes: int, n: int = 120) -> tuple[np.ndarray, np.ndarray, np.random.Generator]:
@@ -29,7 +23,7 @@ def random_case(seed: int, classes: int, n: int = 120) -> tuple[np.ndarray, np.n
 @pytest.mark.parametrize("seed", range(8))
 def test_metrics_are_those_of_scikit_learn(seed: int, classes: int) -> None:
     gold, probabilities, rng = random_case(seed, classes)
-    decided = decide(probabilities)
+    decided = predict_classes(probabilities)
     families = rng.integers(0, 30, len(gold))
     counts = confusion(gold, decided, families, classes).sum(axis=0)
     labels = list(range(classes))
@@ -55,9 +49,15 @@ def test_a_weight_of_an_item_is_so_many_items(seed: int) -> None:
     weights = drawn[families]
     rows = np.repeat(np.arange(len(gold)), weights)
 
-    counts = np.tensordot(drawn, confusion(gold, decide(probabilities), families, 3), axes=1)
+    counts = np.tensordot(drawn, confusion(gold, predict_classes(probabilities), families, 3), axes=1)
     assert macro_f1(counts) == pytest.approx(
-        f1_score(gold[rows], decide(probabilities)[rows], average="macro", labels=[0, 1, 2], zero_division=0)
+        f1_score(
+            gold[rows],
+            predict_classes(probabilities)[rows],
+            average="macro",
+            labels=[0, 1, 2],
+            zero_division=0,
+        )
     )
     assert Ranks(gold, probabilities, 0).auroc(weights[None].astype(float))[0] == pytest.approx(
         roc_auc_score(gold[rows] == 0, probabilities[rows, 0])
@@ -91,7 +91,7 @@ def test_macro_f1_by_hand() -> None:
     ],
 )
 def test_decision(probabilities: list[float], positive: int | None, threshold: float, decided: int) -> None:
-    assert decide(np.array([probabilities]), positive, threshold).tolist() == [decided]
+    assert predict_classes(np.array([probabilities]), positive, threshold).tolist() == [decided]
 
 
 def test_calibration_error_by_hand() -> None:

@@ -6,7 +6,9 @@ import numpy as np
 
 from w2s_api.spec.strong import Strong
 from w2s_trainer.report.answers import answers
-from w2s_trainer.stages.evaluate.compare import Arms, Test, compare, notes
+from w2s_trainer.stages.evaluate.compare import Arms, compare, notes
+from w2s_trainer.stages.evaluate.gate import apply_gate
+from w2s_trainer.stages.evaluate.gold_test import GoldTest
 from w2s_trainer.stages.evaluate.predictions import ArmAnswers, cascade_answers
 from w2s_trainer.stages.evaluate.training import student_settings
 
@@ -134,7 +136,7 @@ def results(
         32: answering(gold, 0.62, seeds, k, rng).probabilities,
     }
     curve[64] = arms["direct"].probabilities
-    test = Test(
+    test = GoldTest(
         gold, rng.integers(0, 500, n), classes, "MacroF1", classes.index(positive) if positive else None
     )
     trained = {"strong": 400, "direct": 64, "ceiling": 400}
@@ -176,6 +178,7 @@ def results(
         },
         "training": training(tuning, trained, arms, unstopped is not None, collapsed, joules, seconds),
         "promotion": {"metric": "MacroF1", "over": ["Direct", "Weak"], "minLowerBound": "0"},
+        "decision": apply_gate(evaluation, ["Direct", "Weak"], 0.0).to_json(),
         "provenance": {
             "train": {"key": "ab" * 16, "attempt": "1", "seconds": 9.5, "versions": {"torch": "2"}}
         },

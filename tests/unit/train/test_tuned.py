@@ -64,12 +64,8 @@ def train(monkeypatch, tmp_path):
                 data = gold_set(np.arange(size), LABELS[:size], 2)
                 return data if weights is None else data.__class__(data.rows, data.targets, np.array(weights))
 
-            one = of(sizes[0])
             return SimpleNamespace(
-                strong=lambda seed: one,
-                unfiltered=lambda seed: one,
-                ceiling=lambda seed: one,
-                direct=lambda seed: [of(size) for size in sizes],
+                of=lambda arm, _seed: [of(size) for size in (sizes if arm.name == "direct" else sizes[:1])]
             )
 
         students: list = []

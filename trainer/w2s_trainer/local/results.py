@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from w2s_trainer.report.tuned import alarms, seconds
-from w2s_trainer.stages.evaluate.decide import decide
 
 
 def table(results: Mapping[str, Any], model_uri: str) -> str:
@@ -14,7 +13,7 @@ def table(results: Mapping[str, Any], model_uri: str) -> str:
         results: the content of results.json.
         model_uri: where a promoted model is.
     """
-    evaluation, promotion = results["evaluation"], results["promotion"]
+    evaluation, decision = results["evaluation"], results["decision"]
     metric, test = evaluation["metric"], evaluation["test"]
     costs = {one["arm"]: one["secondsToTrain"] for one in results["training"]["costs"]}
     lines = [*results["answer"], *(f"Caution: {alarm}" for alarm in alarms(results)), ""]
@@ -34,8 +33,7 @@ def table(results: Mapping[str, Any], model_uri: str) -> str:
             f"  {one['verdict']}{mark}"
         )
     lines.append("")
-    decision = decide(evaluation, promotion["over"], float(promotion["minLowerBound"]))
-    lines.append(f"Published: {model_uri}" if decision.promoted else "Not published:")
-    if not decision.promoted:
-        lines += [f"  {reason}" for reason in decision.reasons]
+    lines.append(f"Published: {model_uri}" if decision["promoted"] else "Not published:")
+    if not decision["promoted"]:
+        lines += [f"  {reason}" for reason in decision["reasons"]]
     return "\n".join(lines)

@@ -3,26 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
+from w2s_api.arms import ARMS
+from w2s_api.metrics import METRICS
 from w2s_trainer.report.tuned import between, from_to, points, tuning_answers
 
-METRIC_WORDS = {
-    "MacroF1": "macro-F1 (the mean of the classes' F1 scores; 1 is perfect)",
-    "Accuracy": "accuracy (the share of texts decided rightly)",
-    "AUROC": "AUROC (the chance that a positive text is ranked above a negative one; .5 is guessing)",
-}
 
-RIVALS = {
-    "weak": "its teacher, the weak labels",
-    "untouched": "the strong model as it came",
-    "direct": "the same model tuned on your own labels alone",
-    "unfiltered": "training without selection",
-}
-
-SIMPLER = {
-    "untouched": RIVALS["untouched"],
-    "direct": RIVALS["direct"],
-    "head": "a head on the frozen model",
-}
+def metric_words(metric: str) -> str:
+    """A metric with what it is."""
+    return f"{METRICS[metric].label} ({METRICS[metric].words})"
 
 
 def answers(results: Mapping[str, Any]) -> list[str]:
@@ -36,7 +24,7 @@ def answers(results: Mapping[str, Any]) -> list[str]:
     said = [_gain(evaluation, comparisons["weak"]) + _but(evaluation)]
     said += [
         _against(name, comparisons[name], results)
-        for name in RIVALS
+        for name in ARMS["strong"].beats
         if name in comparisons and name != "weak"
     ]
     if "worth" in evaluation:
@@ -74,18 +62,18 @@ def better_and_simpler(evaluation: Mapping[str, Any]) -> list[str]:
         *(one for one in evaluation["exploratory"] if one["arm"] == "strong"),
     ]
     worse = {one["over"] for one in against if one["verdict"] == "worse"}
-    return [name for name in SIMPLER if name in worse]
+    return [arm.name for arm in ARMS.values() if arm.simpler and arm.name in worse]
 
 
 def _but(evaluation: Mapping[str, Any]) -> str:
-    simpler = [SIMPLER[name] for name in better_and_simpler(evaluation)]
+    simpler = [ARMS[name].as_baseline for name in better_and_simpler(evaluation)]
     if evaluation["comparisons"][0]["verdict"] != "better" or not simpler:
         return ""
     return f" But {' and '.join(simpler)} would be better still, and simpler."
 
 
 def _against(name: str, one: Mapping[str, Any], results: Mapping[str, Any]) -> str:
-    rival = RIVALS[name]
+    rival = ARMS[name].as_baseline
     if name == "direct":
         on = next(arm for arm in results["evaluation"]["arms"] if arm["arm"] == "direct")["trainedOn"]
         rival = f"the same model tuned on your {on:,} gold labels alone"

@@ -7,14 +7,14 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from w2s_api.arms import ARMS
 from w2s_trainer.report import charts
 from w2s_trainer.report.answers import (
-    METRIC_WORDS,
-    RIVALS,
     answers,
     better_and_simpler,
     cautions,
     imitation_sentence,
+    metric_words,
     pgr_sentence,
 )
 from w2s_trainer.report.tuned import (
@@ -25,19 +25,6 @@ from w2s_trainer.report.tuned import (
     training_rows,
     tuning_answers,
 )
-from w2s_trainer.stages.evaluate.decide import decide
-
-GLOSSARY = {
-    "weak": "The teacher: the weak labels as they are.",
-    "strong": "The new model, trained on the weak labels.",
-    "unfiltered": "The new model, trained without selection.",
-    "direct": "The same model tuned on your gold labels alone.",
-    "untouched": "The strong model as it came, without a label: asked, or by similarity to the class descriptions.",
-    "head": "A head on the frozen strong model, trained on the same weak labels: what the new model is without its tuning.",
-    "unstopped": "The new model at the end of its schedule, not stopped where held-out weak labels were predicted best.",
-    "cascade": "The teacher where it answers, the new model elsewhere.",
-    "ceiling": "The same model tuned on expert labels of the heap: what perfect labels would give.",
-}
 
 
 def render(results: Mapping[str, Any]) -> str:
@@ -54,23 +41,22 @@ def render(results: Mapping[str, Any]) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= {"code": _code, "signed": lambda value: f"{value:+.3f}".replace("-", "−")}
-    evaluation, promotion = results["evaluation"], results["promotion"]
+    evaluation = results["evaluation"]
     metric = evaluation["metric"]
     arms = {arm["arm"]: arm for arm in evaluation["arms"]}
     steps = results["selection"]["steps"]
-    decision = decide(evaluation, promotion["over"], float(promotion["minLowerBound"]))
     said = answers(results)
     return environment.get_template("report.html.j2").render(
         results=results,
         evaluation=evaluation,
         metric=metric,
-        metric_words=METRIC_WORDS[metric],
+        metric_words=metric_words(metric),
         arms=arms,
-        rivals=RIVALS,
+        rivals={name: ARMS[name].as_baseline for name in ARMS["strong"].beats},
         tone=tone(evaluation),
         headline=said[0],
         answers=said[1:],
-        decision=decision,
+        decision=results["decision"],
         alarms=alarms(results),
         cautions=cautions(results),
         tuning_answers=[sentence.replace(" -", " −") for sentence in tuning_answers(results)],
@@ -87,7 +73,7 @@ def render(results: Mapping[str, Any]) -> str:
         else None,
         calibration=Markup(charts.calibration(arms["strong"]["calibration"])),
         shares=Markup(charts.shares(steps[0]["classesBefore"], steps[-1]["classesAfter"])) if steps else None,
-        glossary={name: GLOSSARY[name] for name in GLOSSARY if name in arms},
+        glossary={arm.name: arm.words for arm in ARMS.values() if arm.name in arms},
     )
 
 

@@ -8,17 +8,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from w2s_api.arms import ARMS, arms_of
 from w2s_api.keys import digest
-from w2s_api.names import Arm
 from w2s_api.pipeline import pipeline
 from w2s_trainer.contract.context import StageContext, StageResult
 from w2s_trainer.contract.job import StageJob
 from w2s_trainer.report import render as report
 from w2s_trainer.report.answers import answers
-from w2s_trainer.stages.evaluate.absent import not_computed
-from w2s_trainer.stages.evaluate.compare import Arms, Test, compare, notes
+from w2s_trainer.stages.evaluate.compare import Arms, compare, notes
 from w2s_trainer.stages.evaluate.costs import detailed_costs
-from w2s_trainer.stages.evaluate.metrics import decide
+from w2s_trainer.stages.evaluate.decisions import predict_classes
+from w2s_trainer.stages.evaluate.gate import apply_gate
+from w2s_trainer.stages.evaluate.gold_test import GoldTest
 from w2s_trainer.stages.evaluate.predictions import ArmAnswers, cascade_answers, stacked, weak_answers
 from w2s_trainer.stages.evaluate.training import student_settings, training_summary
 from w2s_trainer.stages.label.summary import whole_summary
@@ -27,7 +28,6 @@ from w2s_trainer.store.artifacts import Artifact, ArtifactStore
 from w2s_trainer.store.objects import AlreadyExists, Objects
 
 BOOTSTRAP_SEED = 0
-STUDENTS: tuple[Arm, ...] = ("strong", "unstopped", "unfiltered", "head", "direct", "untouched", "ceiling")
 EXCERPTS = 5
 EXCERPT_CHARACTERS = 300
 
@@ -38,7 +38,7 @@ def run(context: StageContext) -> StageResult:
     examples = read_examples(needs["prepare"], context.scratch)
     rows = examples.rows("test")
     gold = read_gold(needs["prepare"], "test", examples, context.scratch)[rows]
-    test = Test(
+    test = GoldTest(
         gold=gold,
         families=examples.families[rows],
         class_names=spec.task.class_names,
@@ -55,7 +55,10 @@ def run(context: StageContext) -> StageResult:
         for labeler in spec.weak.labelers
     )
     result["notes"] = notes(result, flattered, result["evaluations"], training["collapsed"])
-    result["notComputed"] = not_computed(spec, arms.answers)
+    result["notComputed"] = [
+        {"arm": arm.name, "why": why} for arm in ARMS.values() if (why := arm.absent(spec)) is not None
+    ]
+    decision = apply_gate(result, spec.promotion.over, float(spec.promotion.min_lower_bound))
 
     results: dict[str, Any] = {
         "job": {"namespace": context.job.namespace, "name": context.job.name},
@@ -68,6 +71,7 @@ def run(context: StageContext) -> StageResult:
         "selection": dict(needs["select"].summary),
         "training": training,
         "promotion": spec.promotion.model_dump(mode="json", by_alias=True),
+        "decision": decision.to_json(),
         "provenance": {name: _provenance(artifact) for name, artifact in needs.items()},
         "excerpts": _excerpts(test, arms, examples, rows) if spec.report.examples == "Excerpts" else None,
     }
@@ -119,7 +123,6 @@ def _training(context: StageContext, texts: int) -> dict[str, Any]:
 def _arms(
     context: StageContext, examples: Examples, rows: NDArray[np.int64], trained_on: dict[str, int]
 ) -> Arms:
-    controls = context.spec.evaluation.controls
     labels = read_labels(context.needs["aggregate"], examples, context.scratch)
     predictions: dict[tuple[str, int], dict[int, NDArray[np.float64]]] = {}
     for artifact in _trained(context):
@@ -128,13 +131,13 @@ def _arms(
     weak = weak_answers(labels, rows, examples.rows("pool"))
     curve = {size: stacked(by_seed) for (arm, size), by_seed in predictions.items() if arm == "direct"}
     found = {"weak": weak}
-    for arm in STUDENTS:
+    for arm in (arm.name for arm in ARMS.values()):
         # Of one seed the largest: the curve of `direct` has several, another arm may have another size a seed.
         sizes = sorted(size for name, size in predictions if name == arm)
         if by_seed := {seed: p for size in sizes for seed, p in predictions[arm, size].items()}:
             probabilities = stacked(by_seed)
             found[arm] = ArmAnswers(probabilities, np.zeros(probabilities.shape[:2], dtype=bool))
-    if "Cascade" in controls:
+    if any(arm.name == "cascade" for arm in arms_of(context.spec)):
         found["cascade"] = cascade_answers(weak, found["strong"])
     return Arms(found, curve, trained_on)
 
@@ -177,11 +180,13 @@ def _provenance(artifact: Artifact) -> dict[str, Any]:
     }
 
 
-def _excerpts(test: Test, arms: Arms, examples: Examples, rows: NDArray[np.int64]) -> dict[str, Any] | None:
+def _excerpts(
+    test: GoldTest, arms: Arms, examples: Examples, rows: NDArray[np.int64]
+) -> dict[str, Any] | None:
     if test.positive is None:
         return None
     probabilities = arms.answers["strong"].probabilities[0]
-    decided = decide(probabilities, test.positive, test.threshold) == test.positive
+    decided = predict_classes(probabilities, test.positive, test.threshold) == test.positive
     wanted = test.gold == test.positive
     score = probabilities[:, test.positive]
 

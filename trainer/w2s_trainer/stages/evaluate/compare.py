@@ -1,12 +1,14 @@
 """From the arms' answers to everything the report says: values, comparisons, worth, PGR, imitation. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from w2s_api.arms import ARMS
+from w2s_api.metrics import METRICS
 from w2s_trainer.stages.evaluate.bootstrap import (
     Interval,
     family_weights,
@@ -14,52 +16,14 @@ from w2s_trainer.stages.evaluate.bootstrap import (
     over_seeds,
     seed_shares,
 )
-from w2s_trainer.stages.evaluate.metrics import (
-    METRICS,
-    Metric,
-    Ranks,
-    accuracy,
-    brier,
-    calibration_bins,
-    calibration_error,
-    confusion,
-    decide,
-    log_loss,
-    macro_f1,
-)
+from w2s_trainer.stages.evaluate.calibration import brier, calibration_bins, calibration_error, log_loss
+from w2s_trainer.stages.evaluate.decisions import confusion, predict_classes
+from w2s_trainer.stages.evaluate.gold_test import GoldTest
+from w2s_trainer.stages.evaluate.metrics import replicates_of
+from w2s_trainer.stages.evaluate.metrics.accuracy import accuracy
+from w2s_trainer.stages.evaluate.metrics.macrof1 import macro_f1
 from w2s_trainer.stages.evaluate.predictions import ArmAnswers
 from w2s_trainer.stages.evaluate.worth import worth
-
-CONFIRMATORY = ("weak", "untouched", "direct", "unfiltered")
-"""What strong is compared with, in the order that was declared; everything else is exploratory."""
-
-EXPLORATORY = (
-    ("strong", "head"),
-    ("strong", "unstopped"),
-    ("cascade", "weak"),
-    ("cascade", "strong"),
-    ("ceiling", "strong"),
-)
-"""What else is compared, to be looked at and not to decide by."""
-
-_CHUNK = 250
-"""Replicates of AUROC at a time: it needs a weight per item."""
-_REPLICATES_OF_UNDECLARED_AUROC = 400
-"""Fewer than for what decides: AUROC costs B · n · K for each arm and seed."""
-
-
-@dataclass(frozen=True)
-class Test:
-    """The test and how it is read."""
-
-    gold: NDArray[np.int64]
-    """int64[n], class indices."""
-    families: NDArray[np.int64]
-    """int64[n]; any numbers."""
-    class_names: tuple[str, ...]
-    metric: Metric
-    positive: int | None = None
-    threshold: float = 0.5
 
 
 @dataclass(frozen=True)
@@ -77,7 +41,7 @@ class Arms:
 class _Replicates:
     """Points float64[S] and bootstrap replicates float64[S, B] of an arm's metrics, drawn once for all arms."""
 
-    def __init__(self, test: Test, seeds: int, rng: np.random.Generator) -> None:
+    def __init__(self, test: GoldTest, seeds: int, rng: np.random.Generator) -> None:
         self._test = test
         _, self._families = np.unique(test.families, return_inverse=True)
         self.families = int(self._families.max()) + 1
@@ -85,31 +49,14 @@ class _Replicates:
         self.shares = seed_shares(seeds, rng)
 
     def of(
-        self, probabilities: NDArray[np.float64], metric: Metric
+        self, probabilities: NDArray[np.float64], metric: str
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        pairs = [self._one(p, metric) for p in probabilities]
+        compute = replicates_of(metric)
+        pairs = [compute(self._test, p, self._families, self.weights) for p in probabilities]
         return np.array([point for point, _ in pairs]), np.stack([replicates for _, replicates in pairs])
 
-    def _one(self, probabilities: NDArray[np.float64], metric: Metric) -> tuple[float, NDArray[np.float64]]:
-        test = self._test
-        if metric == "AUROC":
-            ranks = Ranks(test.gold, probabilities, test.positive)
-            point = ranks.auroc(np.ones((1, len(test.gold))))[0]
-            some = self.weights if test.metric == "AUROC" else self.weights[:_REPLICATES_OF_UNDECLARED_AUROC]
-            parts = [
-                ranks.auroc(some[start : start + _CHUNK][:, self._families])
-                for start in range(0, len(some), _CHUNK)
-            ]
-            return float(point), np.concatenate(parts)
-        decided = decide(probabilities, test.positive, test.threshold)
-        counts = confusion(test.gold, decided, self._families, len(test.class_names))
-        score = accuracy if metric == "Accuracy" else macro_f1
-        k = counts.shape[-1]
-        drawn = (self.weights @ counts.reshape(len(counts), k * k)).reshape(-1, k, k)
-        return float(score(counts.sum(axis=0))), score(drawn)
 
-
-def compare(test: Test, arms: Arms, rng: np.random.Generator) -> dict[str, Any]:
+def compare(test: GoldTest, arms: Arms, rng: np.random.Generator) -> dict[str, Any]:
     """The `evaluation` part of results.json (docs/protocol.md).
 
     Args:
@@ -119,11 +66,14 @@ def compare(test: Test, arms: Arms, rng: np.random.Generator) -> dict[str, Any]:
     """
     seeds = max(len(answers.probabilities) for answers in arms.answers.values())
     drawn = _Replicates(test, seeds, rng)
+    asked = (len(test.class_names), test.positive is not None)
+    metrics = [name for name, metric in METRICS.items() if metric.applies(*asked)]
     values = {
-        name: {metric: drawn.of(answers.probabilities, metric) for metric in _metrics(test)}
+        name: {metric: drawn.of(answers.probabilities, metric) for metric in metrics}
         for name, answers in arms.answers.items()
     }
-    declared = {name: by_metric[test.metric] for name, by_metric in values.items()}
+    merit = _merit(test.metric)
+    declared = {name: merit(by_metric[test.metric]) for name, by_metric in values.items()}
     result: dict[str, Any] = {
         "metric": test.metric,
         "seeds": seeds,
@@ -138,13 +88,19 @@ def compare(test: Test, arms: Arms, rng: np.random.Generator) -> dict[str, Any]:
         "coverage": round(float(1 - arms.answers["weak"].abstain.mean()), 6),
         "comparisons": [
             {**_difference(declared, "strong", other, drawn), "over": other, "exploratory": False}
-            for other in CONFIRMATORY
+            for other in ARMS["strong"].beats
             if other in declared
         ],
         "exploratory": [
-            {**_difference(declared, arm, other, drawn), "arm": arm, "over": other, "exploratory": True}
-            for arm, other in EXPLORATORY
-            if arm in declared and other in declared
+            {
+                **_difference(declared, arm.name, other, drawn),
+                "arm": arm.name,
+                "over": other,
+                "exploratory": True,
+            }
+            for arm in ARMS.values()
+            for other in arm.explores
+            if arm.name in declared and other in declared
         ],
         "imitation": imitation(test, arms.answers["weak"], arms.answers["strong"]),
         "pgr": _pgr(declared, arms, drawn),
@@ -154,20 +110,21 @@ def compare(test: Test, arms: Arms, rng: np.random.Generator) -> dict[str, Any]:
     return result
 
 
-def _metrics(test: Test) -> tuple[Metric, ...]:
-    ranked = len(test.class_names) > 2 or test.positive is not None
-    return METRICS if ranked else tuple(metric for metric in METRICS if metric != "AUROC")
-
-
 _Values = tuple[NDArray[np.float64], NDArray[np.float64]]
+
+
+def _merit(metric: str) -> Callable[[_Values], _Values]:
+    """Turns values so that more is better: gains, the gap and the curve are of those."""
+    sign = 1.0 if METRICS[metric].higher_is_better else -1.0
+    return lambda values: (sign * values[0], sign * values[1])
 
 
 def _arm(
     name: str,
     answers: ArmAnswers,
-    test: Test,
+    test: GoldTest,
     arms: Arms,
-    values: Mapping[Metric, _Values],
+    values: Mapping[str, _Values],
     drawn: _Replicates,
 ) -> dict[str, Any]:
     covered = ~arms.answers["weak"].abstain
@@ -179,7 +136,7 @@ def _arm(
             metric: interval(
                 points, over_seeds(replicates, drawn.shares.for_intervals[: replicates.shape[1]])
             )
-            .within(0.0, 1.0)
+            .within(*METRICS[metric].bounds)
             .to_json()
             for metric, (points, replicates) in values.items()
         },
@@ -202,14 +159,14 @@ def _arm(
 
 
 def _part(
-    test: Test, probabilities: NDArray[np.float64], mask: NDArray[np.bool_]
+    test: GoldTest, probabilities: NDArray[np.float64], mask: NDArray[np.bool_]
 ) -> dict[str, float | int | None]:
     right, f1, sizes = [], [], []
     for seed in range(max(len(probabilities), len(mask))):
         p, mine = probabilities[min(seed, len(probabilities) - 1)], mask[min(seed, len(mask) - 1)]
         sizes.append(int(mine.sum()))
         if mine.any():
-            decided = decide(p[mine], test.positive, test.threshold)
+            decided = predict_classes(p[mine], test.positive, test.threshold)
             one_family = np.zeros(int(mine.sum()), dtype=np.int64)
             counts = confusion(test.gold[mine], decided, one_family, len(test.class_names))[0]
             right.append(float(accuracy(counts)))
@@ -221,7 +178,7 @@ def _part(
     }
 
 
-def positive_counts(test: Test, probabilities: NDArray[np.float64]) -> dict[str, float]:
+def positive_counts(test: GoldTest, probabilities: NDArray[np.float64]) -> dict[str, float]:
     """Found, missed and false alarms of the positive class on the test, with recall and precision.
 
     Args:
@@ -229,7 +186,7 @@ def positive_counts(test: Test, probabilities: NDArray[np.float64]) -> dict[str,
         probabilities: float64[n, K], of one seed.
     """
     assert test.positive is not None
-    decided = decide(probabilities, test.positive, test.threshold) == test.positive
+    decided = predict_classes(probabilities, test.positive, test.threshold) == test.positive
     wanted = test.gold == test.positive
     found, missed, alarms = (
         int((decided & wanted).sum()),
@@ -247,15 +204,15 @@ def positive_counts(test: Test, probabilities: NDArray[np.float64]) -> dict[str,
     }
 
 
-def imitation(test: Test, weak: ArmAnswers, strong: ArmAnswers) -> dict[str, float | int | None]:
+def imitation(test: GoldTest, weak: ArmAnswers, strong: ArmAnswers) -> dict[str, float | int | None]:
     """How often strong agrees with the weak labels where they are right and where they are wrong."""
     seeds = max(len(weak.probabilities), len(strong.probabilities))
     right, wrong, n_right, n_wrong = [], [], [], []
     for seed in range(seeds):
-        teacher = decide(
+        teacher = predict_classes(
             weak.probabilities[min(seed, len(weak.probabilities) - 1)], test.positive, test.threshold
         )
-        student = decide(
+        student = predict_classes(
             strong.probabilities[min(seed, len(strong.probabilities) - 1)], test.positive, test.threshold
         )
         covered = ~weak.abstain[min(seed, len(weak.abstain) - 1)]
@@ -288,6 +245,7 @@ def _difference(declared: Mapping[str, _Values], arm: str, other: str, drawn: _R
 
 
 def _gain(declared: Mapping[str, _Values], arm: str, other: str, drawn: _Replicates) -> Interval:
+    """Of an arm over another; above 0 it is the better one."""
     (points, replicates), (other_points, other_replicates) = declared[arm], declared[other]
     return interval(
         points - other_points, over_seeds(replicates - other_replicates, drawn.shares.for_intervals)
@@ -316,17 +274,19 @@ def _pgr(declared: Mapping[str, _Values], arms: Arms, drawn: _Replicates) -> dic
 
 
 def _curve_and_worth(
-    test: Test, arms: Arms, strong: _Values, drawn: _Replicates
+    test: GoldTest, arms: Arms, strong: _Values, drawn: _Replicates
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     sizes = np.array(sorted(arms.curve), dtype=np.int64)
     shares = drawn.shares
+    merit = _merit(test.metric)
     points, replicates, curve = [], [], []
     for size in sizes:
-        by_seed, by_replicate = drawn.of(arms.curve[int(size)], test.metric)
+        values = drawn.of(arms.curve[int(size)], test.metric)
+        value = interval(values[0], over_seeds(values[1], shares.for_intervals))
+        curve.append({"labels": int(size), **value.to_json()})
+        by_seed, by_replicate = merit(values)
         points.append(by_seed)
         replicates.append(over_seeds(by_replicate, shares.for_functions))
-        value = interval(by_seed, over_seeds(by_replicate, shares.for_intervals))
-        curve.append({"labels": int(size), **value.to_json()})
     estimate, low, high = worth(
         sizes,
         np.array([by_seed.mean() for by_seed in points]),

@@ -1,4 +1,4 @@
-"""`promote`: the gate on the report, and the model under a stable name."""
+"""`promote`: publishes the model under a stable name, if the gate let it through."""
 
 import json
 from collections.abc import Mapping
@@ -8,24 +8,17 @@ from typing import Any
 from w2s_api.pipeline import FIRST_SEED
 from w2s_trainer.contract.context import StageContext, StageResult
 from w2s_trainer.contract.job import StageJob
-from w2s_trainer.stages.evaluate.decide import decide
 from w2s_trainer.stages.promote.card import Files, model_card
 from w2s_trainer.store.artifacts import Artifact, ArtifactStore
 from w2s_trainer.store.objects import Objects
 
 
 def run(context: StageContext) -> StageResult:
-    """Compares the results with `promotion`; writes the model if it passed."""
-    spec = context.spec
+    """Writes the model if it passed."""
     results = json.loads(context.needs["evaluate"].read("results.json"))
-    decision = decide(
-        results["evaluation"],
-        over=spec.promotion.over,
-        min_lower_bound=float(spec.promotion.min_lower_bound),
-    )
-    if decision.promoted:
+    summary = dict(results["decision"])
+    if summary["promoted"]:
         _write_model(context, results)
-    summary = {"promoted": decision.promoted, "reasons": list(decision.reasons)}
     return StageResult(summary, figures(summary))
 
 

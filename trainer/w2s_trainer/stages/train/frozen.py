@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
+from w2s_api.arms import arms_of, is_on_gold, on_frozen_model
 from w2s_api.spec.task import ClassLabel
 from w2s_api.spec.tuning import Head
 from w2s_trainer.contract.context import StageContext, StageResult
@@ -16,7 +17,7 @@ from w2s_trainer.models.features import Features, features_of, text_features
 from w2s_trainer.models.head import normalise
 from w2s_trainer.models.uri import fetch_model
 from w2s_trainer.stages.tables import EVERY_SEED, Examples, read_examples
-from w2s_trainer.stages.train.head import Arm, Fitted, fit_arms
+from w2s_trainer.stages.train.head import Fitted, HeadToFit, fit_heads_of
 from w2s_trainer.stages.train.predictions import Predictions
 from w2s_trainer.stages.train.sets import TrainingSets
 from w2s_trainer.stages.train.untouched import prompted_probabilities, similarity_probabilities
@@ -26,7 +27,7 @@ def fit_heads(context: StageContext) -> StageResult:
     """Fits a head per arm and seed, writes heads and predictions."""
     spec = context.spec
     examples = read_examples(context.needs["prepare"], context.scratch)
-    arms = list(_arms(context, TrainingSets(context, examples)))
+    to_fit = list(_arms(context, TrainingSets(context, examples)))
     untouched = "Untouched" in spec.evaluation.controls
 
     clock = time.monotonic
@@ -37,9 +38,9 @@ def fit_heads(context: StageContext) -> StageResult:
     fitted: list[Fitted] = []
     seconds: dict[str, list[float]] = {}
     began = clock()
-    largest = max((len(arm.data) for arm in arms if arm.name == "direct"), default=0)
-    for result in fit_arms(
-        arms,
+    largest = max((len(head.data) for head in to_fit if head.arm == "direct"), default=0)
+    for result in fit_heads_of(
+        to_fit,
         features.matrix,
         examples.families,
         lambda done, total: context.progress("fitting heads", done, total),
@@ -60,22 +61,17 @@ def fit_heads(context: StageContext) -> StageResult:
     return _result(context, fitted, features, largest, untouched, seconds)
 
 
-def _arms(context: StageContext, sets: TrainingSets) -> Iterator[Arm]:
+def _arms(context: StageContext, sets: TrainingSets) -> Iterator[HeadToFit]:
+    """A head for each arm and seed; on gold labels its strength is cross-validated."""
     spec, l2 = context.spec, _strength(context)
-    controls = set(spec.evaluation.controls)
-    if spec.strong.tuning.type != "Head":
-        if "Head" in controls:
-            yield from (Arm("head", seed, sets.strong(seed), l2) for seed in sets.seeds)
-        return
-    for seed in sets.seeds:
-        yield Arm("strong", seed, sets.strong(seed), l2)
-        if "Unfiltered" in controls and spec.selection.steps:
-            yield Arm("unfiltered", seed, sets.unfiltered(seed), l2)
-    for seed in range(spec.evaluation.seeds):
-        if "Direct" in controls:
-            yield from (Arm("direct", seed, part, None) for part in sets.direct(seed))
-        if spec.evaluation.ceiling:
-            yield Arm("ceiling", seed, sets.ceiling(seed), None)
+    deep = spec.strong.tuning.type != "Head"
+    arms = [arm for arm in arms_of(spec) if arm.learns_from is not None and on_frozen_model(arm, deep)]
+    for on_gold, seeds in ((False, sets.seeds), (True, range(spec.evaluation.seeds))):
+        for seed in seeds if any(is_on_gold(arm) is on_gold for arm in arms) else ():
+            for arm in arms:
+                if is_on_gold(arm) is on_gold:
+                    strength = None if on_gold else l2
+                    yield from (HeadToFit(arm.name, seed, part, strength) for part in sets.of(arm, seed))
 
 
 def _untouched(

@@ -23,39 +23,38 @@ class Fitted:
 
 
 @dataclass(frozen=True)
-class Arm:
+class HeadToFit:
     """One head to be trained."""
 
-    name: str
+    arm: str
     seed: int
     data: TrainingSet
     l2: float | None
     """None: chosen by cross-validation inside `data`, whole families at a time; gold arms only."""
 
 
-def fit_arms(
-    arms: list[Arm],
+def fit_heads_of(
+    heads: list[HeadToFit],
     features: NDArray[np.float32],
     families: NDArray[np.int64],
     progress: Callable[[int, int], None],
 ) -> Iterator[Fitted]:
-    """Fits each arm.
+    """Fits each head.
 
     Args:
-        arms: what is to be trained.
+        heads: what is to be trained.
         features: float32[N, d] of all examples.
         families: int64[N], so that no family is on both sides of a fold.
         progress: called with (done, total).
     """
-    for done, arm in enumerate(arms):
-        progress(done, len(arms))
-        data = arm.data
+    for done, head in enumerate(heads):
+        progress(done, len(heads))
+        data = head.data
         inputs = features[data.rows]
-        l2 = arm.l2
+        l2 = head.l2
         if l2 is None:
             l2 = cross_validated_l2(
-                inputs, data.targets.argmax(axis=1), families[data.rows], seed=max(arm.seed, 0)
+                inputs, data.targets.argmax(axis=1), families[data.rows], seed=max(head.seed, 0)
             )
-        head = fit(inputs, data.targets, data.weights, l2)
-        yield Fitted(arm.name, arm.seed, len(data), l2, head)
-    progress(len(arms), len(arms))
+        yield Fitted(head.arm, head.seed, len(data), l2, fit(inputs, data.targets, data.weights, l2))
+    progress(len(heads), len(heads))

@@ -5,6 +5,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from w2s_api.arms import Arm, LearnsFrom
 from w2s_trainer.contract.context import StageContext
 from w2s_trainer.errors import BadData
 from w2s_trainer.stages.budget import draw
@@ -35,20 +36,33 @@ class TrainingSets:
         """The seeds that the weak labels were drawn for; EVERY_SEED alone where no draw changes them."""
         return sorted(self._selection)
 
-    def strong(self, seed: int) -> TrainingSet:
+    def of(self, arm: Arm, seed: int) -> list[TrainingSet]:
+        """What an arm learns from; several sets where its curve is wanted, ascending by size."""
+        match arm.learns_from:
+            case LearnsFrom.SELECTED_LABELS:
+                return [self.selected_labels(seed)]
+            case LearnsFrom.ALL_LABELS:
+                return [self.all_labels(seed)]
+            case LearnsFrom.GOLD_BUDGET:
+                return self.gold_budget(seed)
+            case LearnsFrom.GOLD_POOL:
+                return [self.gold_pool(seed)]
+        raise ValueError(f"arm {arm.name} is not trained")
+
+    def selected_labels(self, seed: int) -> TrainingSet:
         """The selected weak labels."""
         rows, weights = of_seed(self._selection, seed)
         weak: WeakLabels = of_seed(self._labels, seed)
         return weak_set(_some(rows), weak.probabilities[rows], weights, self._hard)
 
-    def unfiltered(self, seed: int) -> TrainingSet:
+    def all_labels(self, seed: int) -> TrainingSet:
         """All weak labels of the heap."""
         weak: WeakLabels = of_seed(self._labels, seed)
         pool = self._examples.rows("pool")
         voted = pool[~weak.abstain[pool]]
         return weak_set(_some(voted), weak.probabilities[voted], np.ones(len(voted)), self._hard)
 
-    def direct(self, seed: int) -> list[TrainingSet]:
+    def gold_budget(self, seed: int) -> list[TrainingSet]:
         """The seed's gold budget, after its beginnings: the sizes of the direct curve, ascending."""
         budget, ids = self._examples.rows("budget"), self._examples.ids
         gold = self._gold_budget
@@ -57,7 +71,7 @@ class TrainingSets:
         parts = [drawn[:some] for some in curve_sizes(len(drawn))]
         return [gold_set(part, gold[part], self._classes) for part in parts]
 
-    def ceiling(self, seed: int) -> TrainingSet:
+    def gold_pool(self, seed: int) -> TrainingSet:
         """Gold labels of the heap, as many as `strong` has texts if there are so many."""
         gold, ids = self._gold_pool, self._examples.ids
         pool = self._examples.rows("pool")

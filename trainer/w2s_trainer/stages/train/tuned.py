@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from w2s_api.names import TunedArm
+from w2s_api.arms import ARMS, is_on_gold
 from w2s_trainer.contract.context import StageContext, StageResult
 from w2s_trainer.models.encoder import tokenize
 from w2s_trainer.stages.tables import Examples, read_examples
@@ -13,7 +13,6 @@ from w2s_trainer.stages.train.sets import TrainingSets
 from w2s_trainer.tuning.session import Labelled, Recipe, Tuned, save_student, tune_student
 
 STUDENT = "student.safetensors"
-ON_GOLD: frozenset[TunedArm] = frozenset({"direct", "ceiling"})
 
 
 def tune_arm(context: StageContext) -> StageResult:
@@ -23,11 +22,11 @@ def tune_arm(context: StageContext) -> StageResult:
     assert seed is not None
     strong = context.spec.strong
     examples = read_examples(context.needs["prepare"], context.scratch)
-    recipe = Recipe.of_strong(strong, on_gold=arm in ON_GOLD)
+    recipe = Recipe.of_strong(strong, on_gold=is_on_gold(ARMS[arm]))
     predictions = Predictions(examples)
     done = [
         _tune_and_ask(context, recipe, examples, data, predictions)
-        for data in _training_sets(TrainingSets(context, examples), arm, seed)
+        for data in TrainingSets(context, examples).of(ARMS[arm], seed)
     ]
     predictions.write(context.output / "predictions.parquet")
 
@@ -82,19 +81,7 @@ def _tune_and_ask(
     return _Done(figures, [name for name, _ in answering], truncated)
 
 
-def _training_sets(sets: TrainingSets, arm: TunedArm, seed: int) -> list[TrainingSet]:
-    match arm:
-        case "strong":
-            return [sets.strong(seed)]
-        case "unfiltered":
-            return [sets.unfiltered(seed)]
-        case "direct":
-            return sets.direct(seed)
-        case "ceiling":
-            return [sets.ceiling(seed)]
-
-
-def _answering(arm: TunedArm, tuned: Tuned) -> list[tuple[str, Any]]:
+def _answering(arm: str, tuned: Tuned) -> list[tuple[str, Any]]:
     """Who is asked: with weak validation the student at the end of its schedule first, then the best one."""
     if tuned.best is None:
         return [(arm, None)]

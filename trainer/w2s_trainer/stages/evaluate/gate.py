@@ -1,4 +1,4 @@
-"""The promotion gate (docs/protocol.md, Promotion). Pure."""
+"""The promotion gate (docs/protocol.md, Promotion): applied once, by `evaluate`; everyone else reads what it said. Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,8 +13,12 @@ class Decision:
     reasons: tuple[str, ...]
     """One sentence for each arm it was held against."""
 
+    def to_json(self) -> dict[str, Any]:
+        """The `decision` part of results.json."""
+        return {"promoted": self.promoted, "reasons": list(self.reasons)}
 
-def decide(evaluation: Mapping[str, Any], over: Sequence[str], min_lower_bound: float) -> Decision:
+
+def apply_gate(evaluation: Mapping[str, Any], over: Sequence[str], min_lower_bound: float) -> Decision:
     """Holds the comparisons of the declared metric against the gate.
 
     Args:

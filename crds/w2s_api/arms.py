@@ -1,0 +1,188 @@
+"""What is compared with what (docs/protocol.md): each arm is declared here, once, and everything else asks.
+
+The pipeline asks what an arm learns from and whether a spec has it, `train` takes its training set from that, `evaluate`
+its comparisons, and the report its words.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from w2s_api.spec.job import Spec
+
+
+class LearnsFrom(Enum):
+    """What the student of an arm is trained on."""
+
+    SELECTED_LABELS = "the weak labels that were selected"
+    ALL_LABELS = "all weak labels"
+    GOLD_BUDGET = "the gold budget"
+    GOLD_POOL = "gold labels of the pool"
+
+    @property
+    def is_gold(self) -> bool:
+        """Gold labels are taken at their word: plain cross-entropy, to the end of the schedule."""
+        return self in (LearnsFrom.GOLD_BUDGET, LearnsFrom.GOLD_POOL)
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One of the things that are compared."""
+
+    name: str
+    words: str
+    """What it is, for the glossary of the report."""
+    absent: Callable[["Spec"], str | None]
+    """Why a spec does not have it; None if it has."""
+    learns_from: LearnsFrom | None = None
+    """None: it answers without training of its own, or is another arm's student looked at again."""
+    control: str | None = None
+    """The name in `evaluation.controls` by which it is asked for."""
+    beats: tuple[str, ...] = ()
+    """What it is compared with to decide, in the declared order."""
+    explores: tuple[str, ...] = ()
+    """What else it is compared with, to be looked at and not to decide by."""
+    as_baseline: str = ""
+    """What the report calls it where the new model is compared with it."""
+    simpler: bool = False
+    """Cheaper than the new model: where it is clearly better, the report says so beside the answer."""
+
+
+def _always(_spec: "Spec") -> None:
+    return None
+
+
+def _unless_asked(control: str) -> Callable[["Spec"], str | None]:
+    def absent(spec: "Spec") -> str | None:
+        return None if control in spec.evaluation.controls else "not asked for in `evaluation.controls`"
+
+    return absent
+
+
+def _unfiltered_absent(spec: "Spec") -> str | None:
+    if not spec.selection.steps:
+        return "nothing was selected: it would be `strong`"
+    return _unless_asked("Unfiltered")(spec)
+
+
+def _head_absent(spec: "Spec") -> str | None:
+    if spec.strong.tuning.type == "Head":
+        return "`strong` is itself a head on the frozen model"
+    return _unless_asked("Head")(spec)
+
+
+def _unstopped_absent(spec: "Spec") -> str | None:
+    training = spec.strong.training
+    if training is None or training.stopping.type == "FixedSchedule":
+        return "`strong` was trained to the end: it would be the same"
+    return None
+
+
+def _ceiling_absent(spec: "Spec") -> str | None:
+    return None if spec.evaluation.ceiling else "not asked for in `evaluation.ceiling`"
+
+
+_TABLE = (
+    Arm(
+        "weak",
+        "The teacher: the weak labels as they are.",
+        _always,
+        as_baseline="its teacher, the weak labels",
+    ),
+    Arm(
+        "strong",
+        "The new model, trained on the weak labels.",
+        _always,
+        learns_from=LearnsFrom.SELECTED_LABELS,
+        beats=("weak", "untouched", "direct", "unfiltered"),
+        explores=("head", "unstopped"),
+    ),
+    Arm(
+        "unstopped",
+        "The new model at the end of its schedule, not stopped where held-out weak labels were predicted best.",
+        _unstopped_absent,
+    ),
+    Arm(
+        "unfiltered",
+        "The new model, trained without selection.",
+        _unfiltered_absent,
+        learns_from=LearnsFrom.ALL_LABELS,
+        control="Unfiltered",
+        as_baseline="training without selection",
+    ),
+    Arm(
+        "head",
+        "A head on the frozen strong model, trained on the same weak labels: what the new model is without its"
+        " tuning.",
+        _head_absent,
+        learns_from=LearnsFrom.SELECTED_LABELS,
+        control="Head",
+        as_baseline="a head on the frozen model",
+        simpler=True,
+    ),
+    Arm(
+        "direct",
+        "The same model tuned on your gold labels alone.",
+        _unless_asked("Direct"),
+        learns_from=LearnsFrom.GOLD_BUDGET,
+        control="Direct",
+        as_baseline="the same model tuned on your own labels alone",
+        simpler=True,
+    ),
+    Arm(
+        "untouched",
+        "The strong model as it came, without a label: asked, or by similarity to the class descriptions.",
+        _unless_asked("Untouched"),
+        control="Untouched",
+        as_baseline="the strong model as it came",
+        simpler=True,
+    ),
+    Arm(
+        "ceiling",
+        "The same model tuned on expert labels of the pool: what perfect labels would give.",
+        _ceiling_absent,
+        learns_from=LearnsFrom.GOLD_POOL,
+        explores=("strong",),
+    ),
+    Arm(
+        "cascade",
+        "The teacher where it answers, the new model elsewhere.",
+        _unless_asked("Cascade"),
+        control="Cascade",
+        explores=("weak", "strong"),
+    ),
+)
+
+ARMS = {arm.name: arm for arm in _TABLE}
+"""All arms by name, in the order of the report."""
+
+CONTROLS = tuple(sorted(arm.control for arm in _TABLE if arm.control))
+"""The values of `evaluation.controls`."""
+
+BASELINES = tuple(name.capitalize() for name in ARMS["strong"].beats)
+"""The values of `promotion.over`, in the order in which they are compared."""
+
+
+def arms_of(spec: "Spec") -> tuple[Arm, ...]:
+    """The arms that a spec has."""
+    return tuple(arm for arm in _TABLE if arm.absent(spec) is None)
+
+
+def is_on_gold(arm: Arm) -> bool:
+    """Whether the student of an arm learns from gold labels."""
+    return arm.learns_from is not None and arm.learns_from.is_gold
+
+
+def on_frozen_model(arm: Arm, deep: bool) -> bool:
+    """Whether an arm is computed on the frozen model's features, all of them in one process.
+
+    Args:
+        arm: any.
+        deep: LoRA or Full is tuned. Then only what needs no tuning, and the head that it is held against, is there;
+            otherwise every student is a head.
+    """
+    if arm.name == "head":
+        return deep
+    return arm.name == "untouched" or (arm.learns_from is not None and not deep)
