@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Self
 
 from w2s_api.pipeline import Stage, pipeline
@@ -25,6 +26,11 @@ class StageJob:
     """Content keys of the artifacts to read, by stage name."""
     denied_seconds: float = 180.0
     unavailable_seconds: float = 120.0
+
+    @cached_property
+    def stages(self) -> tuple[Stage, ...]:
+        """All stages of the job, each after those it needs."""
+        return pipeline(self.spec)
 
     def to_json(self) -> dict[str, Any]:
         """The job file's content."""

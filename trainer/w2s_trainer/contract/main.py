@@ -17,7 +17,6 @@ from typing import Any
 from w2s_api.exit_codes import ExitCode
 from w2s_api.keys import content_key
 from w2s_api.names import StageKind
-from w2s_api.pipeline import pipeline
 from w2s_trainer.contract.context import Headway, StageContext, StageResult
 from w2s_trainer.contract.credentials import storage_settings
 from w2s_trainer.contract.job import StageJob, read_job
@@ -160,7 +159,7 @@ def _run(
         verify(artifact.summary, job.spec)
     if publish := getattr(module, "publish", None):
         publish(job, objects, store, artifact)
-    found = complete_artifacts(pipeline(job.spec), key, objects, store) if stage.kind == "prepare" else {}
+    found = complete_artifacts(job.stages, key, objects, store) if stage.kind == "prepare" else {}
     return LastWords("Reused" if reused else "Done", artifact=key, figures=figures, artifacts=found)
 
 
@@ -169,7 +168,7 @@ def _module(kind: StageKind) -> ModuleType:
 
 
 def _input(store: ArtifactStore, job: StageJob, name: str) -> Artifact:
-    kind = {stage.name: stage.kind for stage in pipeline(job.spec)}[name]
+    kind = {stage.name: stage.kind for stage in job.stages}[name]
     artifact = store.find(kind, job.needs.get(name, ""))
     if artifact is None:
         raise InputGone(

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from w2s_api.arms import ARMS, arms_of
 from w2s_api.keys import digest
-from w2s_api.pipeline import pipeline
 from w2s_trainer.contract.context import StageContext, StageResult
 from w2s_trainer.contract.job import StageJob
 from w2s_trainer.report import render as report
@@ -144,7 +143,7 @@ def _arms(
 
 def _trained(context: StageContext) -> list[Artifact]:
     """The artifacts of all `train` stages, heads first."""
-    stages = [stage for stage in pipeline(context.spec) if stage.kind == "train"]
+    stages = [stage for stage in context.job.stages if stage.kind == "train"]
     return [context.needs[stage.name] for stage in stages]
 
 
