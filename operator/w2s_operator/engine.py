@@ -10,8 +10,8 @@ from typing import Any, Self
 import aiohttp
 from kubernetes import client
 
+from w2s_api.child_jobs import SELECTOR
 from w2s_api.names import GROUP, PLURAL, VERSION
-from w2s_operator.children.names import SELECTOR
 from w2s_operator.cluster.api import Api, Bucket
 from w2s_operator.cluster.audit import Audit
 from w2s_operator.cluster.cache import Cache, Key
@@ -20,10 +20,10 @@ from w2s_operator.cluster.events import Recorder
 from w2s_operator.cluster.logs import ProgressReader
 from w2s_operator.cluster.reflector import Reflector
 from w2s_operator.cluster.starts import StartReader
-from w2s_operator.cluster.views import JobView, child_job_of, child_pod_of, job_of
+from w2s_operator.cluster.views import PackedJob, child_job_of, child_pod_of, job_of
 from w2s_operator.jobs_watch import JobsWatches
 from w2s_operator.metrics import Metrics
-from w2s_operator.planning.observed import ChildJob, ChildPod
+from w2s_operator.observed import ChildJob, ChildPod
 from w2s_operator.probes import Health, Watch, serve
 from w2s_operator.queue import WorkQueue
 from w2s_operator.settings import OperatorSettings
@@ -55,7 +55,7 @@ class Engine:
         self._queue: WorkQueue[Key] = WorkQueue()
         self._waiting: dict[str, set[Key]] = {namespace: set() for namespace in self._namespaces}
         """Keys of namespaces that not everything is known of yet."""
-        self.jobs: Cache[JobView] = Cache(job_of, self._changed)
+        self.jobs: Cache[PackedJob] = Cache(job_of, self._changed)
         self._children: Cache[ChildJob] = Cache(child_job_of, self._changed)
         self._pods: Cache[ChildPod] = Cache(child_pod_of, self._changed, self._is_awaited)
         self._lists = {
@@ -106,7 +106,7 @@ class Engine:
             self._metrics,
             lost_after=settings.lost_after,
         )
-        self._metrics.standing(self._complete, lambda: len(self._queue))
+        self._metrics.register_gauges(self._complete, lambda: len(self._queue))
         health = Health(
             lambda: [*self._watches(), *_listing(audit)],
             self._queue.standstill,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from w2s_operator.children.settings import Defaults
-from w2s_operator.planning.deadlines import LOST_AFTER
+from w2s_operator.planning.view import LOST_AFTER
 
 LOG_LEVELS = {
     "debug": logging.DEBUG,

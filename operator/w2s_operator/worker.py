@@ -13,16 +13,14 @@ from w2s_operator.cluster.api import Api, Json
 from w2s_operator.cluster.cache import Cache, Key
 from w2s_operator.cluster.errors import ApiError, Conflict, Invalid, TooLarge
 from w2s_operator.cluster.events import Recorder
-from w2s_operator.cluster.views import JobView
+from w2s_operator.cluster.views import PackedJob
 from w2s_operator.metrics import Metrics
+from w2s_operator.observed import ChildJob, ChildPod, Job, Observed, Refusal
 from w2s_operator.planning.actions import Action, CreateRun, DeleteChild, DeleteSelf, ReleaseChildren
-from w2s_operator.planning.deadlines import LOST_AFTER
-from w2s_operator.planning.news import news
-from w2s_operator.planning.observed import ChildJob, ChildPod, Job, Observed, Refusal
 from w2s_operator.planning.plan import Plan, plan
-from w2s_operator.planning.writing import delay
+from w2s_operator.planning.view import LOST_AFTER
 from w2s_operator.queue import WorkQueue
-from w2s_operator.writes import (
+from w2s_operator.requests import (
     create_child,
     delete_child,
     delete_self,
@@ -30,11 +28,13 @@ from w2s_operator.writes import (
     release_children,
     write_status,
 )
+from w2s_operator.status.job_events import news
+from w2s_operator.status.throttle import delay
 
-AT_ONCE = 5
+MAX_CONFLICT_RETRIES = 5
 """Passes that are made again at once because somebody else wrote to the job meanwhile."""
 
-SOONEST = 0.5
+MIN_REQUEUE_DELAY = 0.5
 """Seconds before a job is looked at again of the planner's own accord: what is overdue must not become a loop."""
 
 log = logging.getLogger(__name__)
@@ -68,7 +68,7 @@ class Worker:
         self,
         api: Api,
         queue: WorkQueue[Key],
-        jobs: Cache[JobView],
+        jobs: Cache[PackedJob],
         children: Cache[ChildJob],
         pods: Callable[[Key], tuple[ChildPod, ...]],
         progress: Callable[[], Mapping[Key, StageProgress]],
@@ -122,7 +122,7 @@ class Worker:
         Raises:
             ApiError: the API server refused something; the pass is to be made again.
         """
-        for _ in range(AT_ONCE):
+        for _ in range(MAX_CONFLICT_RETRIES):
             try:
                 return await self._pass(key)
             except Conflict:
@@ -153,7 +153,7 @@ class Worker:
         )
         found = plan(observed, self._clock(), self._builder.settings_hash, self._lost_after)
         if found.wake_at is not None:
-            self._queue.add_at(key, self._monotonic() + max(SOONEST, found.wake_at - self._clock()))
+            self._queue.add_at(key, self._monotonic() + max(MIN_REQUEUE_DELAY, found.wake_at - self._clock()))
         await self._write(key, job, memory, found)
         refused = [await self._act(key, job, memory, action) for action in found.actions]
         for error in refused:

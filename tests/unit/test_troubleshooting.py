@@ -16,7 +16,7 @@ from w2s_trainer import errors
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs/troubleshooting.md"
 OPERATOR = ROOT / "operator/w2s_operator"
-PLANNER = sorted((OPERATOR / "planning").glob("*.py"))
+PLANNER = sorted(path for place in ("planning", "status") for path in (OPERATOR / place).rglob("*.py"))
 TRAINER = sorted((ROOT / "trainer/w2s_trainer").rglob("*.py"))
 
 WORD = re.compile(r"[A-Z][A-Za-z]+")
@@ -35,7 +35,7 @@ OTHER_WORDS = {
 """Words of the planner that are no reasons, or that are reasons only as the state they are."""
 BESIDE_THE_PLANNER = {
     OPERATOR / "worker.py": {"InvalidPodSettings"},
-    OPERATOR / "writes.py": {"NameTaken"},
+    OPERATOR / "requests.py": {"NameTaken"},
     OPERATOR / "cluster/views.py": {"InitContainerFailed", "PodFailed", "StartError", "ContainerCannotRun"},
 }
 ON_A_LAPTOP = {"EmbeddedStoreFailed", "EmbeddedStoreInUse", "NoEmbeddedStore"}

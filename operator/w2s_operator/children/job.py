@@ -7,10 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from w2s_api.exit_codes import FINAL
-from w2s_api.names import API_VERSION, KIND, STAGE_KINDS, StageKind
-from w2s_api.stage_job import StageJob
-from w2s_operator.children.names import (
+from w2s_api.child_jobs import (
     CONTAINER,
     INSTANCE_ANNOTATION,
     JOB_LABEL,
@@ -26,12 +23,15 @@ from w2s_operator.children.names import (
     STAGE_LABEL,
     child_name,
 )
+from w2s_api.exit_codes import FINAL
+from w2s_api.names import API_VERSION, KIND, STAGE_KINDS, StageKind
+from w2s_api.stage_job import StageJob
 from w2s_operator.children.pod import pod_spec
 from w2s_operator.children.settings import ChildSettings, Defaults, settings_hash
+from w2s_operator.manifest import parse
+from w2s_operator.observed import Job
 from w2s_operator.planning.actions import CreateRun
-from w2s_operator.planning.observed import Job
 from w2s_operator.planning.outcome import DISRUPTION_RULE, EXIT_CODE_RULE
-from w2s_operator.planning.plan import understood
 
 MOST_ANNOTATIONS = (256 - 8) * 1024
 """Bytes. Kubernetes allows 256 KiB of annotations; what networks and webhooks add needs some room."""
@@ -107,10 +107,10 @@ class ChildJobs:
 
     def _hash(self, spec: bytes) -> Mapping[StageKind, str]:
         try:
-            found, _ = understood(spec)
+            parsed, _ = parse(spec)
         except ValidationError:
             return {}
-        return {kind: settings_hash(found, kind, self._defaults) for kind in STAGE_KINDS}
+        return {kind: settings_hash(parsed, kind, self._defaults) for kind in STAGE_KINDS}
 
 
 def _owner(job: Job) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from w2s_api.names import GROUP, PLURAL
 from w2s_operator.cluster.api import Api
 from w2s_operator.cluster.cache import Cache, Key
 from w2s_operator.cluster.errors import ApiError, Forbidden, NotFound, Unreachable
-from w2s_operator.cluster.views import JobView
+from w2s_operator.cluster.views import PackedJob
 
 INTERVAL = 300.0
 """Seconds between two lists of all jobs."""
@@ -32,7 +32,7 @@ class Audit:
         self,
         api: Api,
         paths: Mapping[str, str],
-        jobs: Cache[JobView],
+        jobs: Cache[PackedJob],
         *,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,

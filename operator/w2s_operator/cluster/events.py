@@ -9,9 +9,9 @@ from w2s_api.keys import digest
 from w2s_api.names import API_VERSION, KIND
 from w2s_operator.cluster.api import Api
 from w2s_operator.cluster.errors import ApiError
-from w2s_operator.planning.news import News
-from w2s_operator.planning.observed import Job
-from w2s_operator.planning.times import from_seconds
+from w2s_operator.observed import Job
+from w2s_operator.status.job_events import JobEvent
+from w2s_operator.times import from_seconds
 
 REPEAT = 3600.0
 """Seconds after which the same may be said again."""
@@ -28,7 +28,7 @@ class Recorder:
         self._clock = clock
         self._said: OrderedDict[str, float] = OrderedDict()
 
-    async def post(self, job: Job, one: News) -> None:
+    async def post(self, job: Job, one: JobEvent) -> None:
         """Says it, unless it was said within the hour."""
         now, what = self._clock(), digest([job.uid, job.generation, job.retry, one.reason, one.message])
         if now - self._said.get(what, float("-inf")) < REPEAT:

@@ -6,13 +6,13 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from w2s_api.child_jobs import CONTAINER
 from w2s_api.status import StageProgress
-from w2s_operator.children.names import CONTAINER
 from w2s_operator.cluster.api import Api
 from w2s_operator.cluster.cache import Key
 from w2s_operator.cluster.errors import ApiError
-from w2s_operator.planning.observed import ChildPod
-from w2s_operator.planning.times import from_seconds
+from w2s_operator.observed import ChildPod
+from w2s_operator.times import from_seconds
 
 INTERVAL = 15.0
 """Seconds from one look at a pod to the next, at least."""

@@ -13,7 +13,8 @@ from w2s_api.status import MOST_MESSAGE
 from w2s_operator.cluster.api import Api
 from w2s_operator.cluster.cache import Key
 from w2s_operator.cluster.errors import ApiError
-from w2s_operator.planning.observed import ChildPod, Problem
+from w2s_operator.observed import ChildPod, Problem
+from w2s_operator.text import printable
 
 PATIENCE = 4.0
 """Seconds on a node before it is asked why a pod has not started: most start by then."""
@@ -131,7 +132,7 @@ def problem_of(events: Iterable[Any]) -> Problem | None:
     newest = max(failed, key=_when)
     if any(one["reason"] in _PAST and _when(one) >= _when(newest) for one in named):
         return None
-    return Problem(_plain(newest["reason"], 64), _plain(newest.get("message"), MOST_MESSAGE))
+    return Problem(printable(newest["reason"], 64), printable(newest.get("message"), MOST_MESSAGE))
 
 
 def _holds_up(reason: str) -> bool:
@@ -153,11 +154,6 @@ def _when(event: Mapping[str, Any]) -> float:
         return datetime.fromisoformat(told).timestamp()
     except (TypeError, ValueError):
         return float("-inf")
-
-
-def _plain(value: Any, most: int) -> str:
-    text = value if isinstance(value, str) else ""
-    return "".join(one if one.isprintable() else " " for one in text[:most])
 
 
 def _key(pod: ChildPod) -> Key:

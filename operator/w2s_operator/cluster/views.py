@@ -13,8 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from w2s_api.artifact_list import unpack
-from w2s_api.status import MOST_MESSAGE, Status
-from w2s_operator.children.names import (
+from w2s_api.child_jobs import (
     CONTAINER,
     HANDS_OFF_ANNOTATION,
     INSTANCE_ANNOTATION,
@@ -26,7 +25,9 @@ from w2s_operator.children.names import (
     STAGE_KEY_ANNOTATION,
     STAGE_LABEL,
 )
-from w2s_operator.planning.observed import ChildJob, ChildPod, Exit, Job, Problem, Words
+from w2s_api.status import MOST_MESSAGE, Status
+from w2s_operator.observed import ChildJob, ChildPod, Exit, Job, Problem, Words
+from w2s_operator.text import printable
 
 _MOST_WORDS = 4096
 _PASSING = frozenset({"ContainerCreating", "PodInitializing", ""})
@@ -39,7 +40,7 @@ Raw = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class JobView:
+class PackedJob:
     """A WeakToStrongJob, packed: there may be ten thousand of them, and few change."""
 
     namespace: str
@@ -80,11 +81,11 @@ class JobView:
         )
 
 
-def job_of(raw: Raw) -> JobView:
+def job_of(raw: Raw) -> PackedJob:
     """A WeakToStrongJob."""
     meta = raw["metadata"]
     annotations = meta.get("annotations") or {}
-    return JobView(
+    return PackedJob(
         namespace=intern(meta["namespace"]),
         name=meta["name"],
         uid=meta["uid"],
@@ -179,10 +180,10 @@ def words_of(message: str) -> Words | None:
     artifact = plain.get("artifact")
     figures = plain.get("figures")
     return Words(
-        outcome=_text(plain.get("outcome"), 16),
-        reason=_text(plain.get("reason"), 64),
-        message=_text(plain.get("message"), MOST_MESSAGE),
-        artifact=_text(artifact, 64) if artifact else None,
+        outcome=printable(plain.get("outcome"), 16),
+        reason=printable(plain.get("reason"), 64),
+        message=printable(plain.get("message"), MOST_MESSAGE),
+        artifact=printable(artifact, 64) if artifact else None,
         figures=figures if isinstance(figures, dict) else {},
         artifacts=_artifacts(plain.get("artifacts")),
     )
@@ -194,7 +195,8 @@ def _artifacts(plain: Any) -> dict[str, str]:
     except ValueError:
         return {}
     return {
-        _text(name, 63): _text(key, 64) for name, key in (found if isinstance(found, dict) else {}).items()
+        printable(name, 63): printable(key, 64)
+        for name, key in (found if isinstance(found, dict) else {}).items()
     }
 
 
@@ -219,23 +221,25 @@ def _problem(status: Raw, state: Raw) -> Problem | None:
     """Why a pod has not started."""
     waiting = state.get("waiting") or {}
     if (reason := waiting.get("reason", "")) not in _PASSING:
-        return Problem(_text(reason, 64), _text(waiting.get("message"), MOST_MESSAGE))
+        return Problem(printable(reason, 64), printable(waiting.get("message"), MOST_MESSAGE))
     for one in status.get("initContainerStatuses") or ():
         held_up = (one.get("state") or {}).get("waiting") or {}
         if (reason := held_up.get("reason", "")) not in _PASSING:
             where = f"init container {one.get('name')}: "
-            return Problem(_text(reason, 64), _text(where + str(held_up.get("message", "")), MOST_MESSAGE))
+            return Problem(
+                printable(reason, 64), printable(where + str(held_up.get("message", "")), MOST_MESSAGE)
+            )
     for one in status.get("conditions") or ():
         if one["type"] == "PodScheduled" and one["status"] == "False":
-            return Problem(_text(one.get("reason"), 64), _text(one.get("message"), MOST_MESSAGE))
+            return Problem(printable(one.get("reason"), 64), printable(one.get("message"), MOST_MESSAGE))
     return None
 
 
 def _exit(ended: Raw | None, status: Raw) -> Exit | None:
     if ended:
-        reason, message = _text(ended.get("reason"), 64), ended.get("message") or ""
+        reason, message = printable(ended.get("reason"), 64), ended.get("message") or ""
         words = (
-            Words("Failed", message=_text(message, MOST_MESSAGE))
+            Words("Failed", message=printable(message, MOST_MESSAGE))
             if reason in _NEVER_BEGAN
             else words_of(message)
         )
@@ -243,7 +247,7 @@ def _exit(ended: Raw | None, status: Raw) -> Exit | None:
     if (
         status.get("phase") == "Failed"
     ):  # refused by the kubelet, or its node is gone: no container ever ended
-        reason, message = _text(status.get("reason"), 64), _text(status.get("message"), MOST_MESSAGE)
+        reason, message = printable(status.get("reason"), 64), printable(status.get("message"), MOST_MESSAGE)
         if init := _failed_init_container(status):
             reason, message = "InitContainerFailed", init
         return Exit(-1, reason or "PodFailed", Words("Failed", reason, message))
@@ -257,26 +261,20 @@ def _failed_init_container(status: Raw) -> str:
         if ended.get("exitCode"):
             said = f": {ended['message']}" if ended.get("message") else ""
             told = f"init container {one.get('name')} ended with exit code {ended['exitCode']}{said}"
-            return _text(told, MOST_MESSAGE)
+            return printable(told, MOST_MESSAGE)
     return ""
 
 
 def _disrupted(status: Raw) -> str | None:
     for one in status.get("conditions") or ():
         if one["type"] == "DisruptionTarget" and one["status"] == "True":
-            return _text(one.get("reason"), 64) or "DisruptionTarget"
+            return printable(one.get("reason"), 64) or "DisruptionTarget"
     return None
 
 
 def _named(items: Any) -> Raw:
     found: Raw = next((one for one in items or () if one.get("name") == CONTAINER), {})
     return found
-
-
-def _text(value: Any, most: int) -> str:
-    """A string of our own: cut, and without what a terminal might take for a command."""
-    plain = value if isinstance(value, str) else ""
-    return "".join(one if one.isprintable() else " " for one in plain[:most])
 
 
 def _seconds(time: str | None) -> float | None:

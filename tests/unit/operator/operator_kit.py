@@ -10,8 +10,7 @@ from w2s_api.names import StageKind
 from w2s_api.pipeline import pipeline
 from w2s_api.spec import Spec
 from w2s_api.status import StageProgress, StageStatus, Status, condition
-from w2s_operator.planning.actions import CreateRun, DeleteChild, DeleteSelf, ReleaseChildren
-from w2s_operator.planning.observed import (
+from w2s_operator.observed import (
     ChildJob,
     ChildPod,
     Exit,
@@ -21,8 +20,20 @@ from w2s_operator.planning.observed import (
     Refusal,
     Words,
 )
+from w2s_operator.planning.actions import CreateRun, DeleteChild, DeleteSelf, ReleaseChildren
 from w2s_operator.planning.plan import Plan, plan
 
+SPEC: dict[str, Any] = {
+    "task": {"classes": [{"name": "other"}, {"name": "indemnity"}], "positiveClass": "indemnity"},
+    "data": {"unlabeled": {"uri": "s3://legal/heap.jsonl"}, "gold": {"uri": "s3://legal/gold.jsonl"}},
+    "storage": {"uri": "s3://legal/w2s"},
+    "weak": {
+        "labelers": [
+            {"name": "small", "type": "Classifier", "classifier": {"model": {"uri": "hf://legal/small"}}}
+        ]
+    },
+    "strong": {"model": {"uri": "hf://org/strong"}},
+}
 START = 1_800_000_000.0
 GRACE = 60.0
 
@@ -290,4 +301,4 @@ def stage_names(spec: Mapping[str, Any]) -> list[str]:
     return [stage.name for stage in pipeline(Spec.model_validate(dict(spec)))]
 
 
-__all__ = ["START", "Cluster", "ExitCode", "Words", "stage_names"]
+__all__ = ["SPEC", "START", "Cluster", "ExitCode", "Words", "stage_names"]

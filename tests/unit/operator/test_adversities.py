@@ -9,10 +9,10 @@ from operator_kit import GRACE, Cluster
 from w2s_api.status import Status
 from w2s_operator.cluster.errors import error_of
 from w2s_operator.cluster.views import child_pod_of
-from w2s_operator.planning.news import news
-from w2s_operator.planning.observed import Words
+from w2s_operator.observed import Words
 from w2s_operator.planning.outcome import outcome
 from w2s_operator.planning.plan import plan
+from w2s_operator.status.job_events import news
 
 # A DELETE that is lost
 

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from w2s_api.status import Status
-from w2s_operator.planning.news import news
-from w2s_operator.planning.writing import PROBLEM, PROGRESS, SEEN, STATE, delay
+from w2s_operator.status.job_events import news
+from w2s_operator.status.throttle import PROBLEM, PROGRESS, SEEN, STATE, delay
 
 
 def status(complete: tuple[str, str, str] = ("Unknown", "Running", ""), **train: Any) -> Status:

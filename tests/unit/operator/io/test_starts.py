@@ -12,7 +12,7 @@ from io_kit import Clock, Object, answer, api_of, page, pod, refuse, until
 from w2s_operator.cluster.cache import Cache
 from w2s_operator.cluster.starts import INTERVAL, LONGEST_INTERVAL, LOOKS_PER_SECOND, StartReader, problem_of
 from w2s_operator.cluster.views import child_pod_of
-from w2s_operator.planning.observed import ChildPod, Problem
+from w2s_operator.observed import ChildPod, Problem
 
 MOUNT = 'MountVolume.SetUp failed for volume "user-keys" : secret "keys" not found'
 

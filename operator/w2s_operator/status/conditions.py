@@ -16,9 +16,10 @@ from w2s_api.status import (
     Status,
     condition,
 )
-from w2s_operator.planning.fitting import fit
-from w2s_operator.planning.observed import Job, Seconds
-from w2s_operator.planning.times import from_seconds
+from w2s_operator.observed import Job, Seconds
+from w2s_operator.status.fitting import fit
+from w2s_operator.text import printable
+from w2s_operator.times import from_seconds
 
 BUSY = ("Running", "Starting", "Queued", "Stopping", "Retrying")
 """States of a stage that is being worked on, the most telling first."""
@@ -29,7 +30,7 @@ _MOST = 1e9
 
 
 @dataclass(frozen=True)
-class Standing:
+class JobSummary:
     """Where the job stands as a whole, beside its stages."""
 
     fresh: bool = False
@@ -51,24 +52,24 @@ def is_over(status: Status) -> bool:
     return complete is not None and complete.status != "Unknown"
 
 
-def conclude(job: Job, stages: Sequence[StageStatus], standing: Standing, now: Seconds) -> Status:
+def conclude(job: Job, stages: Sequence[StageStatus], summary: JobSummary, now: Seconds) -> Status:
     """The whole status: all conditions of this generation are written together.
 
     Args:
         job: its status is what was said before.
         stages: as they stand now.
-        standing: of the job.
+        summary: of the job.
         now: seconds since the epoch.
     """
     before, time = job.status, from_seconds(now)
-    resumed = _was(before, "Suspended") and not standing.suspended
-    again = standing.fresh and not (stages and all(stage.state in FINISHED for stage in stages))
-    complete = _complete(stages, standing)
+    resumed = _was(before, "Suspended") and not summary.suspended
+    again = summary.fresh and not (stages and all(stage.state in FINISHED for stage in stages))
+    complete = _complete(stages, summary)
     failed = complete.status == "False"
     over = complete.status != "Unknown"
-    promoted = _promoted(before, stages, standing)
-    results = _results(before, stages, standing)
-    suspended = standing.suspended and not standing.running and not over
+    promoted = _promoted(before, stages, summary)
+    results = _results(before, stages, summary)
+    suspended = summary.suspended and not summary.running and not over
     found = {
         "Complete": complete,
         "Failed": _Verdict(_opposite(complete.status), complete.reason, complete.message),
@@ -83,7 +84,7 @@ def conclude(job: Job, stages: Sequence[StageStatus], standing: Standing, now: S
         if failed
         else _Verdict("False", "NotStalled"),
     }
-    place = f"{standing.storage.rstrip('/')}/jobs/{job.namespace}/{job.name}"
+    place = f"{summary.storage.rstrip('/')}/jobs/{job.namespace}/{job.name}"
     status = Status(
         observed_generation=job.generation,
         conditions=[_condition(job, type_, verdict, time) for type_, verdict in found.items()],  # type: ignore[arg-type]
@@ -93,11 +94,11 @@ def conclude(job: Job, stages: Sequence[StageStatus], standing: Standing, now: S
         gain=_gain(results),
         results=results,
         model_uri=f"{place}/model/" if promoted.status == "True" else None,
-        report_uri=f"{place}/report.html" if _stands("evaluate", stages) else None,
+        report_uri=f"{place}/report.html" if _is_current("evaluate", stages) else None,
         start_time=time if again or resumed or not before.start_time else before.start_time,
         completion_time=_end(before, complete.status, time) if over else None,
         retry=job.retry or None,
-        resolutions=standing.resolutions or None,
+        resolutions=summary.resolutions or None,
     )
     return fit(status)
 
@@ -108,7 +109,7 @@ def wait_for_newer_operator(job: Job, unknown: str, now: Seconds) -> Status:
     Nothing is final here: an upgrade brings the CRD first, and fills its defaults into every job.
     """
     message = f"{unknown}: the CRD is of a newer release than the operator. Upgrade the operator."
-    before = job.status if job.status.conditions else conclude(job, (), Standing(), now)
+    before = job.status if job.status.conditions else conclude(job, (), JobSummary(), now)
     waiting = {"reason": "OperatorTooOld", "message": message[:MOST_MESSAGE]}
     conditions = [
         one.model_copy(update=waiting)
@@ -132,10 +133,10 @@ class _Verdict:
     message: str = ""
 
 
-def _complete(stages: Sequence[StageStatus], standing: Standing) -> _Verdict:
-    if standing.invalid:
+def _complete(stages: Sequence[StageStatus], summary: JobSummary) -> _Verdict:
+    if summary.invalid:
         return _Verdict(
-            "False", "InvalidSpec", f"{standing.invalid}. Correct the manifest and apply it again."
+            "False", "InvalidSpec", f"{summary.invalid}. Correct the manifest and apply it again."
         )
     for stage in stages:
         if stage.state == "Failed":
@@ -149,8 +150,8 @@ def _complete(stages: Sequence[StageStatus], standing: Standing) -> _Verdict:
             )
     if stages and all(stage.state in FINISHED for stage in stages):
         return _Verdict("True", "Finished", "Every stage is done.")
-    if standing.suspended:
-        what = "Stopping" if standing.running else "Suspended"
+    if summary.suspended:
+        what = "Stopping" if summary.running else "Suspended"
         return _Verdict("Unknown", what, "`spec.suspend` is true; set it to false to go on.")
     busy = [stage for stage in stages if stage.state in BUSY]
     busy.sort(key=lambda stage: (stage.reason is None, BUSY.index(stage.state)))
@@ -164,35 +165,35 @@ def _complete(stages: Sequence[StageStatus], standing: Standing) -> _Verdict:
     )
 
 
-def _promoted(before: Status, stages: Sequence[StageStatus], standing: Standing) -> _Verdict:
-    if not _stands("promote", stages):
+def _promoted(before: Status, stages: Sequence[StageStatus], summary: JobSummary) -> _Verdict:
+    if not _is_current("promote", stages):
         return _Verdict("Unknown", "NotDecided")
-    promoted = standing.figures.get("promote", {}).get("promoted")
+    promoted = summary.figures.get("promote", {}).get("promoted")
     if promoted is None:
         old = condition(before, "Promoted")
         return _Verdict(old.status, old.reason, old.message) if old else _Verdict("Unknown", "NotKnown")
     if promoted:
         return _Verdict("True", "GatePassed", "The model is published.")
-    why = standing.figures["promote"].get("reasons")
+    why = summary.figures["promote"].get("reasons")
     said = (
-        "; ".join(_printable(one, 200) for one in why)
+        "; ".join(printable(str(reason), 200) for reason in why)
         if isinstance(why, (list, tuple)) and why
         else "see the report"
     )
     return _Verdict("False", "GateNotPassed", f"The gain is not proven as `promotion` asks: {said}.")
 
 
-def _results(before: Status, stages: Sequence[StageStatus], standing: Standing) -> Results | None:
-    if not _stands("evaluate", stages):
+def _results(before: Status, stages: Sequence[StageStatus], summary: JobSummary) -> Results | None:
+    if not _is_current("evaluate", stages):
         return None
-    figures = standing.figures.get("evaluate")
+    figures = summary.figures.get("evaluate")
     if not figures:
         return before.results
     gain = figures.get("gain") or (None, None, None)
     if not isinstance(gain, (list, tuple)) or len(gain) != 3:
         gain = (None, None, None)
     return Results(
-        metric=_printable(figures["metric"]) if "metric" in figures else None,
+        metric=printable(str(figures["metric"]), 64) if "metric" in figures else None,
         weak=_decimal(figures.get("weak")),
         strong=_decimal(figures.get("strong")),
         gain=_decimal(gain[0]),
@@ -201,7 +202,7 @@ def _results(before: Status, stages: Sequence[StageStatus], standing: Standing) 
     )
 
 
-def _stands(name: str, stages: Sequence[StageStatus]) -> bool:
+def _is_current(name: str, stages: Sequence[StageStatus]) -> bool:
     """Whether what a stage made holds: it and all before it have their artifacts, though `prepare` may look at
     the store anew."""
     before = [stage for stage in stages if stage.name != "prepare"]
@@ -213,10 +214,6 @@ def _decimal(value: Any) -> str | None:
     """A figure of a pod, which is not trusted: infinities and what no metric can be are no figures."""
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     return f"{value:.4f}" if is_number and -_MOST < value < _MOST else None
-
-
-def _printable(value: Any, most: int = 64) -> str:
-    return "".join(one if one.isprintable() else " " for one in str(value)[:most])
 
 
 def _gain(results: Results | None) -> str | None:
