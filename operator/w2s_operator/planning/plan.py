@@ -17,7 +17,7 @@ from w2s_operator.planning.ending import after_the_end, has_ended, is_invalid
 from w2s_operator.planning.orphans import delete_orphaned_runs
 from w2s_operator.planning.policies import decide
 from w2s_operator.planning.policies.reuse import OF_THE_JOB, after_stocktaking
-from w2s_operator.planning.records import MAX_RESOLUTIONS
+from w2s_operator.planning.records import MAX_RESOLUTIONS, any_failed
 from w2s_operator.planning.view import LOST_AFTER, JobView, StageView
 from w2s_operator.status.conditions import JobSummary, conclude, wait_for_newer_operator
 from w2s_operator.status.figures import figures
@@ -105,9 +105,8 @@ def _decide_stages(job: JobView) -> tuple[Mapping[str, StageStatus], list[Decisi
 
 def _must_resolve_again(job: JobView, records: Mapping[str, StageStatus], decisions: list[Decision]) -> bool:
     """Whether an artifact is gone, so that `prepare` gets another instance and is run again."""
-    failed = any(record.state == "Failed" for record in records.values())
     input_lost = any(decision.input_lost for decision in decisions)
-    return input_lost and not failed and job.resolutions < MAX_RESOLUTIONS
+    return input_lost and not any_failed(records) and job.resolutions < MAX_RESOLUTIONS
 
 
 def _summary(job: JobView, records: Mapping[str, StageStatus], resolve_again: bool) -> JobSummary:

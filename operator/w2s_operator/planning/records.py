@@ -1,5 +1,6 @@
 """The changes that policies make to the record of a stage."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from w2s_api.retry import RetryPolicy
@@ -23,6 +24,11 @@ def retries(spec: Spec) -> RetryPolicy:
         disruption_backoff=1.0,
         longest_backoff=300.0,
     )
+
+
+def any_failed(records: Mapping[str, StageStatus]) -> bool:
+    """Whether a stage of the job has failed for good."""
+    return any(record.state == "Failed" for record in records.values())
 
 
 def with_(record: StageStatus, **changes: Any) -> StageStatus:

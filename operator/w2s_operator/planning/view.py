@@ -10,7 +10,7 @@ from w2s_api.pipeline import Stage
 from w2s_api.spec import Spec
 from w2s_api.status import FINISHED, StageStatus
 from w2s_operator.observed import ChildJob, ChildPod, Job, Observed, Seconds
-from w2s_operator.planning.records import renewed
+from w2s_operator.planning.records import any_failed, renewed
 from w2s_operator.times import from_seconds, to_seconds
 
 LOST_AFTER = 60.0
@@ -146,8 +146,7 @@ class StageView:
             instance = job.instance(stage, needs)
             if record.instance != instance:
                 record = StageStatus(name=stage.name, instance=instance)
-        job_failed = any(known.state == "Failed" for known in records.values())
-        return cls(job, stage, record, needs, stored.get(stage.name), job_failed, input_lost)
+        return cls(job, stage, record, needs, stored.get(stage.name), any_failed(records), input_lost)
 
     def with_record(self, record: StageStatus) -> Self:
         """The same, after a policy has changed the record."""

@@ -1,4 +1,7 @@
-"""A run that goes on: where it stands, what holds it up, and how far it is."""
+"""A run that goes on: where it stands, what holds it up, and how far it is.
+
+Whoever looks at a job that does not start must not have to look at its pods: the status names what they wait for.
+"""
 
 from w2s_api.status import MOST_MESSAGE
 from w2s_operator.observed import Seconds
