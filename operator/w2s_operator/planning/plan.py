@@ -81,10 +81,13 @@ def _plan_stages(job: JobView) -> Plan:
     )
     wakes = [job.all_quiet_at, *(wake for decision in decisions for wake in decision.wakes)]
     wakes = [wake for wake in wakes if job.now < wake < float("inf")]
-    is_over = has_ended(replace(job.observed, job=replace(job.job, status=status)))
-    if resolve_again or (is_over and not actions):
+    if resolve_again or (not actions and _is_over_now(job, status)):
         wakes.append(job.now)  # on what was decided rests more
     return Plan(status, actions, min(wakes, default=None))
+
+
+def _is_over_now(job: JobView, status: Status) -> bool:
+    return has_ended(replace(job.observed, job=replace(job.job, status=status)))
 
 
 def _decide_stages(job: JobView) -> tuple[Mapping[str, StageStatus], list[Decision]]:

@@ -117,8 +117,8 @@ class StageView:
     """Content keys of the artifacts it reads, by stage name; None while they are being made."""
     stored: str | None
     """Content key of its artifact, if `prepare` has just found that in the store."""
-    job_failed: bool
-    """Whether a stage of the job has failed for good."""
+    records: Mapping[str, StageStatus]
+    """Where all stages stand, by name, as far as they are decided."""
     input_lost: bool
     """Whether a stage before it has just found an artifact gone."""
 
@@ -146,7 +146,7 @@ class StageView:
             instance = job.instance(stage, needs)
             if record.instance != instance:
                 record = StageStatus(name=stage.name, instance=instance)
-        return cls(job, stage, record, needs, stored.get(stage.name), any_failed(records), input_lost)
+        return cls(job, stage, record, needs, stored.get(stage.name), records, input_lost)
 
     def with_record(self, record: StageStatus) -> Self:
         """The same, after a policy has changed the record."""
@@ -161,6 +161,11 @@ class StageView:
     def spec(self) -> Spec:
         """Of the job."""
         return self.job.spec
+
+    @property
+    def job_failed(self) -> bool:
+        """Whether a stage of the job has failed for good."""
+        return any_failed(self.records)
 
     @property
     def is_ready(self) -> bool:

@@ -110,6 +110,7 @@ class Cluster:
             if before == after:
                 self.wake_at = found.wake_at
                 assert found.wake_at is None or found.wake_at > self.now, "a hot loop: it wakes at once"
+                self._assert_nothing_is_due_before_it_wakes(found)
                 return self
         raise AssertionError("a hot loop: the plan never comes to rest")
 
@@ -226,6 +227,14 @@ class Cluster:
         return next(child for child in self.children if child.stage == stage)
 
     # Inside
+
+    def _assert_nothing_is_due_before_it_wakes(self, rest: Plan) -> None:
+        """Nobody looks at a job at rest before the plan asks for it: until then, the plan must stay the same."""
+        until = self.now + 30 * 86_400 if rest.wake_at is None else rest.wake_at
+        for moment in (self.now + (until - self.now) / 2, until - 0.001):
+            later = plan(self.observed(), moment, lambda _spec: self.settings)
+            assert later.actions == rest.actions, f"due {moment - self.now} s from now, and not looked at"
+            assert later.status is None or later.status.to_json() == self.status.to_json()
 
     def _words(self, stage: str) -> Words:
         if stage == "prepare":

@@ -75,6 +75,6 @@ def view(
         record=stage_record,
         needs=NEEDS if ready else None,
         stored=stored,
-        job_failed=job_failed,
+        records={"select": StageStatus(name="select", state="Failed" if job_failed else "Done")},
         input_lost=input_lost,
     )

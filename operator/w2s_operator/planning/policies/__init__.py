@@ -41,12 +41,14 @@ POLICIES: tuple[Policy, ...] = (
 
 def decide(view: StageView) -> Decision:
     """What is decided of a stage: by the first policy that is final, on what those before it have amended."""
-    decided = Decision(view.record, final=False)
+    earlier: Decision | None = None
     for policy in POLICIES:
         decision = policy(view)
         if decision is None:
             continue
-        decided, view = decided.then(decision), view.with_record(decision.record)
+        if earlier is not None:
+            decision = earlier.then(decision)
         if decision.final:
-            break
-    return decided
+            return decision
+        earlier, view = decision, view.with_record(decision.record)
+    raise AssertionError("`create`, the last one, decides whatever is left")

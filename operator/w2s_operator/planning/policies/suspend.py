@@ -13,8 +13,9 @@ def suspend(view: StageView) -> Decision | None:
     """Stops what runs, and begins nothing; afterwards, what was stopped waits like any other stage."""
     record = view.record
     if not view.spec.suspend:
-        resumed = with_(record, state="Waiting", reason=None, message=None)
-        return Decision(resumed, final=False) if record.state == "Suspended" else None
+        if record.state != "Suspended":
+            return None
+        return Decision(with_(record, state="Waiting", reason=None, message=None), final=False)
     running = (view.running,) if view.is_ready else view.live
     deletes = tuple(DeleteChild.of(child, "Suspended") for child in running if child is not None)
     if deletes:
