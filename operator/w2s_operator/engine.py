@@ -99,8 +99,8 @@ class Engine:
             self._queue,
             self.jobs,
             self._children,
-            lambda key: starts.told(self._pods.of_job(key)),
-            lambda: reader.found,
+            lambda key: starts.with_problems(self._pods.of_job(key)),
+            lambda: reader.progress,
             self._builder,
             Recorder(api),
             self._metrics,
@@ -173,8 +173,8 @@ class Engine:
     async def _begin(self, namespace: str) -> None:
         """Nobody acts in a namespace before everything there is known: what is not known yet looks as if it were
         not there."""
-        theirs = [one for (of, _), one in self._reflectors.items() if of == namespace]
-        await asyncio.gather(*(reflector.synced.wait() for reflector in theirs))
+        reflectors = [reflector for (of, _), reflector in self._reflectors.items() if of == namespace]
+        await asyncio.gather(*(reflector.synced.wait() for reflector in reflectors))
         log.info(
             "%s: listed; %d jobs, %d Jobs and %d pods are known",
             namespace or "all namespaces", len(self.jobs), len(self._children), len(self._pods),
@@ -196,14 +196,14 @@ class Engine:
         return pod.exit is not None and any(child.uid == pod.child_uid for child in siblings)
 
     def _watches(self) -> Iterator[Watch]:
-        for (namespace, what), one in self._reflectors.items():
+        for (namespace, what), reflector in self._reflectors.items():
             name = f"{what} of {namespace or 'all namespaces'}"
-            yield Watch(name, one.heard, one.trouble, namespace=namespace)
+            yield Watch(name, reflector.heard, reflector.trouble, namespace=namespace)
         yield from self._jobs_watches
 
     def _late(self, audit: Audit) -> Iterator[str]:
         """A watch that is refused and says so is not dead."""
-        refused = {one.namespace for one in self._jobs_watches if one.trouble}
+        refused = {watch.namespace for watch in self._jobs_watches if watch.trouble}
         late = [key for key in audit.late if refused.isdisjoint(("", key[0]))]
         if late:
             yield f"the watch has not brought {len(late)} jobs, among them {'/'.join(late[0])}"

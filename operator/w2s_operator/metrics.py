@@ -1,4 +1,4 @@
-"""What Prometheus is told. Labels are bounded: kinds of stages, conditions, verbs; never names of jobs."""
+"""What Prometheus scrapes. Labels are bounded: kinds of stages, conditions, verbs; never names of jobs."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager

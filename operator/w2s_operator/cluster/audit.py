@@ -106,7 +106,7 @@ class Audit:
 
     async def _list(self, namespace: str, path: str) -> dict[Key, int]:
         """Versions of the jobs of a namespace. Those that are known and not there are dropped."""
-        found: dict[Key, int] = {}
+        versions: dict[Key, int] = {}
         page: Mapping[str, Any] = {}
         token = ""
         while token or not page:
@@ -114,12 +114,12 @@ class Audit:
             page = await self._api.get(path, params, accept=_METADATA)
             for item in page["items"] or ():  # null where there are none
                 meta = item["metadata"]
-                found[meta["namespace"], meta["name"]] = int(meta["resourceVersion"])
+                versions[meta["namespace"], meta["name"]] = int(meta["resourceVersion"])
             token = page["metadata"].get("continue", "")
         ours = {key for key in self._jobs.keys() if namespace in ("", key[0])}  # noqa: SIM118 - no mapping
-        for key in ours - found.keys():
+        for key in ours - versions.keys():
             self._jobs.drop(key, not_after=int(page["metadata"]["resourceVersion"]))
-        return found
+        return versions
 
 
 def _hint(error: ApiError, namespace: str) -> str:

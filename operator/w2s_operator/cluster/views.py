@@ -62,7 +62,7 @@ class PackedJob:
         """Its name: it belongs to itself."""
         return self.name
 
-    def open(self) -> Job:
+    def unpack(self) -> Job:
         """As the planner wants it."""
         status = _status(self.status)
         return Job(
@@ -107,9 +107,9 @@ def child_job_of(raw: Raw) -> ChildJob:
     labels, annotations = meta.get("labels") or {}, meta.get("annotations") or {}
     ended = next(
         (
-            one
-            for one in status.get("conditions") or ()
-            if one["type"] in ("Complete", "Failed") and one["status"] == "True"
+            condition
+            for condition in status.get("conditions") or ()
+            if condition["type"] in ("Complete", "Failed") and condition["status"] == "True"
         ),
         None,
     )
@@ -136,14 +136,17 @@ def child_job_of(raw: Raw) -> ChildJob:
 
 
 def _is(status: Raw, type_: str) -> bool:
-    return any(one["type"] == type_ and one["status"] == "True" for one in status.get("conditions") or ())
+    return any(
+        condition["type"] == type_ and condition["status"] == "True"
+        for condition in status.get("conditions") or ()
+    )
 
 
 def child_pod_of(raw: Raw) -> ChildPod:
     """A pod of such a Job."""
     meta, spec, status = raw["metadata"], raw.get("spec") or {}, raw.get("status") or {}
     labels, annotations = meta.get("labels") or {}, meta.get("annotations") or {}
-    owner: Raw = next((one for one in meta.get("ownerReferences") or () if one["kind"] == "Job"), {})
+    owner: Raw = next((ref for ref in meta.get("ownerReferences") or () if ref["kind"] == "Job"), {})
     container = _named(status.get("containerStatuses"))
     state = container.get("state") or {}
     ended = state.get("terminated")
@@ -191,18 +194,19 @@ def words_of(message: str) -> Words | None:
 
 def _artifacts(plain: Any) -> dict[str, str]:
     try:
-        found = unpack(plain) if isinstance(plain, str) else plain
+        keys = unpack(plain) if isinstance(plain, str) else plain
     except ValueError:
         return {}
     return {
         printable(name, 63): printable(key, 64)
-        for name, key in (found if isinstance(found, dict) else {}).items()
+        for name, key in (keys if isinstance(keys, dict) else {}).items()
     }
 
 
 def _complete(status: Raw) -> str:
-    found: Raw = next((one for one in status.get("conditions") or () if one["type"] == "Complete"), {})
-    return intern(str(found.get("status", "Unknown")))
+    conditions = status.get("conditions") or ()
+    complete: Raw = next((condition for condition in conditions if condition["type"] == "Complete"), {})
+    return intern(str(complete.get("status", "Unknown")))
 
 
 def _packed(plain: Any) -> bytes:
@@ -222,16 +226,17 @@ def _problem(status: Raw, state: Raw) -> Problem | None:
     waiting = state.get("waiting") or {}
     if (reason := waiting.get("reason", "")) not in _PASSING:
         return Problem(printable(reason, 64), printable(waiting.get("message"), MOST_MESSAGE))
-    for one in status.get("initContainerStatuses") or ():
-        held_up = (one.get("state") or {}).get("waiting") or {}
+    for container in status.get("initContainerStatuses") or ():
+        held_up = (container.get("state") or {}).get("waiting") or {}
         if (reason := held_up.get("reason", "")) not in _PASSING:
-            where = f"init container {one.get('name')}: "
+            where = f"init container {container.get('name')}: "
             return Problem(
                 printable(reason, 64), printable(where + str(held_up.get("message", "")), MOST_MESSAGE)
             )
-    for one in status.get("conditions") or ():
-        if one["type"] == "PodScheduled" and one["status"] == "False":
-            return Problem(printable(one.get("reason"), 64), printable(one.get("message"), MOST_MESSAGE))
+    for condition in status.get("conditions") or ():
+        if condition["type"] == "PodScheduled" and condition["status"] == "False":
+            reason, message = condition.get("reason"), condition.get("message")
+            return Problem(printable(reason, 64), printable(message, MOST_MESSAGE))
     return None
 
 
@@ -256,25 +261,25 @@ def _exit(ended: Raw | None, status: Raw) -> Exit | None:
 
 def _failed_init_container(status: Raw) -> str:
     """Which container before the stage's own has failed, as one that a mesh injects; empty if none has."""
-    for one in status.get("initContainerStatuses") or ():
-        ended = (one.get("state") or {}).get("terminated") or {}
+    for container in status.get("initContainerStatuses") or ():
+        ended = (container.get("state") or {}).get("terminated") or {}
         if ended.get("exitCode"):
-            said = f": {ended['message']}" if ended.get("message") else ""
-            told = f"init container {one.get('name')} ended with exit code {ended['exitCode']}{said}"
-            return printable(told, MOST_MESSAGE)
+            why = f": {ended['message']}" if ended.get("message") else ""
+            message = f"init container {container.get('name')} ended with exit code {ended['exitCode']}{why}"
+            return printable(message, MOST_MESSAGE)
     return ""
 
 
 def _disrupted(status: Raw) -> str | None:
-    for one in status.get("conditions") or ():
-        if one["type"] == "DisruptionTarget" and one["status"] == "True":
-            return printable(one.get("reason"), 64) or "DisruptionTarget"
+    for condition in status.get("conditions") or ():
+        if condition["type"] == "DisruptionTarget" and condition["status"] == "True":
+            return printable(condition.get("reason"), 64) or "DisruptionTarget"
     return None
 
 
 def _named(items: Any) -> Raw:
-    found: Raw = next((one for one in items or () if one.get("name") == CONTAINER), {})
-    return found
+    container: Raw = next((item for item in items or () if item.get("name") == CONTAINER), {})
+    return container
 
 
 def _seconds(time: str | None) -> float | None:

@@ -56,7 +56,7 @@ def conclude(job: Job, stages: Sequence[StageStatus], summary: JobSummary, now: 
     """The whole status: all conditions of this generation are written together.
 
     Args:
-        job: its status is what was said before.
+        job: its status is the one that was written before.
         stages: as they stand now.
         summary: of the job.
         now: seconds since the epoch.
@@ -70,7 +70,7 @@ def conclude(job: Job, stages: Sequence[StageStatus], summary: JobSummary, now: 
     promoted = _promoted(before, stages, summary)
     results = _results(before, stages, summary)
     suspended = summary.suspended and not summary.running and not over
-    found = {
+    verdicts = {
         "Complete": complete,
         "Failed": _Verdict(_opposite(complete.status), complete.reason, complete.message),
         "Promoted": promoted,
@@ -87,7 +87,7 @@ def conclude(job: Job, stages: Sequence[StageStatus], summary: JobSummary, now: 
     place = f"{summary.storage.rstrip('/')}/jobs/{job.namespace}/{job.name}"
     status = Status(
         observed_generation=job.generation,
-        conditions=[_condition(job, type_, verdict, time) for type_, verdict in found.items()],  # type: ignore[arg-type]
+        conditions=[_condition(job, type_, verdict, time) for type_, verdict in verdicts.items()],  # type: ignore[arg-type]
         stages=list(stages) if stages else before.stages,
         stage=_stage(stages, over),
         progress=_progress(stages),
@@ -104,7 +104,7 @@ def conclude(job: Job, stages: Sequence[StageStatus], summary: JobSummary, now: 
 
 
 def wait_for_newer_operator(job: Job, unknown: str, now: Seconds) -> Status:
-    """What was said of a job that goes on, and why this operator leaves it alone.
+    """The status of a job that goes on as it was, and why this operator leaves it alone.
 
     Nothing is final here: an upgrade brings the CRD first, and fills its defaults into every job.
     """
@@ -112,10 +112,10 @@ def wait_for_newer_operator(job: Job, unknown: str, now: Seconds) -> Status:
     before = job.status if job.status.conditions else conclude(job, (), JobSummary(), now)
     waiting = {"reason": "OperatorTooOld", "message": message[:MOST_MESSAGE]}
     conditions = [
-        one.model_copy(update=waiting)
-        if (one.type, one.status) in (("Complete", "Unknown"), ("Reconciling", "True"))
-        else one
-        for one in before.conditions
+        known.model_copy(update=waiting)
+        if (known.type, known.status) in (("Complete", "Unknown"), ("Reconciling", "True"))
+        else known
+        for known in before.conditions
     ]
     return before.model_copy(update={"conditions": conditions})
 
@@ -158,10 +158,10 @@ def _complete(stages: Sequence[StageStatus], summary: JobSummary) -> _Verdict:
     if not busy:
         return _Verdict("Unknown", "Pending", "Nothing has been started yet.")
     first = busy[0]
-    said = f": {first.message}" if first.message else ""
+    why = f": {first.message}" if first.message else ""
     last = f". The run before it: {first.last_end}" if first.last_end and first.state != "Retrying" else ""
     return _Verdict(
-        "Unknown", first.reason or first.state, f"Stage {first.name} is {first.state.lower()}{said}{last}"
+        "Unknown", first.reason or first.state, f"Stage {first.name} is {first.state.lower()}{why}{last}"
     )
 
 
@@ -175,12 +175,12 @@ def _promoted(before: Status, stages: Sequence[StageStatus], summary: JobSummary
     if promoted:
         return _Verdict("True", "GatePassed", "The model is published.")
     why = summary.figures["promote"].get("reasons")
-    said = (
+    text = (
         "; ".join(printable(str(reason), 200) for reason in why)
         if isinstance(why, (list, tuple)) and why
         else "see the report"
     )
-    return _Verdict("False", "GateNotPassed", f"The gain is not proven as `promotion` asks: {said}.")
+    return _Verdict("False", "GateNotPassed", f"The gain is not proven as `promotion` asks: {text}.")
 
 
 def _results(before: Status, stages: Sequence[StageStatus], summary: JobSummary) -> Results | None:
@@ -233,7 +233,7 @@ def _stage(stages: Sequence[StageStatus], over: bool) -> str | None:
 
 
 def _progress(stages: Sequence[StageStatus]) -> str | None:
-    """Finished stages of all; of the one that runs, how far it is."""
+    """How many stages are finished, and how far the running one is."""
     if not stages:
         return None
     done = sum(stage.state in FINISHED for stage in stages)
@@ -262,5 +262,5 @@ def _opposite(status: ConditionStatus) -> ConditionStatus:
 
 
 def _was(status: Status, type_: ConditionType) -> bool:
-    found = condition(status, type_)
-    return found is not None and found.status == "True"
+    known = condition(status, type_)
+    return known is not None and known.status == "True"

@@ -1,4 +1,4 @@
-"""What of a change is told as a Kubernetes Event: what goes wrong, and how it ends. Pure."""
+"""Which changes of a status become Kubernetes Events: what goes wrong, and how it ends. Pure."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ class JobEvent:
     message: str
 
 
-def news(before: Status, after: Status) -> Iterator[JobEvent]:
+def job_events(before: Status, after: Status) -> Iterator[JobEvent]:
     """The Events of a change of the status. What runs as it should is in the status and needs none."""
     known = {stage.name: stage for stage in before.stages}
     for stage in after.stages:
@@ -38,6 +38,6 @@ def news(before: Status, after: Status) -> Iterator[JobEvent]:
         ("Promoted", "Normal"),
         ("Suspended", "Normal"),
     ):
-        old_one, new_one = condition(before, type_), condition(after, type_)  # type: ignore[arg-type]
-        if new_one and new_one.status == "True" and (old_one is None or old_one.status != "True"):
-            yield JobEvent(kind, type_, new_one.message or new_one.reason)  # type: ignore[arg-type]
+        earlier, later = condition(before, type_), condition(after, type_)  # type: ignore[arg-type]
+        if later and later.status == "True" and (earlier is None or earlier.status != "True"):
+            yield JobEvent(kind, type_, later.message or later.reason)  # type: ignore[arg-type]

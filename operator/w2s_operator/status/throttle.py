@@ -23,7 +23,7 @@ _PASSING = _PROGRESS | {"stage", "state", "reason", "message"}
 _STEADY = frozenset({"Done", "Reused", "Failed", "Retrying", "Suspended"})
 
 
-def delay(before: Status, after: Status) -> float | None:
+def write_delay(before: Status, after: Status) -> float | None:
     """Seconds that must have passed since the last write; None if there is nothing to write."""
     old, new = before.to_json(), after.to_json()
     if old == new:
@@ -45,10 +45,11 @@ def _lasting(status: dict[str, Any]) -> dict[str, Any]:
         for stage in status.get("stages", ())
         if stage["state"] in _STEADY
     ]
-    kept["said"] = [
-        (one["type"], one["reason"], one.get("message"))
-        for one in status.get("conditions", ())
-        if one["type"] not in ("Complete", "Failed", "Reconciling") or one["status"] == _END.get(one["type"])
+    kept["lasting conditions"] = [
+        (known["type"], known["reason"], known.get("message"))
+        for known in status.get("conditions", ())
+        if known["type"] not in ("Complete", "Failed", "Reconciling")
+        or known["status"] == _END.get(known["type"])
     ]
     return kept
 
@@ -62,7 +63,7 @@ def _problems(status: Status) -> list[tuple[str, str | None]]:
 
 def _without(plain: Any, names: frozenset[str]) -> Any:
     if isinstance(plain, list):
-        return [_without(one, names) for one in plain]
+        return [_without(item, names) for item in plain]
     if isinstance(plain, dict):
         return {name: _without(inner, names) for name, inner in plain.items() if name not in names}
     return plain

@@ -3,6 +3,8 @@
 import dataclasses
 import itertools
 import pkgutil
+import re
+from pathlib import Path
 
 import pytest
 from operator_kit import START
@@ -56,6 +58,13 @@ def test_every_policy_is_in_the_list_and_has_a_file_of_its_own():
         policy.__name__ for policy in POLICIES
     ]
     assert files == {policy.__name__ for policy in POLICIES}
+
+
+def test_the_list_is_documented_in_its_order():
+    text = (Path(__file__).parents[3] / "docs/operator.md").read_text()
+    _, _, section = text.partition("| policy | decides |")
+    rows = re.findall(r"(?m)^\| `(\w+)` \|", section.partition("\n\n")[0])
+    assert rows == [policy.__name__ for policy in POLICIES]
 
 
 def test_the_reason_of_every_policy_is_written_down():

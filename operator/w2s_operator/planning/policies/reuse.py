@@ -45,9 +45,9 @@ def after_stocktaking(
         for name, record in of_the_plan.items()
         if name not in stored and record.artifact
     }
-    found = {
+    reusable = {
         name: stored[name]
         for name, record in of_the_plan.items()
         if name in stored and record.state not in FINISHED
     }
-    return {**records, **gone}, found
+    return {**records, **gone}, reusable

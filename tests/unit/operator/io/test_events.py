@@ -63,7 +63,7 @@ def test_an_event_names_its_job_and_is_cut_to_what_the_api_takes(api: FakeApi):
 def test_what_was_said_is_not_remembered_without_bound(api: FakeApi):
     recorder = Recorder(api, Clock())  # type: ignore[arg-type]
     post(recorder, *((job(uid=str(number)), NEWS) for number in range(REMEMBERED + 50)))
-    assert len(recorder._said) == REMEMBERED
+    assert len(recorder._posted) == REMEMBERED
 
 
 def test_one_that_cannot_be_written_is_let_go(api: FakeApi, caplog: pytest.LogCaptureFixture):

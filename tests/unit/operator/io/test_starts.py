@@ -93,7 +93,7 @@ class Bench:
         await until("the time", lambda: self.clock.now + 1 > self.end)
 
     def problems(self, reader: StartReader) -> dict[str, str]:
-        told = reader.told(self.pods.of_job(("legal", "one")))
+        told = reader.with_problems(self.pods.of_job(("legal", "one")))
         return {one.name: one.problem.reason for one in told if one.problem}
 
     def test(self, act: Callable[[StartReader], Any]) -> None:

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from w2s_api.status import Status
-from w2s_operator.status.job_events import news
-from w2s_operator.status.throttle import PROBLEM, PROGRESS, SEEN, STATE, delay
+from w2s_operator.status.job_events import job_events
+from w2s_operator.status.throttle import PROBLEM, PROGRESS, SEEN, STATE, write_delay
 
 
 def status(complete: tuple[str, str, str] = ("Unknown", "Running", ""), **train: Any) -> Status:
@@ -45,7 +45,7 @@ STEP = {"step": 1, "total": 10}
 def test_what_somebody_acts_on_is_written_at_once_and_the_rest_not_too_often(
     before: Status, after: Status, wait: float | None
 ):
-    assert delay(before, after) == wait
+    assert write_delay(before, after) == wait
 
 
 @pytest.mark.parametrize(
@@ -65,4 +65,4 @@ def test_what_somebody_acts_on_is_written_at_once_and_the_rest_not_too_often(
     ],
 )  # fmt: skip
 def test_an_event_is_told_when_something_goes_wrong_or_ends(before: Status, after: Status, told: list[str]):
-    assert [one.reason for one in news(before, after)] == told
+    assert [one.reason for one in job_events(before, after)] == told
