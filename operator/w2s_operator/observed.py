@@ -75,7 +75,7 @@ class ChildJob:
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class PodProblem:
     """Why a pod does not start, in the words of whoever stopped it."""
 
     reason: str
@@ -123,7 +123,7 @@ class ChildPod:
     """When its container began to run."""
     deleting: Seconds | None = None
     """When its grace period is over."""
-    problem: Problem | None = None
+    problem: PodProblem | None = None
     exit: Exit | None = None
     disrupted: str | None = None
     """The reason of its DisruptionTarget condition."""

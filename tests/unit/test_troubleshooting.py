@@ -10,7 +10,7 @@ import pytest
 
 from w2s_api.exit_codes import FINAL
 from w2s_api.status import ConditionStatus, ConditionType, StageState
-from w2s_operator.planning.outcome import Verdict
+from w2s_operator.planning.outcome import RunVerdict
 from w2s_trainer import errors
 
 ROOT = Path(__file__).parents[2]
@@ -25,7 +25,7 @@ OTHER_WORDS = {
     *get_args(StageState),
     *get_args(ConditionType),
     *get_args(ConditionStatus),
-    *get_args(Verdict),
+    *get_args(RunVerdict),
     *("Normal", "Warning"),  # types of Events
     "Succeeded",  # a phase of pods
     "FailedIndexes",  # what a Job says; we say ShardLost

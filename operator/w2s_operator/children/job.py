@@ -37,7 +37,7 @@ MOST_ANNOTATIONS = (256 - 8) * 1024
 """Bytes. Kubernetes allows 256 KiB of annotations; what networks and webhooks add needs some room."""
 
 
-class TooLarge(ValueError):
+class ManifestTooLarge(ValueError):
     """A manifest that is too large to be given to a pod."""
 
 
@@ -47,7 +47,7 @@ def child_job(job: Job, action: CreateRun, defaults: Defaults) -> dict[str, Any]
     `spec.suspend` is never written: it is the queue's. Neither are a TTL and deadlines: they are the planner's.
 
     Raises:
-        TooLarge: the manifest does not fit into the pod's annotations.
+        ManifestTooLarge: the manifest does not fit into the pod's annotations.
     """
     stage, settings = action.stage, ChildSettings.of(action.spec, action.stage.kind, defaults)
     labels = {
@@ -98,7 +98,7 @@ class ChildJobs:
         self._hashes = lru_cache(maxsize=128)(self._hash)
 
     def child(self, job: Job, action: CreateRun) -> dict[str, Any]:
-        """The Job of a run; TooLarge, a ValueError, if it cannot be."""
+        """The Job of a run; ManifestTooLarge, a ValueError, if it cannot be."""
         return child_job(job, action, self._defaults)
 
     def settings_hash(self, spec: bytes) -> Mapping[StageKind, str]:
@@ -181,7 +181,7 @@ def _annotations(job: Job, action: CreateRun, settings: ChildSettings) -> dict[s
     }
     size = sum(_bytes(name) + _bytes(value) for name, value in annotations.items())
     if size > MOST_ANNOTATIONS:
-        raise TooLarge(_too_large(size, action, frozen["spec"], settings))
+        raise ManifestTooLarge(_too_large(size, action, frozen["spec"], settings))
     return annotations
 
 

@@ -13,7 +13,7 @@ from w2s_api.status import MOST_MESSAGE
 from w2s_operator.cluster.api import Api
 from w2s_operator.cluster.cache import Key
 from w2s_operator.cluster.errors import ApiError
-from w2s_operator.observed import ChildPod, Problem
+from w2s_operator.observed import ChildPod, PodProblem
 from w2s_operator.text import printable
 
 PATIENCE = 4.0
@@ -63,7 +63,7 @@ class StartReader:
         self._clock = clock
         self._sleep = sleep
         self._waits: dict[Key, _Wait] = {}
-        self._problems: dict[Key, Problem] = {}
+        self._problems: dict[Key, PodProblem] = {}
         self._refused = ""
 
     def with_problems(self, pods: Sequence[ChildPod]) -> tuple[ChildPod, ...]:
@@ -121,7 +121,7 @@ class StartReader:
         return items if isinstance(items, list) else ()
 
 
-def problem_of(events: Iterable[Any]) -> Problem | None:
+def problem_of(events: Iterable[Any]) -> PodProblem | None:
     """What keeps a pod from starting that is on a node, by its newest Event that says so; None if it is past that.
 
     Args:
@@ -134,7 +134,7 @@ def problem_of(events: Iterable[Any]) -> Problem | None:
     newest = max(failed, key=_when)
     if any(event["reason"] in _PAST and _when(event) >= _when(newest) for event in named):
         return None
-    return Problem(printable(newest["reason"], 64), printable(newest.get("message"), MOST_MESSAGE))
+    return PodProblem(printable(newest["reason"], 64), printable(newest.get("message"), MOST_MESSAGE))
 
 
 def _holds_up(reason: str) -> bool:

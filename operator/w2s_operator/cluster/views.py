@@ -26,7 +26,7 @@ from w2s_api.child_jobs import (
     STAGE_LABEL,
 )
 from w2s_api.status import MOST_MESSAGE, Status
-from w2s_operator.observed import ChildJob, ChildPod, Exit, Job, Problem, Words
+from w2s_operator.observed import ChildJob, ChildPod, Exit, Job, PodProblem, Words
 from w2s_operator.text import printable
 
 _MOST_WORDS = 4096
@@ -221,22 +221,22 @@ def _status(packed: bytes) -> Status:
         return Status()  # of a version that we do not know: it is worked out again
 
 
-def _problem(status: Raw, state: Raw) -> Problem | None:
+def _problem(status: Raw, state: Raw) -> PodProblem | None:
     """Why a pod has not started."""
     waiting = state.get("waiting") or {}
     if (reason := waiting.get("reason", "")) not in _PASSING:
-        return Problem(printable(reason, 64), printable(waiting.get("message"), MOST_MESSAGE))
+        return PodProblem(printable(reason, 64), printable(waiting.get("message"), MOST_MESSAGE))
     for container in status.get("initContainerStatuses") or ():
         held_up = (container.get("state") or {}).get("waiting") or {}
         if (reason := held_up.get("reason", "")) not in _PASSING:
             where = f"init container {container.get('name')}: "
-            return Problem(
+            return PodProblem(
                 printable(reason, 64), printable(where + str(held_up.get("message", "")), MOST_MESSAGE)
             )
     for condition in status.get("conditions") or ():
         if condition["type"] == "PodScheduled" and condition["status"] == "False":
             reason, message = condition.get("reason"), condition.get("message")
-            return Problem(printable(reason, 64), printable(message, MOST_MESSAGE))
+            return PodProblem(printable(reason, 64), printable(message, MOST_MESSAGE))
     return None
 
 

@@ -8,7 +8,7 @@ from typing import Literal
 from w2s_api.exit_codes import FINAL, ExitCode
 from w2s_operator.observed import ChildJob, ChildPod, Seconds, Words
 
-Verdict = Literal["Done", "Lost", "Final", "Fault", "Disrupted", "InputGone"]
+RunVerdict = Literal["Done", "Lost", "Final", "Fault", "Disrupted", "InputGone"]
 """Done. Lost: it is done, but nobody heard what it made. Final: a person must act. Fault: counts against the
 retries. Disrupted: something outside ended it; does not count. InputGone: an artifact it needs is gone."""
 
@@ -23,19 +23,19 @@ _RULE = re.compile(r"rule at index (\d+)")
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class RunOutcome:
     """How a run ended."""
 
-    verdict: Verdict
+    verdict: RunVerdict
     reason: str = ""
     message: str = ""
     words: Words | None = None
 
 
-NODE_LOST = Outcome("Disrupted", "NodeLost", "Its node is gone.")
+NODE_LOST = RunOutcome("Disrupted", "NodeLost", "Its node is gone.")
 
 
-def outcome(child: ChildJob, pods: Sequence[ChildPod]) -> Outcome | None:
+def outcome(child: ChildJob, pods: Sequence[ChildPod]) -> RunOutcome | None:
     """What a run came to; None while it goes on.
 
     Args:
@@ -44,7 +44,7 @@ def outcome(child: ChildJob, pods: Sequence[ChildPod]) -> Outcome | None:
     """
     if child.condition == "Complete":
         words = _words(pods)
-        return Outcome("Done", words=words) if words else Outcome("Lost", "ResultLost", _LOST)
+        return RunOutcome("Done", words=words) if words else RunOutcome("Lost", "ResultLost", _LOST)
     if child.condition != "Failed":
         return None
     failures = [end for pod in pods if (end := _of_pod(pod)) and end.verdict != "Done"]
@@ -69,7 +69,7 @@ def pod_status_deadline(child: ChildJob, pods: Sequence[ChildPod]) -> Seconds | 
     return (child.ended or child.created) + POD_STATUS_GRACE
 
 
-_WORST: tuple[Verdict, ...] = ("Final", "InputGone", "Fault", "Disrupted", "Lost", "Done")
+_WORST: tuple[RunVerdict, ...] = ("Final", "InputGone", "Fault", "Disrupted", "Lost", "Done")
 _LOST = "The run is done, but its pod was gone before it could be heard what it made; the store knows."
 
 
@@ -79,45 +79,45 @@ def _words(pods: Sequence[ChildPod]) -> Words | None:
     return min(words, key=lambda last: last.outcome == "Reused", default=None)
 
 
-def _of_pod(pod: ChildPod) -> Outcome | None:
+def _of_pod(pod: ChildPod) -> RunOutcome | None:
     end, where = pod.exit, f"pod {pod.name}"
     words = end.words if end else None
     if end and end.code == ExitCode.STOPPED:
-        return Outcome(
+        return RunOutcome(
             "Disrupted", pod.disrupted or "Stopped", f"{where} was stopped after it saved its work."
         )
     why = words.message if words and words.message else f"exit code {end.code if end else 'unknown'}"
     if end and end.code in FINAL:
-        return Outcome("Final", _reason(words, ExitCode(end.code).name), f"{where}: {why}")
+        return RunOutcome("Final", _reason(words, ExitCode(end.code).name), f"{where}: {why}")
     if end and end.code == ExitCode.INPUT_GONE:
-        return Outcome("InputGone", _reason(words, "InputGone"), f"{where}: {why}")
+        return RunOutcome("InputGone", _reason(words, "InputGone"), f"{where}: {why}")
     if pod.disrupted:
-        return Outcome("Disrupted", pod.disrupted, f"{where} was disrupted ({pod.disrupted}).")
+        return RunOutcome("Disrupted", pod.disrupted, f"{where} was disrupted ({pod.disrupted}).")
     if end is None:
         return None
     if end.code == ExitCode.DONE:
-        return Outcome("Done", words=words)
+        return RunOutcome("Done", words=words)
     if end.reason == "OOMKilled":
         limit = f" of {pod.memory_limit}" if pod.memory_limit else ""
         message = f"{where} was killed: it needs more memory than its limit{limit}."
-        return Outcome(
+        return RunOutcome(
             "Fault", "OOMKilled", f"{message} Raise `resources.limits.memory`, or lower `batchTokens`."
         )
     if end.code == ExitCode.UNAVAILABLE:
-        return Outcome("Disrupted", _reason(words, "StoreUnavailable"), f"{where}: {why}")
-    return Outcome("Fault", _reason(words, end.reason or "Error"), f"{where}: {why}")
+        return RunOutcome("Disrupted", _reason(words, "StoreUnavailable"), f"{where}: {why}")
+    return RunOutcome("Fault", _reason(words, end.reason or "Error"), f"{where}: {why}")
 
 
-def _of_condition(child: ChildJob) -> Outcome:
+def _of_condition(child: ChildJob) -> RunOutcome:
     """Of a Job whose pods are gone: all it says is which rule ended it."""
     place = _rule_of(child)
     if place == DISRUPTION_RULE:
-        return Outcome("Disrupted", "DisruptionTarget", child.message)
+        return RunOutcome("Disrupted", "DisruptionTarget", child.message)
     if child.reason == "FailedIndexes":  # of a shard that failed by itself the pod is still there
-        return Outcome("Disrupted", "ShardLost", f"{child.message} (its pod is gone)")
+        return RunOutcome("Disrupted", "ShardLost", f"{child.message} (its pod is gone)")
     if place == EXIT_CODE_RULE:
-        return Outcome("Final", "PodFailurePolicy", child.message)
-    return Outcome("Fault", child.reason or "Failed", f"{child.message} (its pod is gone)")
+        return RunOutcome("Final", "PodFailurePolicy", child.message)
+    return RunOutcome("Fault", child.reason or "Failed", f"{child.message} (its pod is gone)")
 
 
 def _rule_of(child: ChildJob) -> int | None:

@@ -20,7 +20,7 @@ from w2s_operator.planning.policies.reuse import OF_THE_JOB, after_stocktaking
 from w2s_operator.planning.records import MAX_RESOLUTIONS, any_failed
 from w2s_operator.planning.view import LOST_AFTER, JobView, StageView
 from w2s_operator.status.conditions import JobSummary, conclude, wait_for_newer_operator
-from w2s_operator.status.figures import figures
+from w2s_operator.status.results import figures_of
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ def _summary(job: JobView, records: Mapping[str, StageStatus], resolve_again: bo
         fresh=job.is_fresh,
         suspended=job.spec.suspend,
         running=job.all_quiet_at > job.now,
-        figures=figures(job.observed, instances),
+        figures=figures_of(job.observed, instances),
         resolutions=job.resolutions + resolve_again,
         storage=job.spec.storage.uri,
     )

@@ -7,7 +7,7 @@ from w2s_api.retry import RetryPolicy
 from w2s_api.spec import Spec
 from w2s_api.status import MOST_MESSAGE, StageState, StageStatus
 from w2s_operator.observed import Seconds
-from w2s_operator.planning.outcome import Outcome
+from w2s_operator.planning.outcome import RunOutcome
 from w2s_operator.times import from_seconds, to_seconds
 
 MAX_RESOLUTIONS = 3
@@ -54,7 +54,7 @@ def stopped(record: StageStatus, state: StageState, reason: str, message: str) -
     return with_(record, state=state, ended=True, reason=reason, message=message, progress=None)
 
 
-def disrupted(record: StageStatus, ended: Outcome, spec: Spec, now: Seconds) -> StageStatus:
+def disrupted(record: StageStatus, ended: RunOutcome, spec: Spec, now: Seconds) -> StageStatus:
     """Something outside ended its run: that is counted and not charged, and it is tried again."""
     message = ended.message[:MOST_MESSAGE]
     lasted = now - to_seconds(record.start_time) if record.start_time else 0.0

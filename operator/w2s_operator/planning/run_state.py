@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from w2s_api.status import StageState
-from w2s_operator.observed import ChildJob, ChildPod, Problem, Seconds
+from w2s_operator.observed import ChildJob, ChildPod, PodProblem, Seconds
 
 NO_POD_AFTER = 30.0
 """Seconds after which a Job that has made no pod is told: a busy cluster takes its time."""
@@ -11,10 +11,10 @@ SIDECAR_AFTER = 60.0
 """Seconds after the end of the stage's container after which its pod should have ended too."""
 
 
-def run_state(child: ChildJob, pods: Sequence[ChildPod]) -> tuple[StageState, Problem | None]:
+def run_state(child: ChildJob, pods: Sequence[ChildPod]) -> tuple[StageState, PodProblem | None]:
     """Where a run that has not ended stands, and what is in its way: the first pod that has a problem."""
     if child.suspended:
-        return "Queued", Problem("WaitingForAdmission", "The queue has not admitted it yet.")
+        return "Queued", PodProblem("WaitingForAdmission", "The queue has not admitted it yet.")
     alive = [pod for pod in pods if pod.deleting is None]
     problem = next((pod.problem for pod in alive if pod.problem), None)
     if any(pod.started is not None for pod in alive):
@@ -24,16 +24,16 @@ def run_state(child: ChildJob, pods: Sequence[ChildPod]) -> tuple[StageState, Pr
     return "Starting", problem
 
 
-def no_pod(child: ChildJob) -> Problem:
+def no_pod(child: ChildJob) -> PodProblem:
     """A Job that was admitted and makes no pod: why is in its Events only, which we do not read."""
-    return Problem(
+    return PodProblem(
         "NoPod",
         f"Job {child.name} has made no pod, as where a quota or an admission rule refuses it."
         f" `kubectl describe job {child.name}` says why.",
     )
 
 
-def sidecar_overdue(pods: Sequence[ChildPod]) -> tuple[Seconds, Problem] | None:
+def sidecar_overdue(pods: Sequence[ChildPod]) -> tuple[Seconds, PodProblem] | None:
     """From when on a container beside the stage's own, such as one of a mesh, keeps its pod from ending, and what to
     say then; None if no stage has ended in a pod that still runs."""
     ended = [
@@ -49,4 +49,4 @@ def sidecar_overdue(pods: Sequence[ChildPod]) -> tuple[Seconds, Problem] | None:
         ' sidecar that a mesh injects. Keep it out (for Istio: `pods.default.labels: {sidecar.istio.io/inject: "false"}`)'
         " or let the mesh inject native sidecars."
     )
-    return since + SIDECAR_AFTER, Problem("SidecarStillRuns", message)
+    return since + SIDECAR_AFTER, PodProblem("SidecarStillRuns", message)

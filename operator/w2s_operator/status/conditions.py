@@ -18,15 +18,12 @@ from w2s_api.status import (
 )
 from w2s_operator.observed import Job, Seconds
 from w2s_operator.status.fitting import fit
+from w2s_operator.status.results import gain_in_words, results_of
 from w2s_operator.text import printable
 from w2s_operator.times import from_seconds
 
 BUSY = ("Running", "Starting", "Queued", "Stopping", "Retrying")
 """States of a stage that is being worked on, the most telling first."""
-
-
-_MOST = 1e9
-"""No figure is as large."""
 
 
 @dataclass(frozen=True)
@@ -68,21 +65,21 @@ def conclude(job: Job, stages: Sequence[StageStatus], summary: JobSummary, now: 
     failed = complete.status == "False"
     over = complete.status != "Unknown"
     promoted = _promoted(before, stages, summary)
-    results = _results(before, stages, summary)
+    results = _results(before, stages, summary.figures)
     suspended = summary.suspended and not summary.running and not over
     verdicts = {
         "Complete": complete,
-        "Failed": _Verdict(_opposite(complete.status), complete.reason, complete.message),
+        "Failed": _ConditionState(_opposite(complete.status), complete.reason, complete.message),
         "Promoted": promoted,
-        "Suspended": _Verdict("True", "Suspended", "`spec.suspend` is true.")
+        "Suspended": _ConditionState("True", "Suspended", "`spec.suspend` is true.")
         if suspended
-        else _Verdict("False", "NotSuspended"),
-        "Reconciling": _Verdict("False", complete.reason)
+        else _ConditionState("False", "NotSuspended"),
+        "Reconciling": _ConditionState("False", complete.reason)
         if over or suspended
-        else _Verdict("True", "Progressing", complete.message),
-        "Stalled": _Verdict("True", complete.reason, complete.message)
+        else _ConditionState("True", "Progressing", complete.message),
+        "Stalled": _ConditionState("True", complete.reason, complete.message)
         if failed
-        else _Verdict("False", "NotStalled"),
+        else _ConditionState("False", "NotStalled"),
     }
     place = f"{summary.storage.rstrip('/')}/jobs/{job.namespace}/{job.name}"
     status = Status(
@@ -91,7 +88,7 @@ def conclude(job: Job, stages: Sequence[StageStatus], summary: JobSummary, now: 
         stages=list(stages) if stages else before.stages,
         stage=_stage(stages, over),
         progress=_progress(stages),
-        gain=_gain(results),
+        gain=gain_in_words(results),
         results=results,
         model_uri=f"{place}/model/" if promoted.status == "True" else None,
         report_uri=f"{place}/report.html" if _is_current("evaluate", stages) else None,
@@ -127,21 +124,21 @@ def _end(before: Status, complete: ConditionStatus, time: str) -> str:
 
 
 @dataclass(frozen=True)
-class _Verdict:
+class _ConditionState:
     status: ConditionStatus
     reason: str
     message: str = ""
 
 
-def _complete(stages: Sequence[StageStatus], summary: JobSummary) -> _Verdict:
+def _complete(stages: Sequence[StageStatus], summary: JobSummary) -> _ConditionState:
     if summary.invalid:
-        return _Verdict(
+        return _ConditionState(
             "False", "InvalidSpec", f"{summary.invalid}. Correct the manifest and apply it again."
         )
     for stage in stages:
         if stage.state == "Failed":
             after = f" after {stage.run} runs" if stage.run > 1 else ""
-            return _Verdict(
+            return _ConditionState(
                 "False",
                 stage.reason or "Failed",
                 f"Stage {stage.name} failed{after}: {stage.message or stage.reason}"
@@ -149,57 +146,51 @@ def _complete(stages: Sequence[StageStatus], summary: JobSummary) -> _Verdict:
                 " runs it again.",
             )
     if stages and all(stage.state in FINISHED for stage in stages):
-        return _Verdict("True", "Finished", "Every stage is done.")
+        return _ConditionState("True", "Finished", "Every stage is done.")
     if summary.suspended:
         what = "Stopping" if summary.running else "Suspended"
-        return _Verdict("Unknown", what, "`spec.suspend` is true; set it to false to go on.")
+        return _ConditionState("Unknown", what, "`spec.suspend` is true; set it to false to go on.")
     busy = [stage for stage in stages if stage.state in BUSY]
     busy.sort(key=lambda stage: (stage.reason is None, BUSY.index(stage.state)))
     if not busy:
-        return _Verdict("Unknown", "Pending", "Nothing has been started yet.")
+        return _ConditionState("Unknown", "Pending", "Nothing has been started yet.")
     first = busy[0]
     why = f": {first.message}" if first.message else ""
     last = f". The run before it: {first.last_end}" if first.last_end and first.state != "Retrying" else ""
-    return _Verdict(
+    return _ConditionState(
         "Unknown", first.reason or first.state, f"Stage {first.name} is {first.state.lower()}{why}{last}"
     )
 
 
-def _promoted(before: Status, stages: Sequence[StageStatus], summary: JobSummary) -> _Verdict:
+def _promoted(before: Status, stages: Sequence[StageStatus], summary: JobSummary) -> _ConditionState:
     if not _is_current("promote", stages):
-        return _Verdict("Unknown", "NotDecided")
+        return _ConditionState("Unknown", "NotDecided")
     promoted = summary.figures.get("promote", {}).get("promoted")
     if promoted is None:
         old = condition(before, "Promoted")
-        return _Verdict(old.status, old.reason, old.message) if old else _Verdict("Unknown", "NotKnown")
+        return (
+            _ConditionState(old.status, old.reason, old.message)
+            if old
+            else _ConditionState("Unknown", "NotKnown")
+        )
     if promoted:
-        return _Verdict("True", "GatePassed", "The model is published.")
+        return _ConditionState("True", "GatePassed", "The model is published.")
     why = summary.figures["promote"].get("reasons")
     text = (
         "; ".join(printable(str(reason), 200) for reason in why)
         if isinstance(why, (list, tuple)) and why
         else "see the report"
     )
-    return _Verdict("False", "GateNotPassed", f"The gain is not proven as `promotion` asks: {text}.")
+    return _ConditionState("False", "GateNotPassed", f"The gain is not proven as `promotion` asks: {text}.")
 
 
-def _results(before: Status, stages: Sequence[StageStatus], summary: JobSummary) -> Results | None:
+def _results(
+    before: Status, stages: Sequence[StageStatus], figures: Mapping[str, Mapping[str, Any]]
+) -> Results | None:
+    """Those of this plan: new ones, or the ones that the status has, as long as they are current."""
     if not _is_current("evaluate", stages):
         return None
-    figures = summary.figures.get("evaluate")
-    if not figures:
-        return before.results
-    gain = figures.get("gain") or (None, None, None)
-    if not isinstance(gain, (list, tuple)) or len(gain) != 3:
-        gain = (None, None, None)
-    return Results(
-        metric=printable(str(figures["metric"]), 64) if "metric" in figures else None,
-        weak=_decimal(figures.get("weak")),
-        strong=_decimal(figures.get("strong")),
-        gain=_decimal(gain[0]),
-        gain_low=_decimal(gain[1]),
-        gain_high=_decimal(gain[2]),
-    )
+    return results_of(figures["evaluate"]) if figures.get("evaluate") else before.results
 
 
 def _is_current(name: str, stages: Sequence[StageStatus]) -> bool:
@@ -208,20 +199,6 @@ def _is_current(name: str, stages: Sequence[StageStatus]) -> bool:
     before = [stage for stage in stages if stage.name != "prepare"]
     place = next((place for place, stage in enumerate(before) if stage.name == name), None)
     return place is not None and all(stage.artifact for stage in before[: place + 1])
-
-
-def _decimal(value: Any) -> str | None:
-    """A figure of a pod, which is not trusted: infinities and what no metric can be are no figures."""
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return f"{value:.4f}" if is_number and -_MOST < value < _MOST else None
-
-
-def _gain(results: Results | None) -> str | None:
-    if results is None or results.gain is None:
-        return None
-    low, high = results.gain_low, results.gain_high
-    between = f" [{float(low):+.3f}, {float(high):+.3f}]" if low is not None and high is not None else ""
-    return f"{float(results.gain):+.3f}{between}"
 
 
 def _stage(stages: Sequence[StageStatus], over: bool) -> str | None:
@@ -242,7 +219,7 @@ def _progress(stages: Sequence[StageStatus]) -> str | None:
     return f"{done}/{len(stages)}{within}"
 
 
-def _condition(job: Job, type_: ConditionType, verdict: _Verdict, time: str) -> Condition:
+def _condition(job: Job, type_: ConditionType, verdict: _ConditionState, time: str) -> Condition:
     old = condition(job.status, type_)
     lasts = old is not None and old.status == verdict.status and old.last_transition_time != NEVER
     since = old.last_transition_time if old and lasts else time

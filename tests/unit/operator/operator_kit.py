@@ -16,7 +16,7 @@ from w2s_operator.observed import (
     Exit,
     Job,
     Observed,
-    Problem,
+    PodProblem,
     Refusal,
     Words,
 )
@@ -168,7 +168,7 @@ class Cluster:
     def trouble(self, stage: str, reason: str, message: str = "") -> "Cluster":
         pod = self.pod(stage)
         self.pods = [
-            replace(one, problem=Problem(reason, message)) if one == pod else one for one in self.pods
+            replace(one, problem=PodProblem(reason, message)) if one == pod else one for one in self.pods
         ]
         return self
 

@@ -7,7 +7,7 @@ from operator_kit import SPEC
 
 from w2s_api.retry import RetryPolicy
 from w2s_api.spec import Spec
-from w2s_operator.observed import ChildJob, ChildPod, Exit, Problem
+from w2s_operator.observed import ChildJob, ChildPod, Exit, PodProblem
 from w2s_operator.planning.policies.deadline import pending_deadline
 from w2s_operator.planning.records import retries
 from w2s_operator.planning.run_state import run_state
@@ -77,7 +77,7 @@ def test_a_pod_is_lost_some_time_after_its_grace_period():
     assert lost_at(pod(deleting=200.0, exit=Exit(0), phase="Running")) == 260.0  # a sidecar holds it up
 
 
-TROUBLE = Problem("Unschedulable", "0/4 nodes")
+TROUBLE = PodProblem("Unschedulable", "0/4 nodes")
 
 
 @pytest.mark.parametrize(

@@ -7,12 +7,12 @@ and its node is gone. A stage that is to be tried again is left to the policies 
 from w2s_api.status import MOST_MESSAGE, StageStatus
 from w2s_operator.observed import ChildJob
 from w2s_operator.planning.actions import Decision
-from w2s_operator.planning.outcome import NODE_LOST, Outcome, outcome, pod_status_deadline
+from w2s_operator.planning.outcome import NODE_LOST, RunOutcome, outcome, pod_status_deadline
 from w2s_operator.planning.records import MAX_RESOLUTIONS, disrupted, failed, retries, retrying, with_
 from w2s_operator.planning.view import StageView
 from w2s_operator.times import from_seconds
 
-JOB_VANISHED = Outcome("Disrupted", "JobVanished", "Its Job was deleted by somebody else.")
+JOB_VANISHED = RunOutcome("Disrupted", "JobVanished", "Its Job was deleted by somebody else.")
 
 
 def settle(view: StageView) -> Decision | None:
@@ -38,7 +38,7 @@ def settle(view: StageView) -> Decision | None:
     return Decision(record, wakes=() if lost_at is None else (lost_at,))
 
 
-def _account(view: StageView, child: ChildJob, ended: Outcome) -> Decision:
+def _account(view: StageView, child: ChildJob, ended: RunOutcome) -> Decision:
     """The record after a run: done, failed for good, Retrying, or Waiting for an artifact that is gone."""
     view = view.with_record(
         with_(
@@ -63,7 +63,7 @@ def _account(view: StageView, child: ChildJob, ended: Outcome) -> Decision:
             return _fault(view, ended)
 
 
-def _done(view: StageView, ended: Outcome) -> Decision:
+def _done(view: StageView, ended: RunOutcome) -> Decision:
     words = ended.words
     assert words is not None
     record = with_(
@@ -78,7 +78,7 @@ def _done(view: StageView, ended: Outcome) -> Decision:
     return Decision(record, stored=words.artifacts if view.stage.kind == "prepare" else {})
 
 
-def _input_lost(view: StageView, ended: Outcome) -> Decision:
+def _input_lost(view: StageView, ended: RunOutcome) -> Decision:
     """The plan is resolved again, some times: `prepare` finds what is still there."""
     if view.job.resolutions >= MAX_RESOLUTIONS:
         return Decision(failed(view.record, ended.reason, ended.message), input_lost=True)
@@ -86,11 +86,11 @@ def _input_lost(view: StageView, ended: Outcome) -> Decision:
     return Decision(record, input_lost=True)
 
 
-def _disrupted(view: StageView, ended: Outcome) -> Decision:
+def _disrupted(view: StageView, ended: RunOutcome) -> Decision:
     return Decision(disrupted(view.record, ended, view.spec, view.now), final=False)
 
 
-def _fault(view: StageView, ended: Outcome) -> Decision:
+def _fault(view: StageView, ended: RunOutcome) -> Decision:
     record: StageStatus = view.record
     failures, message = (record.failures or 0) + 1, ended.message[:MOST_MESSAGE]
     record = with_(record, failures=failures, reason=ended.reason, message=message, last_end=message)
