@@ -28,6 +28,10 @@ class RetryPolicy:
         too_many_disruptions = self.max_disruptions is not None and disruptions > self.max_disruptions
         return failures > self.max_failures or too_many_disruptions
 
+    def may_resolve_again(self, resolutions: int) -> bool:
+        """Whether the plan is resolved once more after so many times."""
+        return resolutions < self.max_resolutions
+
     def backoff(self, failures: int, disruptions: int, lasted: float = 0.0) -> float:
         """Seconds before the next attempt.
 

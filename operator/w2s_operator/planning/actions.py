@@ -60,7 +60,7 @@ class Decision:
     deletes: tuple[DeleteChild, ...] = ()
     create: CreateRun | None = None
     wakes: tuple[Seconds, ...] = ()
-    """When the decision may become another though nothing happens; what is past does not count."""
+    """When the decision may become another though nothing happens; what is past, or NEVER, does not count."""
     stored: Mapping[str, str] = field(default_factory=dict)
     """Content keys of the plan's artifacts that `prepare` found complete in the store, by stage name."""
     input_lost: bool = False

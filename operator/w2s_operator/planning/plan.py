@@ -17,8 +17,8 @@ from w2s_operator.planning.ending import after_the_end, has_ended, is_invalid
 from w2s_operator.planning.orphans import delete_orphaned_runs
 from w2s_operator.planning.policies import decide
 from w2s_operator.planning.policies.reuse import OF_THE_JOB, after_stocktaking
-from w2s_operator.planning.records import MAX_RESOLUTIONS, any_failed
-from w2s_operator.planning.view import LOST_AFTER, JobView, StageView
+from w2s_operator.planning.records import any_failed
+from w2s_operator.planning.view import LOST_AFTER, NEVER, JobView, StageView
 from w2s_operator.status.conditions import JobSummary, conclude, wait_for_newer_operator
 from w2s_operator.status.results import figures_of
 
@@ -72,7 +72,7 @@ def _plan_stages(job: JobView) -> Plan:
     records, decisions = _decide_stages(job)
     decided = {delete.name for decision in decisions for delete in decision.deletes}
     records, orphans = delete_orphaned_runs(job, records, decided)
-    resolve_again = _must_resolve_again(job, records, decisions)
+    resolve_again = _must_resolve_again(records, decisions)
     status = conclude(job.job, tuple(records.values()), _summary(job, records, resolve_again), job.now)
     actions: tuple[Action, ...] = (
         *(delete for decision in decisions for delete in decision.deletes),
@@ -80,7 +80,7 @@ def _plan_stages(job: JobView) -> Plan:
         *(decision.create for decision in decisions if decision.create),
     )
     wakes = [job.all_quiet_at, *(wake for decision in decisions for wake in decision.wakes)]
-    wakes = [wake for wake in wakes if job.now < wake < float("inf")]
+    wakes = [wake for wake in wakes if job.now < wake < NEVER]
     if resolve_again or (not actions and _is_over_now(job, status)):
         wakes.append(job.now)  # on what was decided rests more
     return Plan(status, actions, min(wakes, default=None))
@@ -106,10 +106,10 @@ def _decide_stages(job: JobView) -> tuple[Mapping[str, StageStatus], list[Decisi
     return records, decisions
 
 
-def _must_resolve_again(job: JobView, records: Mapping[str, StageStatus], decisions: list[Decision]) -> bool:
+def _must_resolve_again(records: Mapping[str, StageStatus], decisions: list[Decision]) -> bool:
     """Whether an artifact is gone, so that `prepare` gets another instance and is run again."""
     input_lost = any(decision.input_lost for decision in decisions)
-    return input_lost and not any_failed(records) and job.resolutions < MAX_RESOLUTIONS
+    return input_lost and not any_failed(records)
 
 
 def _summary(job: JobView, records: Mapping[str, StageStatus], resolve_again: bool) -> JobSummary:

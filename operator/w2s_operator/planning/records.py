@@ -10,16 +10,13 @@ from w2s_operator.observed import Seconds
 from w2s_operator.planning.outcome import RunOutcome
 from w2s_operator.times import from_seconds, to_seconds
 
-MAX_RESOLUTIONS = 3
-"""Times that a plan is resolved again because an artifact was gone."""
-
 
 def retries(spec: Spec) -> RetryPolicy:
     """How the stages of a job are tried again: disruptions are normal on a cluster, and end nothing."""
     return RetryPolicy(
         max_failures=spec.execution.max_retries,
         max_disruptions=None,
-        max_resolutions=MAX_RESOLUTIONS,
+        max_resolutions=3,
         failure_backoff=spec.execution.retry_backoff_seconds,
         disruption_backoff=1.0,
         longest_backoff=300.0,

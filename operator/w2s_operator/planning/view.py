@@ -16,7 +16,8 @@ from w2s_operator.times import from_seconds, to_seconds
 LOST_AFTER = 60.0
 """Seconds past its grace period after which a pod that is still there is on a lost node."""
 
-NEVER, ALREADY = float("inf"), float("-inf")
+NEVER: Seconds = float("inf")
+ALREADY: Seconds = float("-inf")
 
 _INSTANCE_DIGITS = 16
 """Of an instance: it is compared with others of the same job only, and the status holds up to 94."""
@@ -51,7 +52,7 @@ class JobView:
         settings: Mapping[StageKind, str],
         lost_after: Seconds,
     ) -> Self:
-        """The job at the begin of a pass."""
+        """The job at the beginning of a pass."""
         job, before = observed.job, observed.job.status
         is_fresh = before.observed_generation != job.generation or (before.retry or "") != job.retry
         known = {record.name: record for record in before.stages}
@@ -59,7 +60,7 @@ class JobView:
         resolutions = before.resolutions or 0
         if is_fresh:
             # Of a job that goes on it must stay, for it is part of what the instance of `prepare` is.
-            if any(record.state == "Failed" for record in records.values()):
+            if any_failed(records):
                 resolutions = 0
             records = {name: renewed(record) for name, record in records.items()}
         plan_key = digest(sorted(stage.key for stage in stages))

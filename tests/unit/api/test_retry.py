@@ -41,6 +41,11 @@ def test_after_a_run_that_lasted_a_disruption_is_the_first_again(lasted, wait):
     assert APART.backoff(0, 8, lasted) == wait
 
 
+@pytest.mark.parametrize(("resolutions", "again"), [(0, True), (2, True), (3, False), (4, False)])
+def test_the_plan_is_resolved_again_some_times(resolutions, again):
+    assert APART.may_resolve_again(resolutions) is again
+
+
 def test_a_run_that_lasted_does_not_shorten_the_wait_after_failures():
     assert APART.backoff(2, 8, 300) == 20
 

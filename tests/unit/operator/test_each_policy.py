@@ -28,6 +28,7 @@ from w2s_operator.planning.policies.reuse import after_stocktaking, reuse
 from w2s_operator.planning.policies.settle import settle
 from w2s_operator.planning.policies.suspend import suspend
 from w2s_operator.planning.policies.watch import watch
+from w2s_operator.planning.view import NEVER
 from w2s_operator.times import from_seconds
 
 DONE = Words("Done", artifact="a9")
@@ -463,7 +464,7 @@ def test_create_waits_for_what_still_runs_or_saves_its_work():
     assert create(view(idle(), pods=(pod(deleting=START + 60),), after=120)).create is not None
     assert create(view(idle(), pods=(pod(exit=Exit(0)),))).create is not None, "it has ended"
     decided = create(view(record(run=2, state="Starting"), pods=(pod(),)))
-    assert (decided.record.state, decided.create, decided.wakes) == ("Starting", None, ())
+    assert (decided.record.state, decided.create, decided.wakes) == ("Starting", None, (NEVER,))
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ number: an operator that was killed in between creates the same.
 from w2s_api.status import MOST_MESSAGE
 from w2s_operator.planning.actions import CreateRun, Decision, DeleteChild
 from w2s_operator.planning.records import failed, next_run, with_
-from w2s_operator.planning.view import NEVER, StageView
+from w2s_operator.planning.view import StageView
 
 
 def create(view: StageView) -> Decision:
@@ -17,7 +17,7 @@ def create(view: StageView) -> Decision:
     if any(child.goes_on for child in view.runs):
         return Decision(view.record)  # it was stopped, and that is not seen yet
     if view.quiet_at > view.now:
-        return Decision(with_(view.record, state="Stopping"), wakes=_when_quiet(view))
+        return Decision(with_(view.record, state="Stopping"), wakes=(view.quiet_at,))
     old = tuple(DeleteChild.of(child, "NextRun") for child in view.runs if child.deleting is None)
     begun = Decision(next_run(view.record), final=False, deletes=old)
     return begun.then(_ask(view.with_record(begun.record)))
@@ -33,10 +33,6 @@ def _ask(view: StageView) -> Decision:
         record = with_(record, reason=refusal.reason[:64], message=refusal.message[:MOST_MESSAGE])
     record = with_(record, state="Starting")
     if view.quiet_at > view.now:  # it was made: its Job is gone already, or is not seen yet
-        return Decision(record, wakes=_when_quiet(view))
+        return Decision(record, wakes=(view.quiet_at,))
     needs = dict(view.needs or {})
     return Decision(record, create=CreateRun(view.spec, view.stage, record.instance, record.run, needs))
-
-
-def _when_quiet(view: StageView) -> tuple[float, ...]:
-    return () if view.quiet_at == NEVER else (view.quiet_at,)

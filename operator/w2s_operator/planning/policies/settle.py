@@ -8,7 +8,7 @@ from w2s_api.status import MOST_MESSAGE, StageStatus
 from w2s_operator.observed import ChildJob
 from w2s_operator.planning.actions import Decision
 from w2s_operator.planning.outcome import NODE_LOST, RunOutcome, outcome, pod_status_deadline
-from w2s_operator.planning.records import MAX_RESOLUTIONS, disrupted, failed, retries, retrying, with_
+from w2s_operator.planning.records import disrupted, failed, retries, retrying, with_
 from w2s_operator.planning.view import StageView
 from w2s_operator.times import from_seconds
 
@@ -80,7 +80,7 @@ def _done(view: StageView, ended: RunOutcome) -> Decision:
 
 def _input_lost(view: StageView, ended: RunOutcome) -> Decision:
     """The plan is resolved again, some times: `prepare` finds what is still there."""
-    if view.job.resolutions >= MAX_RESOLUTIONS:
+    if not retries(view.spec).may_resolve_again(view.job.resolutions):
         return Decision(failed(view.record, ended.reason, ended.message), input_lost=True)
     record = with_(view.record, state="Waiting", reason=ended.reason, message=ended.message[:MOST_MESSAGE])
     return Decision(record, input_lost=True)
