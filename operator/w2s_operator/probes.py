@@ -27,7 +27,7 @@ class Watch:
     patience: float = STALE
     """Seconds that it may be silent."""
     namespace: str = ""
-    """Of all namespaces if it is empty."""
+    """The namespace that it watches; empty: all of them."""
 
 
 class Health:
@@ -65,7 +65,7 @@ class Health:
         return [*problems, *self._more()]
 
     def troubles(self) -> dict[str, list[str]]:
-        """By namespace, why its jobs are not looked at as they come; empty for one whose are."""
+        """Why the jobs of a namespace are not seen as they change, by namespace; empty where they are."""
         troubles: dict[str, list[str]] = {}
         for watch in self._watches():
             of_namespace = troubles.setdefault(watch.namespace, [])

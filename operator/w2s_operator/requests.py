@@ -18,12 +18,12 @@ _BACKGROUND = {"propagationPolicy": "Background"}
 
 
 def jobs_path(namespace: str, name: str = "") -> str:
-    """Of the child Jobs of a namespace, or of one."""
+    """The path of the child Jobs of a namespace, or of one of them."""
     return f"/apis/batch/v1/namespaces/{namespace}/jobs" + (f"/{name}" if name else "")
 
 
 def custom_path(namespace: str, name: str) -> str:
-    """Of a WeakToStrongJob."""
+    """The path of a WeakToStrongJob."""
     return f"/apis/{GROUP}/{VERSION}/namespaces/{namespace}/{PLURAL}/{name}"
 
 
@@ -41,7 +41,7 @@ async def write_status(api: Api, job: Job, status: Status) -> Json:
 
 
 async def read_job(api: Api, key: tuple[str, str]) -> Json | None:
-    """A job as it is now, None if it is gone. By a list: the right to list is one that we need anyway."""
+    """The job as it is now, None if it is gone. It is listed, not read: that needs no further right."""
     namespace, name = key
     params = {"fieldSelector": f"metadata.name={name}"}
     page = await api.get(custom_path(namespace, "").rstrip("/"), params)
@@ -95,7 +95,7 @@ async def delete_self(api: Api, job: Job) -> None:
 
 
 def _patch(status: Status) -> dict[str, Any]:
-    """As a merge patch: a field that is no longer set must be written as null, or it would stay."""
+    """The status as a merge patch: a field that is no longer set must be written as null, or it would stay."""
     patch = _nulls(Status) | status.to_json()
     if patch["results"] is not None:
         patch["results"] = _nulls(Results) | patch["results"]

@@ -25,13 +25,13 @@ class OperatorSettings:
     trainer_image: str
     """Image of stage pods whose manifest names none."""
     namespaces: tuple[str, ...] = ()
-    """Those whose jobs it runs; empty: all."""
+    """Namespaces whose jobs it runs; empty: all."""
     requests_per_second: float = 100.0
     burst: int = 200
     workers: int = 16
     """Jobs that are looked at at the same time."""
     port: int = 8080
-    """Of /healthz, /readyz and /metrics."""
+    """Port of /healthz, /readyz and /metrics."""
     host: str = "0.0.0.0"
     lost_after: float = LOST_AFTER
     """Seconds past its grace period after which a pod that is still there is on a lost node."""
@@ -40,7 +40,7 @@ class OperatorSettings:
     image_pull_secrets: tuple[str, ...] = ()
     """Names of the Secrets of stage pods whose manifest names none."""
     log_level: int = logging.INFO
-    """Of what is logged, at least."""
+    """The least level that is logged."""
 
     @property
     def defaults(self) -> Defaults:

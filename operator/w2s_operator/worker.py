@@ -1,4 +1,4 @@
-"""Looks at one job after another: observe, plan, write the status if it differs, act."""
+"""Reconciles one job after another: observe, plan, write the status if it differs, act."""
 
 import asyncio
 import logging
@@ -52,13 +52,13 @@ class Builder(Protocol):
 
 @dataclass
 class _Memory:
-    """What is remembered of a job from one pass to the next, and forgotten with it."""
+    """What the worker remembers of a job from one pass to the next."""
 
     uid: str
     written: float | None = None
     """When its status was last written, monotonic; at first, when that was first thought of."""
     refused: dict[str, Refusal] = field(default_factory=dict)
-    """By stage."""
+    """Jobs that the API server refused, by stage."""
 
 
 class Worker:
@@ -95,7 +95,7 @@ class Worker:
         self._memories: dict[Key, _Memory] = {}
 
     async def run(self) -> None:
-        """Until it is cancelled."""
+        """Takes keys until it is cancelled."""
         while True:
             key, waited = await self._queue.take()
             self._metrics.waited(waited)
@@ -185,7 +185,7 @@ class Worker:
             await self._recorder.post(job, event)
 
     async def _act(self, key: Key, job: Job, memory: _Memory, action: Action) -> ApiError | None:
-        """Does it. Returns why a Job was not taken, if it may be later: other stages need not wait for that."""
+        """Carries out an action. Returns why a Job was refused if it may be taken later: other stages need not wait."""
         match action:
             case CreateRun():
                 return await self._create(key, job, memory, action)
@@ -200,7 +200,7 @@ class Worker:
         return None
 
     async def _create(self, key: Key, job: Job, memory: _Memory, action: CreateRun) -> ApiError | None:
-        """What the API server does not take is for the status to say: the next pass does."""
+        """Creates the Job of a run. If the API server refuses it, the status says so in the next pass."""
         stage, reason, message = action.stage.name, "InvalidPodSettings", ""
         try:
             raw = await create_child(self._api, self._builder.child(job, action))

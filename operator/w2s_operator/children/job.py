@@ -170,7 +170,7 @@ def _of_queue(settings: ChildSettings) -> dict[str, str]:
 
 
 def _annotations(job: Job, action: CreateRun, settings: ChildSettings) -> dict[str, str]:
-    """Of the pod, with its frozen job file. Two passes over the same run write the same bytes."""
+    """The annotations of the pod, with its frozen job file. Two passes over the same run write the same bytes."""
     frozen = StageJob(
         job.namespace, job.name, action.spec, action.stage, action.stage.key, action.needs
     ).to_json()

@@ -102,7 +102,7 @@ def _container(stage: Stage, settings: ChildSettings) -> dict[str, Any]:
 
 
 def _options(stage: Stage, pods: PodSettings) -> list[str]:
-    """Of `w2s stage`."""
+    """Options of `w2s stage`."""
     options = ["--job", f"{_JOB_DIRECTORY}/{_JOB_FILE}", "--last-words", _TERMINATION_LOG]
     options += ["--scratch", _SCRATCH, "--cache", _CACHE]
     if stage.shards > 1:
@@ -196,7 +196,7 @@ def _env_from(source: EnvFrom) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """As Kubernetes has it, for fields that have its names."""
+    """A struct as JSON, for fields that have the names that Kubernetes gives them."""
     if isinstance(value, list):
         return [_plain(item) for item in value]
     return None if value is None else value.model_dump(mode="json", by_alias=True, exclude_none=True)

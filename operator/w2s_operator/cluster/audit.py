@@ -65,7 +65,7 @@ class Audit:
             wait = min(LONGEST_WAIT, 2 * wait)
 
     async def run(self) -> None:
-        """Until it is cancelled."""
+        """Runs until it is cancelled."""
         while True:
             await self._sleep(SUSPICION if self._missing or any(self.trouble.values()) else INTERVAL)
             await self.look()
@@ -93,7 +93,7 @@ class Audit:
         return not all(self.trouble.values())
 
     def _say(self, namespace: str, error: ApiError | None) -> None:
-        """The same trouble is told once, and that it is over."""
+        """Logs the same trouble once, and once that it is over."""
         trouble, before = str(error or ""), self.trouble[namespace]
         self.trouble[namespace] = trouble
         whose = f"jobs of {namespace or 'all namespaces'}"

@@ -144,7 +144,7 @@ def open_session(credentials: Credentials, *around: aiohttp.ClientMiddlewareType
 
 
 def load_configuration() -> client.Configuration:
-    """From inside the cluster, else from KUBECONFIG or the user's kubeconfig."""
+    """The configuration of the pod's service account, else that of KUBECONFIG or the user's kubeconfig."""
     configuration = client.Configuration()
     try:
         config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]

@@ -44,10 +44,10 @@ class ProgressReader:
         self._changed = changed
         self._clock = clock
         self.progress: dict[Key, StageProgress] = {}
-        """By pod."""
+        """How far the running pods are, by pod."""
 
     async def run(self) -> None:
-        """Until it is cancelled."""
+        """Runs until it is cancelled."""
         while True:
             running = [pod for pod in self._pods if pod.running]
             self.progress = {key: self.progress[key] for key in map(_key, running) if key in self.progress}

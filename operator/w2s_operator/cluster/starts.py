@@ -67,7 +67,7 @@ class StartReader:
         self._refused = ""
 
     def with_problems(self, pods: Sequence[ChildPod]) -> tuple[ChildPod, ...]:
-        """The pods, with what their Events say of those that wait."""
+        """The pods; those that wait have the problem that their Events report."""
         return tuple(
             replace(pod, problem=self._problems[_key(pod)])
             if _waits(pod) and _key(pod) in self._problems
@@ -76,7 +76,7 @@ class StartReader:
         )
 
     async def run(self) -> None:
-        """Until it is cancelled."""
+        """Runs until it is cancelled."""
         while True:
             for pod in self._due():
                 await self._look(pod)

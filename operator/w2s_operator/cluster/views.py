@@ -63,7 +63,7 @@ class PackedJob:
         return self.name
 
     def unpack(self) -> Job:
-        """As the planner wants it."""
+        """The job as the planner reads it."""
         status = _status(self.status)
         return Job(
             namespace=self.namespace,

@@ -74,7 +74,7 @@ _LOST = "The run is done, but its pod was gone before it could be heard what it 
 
 
 def _words(pods: Sequence[ChildPod]) -> Words | None:
-    """What they say they made. It is reused if all of it is: one shard that did something speaks for the others."""
+    """The last words that name an artifact. A stage is reused only if all its shards say so."""
     words = [pod.exit.words for pod in pods if pod.exit and pod.exit.words and pod.exit.words.artifact]
     return min(words, key=lambda last: last.outcome == "Reused", default=None)
 
@@ -109,7 +109,7 @@ def _of_pod(pod: ChildPod) -> RunOutcome | None:
 
 
 def _of_condition(child: ChildJob) -> RunOutcome:
-    """Of a Job whose pods are gone: all it says is which rule ended it."""
+    """The outcome of a Job whose pods are gone: all it says is which rule ended it."""
     place = _rule_of(child)
     if place == DISRUPTION_RULE:
         return RunOutcome("Disrupted", "DisruptionTarget", child.message)

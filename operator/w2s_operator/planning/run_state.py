@@ -1,4 +1,4 @@
-"""Where a run that has not ended stands, and what holds it up, in the words of who does."""
+"""Where a run that has not ended stands, and what holds it up."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ from w2s_api.status import StageState
 from w2s_operator.observed import ChildJob, ChildPod, PodProblem, Seconds
 
 NO_POD_AFTER = 30.0
-"""Seconds after which a Job that has made no pod is told: a busy cluster takes its time."""
+"""Seconds after which a Job that has made no pod is reported: a busy cluster takes its time."""
 SIDECAR_AFTER = 60.0
 """Seconds after the end of the stage's container after which its pod should have ended too."""
 
@@ -34,8 +34,11 @@ def no_pod(child: ChildJob) -> PodProblem:
 
 
 def sidecar_overdue(pods: Sequence[ChildPod]) -> tuple[Seconds, PodProblem] | None:
-    """From when on a container beside the stage's own, such as one of a mesh, keeps its pod from ending, and what to
-    say then; None if no stage has ended in a pod that still runs."""
+    """A container beside the stage's own, such as a sidecar of a mesh, that keeps its pod from ending.
+
+    Returns:
+        When that becomes a problem, and the problem; None if no stage has ended in a pod that still runs.
+    """
     ended = [
         (pod.exit.ended, pod.name)
         for pod in pods

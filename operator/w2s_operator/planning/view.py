@@ -1,4 +1,4 @@
-"""What the policies read. Views are immutable: what was decided of a stage is seen in the view of the next one."""
+"""What the policies read. Views are immutable: the view of a stage has what was decided of those before it."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -20,7 +20,7 @@ NEVER: Seconds = float("inf")
 ALREADY: Seconds = float("-inf")
 
 _INSTANCE_DIGITS = 16
-"""Of an instance: it is compared with others of the same job only, and the status holds up to 94."""
+"""Hexadecimal digits of an instance: it is compared with others of the same job only, and the status holds up to 94."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +150,7 @@ class StageView:
         return cls(job, stage, record, needs, stored.get(stage.name), records, input_lost)
 
     def with_record(self, record: StageStatus) -> Self:
-        """The same, after a policy has changed the record."""
+        """The view after a policy has changed the record."""
         return self if record is self.record else replace(self, record=record)
 
     @property
@@ -160,7 +160,7 @@ class StageView:
 
     @property
     def spec(self) -> Spec:
-        """Of the job."""
+        """The spec of the job."""
         return self.job.spec
 
     @property
@@ -197,7 +197,7 @@ class StageView:
 
     @property
     def running(self) -> ChildJob | None:
-        """The same, if it goes on."""
+        """The Job of the run that is open, if it goes on."""
         child = self.last_run
         return child if child is not None and child.goes_on else None
 

@@ -36,11 +36,11 @@ class JobSummary:
     running: bool = False
     """Whether any child runs."""
     figures: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """Of the last words of `evaluate` and `promote`."""
+    """Figures from the last words of `evaluate` and `promote`, by stage name."""
     resolutions: int = 0
     storage: str = ""
     invalid: str = ""
-    """Why the spec cannot be understood."""
+    """The first rule that the spec breaks; empty if it is valid."""
 
 
 def is_over(status: Status) -> bool:
@@ -187,14 +187,14 @@ def _promoted(before: Status, stages: Sequence[StageStatus], summary: JobSummary
 def _results(
     before: Status, stages: Sequence[StageStatus], figures: Mapping[str, Mapping[str, Any]]
 ) -> Results | None:
-    """Those of this plan: new ones, or the ones that the status has, as long as they are current."""
+    """The results of this plan: new ones, or the ones that the status has, as long as they are current."""
     if not _is_current("evaluate", stages):
         return None
     return results_of(figures["evaluate"]) if figures.get("evaluate") else before.results
 
 
 def _is_current(name: str, stages: Sequence[StageStatus]) -> bool:
-    """Whether what a stage made holds: it and all before it have their artifacts, though `prepare` may look at
+    """Whether the result of a stage is current: it and all before it have their artifacts, though `prepare` may look at
     the store anew."""
     before = [stage for stage in stages if stage.name != "prepare"]
     place = next((place for place, stage in enumerate(before) if stage.name == name), None)

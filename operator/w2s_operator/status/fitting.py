@@ -14,7 +14,7 @@ _WIDE = 4
 
 
 def fit(status: Status) -> Status:
-    """The same status, or less of it. What the planner goes on from is never left out."""
+    """The same status, or less of it. What the planner needs in the next pass is never left out."""
     messages = sum(len(stage.message or "") + len(stage.last_end or "") for stage in status.stages)
     messages += sum(len(known.message) for known in status.conditions)
     if _WIDE * messages + _PLAIN_STAGE * len(status.stages) + _PLAIN_REST <= MOST:
@@ -39,7 +39,7 @@ def _stages(change: Callable[[StageStatus], dict[str, object]]) -> Callable[[Sta
 
 
 def _messages(most: int) -> Callable[[Status], Status]:
-    """Of stages, but for the one that the status is about."""
+    """Shortens the messages of stages, but for the one that the status is about."""
 
     def shorter(status: Status) -> Status:
         return _stages(

@@ -6,7 +6,7 @@ import pytest
 
 from w2s_api.status import Status
 from w2s_operator.status.job_events import job_events
-from w2s_operator.status.throttle import PROBLEM, PROGRESS, SEEN, STATE, write_delay
+from w2s_operator.status.throttle import PROBLEM_DELAY, PROGRESS_DELAY, SEEN_DELAY, STATE_DELAY, write_delay
 
 
 def status(complete: tuple[str, str, str] = ("Unknown", "Running", ""), **train: Any) -> Status:
@@ -26,13 +26,17 @@ STEP = {"step": 1, "total": 10}
     ("before", "after", "wait"),
     [
         (status(), status(), None),
-        (status(), status(progress=STEP), PROGRESS),
-        (status(progress=STEP), status(progress=STEP | {"step": 2}), PROGRESS),
-        (status(state="Starting"), status(), STATE),
-        (status(state="Starting"), status(state="Starting", reason="Unschedulable", message="0/4"), PROBLEM),
-        (status(state="Starting", started=None), status(state="Starting", started=True), SEEN),
-        (status(), status(complete=("Unknown", "Starting", "other words")), STATE),
-        (status(state="Starting", reason="Unschedulable"), status(), PROBLEM),
+        (status(), status(progress=STEP), PROGRESS_DELAY),
+        (status(progress=STEP), status(progress=STEP | {"step": 2}), PROGRESS_DELAY),
+        (status(state="Starting"), status(), STATE_DELAY),
+        (
+            status(state="Starting"),
+            status(state="Starting", reason="Unschedulable", message="0/4"),
+            PROBLEM_DELAY,
+        ),
+        (status(state="Starting", started=None), status(state="Starting", started=True), SEEN_DELAY),
+        (status(), status(complete=("Unknown", "Starting", "other words")), STATE_DELAY),
+        (status(state="Starting", reason="Unschedulable"), status(), PROBLEM_DELAY),
         (status(), status(run=2), 0.0),
         (status(), status(state="Done", artifact="a", ended=True), 0.0),
         (status(), status(state="Retrying", failures=1, ended=True), 0.0),

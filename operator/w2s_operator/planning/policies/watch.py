@@ -12,7 +12,7 @@ from w2s_operator.planning.view import StageView
 
 
 def watch(view: StageView) -> Decision | None:
-    """Says what is seen of the run."""
+    """Reports the state of the run."""
     child, pods, record = view.running, view.pods, view.record
     if child is None:
         return None
