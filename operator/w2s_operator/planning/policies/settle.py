@@ -4,7 +4,7 @@ It is over when its Job has ended and its pods were heard, when its Job has vani
 and its node is gone. A stage that is to be tried again is left to the policies that follow.
 """
 
-from w2s_api.status import MOST_MESSAGE, StageStatus
+from w2s_api.status import MOST_MESSAGE
 from w2s_operator.observed import ChildJob
 from w2s_operator.planning.actions import Decision
 from w2s_operator.planning.outcome import NODE_LOST, RunOutcome, outcome, pod_status_deadline
@@ -91,9 +91,8 @@ def _disrupted(view: StageView, ended: RunOutcome) -> Decision:
 
 
 def _fault(view: StageView, ended: RunOutcome) -> Decision:
-    record: StageStatus = view.record
-    failures, message = (record.failures or 0) + 1, ended.message[:MOST_MESSAGE]
-    record = with_(record, failures=failures, reason=ended.reason, message=message, last_end=message)
+    failures, message = (view.record.failures or 0) + 1, ended.message[:MOST_MESSAGE]
+    record = with_(view.record, failures=failures, reason=ended.reason, message=message, last_end=message)
     if retries(view.spec).is_exhausted(failures, record.disruptions or 0):
         return Decision(failed(record, ended.reason, ended.message))
     return Decision(retrying(record, view.spec, view.now), final=False)
