@@ -10,8 +10,8 @@ from typing import Any, Self
 import aiohttp
 from kubernetes import client
 
+from w2s_api.child_jobs import SELECTOR
 from w2s_api.names import GROUP, PLURAL, VERSION
-from w2s_operator.children.names import SELECTOR
 from w2s_operator.cluster.api import Api, Bucket
 from w2s_operator.cluster.audit import Audit
 from w2s_operator.cluster.cache import Cache, Key
@@ -20,10 +20,10 @@ from w2s_operator.cluster.events import Recorder
 from w2s_operator.cluster.logs import ProgressReader
 from w2s_operator.cluster.reflector import Reflector
 from w2s_operator.cluster.starts import StartReader
-from w2s_operator.cluster.views import JobView, child_job_of, child_pod_of, job_of
+from w2s_operator.cluster.views import PackedJob, child_job_of, child_pod_of, job_of
 from w2s_operator.jobs_watch import JobsWatches
 from w2s_operator.metrics import Metrics
-from w2s_operator.planning.observed import ChildJob, ChildPod
+from w2s_operator.observed import ChildJob, ChildPod
 from w2s_operator.probes import Health, Watch, serve
 from w2s_operator.queue import WorkQueue
 from w2s_operator.settings import OperatorSettings
@@ -55,7 +55,7 @@ class Engine:
         self._queue: WorkQueue[Key] = WorkQueue()
         self._waiting: dict[str, set[Key]] = {namespace: set() for namespace in self._namespaces}
         """Keys of namespaces that not everything is known of yet."""
-        self.jobs: Cache[JobView] = Cache(job_of, self._changed)
+        self.jobs: Cache[PackedJob] = Cache(job_of, self._changed)
         self._children: Cache[ChildJob] = Cache(child_job_of, self._changed)
         self._pods: Cache[ChildPod] = Cache(child_pod_of, self._changed, self._is_awaited)
         self._lists = {
@@ -99,14 +99,14 @@ class Engine:
             self._queue,
             self.jobs,
             self._children,
-            lambda key: starts.told(self._pods.of_job(key)),
-            lambda: reader.found,
+            lambda key: starts.with_problems(self._pods.of_job(key)),
+            lambda: reader.progress,
             self._builder,
             Recorder(api),
             self._metrics,
             lost_after=settings.lost_after,
         )
-        self._metrics.standing(self._complete, lambda: len(self._queue))
+        self._metrics.register_gauges(self._complete, lambda: len(self._queue))
         health = Health(
             lambda: [*self._watches(), *_listing(audit)],
             self._queue.standstill,
@@ -173,8 +173,8 @@ class Engine:
     async def _begin(self, namespace: str) -> None:
         """Nobody acts in a namespace before everything there is known: what is not known yet looks as if it were
         not there."""
-        theirs = [one for (of, _), one in self._reflectors.items() if of == namespace]
-        await asyncio.gather(*(reflector.synced.wait() for reflector in theirs))
+        reflectors = [reflector for (of, _), reflector in self._reflectors.items() if of == namespace]
+        await asyncio.gather(*(reflector.synced.wait() for reflector in reflectors))
         log.info(
             "%s: listed; %d jobs, %d Jobs and %d pods are known",
             namespace or "all namespaces", len(self.jobs), len(self._children), len(self._pods),
@@ -196,14 +196,14 @@ class Engine:
         return pod.exit is not None and any(child.uid == pod.child_uid for child in siblings)
 
     def _watches(self) -> Iterator[Watch]:
-        for (namespace, what), one in self._reflectors.items():
+        for (namespace, what), reflector in self._reflectors.items():
             name = f"{what} of {namespace or 'all namespaces'}"
-            yield Watch(name, one.heard, one.trouble, namespace=namespace)
+            yield Watch(name, reflector.heard, reflector.trouble, namespace=namespace)
         yield from self._jobs_watches
 
     def _late(self, audit: Audit) -> Iterator[str]:
         """A watch that is refused and says so is not dead."""
-        refused = {one.namespace for one in self._jobs_watches if one.trouble}
+        refused = {watch.namespace for watch in self._jobs_watches if watch.trouble}
         late = [key for key in audit.late if refused.isdisjoint(("", key[0]))]
         if late:
             yield f"the watch has not brought {len(late)} jobs, among them {'/'.join(late[0])}"

@@ -61,7 +61,7 @@ class JobsWatches:
         self, request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType
     ) -> aiohttp.ClientResponse:
         """Middleware of kopf's session."""
-        path = next((one for one in self._paths.values() if request.url.path.endswith(one)), None)
+        path = next((path for path in self._paths.values() if request.url.path.endswith(path)), None)
         if path is None:
             return await send(request)
         try:

@@ -1,4 +1,4 @@
-"""What Prometheus is told. Labels are bounded: kinds of stages, conditions, verbs; never names of jobs."""
+"""What Prometheus scrapes. Labels are bounded: kinds of stages, conditions, verbs; never names of jobs."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 
 from w2s_api.names import STAGE_KINDS
 from w2s_api.status import FINISHED, StageStatus, Status
-from w2s_operator.planning.times import to_seconds
+from w2s_operator.times import to_seconds
 
 _FAST = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 _LONG = (1.0, 10.0, 60.0, 300.0, 1800.0, 7200.0, 28800.0, 86400.0)
@@ -39,7 +39,10 @@ class Metrics:
             registry=self.registry,
         )
         self._runs = Counter(
-            "w2s_stage_runs_ended", "Runs that ended, by how.", ["kind", "how"], registry=self.registry
+            "w2s_stage_runs_ended",
+            "Runs that ended, by outcome.",
+            ["kind", "outcome"],
+            registry=self.registry,
         )
         self._jobs = Gauge(
             "w2s_jobs", "Jobs, by the state of condition Complete.", ["complete"], registry=self.registry
@@ -82,8 +85,8 @@ class Metrics:
             if (stage.disruptions or 0) > (old.disruptions or 0):
                 self._runs.labels(kind, "Disrupted").inc()
 
-    def standing(self, complete: Callable[[], dict[str, int]], depth: Callable[[], int]) -> None:
-        """Where jobs and queue stand, worked out when it is asked for."""
+    def register_gauges(self, complete: Callable[[], dict[str, int]], depth: Callable[[], int]) -> None:
+        """Registers how many jobs there are and how long the queue is, counted when it is asked for."""
         for state in ("Unknown", "True", "False"):
             self._jobs.labels(state).set_function(partial(_count, complete, state))
         self._depth.set_function(depth)

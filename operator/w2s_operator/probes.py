@@ -27,7 +27,7 @@ class Watch:
     patience: float = STALE
     """Seconds that it may be silent."""
     namespace: str = ""
-    """Of all namespaces if it is empty."""
+    """The namespace that it watches; empty: all of them."""
 
 
 class Health:
@@ -55,23 +55,23 @@ class Health:
     def problems(self) -> list[str]:
         """Why this process should be replaced; empty if it should not."""
         now = self._clock()
-        found = [
-            f"watch of {one.name} silent for {now - one.heard:.0f} s"
-            for one in self._watches()
-            if now - one.heard > one.patience
+        problems = [
+            f"watch of {watch.name} silent for {now - watch.heard:.0f} s"
+            for watch in self._watches()
+            if now - watch.heard > watch.patience
         ]
         if self._standstill() > STUCK:
-            found.append(f"jobs have waited for {self._standstill():.0f} s")
-        return [*found, *self._more()]
+            problems.append(f"jobs have waited for {self._standstill():.0f} s")
+        return [*problems, *self._more()]
 
     def troubles(self) -> dict[str, list[str]]:
-        """By namespace, why its jobs are not looked at as they come; empty for one whose are."""
-        found: dict[str, list[str]] = {}
-        for one in self._watches():
-            of_namespace = found.setdefault(one.namespace, [])
-            if one.trouble:
-                of_namespace.append(f"watch of {one.name}: {one.trouble}")
-        return found
+        """Why the jobs of a namespace are not seen as they change, by namespace; empty where they are."""
+        troubles: dict[str, list[str]] = {}
+        for watch in self._watches():
+            of_namespace = troubles.setdefault(watch.namespace, [])
+            if watch.trouble:
+                of_namespace.append(f"watch of {watch.name}: {watch.trouble}")
+        return troubles
 
     def ready(self) -> bool:
         """Whether a namespace is as it should be: one without rights or without existence stops no other."""
@@ -86,8 +86,8 @@ async def serve(health: Health, metrics: Metrics, host: str, port: int) -> web.A
         return web.Response(text="\n".join(problems) or "ok", status=500 if problems else 200)
 
     async def readyz(_request: web.Request) -> web.Response:
-        told = [one for of_namespace in health.troubles().values() for one in of_namespace]
-        return web.Response(text="\n".join(told) or "ok", status=200 if health.ready() else 503)
+        troubles = [trouble for of_namespace in health.troubles().values() for trouble in of_namespace]
+        return web.Response(text="\n".join(troubles) or "ok", status=200 if health.ready() else 503)
 
     async def say(_request: web.Request) -> web.Response:
         return web.Response(body=metrics.text(), headers={"Content-Type": "text/plain; version=0.0.4"})

@@ -108,7 +108,7 @@ class WorkQueue(Generic[Key]):
     def _compact(self) -> None:
         """Drops overtaken entries when they are the most: one that is due in a week would stay for a week."""
         if len(self._heap) > 2 * len(self._due) + SPARE:
-            self._heap = [one for one in self._heap if self._due.get(one[2]) == one[0]]
+            self._heap = [entry for entry in self._heap if self._due.get(entry[2]) == entry[0]]
             heapq.heapify(self._heap)
 
     def _promote(self) -> None:

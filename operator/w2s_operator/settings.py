@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from w2s_operator.children.settings import Defaults
-from w2s_operator.planning.deadlines import LOST_AFTER
+from w2s_operator.planning.view import LOST_AFTER
 
 LOG_LEVELS = {
     "debug": logging.DEBUG,
@@ -25,13 +25,13 @@ class OperatorSettings:
     trainer_image: str
     """Image of stage pods whose manifest names none."""
     namespaces: tuple[str, ...] = ()
-    """Those whose jobs it runs; empty: all."""
+    """Namespaces whose jobs it runs; empty: all."""
     requests_per_second: float = 100.0
     burst: int = 200
     workers: int = 16
     """Jobs that are looked at at the same time."""
     port: int = 8080
-    """Of /healthz, /readyz and /metrics."""
+    """Port of /healthz, /readyz and /metrics."""
     host: str = "0.0.0.0"
     lost_after: float = LOST_AFTER
     """Seconds past its grace period after which a pod that is still there is on a lost node."""
@@ -40,7 +40,7 @@ class OperatorSettings:
     image_pull_secrets: tuple[str, ...] = ()
     """Names of the Secrets of stage pods whose manifest names none."""
     log_level: int = logging.INFO
-    """Of what is logged, at least."""
+    """The least level that is logged."""
 
     @property
     def defaults(self) -> Defaults:
@@ -57,24 +57,24 @@ class OperatorSettings:
             ValueError: one is missing or not what it can be; the message names it.
         """
         given = {
-            name.removeprefix("W2S_"): value for name, value in environment.items() if name.startswith("W2S_")
+            name.removeprefix("W2S_"): text for name, text in environment.items() if name.startswith("W2S_")
         }
         if not given.get("TRAINER_IMAGE"):
             raise ValueError("W2S_TRAINER_IMAGE is not set: the image that stage pods run.")
 
         def number(name: str, default: float, least: float) -> float:
-            told = given.get(name, "")
+            text = given.get(name, "")
             try:
-                found = float(told) if told else default
+                value = float(text) if text else default
             except ValueError:
-                found = math.nan
-            if not least <= found < math.inf:
-                raise ValueError(f"W2S_{name} is {told!r}: a number of at least {least:g} is needed.")
-            return found
+                value = math.nan
+            if not least <= value < math.inf:
+                raise ValueError(f"W2S_{name} is {text!r}: a number of at least {least:g} is needed.")
+            return value
 
         def names(name: str) -> tuple[str, ...]:
-            told = given.get(name, "").split(",")
-            return tuple(dict.fromkeys(one.strip() for one in told if one.strip()))
+            parts = (part.strip() for part in given.get(name, "").split(","))
+            return tuple(dict.fromkeys(part for part in parts if part))
 
         return cls(
             trainer_image=given["TRAINER_IMAGE"],
@@ -91,18 +91,18 @@ class OperatorSettings:
         )
 
 
-def _user(told: str) -> int | None:
-    if not told.strip():
+def _user(text: str) -> int | None:
+    if not text.strip():
         return None
-    if not (told.isascii() and told.isdecimal() and 0 < int(told) < 2**31):
+    if not (text.isascii() and text.isdecimal() and 0 < int(text) < 2**31):
         raise ValueError(
-            f"W2S_USER is {told!r}: the number of a user other than root is needed, or nothing for that of the"
+            f"W2S_USER is {text!r}: the number of a user other than root is needed, or nothing for that of the"
             " namespace."
         )
-    return int(told)
+    return int(text)
 
 
-def _level(told: str) -> int:
-    if told not in LOG_LEVELS:
-        raise ValueError(f"W2S_LOG_LEVEL is {told!r}: one of {', '.join(LOG_LEVELS)} is needed.")
-    return LOG_LEVELS[told]
+def _level(text: str) -> int:
+    if text not in LOG_LEVELS:
+        raise ValueError(f"W2S_LOG_LEVEL is {text!r}: one of {', '.join(LOG_LEVELS)} is needed.")
+    return LOG_LEVELS[text]

@@ -1,4 +1,4 @@
-"""Looks at one job after another: observe, plan, write the status if it differs, act."""
+"""Reconciles one job after another: observe, plan, write the status if it differs, act."""
 
 import asyncio
 import logging
@@ -13,16 +13,14 @@ from w2s_operator.cluster.api import Api, Json
 from w2s_operator.cluster.cache import Cache, Key
 from w2s_operator.cluster.errors import ApiError, Conflict, Invalid, TooLarge
 from w2s_operator.cluster.events import Recorder
-from w2s_operator.cluster.views import JobView
+from w2s_operator.cluster.views import PackedJob
 from w2s_operator.metrics import Metrics
+from w2s_operator.observed import ChildJob, ChildPod, Job, Observed, Refusal
 from w2s_operator.planning.actions import Action, CreateRun, DeleteChild, DeleteSelf, ReleaseChildren
-from w2s_operator.planning.deadlines import LOST_AFTER
-from w2s_operator.planning.news import news
-from w2s_operator.planning.observed import ChildJob, ChildPod, Job, Observed, Refusal
 from w2s_operator.planning.plan import Plan, plan
-from w2s_operator.planning.writing import delay
+from w2s_operator.planning.view import LOST_AFTER
 from w2s_operator.queue import WorkQueue
-from w2s_operator.writes import (
+from w2s_operator.requests import (
     create_child,
     delete_child,
     delete_self,
@@ -30,12 +28,14 @@ from w2s_operator.writes import (
     release_children,
     write_status,
 )
+from w2s_operator.status.job_events import job_events
+from w2s_operator.status.throttle import write_delay
 
-AT_ONCE = 5
-"""Passes that are made again at once because somebody else wrote to the job meanwhile."""
+MAX_CONFLICT_RETRIES = 5
+"""Times that a pass is repeated at once because somebody else wrote to the job meanwhile."""
 
-SOONEST = 0.5
-"""Seconds before a job is looked at again of the planner's own accord: what is overdue must not become a loop."""
+MIN_REQUEUE_DELAY = 0.5
+"""Seconds before a job is planned again because the planner asked for it: what is overdue must not become a hot loop."""
 
 log = logging.getLogger(__name__)
 
@@ -52,13 +52,13 @@ class Builder(Protocol):
 
 @dataclass
 class _Memory:
-    """What is remembered of a job from one pass to the next, and forgotten with it."""
+    """What the worker remembers of a job from one pass to the next."""
 
     uid: str
     written: float | None = None
     """When its status was last written, monotonic; at first, when that was first thought of."""
     refused: dict[str, Refusal] = field(default_factory=dict)
-    """By stage."""
+    """Jobs that the API server refused, by stage."""
 
 
 class Worker:
@@ -68,7 +68,7 @@ class Worker:
         self,
         api: Api,
         queue: WorkQueue[Key],
-        jobs: Cache[JobView],
+        jobs: Cache[PackedJob],
         children: Cache[ChildJob],
         pods: Callable[[Key], tuple[ChildPod, ...]],
         progress: Callable[[], Mapping[Key, StageProgress]],
@@ -95,7 +95,7 @@ class Worker:
         self._memories: dict[Key, _Memory] = {}
 
     async def run(self) -> None:
-        """Until it is cancelled."""
+        """Takes keys until it is cancelled."""
         while True:
             key, waited = await self._queue.take()
             self._metrics.waited(waited)
@@ -122,7 +122,7 @@ class Worker:
         Raises:
             ApiError: the API server refused something; the pass is to be made again.
         """
-        for _ in range(AT_ONCE):
+        for _ in range(MAX_CONFLICT_RETRIES):
             try:
                 return await self._pass(key)
             except Conflict:
@@ -133,43 +133,44 @@ class Worker:
         return await self._pass(key)
 
     async def _pass(self, key: Key) -> None:
-        view = self._jobs.get(key)
-        if view is None:
+        packed = self._jobs.get(key)
+        if packed is None:
             self._queue.forget(key)
             self._memories.pop(key, None)
             return
-        job, memory = view.open(), self._memory(key, view.uid)
-        pods, progress = self._pods(key), self._progress()
-        observed = Observed(
-            job,
-            tuple(child for child in self._children.of_job(key) if child.job_uid == job.uid),
-            pods,
-            {
-                pod.name: progress[pod.namespace, pod.name]
-                for pod in pods
-                if (pod.namespace, pod.name) in progress
-            },
-            memory.refused,
-        )
-        found = plan(observed, self._clock(), self._builder.settings_hash, self._lost_after)
-        if found.wake_at is not None:
-            self._queue.add_at(key, self._monotonic() + max(SOONEST, found.wake_at - self._clock()))
-        await self._write(key, job, memory, found)
-        refused = [await self._act(key, job, memory, action) for action in found.actions]
-        for error in refused:
+        job, memory = packed.unpack(), self._memory(key, packed.uid)
+        observed = self._observe(key, job, memory)
+        planned = plan(observed, self._clock(), self._builder.settings_hash, self._lost_after)
+        if planned.wake_at is not None:
+            wait = max(MIN_REQUEUE_DELAY, planned.wake_at - self._clock())
+            self._queue.add_at(key, self._monotonic() + wait)
+        await self._write(key, job, memory, planned)
+        errors = [await self._act(key, job, memory, action) for action in planned.actions]
+        for error in errors:
             if error is not None:
                 raise error
 
-    def _memory(self, key: Key, uid: str) -> _Memory:
-        found = self._memories.get(key)
-        if found is None or found.uid != uid:
-            found = self._memories[key] = _Memory(uid)
-        return found
+    def _observe(self, key: Key, job: Job, memory: _Memory) -> Observed:
+        pods, progress = self._pods(key), self._progress()
+        names = {(pod.namespace, pod.name): pod.name for pod in pods}
+        return Observed(
+            job,
+            tuple(child for child in self._children.of_job(key) if child.job_uid == job.uid),
+            pods,
+            {name: progress[pod] for pod, name in names.items() if pod in progress},
+            memory.refused,
+        )
 
-    async def _write(self, key: Key, job: Job, memory: _Memory, found: Plan) -> None:
+    def _memory(self, key: Key, uid: str) -> _Memory:
+        memory = self._memories.get(key)
+        if memory is None or memory.uid != uid:
+            memory = self._memories[key] = _Memory(uid)
+        return memory
+
+    async def _write(self, key: Key, job: Job, memory: _Memory, planned: Plan) -> None:
         """Writes the status if it differs and it is time. What actions rest on is always written at once."""
-        wait = delay(job.status, found.status) if found.status else None
-        if found.status is None or wait is None:
+        wait = write_delay(job.status, planned.status) if planned.status else None
+        if planned.status is None or wait is None:
             return
         now = self._monotonic()
         memory.written = now if memory.written is None else memory.written
@@ -177,14 +178,14 @@ class Worker:
         if wait and due > now:
             self._queue.add_at(key, due)
             return
-        self._jobs.put(await write_status(self._api, job, found.status))
+        self._jobs.put(await write_status(self._api, job, planned.status))
         memory.written = self._monotonic()
-        self._metrics.wrote(job.status, found.status)
-        for one in news(job.status, found.status):
-            await self._recorder.post(job, one)
+        self._metrics.wrote(job.status, planned.status)
+        for event in job_events(job.status, planned.status):
+            await self._recorder.post(job, event)
 
     async def _act(self, key: Key, job: Job, memory: _Memory, action: Action) -> ApiError | None:
-        """Does it. Returns why a Job was not taken, if it may be later: other stages need not wait for that."""
+        """Carries out an action. Returns why a Job was refused if it may be taken later: other stages need not wait."""
         match action:
             case CreateRun():
                 return await self._create(key, job, memory, action)
@@ -199,7 +200,7 @@ class Worker:
         return None
 
     async def _create(self, key: Key, job: Job, memory: _Memory, action: CreateRun) -> ApiError | None:
-        """What the API server does not take is for the status to say: the next pass does."""
+        """Creates the Job of a run. If the API server refuses it, the status says so in the next pass."""
         stage, reason, message = action.stage.name, "InvalidPodSettings", ""
         try:
             raw = await create_child(self._api, self._builder.child(job, action))

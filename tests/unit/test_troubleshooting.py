@@ -10,13 +10,13 @@ import pytest
 
 from w2s_api.exit_codes import FINAL
 from w2s_api.status import ConditionStatus, ConditionType, StageState
-from w2s_operator.planning.outcome import Verdict
+from w2s_operator.planning.outcome import RunVerdict
 from w2s_trainer import errors
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs/troubleshooting.md"
 OPERATOR = ROOT / "operator/w2s_operator"
-PLANNER = sorted((OPERATOR / "planning").glob("*.py"))
+PLANNER = sorted(path for place in ("planning", "status") for path in (OPERATOR / place).rglob("*.py"))
 TRAINER = sorted((ROOT / "trainer/w2s_trainer").rglob("*.py"))
 
 WORD = re.compile(r"[A-Z][A-Za-z]+")
@@ -25,7 +25,7 @@ OTHER_WORDS = {
     *get_args(StageState),
     *get_args(ConditionType),
     *get_args(ConditionStatus),
-    *get_args(Verdict),
+    *get_args(RunVerdict),
     *("Normal", "Warning"),  # types of Events
     "Succeeded",  # a phase of pods
     "FailedIndexes",  # what a Job says; we say ShardLost
@@ -35,7 +35,7 @@ OTHER_WORDS = {
 """Words of the planner that are no reasons, or that are reasons only as the state they are."""
 BESIDE_THE_PLANNER = {
     OPERATOR / "worker.py": {"InvalidPodSettings"},
-    OPERATOR / "writes.py": {"NameTaken"},
+    OPERATOR / "requests.py": {"NameTaken"},
     OPERATOR / "cluster/views.py": {"InitContainerFailed", "PodFailed", "StartError", "ContainerCannotRun"},
 }
 ON_A_LAPTOP = {"EmbeddedStoreFailed", "EmbeddedStoreInUse", "NoEmbeddedStore"}

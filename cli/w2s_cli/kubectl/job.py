@@ -7,9 +7,9 @@ from typing import Any, Self
 
 from pydantic import ValidationError
 
+from w2s_api.child_jobs import HANDS_OFF_ANNOTATION
 from w2s_api.status import StageStatus, Status, condition
 from w2s_cli.kubectl.errors import ClusterError, NotThere
-from w2s_operator.children.names import HANDS_OFF_ANNOTATION
 
 Raw = Mapping[str, Any]
 

@@ -6,13 +6,13 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from w2s_api.child_jobs import CONTAINER, JOB_UID_LABEL, RUN_LABEL, STAGE_LABEL
 from w2s_api.exit_codes import ExitCode
 from w2s_api.status import StageStatus
 from w2s_cli.kubectl import cluster
 from w2s_cli.kubectl.errors import NotThere
 from w2s_cli.kubectl.job import Raw
 from w2s_cli.kubectl.text import printable, span
-from w2s_operator.children.names import CONTAINER, JOB_UID_LABEL, RUN_LABEL, STAGE_LABEL
 
 _SHARD_LABEL = "batch.kubernetes.io/job-completion-index"
 _PROGRESS = ("stage", "message", "step", "total", "rate", "eta")

@@ -3,10 +3,10 @@
 import argparse
 from datetime import UTC, datetime
 
+from w2s_api.child_jobs import RETRY_ANNOTATION
 from w2s_api.exit_codes import ExitCode
 from w2s_cli.kubectl import cluster
 from w2s_cli.kubectl.job import SeenJob
-from w2s_operator.children.names import RETRY_ANNOTATION
 
 add_arguments = cluster.add_arguments
 

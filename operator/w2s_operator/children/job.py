@@ -7,10 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from w2s_api.exit_codes import FINAL
-from w2s_api.names import API_VERSION, KIND, STAGE_KINDS, StageKind
-from w2s_api.stage_job import StageJob
-from w2s_operator.children.names import (
+from w2s_api.child_jobs import (
     CONTAINER,
     INSTANCE_ANNOTATION,
     JOB_LABEL,
@@ -26,18 +23,21 @@ from w2s_operator.children.names import (
     STAGE_LABEL,
     child_name,
 )
+from w2s_api.exit_codes import FINAL
+from w2s_api.names import API_VERSION, KIND, STAGE_KINDS, StageKind
+from w2s_api.stage_job import StageJob
 from w2s_operator.children.pod import pod_spec
 from w2s_operator.children.settings import ChildSettings, Defaults, settings_hash
+from w2s_operator.manifest import parse
+from w2s_operator.observed import Job
 from w2s_operator.planning.actions import CreateRun
-from w2s_operator.planning.observed import Job
 from w2s_operator.planning.outcome import DISRUPTION_RULE, EXIT_CODE_RULE
-from w2s_operator.planning.plan import understood
 
 MOST_ANNOTATIONS = (256 - 8) * 1024
 """Bytes. Kubernetes allows 256 KiB of annotations; what networks and webhooks add needs some room."""
 
 
-class TooLarge(ValueError):
+class ManifestTooLarge(ValueError):
     """A manifest that is too large to be given to a pod."""
 
 
@@ -47,7 +47,7 @@ def child_job(job: Job, action: CreateRun, defaults: Defaults) -> dict[str, Any]
     `spec.suspend` is never written: it is the queue's. Neither are a TTL and deadlines: they are the planner's.
 
     Raises:
-        TooLarge: the manifest does not fit into the pod's annotations.
+        ManifestTooLarge: the manifest does not fit into the pod's annotations.
     """
     stage, settings = action.stage, ChildSettings.of(action.spec, action.stage.kind, defaults)
     labels = {
@@ -98,7 +98,7 @@ class ChildJobs:
         self._hashes = lru_cache(maxsize=128)(self._hash)
 
     def child(self, job: Job, action: CreateRun) -> dict[str, Any]:
-        """The Job of a run; TooLarge, a ValueError, if it cannot be."""
+        """The Job of a run; ManifestTooLarge, a ValueError, if it cannot be."""
         return child_job(job, action, self._defaults)
 
     def settings_hash(self, spec: bytes) -> Mapping[StageKind, str]:
@@ -107,10 +107,10 @@ class ChildJobs:
 
     def _hash(self, spec: bytes) -> Mapping[StageKind, str]:
         try:
-            found, _ = understood(spec)
+            parsed, _ = parse(spec)
         except ValidationError:
             return {}
-        return {kind: settings_hash(found, kind, self._defaults) for kind in STAGE_KINDS}
+        return {kind: settings_hash(parsed, kind, self._defaults) for kind in STAGE_KINDS}
 
 
 def _owner(job: Job) -> dict[str, Any]:
@@ -170,7 +170,7 @@ def _of_queue(settings: ChildSettings) -> dict[str, str]:
 
 
 def _annotations(job: Job, action: CreateRun, settings: ChildSettings) -> dict[str, str]:
-    """Of the pod, with its frozen job file. Two passes over the same run write the same bytes."""
+    """The annotations of the pod, with its frozen job file. Two passes over the same run write the same bytes."""
     frozen = StageJob(
         job.namespace, job.name, action.spec, action.stage, action.stage.key, action.needs
     ).to_json()
@@ -181,7 +181,7 @@ def _annotations(job: Job, action: CreateRun, settings: ChildSettings) -> dict[s
     }
     size = sum(_bytes(name) + _bytes(value) for name, value in annotations.items())
     if size > MOST_ANNOTATIONS:
-        raise TooLarge(_too_large(size, action, frozen["spec"], settings))
+        raise ManifestTooLarge(_too_large(size, action, frozen["spec"], settings))
     return annotations
 
 

@@ -3,9 +3,9 @@
 import re
 from typing import Any
 
+from w2s_api.child_jobs import CONTAINER, STAGE_JOB_ANNOTATION
 from w2s_api.pipeline import Stage
 from w2s_api.spec.pods import EnvFrom, EnvVar, PodSettings, Resources, Volume
-from w2s_operator.children.names import CONTAINER, STAGE_JOB_ANNOTATION
 from w2s_operator.children.settings import ChildSettings
 from w2s_operator.children.storage import storage_parts
 
@@ -68,17 +68,17 @@ def _container(stage: Stage, settings: ChildSettings) -> dict[str, Any]:
     given = {
         "imagePullPolicy": pods.image_pull_policy,
         "resources": _plain(pods.resources),
-        "envFrom": [_env_from(one) for one in pods.env_from] if pods.env_from else None,
+        "envFrom": [_env_from(source) for source in pods.env_from] if pods.env_from else None,
     }
     own = [*_environment(pods), *storage.env]
-    theirs = {one.name for one in pods.env or ()}
+    overridden = {variable.name for variable in pods.env or ()}
     return {
         "name": CONTAINER,
         "image": pods.image,
         "command": ["w2s"],
         "args": ["stage", stage.name, *_options(stage, pods), *storage.arguments],
         "env": [
-            *(one for one in own if one["name"] not in theirs),
+            *(variable for variable in own if variable["name"] not in overridden),
             *map(_env, pods.env or ()),
         ],
         **{name: value for name, value in given.items() if value is not None},
@@ -102,7 +102,7 @@ def _container(stage: Stage, settings: ChildSettings) -> dict[str, Any]:
 
 
 def _options(stage: Stage, pods: PodSettings) -> list[str]:
-    """Of `w2s stage`."""
+    """Options of `w2s stage`."""
     options = ["--job", f"{_JOB_DIRECTORY}/{_JOB_FILE}", "--last-words", _TERMINATION_LOG]
     options += ["--scratch", _SCRATCH, "--cache", _CACHE]
     if stage.shards > 1:
@@ -191,12 +191,12 @@ def _env(variable: EnvVar) -> dict[str, Any]:
 
 
 def _env_from(source: EnvFrom) -> dict[str, Any]:
-    found: dict[str, Any] = _plain(source)
-    return found
+    plain: dict[str, Any] = _plain(source)
+    return plain
 
 
 def _plain(value: Any) -> Any:
-    """As Kubernetes has it, for fields that have its names."""
+    """A struct as JSON, for fields that have the names that Kubernetes gives them."""
     if isinstance(value, list):
-        return [_plain(one) for one in value]
+        return [_plain(item) for item in value]
     return None if value is None else value.model_dump(mode="json", by_alias=True, exclude_none=True)

@@ -36,7 +36,7 @@ class ChildSettings:
 
     @classmethod
     def of(cls, spec: Spec, kind: StageKind, defaults: Defaults) -> Self:
-        """Of a kind of stage."""
+        """The settings of a kind of stage."""
         pods = spec.pods.of(kind)
         own = spec.evaluation.credentials_secret_ref if kind == "evaluate" else None
         credentials = own or spec.storage.credentials_secret_ref
@@ -57,7 +57,7 @@ class ChildSettings:
         )
 
     def hash(self) -> str:
-        """Of all settings: a run that waits is made again when they change.
+        """The hash of all settings: a run that waits is made again when they change.
 
         Fields that have their default value do not enter, so that an upgrade that adds one changes no hash.
         """

@@ -22,7 +22,7 @@ class StorageParts:
     mounts: tuple[dict[str, Any], ...] = ()
     env: tuple[dict[str, Any], ...] = ()
     arguments: tuple[str, ...] = ()
-    """Of `w2s stage`."""
+    """Options of `w2s stage`."""
 
     def __add__(self, other: "StorageParts") -> "StorageParts":
         return StorageParts(

@@ -167,8 +167,8 @@ class _Request:
         except (ValueError, *_BROKEN):
             body = None
         await self._inner.__aexit__(None, None, None)
-        said = body if isinstance(body, dict) else {"message": f"{self._what}: {response.reason}"}
-        raise error_of(response.status, said, response.headers.get("Retry-After"))
+        status = body if isinstance(body, dict) else {"message": f"{self._what}: {response.reason}"}
+        raise error_of(response.status, status, response.headers.get("Retry-After"))
 
     async def __aexit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         await self._inner.__aexit__(kind, error, trace)
@@ -186,9 +186,9 @@ _BROKEN = (aiohttp.ClientError, OSError, ConfigException)
 def _object(text: bytes, path: str) -> Json:
     """A JSON object; what a proxy may say in its place is no answer."""
     try:
-        found = json.loads(text)
+        answer = json.loads(text)
     except ValueError:
-        found = None
-    if not isinstance(found, dict):
+        answer = None
+    if not isinstance(answer, dict):
         raise Unreachable(0, "NotJson", f"{path}: no answer of an API server: {text[:80]!r}")
-    return found
+    return answer

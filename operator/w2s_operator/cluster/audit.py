@@ -10,7 +10,7 @@ from w2s_api.names import GROUP, PLURAL
 from w2s_operator.cluster.api import Api
 from w2s_operator.cluster.cache import Cache, Key
 from w2s_operator.cluster.errors import ApiError, Forbidden, NotFound, Unreachable
-from w2s_operator.cluster.views import JobView
+from w2s_operator.cluster.views import PackedJob
 
 INTERVAL = 300.0
 """Seconds between two lists of all jobs."""
@@ -32,7 +32,7 @@ class Audit:
         self,
         api: Api,
         paths: Mapping[str, str],
-        jobs: Cache[JobView],
+        jobs: Cache[PackedJob],
         *,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -65,7 +65,7 @@ class Audit:
             wait = min(LONGEST_WAIT, 2 * wait)
 
     async def run(self) -> None:
-        """Until it is cancelled."""
+        """Runs until it is cancelled."""
         while True:
             await self._sleep(SUSPICION if self._missing or any(self.trouble.values()) else INTERVAL)
             await self.look()
@@ -93,7 +93,7 @@ class Audit:
         return not all(self.trouble.values())
 
     def _say(self, namespace: str, error: ApiError | None) -> None:
-        """The same trouble is told once, and that it is over."""
+        """Logs the same trouble once, and once that it is over."""
         trouble, before = str(error or ""), self.trouble[namespace]
         self.trouble[namespace] = trouble
         whose = f"jobs of {namespace or 'all namespaces'}"
@@ -106,7 +106,7 @@ class Audit:
 
     async def _list(self, namespace: str, path: str) -> dict[Key, int]:
         """Versions of the jobs of a namespace. Those that are known and not there are dropped."""
-        found: dict[Key, int] = {}
+        versions: dict[Key, int] = {}
         page: Mapping[str, Any] = {}
         token = ""
         while token or not page:
@@ -114,12 +114,12 @@ class Audit:
             page = await self._api.get(path, params, accept=_METADATA)
             for item in page["items"] or ():  # null where there are none
                 meta = item["metadata"]
-                found[meta["namespace"], meta["name"]] = int(meta["resourceVersion"])
+                versions[meta["namespace"], meta["name"]] = int(meta["resourceVersion"])
             token = page["metadata"].get("continue", "")
         ours = {key for key in self._jobs.keys() if namespace in ("", key[0])}  # noqa: SIM118 - no mapping
-        for key in ours - found.keys():
+        for key in ours - versions.keys():
             self._jobs.drop(key, not_after=int(page["metadata"]["resourceVersion"]))
-        return found
+        return versions
 
 
 def _hint(error: ApiError, namespace: str) -> str:

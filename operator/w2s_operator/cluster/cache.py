@@ -19,7 +19,7 @@ class OfJob(Protocol):
 
     @property
     def namespace(self) -> str:
-        """Of the object and the job."""
+        """Namespace of the object and of its job."""
 
     @property
     def job(self) -> str:

@@ -97,14 +97,14 @@ class Credentials:
 
     async def _load_again(self, load: Callable[[], client.Configuration]) -> None:
         try:
-            found = await asyncio.to_thread(load)
+            configuration = await asyncio.to_thread(load)
             if isinstance(self.tls, ssl.SSLContext):
-                _trust(self.tls, found)
+                _trust(self.tls, configuration)
         except (config.ConfigException, OSError) as error:  # what TLS cannot read is an OSError
             log.warning("credentials cannot be read anew: %s", error)
             return
         log.info("credentials were read anew")
-        self.configuration = found
+        self.configuration = configuration
         self._read = float("-inf")
         self.version += 1
 
@@ -144,7 +144,7 @@ def open_session(credentials: Credentials, *around: aiohttp.ClientMiddlewareType
 
 
 def load_configuration() -> client.Configuration:
-    """From inside the cluster, else from KUBECONFIG or the user's kubeconfig."""
+    """The configuration of the pod's service account, else that of KUBECONFIG or the user's kubeconfig."""
     configuration = client.Configuration()
     try:
         config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]

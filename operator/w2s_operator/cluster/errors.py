@@ -71,14 +71,14 @@ def error_of(code: int, body: Mapping[str, Any], retry_after: str | None = None)
     return _kind(code, reason, message)(code, reason, message, _seconds(after) or _seconds(retry_after))
 
 
-def _word(told: Any) -> str:
+def _word(value: Any) -> str:
     """A reason. A webhook may say a whole sentence there, which is none."""
-    return told if isinstance(told, str) and re.fullmatch(r"[A-Za-z]\w{0,63}", told, re.ASCII) else ""
+    return value if isinstance(value, str) and re.fullmatch(r"[A-Za-z]\w{0,63}", value, re.ASCII) else ""
 
 
-def _seconds(told: Any) -> float | None:
+def _seconds(value: Any) -> float | None:
     try:
-        return min(LONGEST_RETRY_AFTER, max(0.0, float(told)))
+        return min(LONGEST_RETRY_AFTER, max(0.0, float(value)))
     except (TypeError, ValueError):
         return None  # none, or a date: our own back-off will do
 

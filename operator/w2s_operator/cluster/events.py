@@ -9,12 +9,12 @@ from w2s_api.keys import digest
 from w2s_api.names import API_VERSION, KIND
 from w2s_operator.cluster.api import Api
 from w2s_operator.cluster.errors import ApiError
-from w2s_operator.planning.news import News
-from w2s_operator.planning.observed import Job
-from w2s_operator.planning.times import from_seconds
+from w2s_operator.observed import Job
+from w2s_operator.status.job_events import JobEvent
+from w2s_operator.times import from_seconds
 
 REPEAT = 3600.0
-"""Seconds after which the same may be said again."""
+"""Seconds after which the same Event may be posted again."""
 REMEMBERED = 4096
 
 log = logging.getLogger(__name__)
@@ -26,14 +26,14 @@ class Recorder:
     def __init__(self, api: Api, clock: Callable[[], float] = time.time) -> None:
         self._api = api
         self._clock = clock
-        self._said: OrderedDict[str, float] = OrderedDict()
+        self._posted: OrderedDict[str, float] = OrderedDict()
 
-    async def post(self, job: Job, one: News) -> None:
-        """Says it, unless it was said within the hour."""
-        now, what = self._clock(), digest([job.uid, job.generation, job.retry, one.reason, one.message])
-        if now - self._said.get(what, float("-inf")) < REPEAT:
+    async def post(self, job: Job, event: JobEvent) -> None:
+        """Posts it, unless the same was posted within the hour."""
+        now, what = self._clock(), digest([job.uid, job.generation, job.retry, event.reason, event.message])
+        if now - self._posted.get(what, float("-inf")) < REPEAT:
             return
-        log.info("%s/%s: %s: %s", job.namespace, job.name, one.reason, one.message)
+        log.info("%s/%s: %s: %s", job.namespace, job.name, event.reason, event.message)
         time_ = from_seconds(now)
         body = {
             "apiVersion": "v1",
@@ -46,9 +46,9 @@ class Recorder:
                 "name": job.name,
                 "uid": job.uid,
             },
-            "type": one.type,
-            "reason": one.reason,
-            "message": one.message[:1024],
+            "type": event.type,
+            "reason": event.reason,
+            "message": event.message[:1024],
             "source": {"component": "w2s-operator"},
             "firstTimestamp": time_,
             "lastTimestamp": time_,
@@ -57,9 +57,9 @@ class Recorder:
         try:
             await self._api.create(f"/api/v1/namespaces/{job.namespace}/events", body)
         except ApiError as error:
-            log.warning("event %s of %s/%s: %s", one.reason, job.namespace, job.name, error)
+            log.warning("event %s of %s/%s: %s", event.reason, job.namespace, job.name, error)
             return
-        self._said[what] = now
-        self._said.move_to_end(what)
-        while len(self._said) > REMEMBERED:
-            self._said.popitem(last=False)
+        self._posted[what] = now
+        self._posted.move_to_end(what)
+        while len(self._posted) > REMEMBERED:
+            self._posted.popitem(last=False)

@@ -6,13 +6,14 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from w2s_api.child_jobs import CONTAINER
 from w2s_api.status import StageProgress
-from w2s_operator.children.names import CONTAINER
 from w2s_operator.cluster.api import Api
 from w2s_operator.cluster.cache import Key
 from w2s_operator.cluster.errors import ApiError
-from w2s_operator.planning.observed import ChildPod
-from w2s_operator.planning.times import from_seconds
+from w2s_operator.observed import ChildPod
+from w2s_operator.text import printable
+from w2s_operator.times import from_seconds
 
 INTERVAL = 15.0
 """Seconds from one look at a pod to the next, at least."""
@@ -42,14 +43,14 @@ class ProgressReader:
         self._pods = pods
         self._changed = changed
         self._clock = clock
-        self.found: dict[Key, StageProgress] = {}
-        """By pod."""
+        self.progress: dict[Key, StageProgress] = {}
+        """How far the running pods are, by pod."""
 
     async def run(self) -> None:
-        """Until it is cancelled."""
+        """Runs until it is cancelled."""
         while True:
             running = [pod for pod in self._pods if pod.running]
-            self.found = {key: self.found[key] for key in map(_key, running) if key in self.found}
+            self.progress = {key: self.progress[key] for key in map(_key, running) if key in self.progress}
             pause = max(INTERVAL / max(1, len(running)), 1 / LOOKS_PER_SECOND)
             for pod in running:
                 await self._look(pod)
@@ -62,9 +63,9 @@ class ProgressReader:
             tail = await self._api.text(f"/api/v1/namespaces/{pod.namespace}/pods/{pod.name}/log", _TAIL)
         except ApiError:
             return  # it has just ended, or its node does not answer
-        found = progress_of(tail, from_seconds(self._clock()))
-        if found and found != self.found.get(_key(pod)):
-            self.found[_key(pod)] = found
+        progress = progress_of(tail, from_seconds(self._clock()))
+        if progress and progress != self.progress.get(_key(pod)):
+            self.progress[_key(pod)] = progress
             self._changed((pod.namespace, pod.job))
 
 
@@ -90,7 +91,7 @@ def _progress(plain: dict[str, Any], time_: str) -> StageProgress:
     if not (_is_count(step) and _is_count(total)):
         raise ValueError("another line")
     return StageProgress(
-        phase="".join(one for one in str(plain.get("message", ""))[:64] if one.isprintable()),
+        phase=printable(str(plain.get("message", "")), 64).strip(),
         step=step,
         total=total,
         eta_seconds=round(eta) if isinstance(eta, (int, float)) and 0 <= eta < 1e9 else None,

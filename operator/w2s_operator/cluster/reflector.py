@@ -63,7 +63,7 @@ class Reflector:
         self._told = False
 
     async def run(self) -> None:
-        """Until it is cancelled."""
+        """Runs until it is cancelled."""
         failures = 0
         while True:
             began: float | None = None

@@ -13,7 +13,8 @@ from w2s_api.status import MOST_MESSAGE
 from w2s_operator.cluster.api import Api
 from w2s_operator.cluster.cache import Key
 from w2s_operator.cluster.errors import ApiError
-from w2s_operator.planning.observed import ChildPod, Problem
+from w2s_operator.observed import ChildPod, PodProblem
+from w2s_operator.text import printable
 
 PATIENCE = 4.0
 """Seconds on a node before it is asked why a pod has not started: most start by then."""
@@ -62,18 +63,20 @@ class StartReader:
         self._clock = clock
         self._sleep = sleep
         self._waits: dict[Key, _Wait] = {}
-        self._found: dict[Key, Problem] = {}
+        self._problems: dict[Key, PodProblem] = {}
         self._refused = ""
 
-    def told(self, pods: Sequence[ChildPod]) -> tuple[ChildPod, ...]:
-        """The pods, with what their Events say of those that wait."""
+    def with_problems(self, pods: Sequence[ChildPod]) -> tuple[ChildPod, ...]:
+        """The pods; those that wait have the problem that their Events report."""
         return tuple(
-            replace(pod, problem=self._found[_key(pod)]) if _waits(pod) and _key(pod) in self._found else pod
+            replace(pod, problem=self._problems[_key(pod)])
+            if _waits(pod) and _key(pod) in self._problems
+            else pod
             for pod in pods
         )
 
     async def run(self) -> None:
-        """Until it is cancelled."""
+        """Runs until it is cancelled."""
         while True:
             for pod in self._due():
                 await self._look(pod)
@@ -87,22 +90,22 @@ class StartReader:
             key: wait for key, wait in self._waits.items() if key in waiting and wait.uid == waiting[key].uid
         }
         self._waits = {key: known.get(key) or _Wait(pod.uid, now + PATIENCE) for key, pod in waiting.items()}
-        self._found = {key: problem for key, problem in self._found.items() if key in known}
+        self._problems = {key: problem for key, problem in self._problems.items() if key in known}
         due = sorted((wait.due, key) for key, wait in self._waits.items() if wait.due <= now)
         return [waiting[key] for _, key in due]
 
     async def _look(self, pod: ChildPod) -> None:
         key = _key(pod)
-        wait, before = self._waits[key], self._found.get(key)
-        found = problem_of(await self._events(pod))
-        wait.pause = INTERVAL if found or before else min(LONGEST_INTERVAL, 2 * wait.pause)
+        wait, before = self._waits[key], self._problems.get(key)
+        problem = problem_of(await self._events(pod))
+        wait.pause = INTERVAL if problem or before else min(LONGEST_INTERVAL, 2 * wait.pause)
         wait.due = self._clock() + wait.pause
-        if found == before:
+        if problem == before:
             return
-        if found:
-            self._found[key] = found
+        if problem:
+            self._problems[key] = problem
         else:
-            del self._found[key]
+            del self._problems[key]
         self._changed((pod.namespace, pod.job))
 
     async def _events(self, pod: ChildPod) -> Sequence[Any]:
@@ -118,20 +121,20 @@ class StartReader:
         return items if isinstance(items, list) else ()
 
 
-def problem_of(events: Iterable[Any]) -> Problem | None:
+def problem_of(events: Iterable[Any]) -> PodProblem | None:
     """What keeps a pod from starting that is on a node, by its newest Event that says so; None if it is past that.
 
     Args:
         events: of the pod. Anybody may have written them.
     """
-    named = [one for one in events if isinstance(one, Mapping) and isinstance(one.get("reason"), str)]
-    failed = [one for one in named if one.get("type") == "Warning" and _holds_up(one["reason"])]
+    named = [event for event in events if isinstance(event, Mapping) and isinstance(event.get("reason"), str)]
+    failed = [event for event in named if event.get("type") == "Warning" and _holds_up(event["reason"])]
     if not failed:
         return None
     newest = max(failed, key=_when)
-    if any(one["reason"] in _PAST and _when(one) >= _when(newest) for one in named):
+    if any(event["reason"] in _PAST and _when(event) >= _when(newest) for event in named):
         return None
-    return Problem(_plain(newest["reason"], 64), _plain(newest.get("message"), MOST_MESSAGE))
+    return PodProblem(printable(newest["reason"], 64), printable(newest.get("message"), MOST_MESSAGE))
 
 
 def _holds_up(reason: str) -> bool:
@@ -148,16 +151,11 @@ def _waits(pod: ChildPod) -> bool:
 def _when(event: Mapping[str, Any]) -> float:
     series = event.get("series")
     last = series.get("lastObservedTime") if isinstance(series, Mapping) else None
-    told: Any = last or event.get("lastTimestamp") or event.get("eventTime") or event.get("firstTimestamp")
+    time_: Any = last or event.get("lastTimestamp") or event.get("eventTime") or event.get("firstTimestamp")
     try:
-        return datetime.fromisoformat(told).timestamp()
+        return datetime.fromisoformat(time_).timestamp()
     except (TypeError, ValueError):
         return float("-inf")
-
-
-def _plain(value: Any, most: int) -> str:
-    text = value if isinstance(value, str) else ""
-    return "".join(one if one.isprintable() else " " for one in text[:most])
 
 
 def _key(pod: ChildPod) -> Key:

@@ -13,8 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from w2s_api.artifact_list import unpack
-from w2s_api.status import MOST_MESSAGE, Status
-from w2s_operator.children.names import (
+from w2s_api.child_jobs import (
     CONTAINER,
     HANDS_OFF_ANNOTATION,
     INSTANCE_ANNOTATION,
@@ -26,7 +25,9 @@ from w2s_operator.children.names import (
     STAGE_KEY_ANNOTATION,
     STAGE_LABEL,
 )
-from w2s_operator.planning.observed import ChildJob, ChildPod, Exit, Job, Problem, Words
+from w2s_api.status import MOST_MESSAGE, Status
+from w2s_operator.observed import ChildJob, ChildPod, Exit, Job, PodProblem, Words
+from w2s_operator.text import printable
 
 _MOST_WORDS = 4096
 _PASSING = frozenset({"ContainerCreating", "PodInitializing", ""})
@@ -39,7 +40,7 @@ Raw = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class JobView:
+class PackedJob:
     """A WeakToStrongJob, packed: there may be ten thousand of them, and few change."""
 
     namespace: str
@@ -61,8 +62,8 @@ class JobView:
         """Its name: it belongs to itself."""
         return self.name
 
-    def open(self) -> Job:
-        """As the planner wants it."""
+    def unpack(self) -> Job:
+        """The job as the planner reads it."""
         status = _status(self.status)
         return Job(
             namespace=self.namespace,
@@ -80,11 +81,11 @@ class JobView:
         )
 
 
-def job_of(raw: Raw) -> JobView:
+def job_of(raw: Raw) -> PackedJob:
     """A WeakToStrongJob."""
     meta = raw["metadata"]
     annotations = meta.get("annotations") or {}
-    return JobView(
+    return PackedJob(
         namespace=intern(meta["namespace"]),
         name=meta["name"],
         uid=meta["uid"],
@@ -106,9 +107,9 @@ def child_job_of(raw: Raw) -> ChildJob:
     labels, annotations = meta.get("labels") or {}, meta.get("annotations") or {}
     ended = next(
         (
-            one
-            for one in status.get("conditions") or ()
-            if one["type"] in ("Complete", "Failed") and one["status"] == "True"
+            condition
+            for condition in status.get("conditions") or ()
+            if condition["type"] in ("Complete", "Failed") and condition["status"] == "True"
         ),
         None,
     )
@@ -135,14 +136,17 @@ def child_job_of(raw: Raw) -> ChildJob:
 
 
 def _is(status: Raw, type_: str) -> bool:
-    return any(one["type"] == type_ and one["status"] == "True" for one in status.get("conditions") or ())
+    return any(
+        condition["type"] == type_ and condition["status"] == "True"
+        for condition in status.get("conditions") or ()
+    )
 
 
 def child_pod_of(raw: Raw) -> ChildPod:
     """A pod of such a Job."""
     meta, spec, status = raw["metadata"], raw.get("spec") or {}, raw.get("status") or {}
     labels, annotations = meta.get("labels") or {}, meta.get("annotations") or {}
-    owner: Raw = next((one for one in meta.get("ownerReferences") or () if one["kind"] == "Job"), {})
+    owner: Raw = next((ref for ref in meta.get("ownerReferences") or () if ref["kind"] == "Job"), {})
     container = _named(status.get("containerStatuses"))
     state = container.get("state") or {}
     ended = state.get("terminated")
@@ -179,10 +183,10 @@ def words_of(message: str) -> Words | None:
     artifact = plain.get("artifact")
     figures = plain.get("figures")
     return Words(
-        outcome=_text(plain.get("outcome"), 16),
-        reason=_text(plain.get("reason"), 64),
-        message=_text(plain.get("message"), MOST_MESSAGE),
-        artifact=_text(artifact, 64) if artifact else None,
+        outcome=printable(plain.get("outcome"), 16),
+        reason=printable(plain.get("reason"), 64),
+        message=printable(plain.get("message"), MOST_MESSAGE),
+        artifact=printable(artifact, 64) if artifact else None,
         figures=figures if isinstance(figures, dict) else {},
         artifacts=_artifacts(plain.get("artifacts")),
     )
@@ -190,17 +194,19 @@ def words_of(message: str) -> Words | None:
 
 def _artifacts(plain: Any) -> dict[str, str]:
     try:
-        found = unpack(plain) if isinstance(plain, str) else plain
+        keys = unpack(plain) if isinstance(plain, str) else plain
     except ValueError:
         return {}
     return {
-        _text(name, 63): _text(key, 64) for name, key in (found if isinstance(found, dict) else {}).items()
+        printable(name, 63): printable(key, 64)
+        for name, key in (keys if isinstance(keys, dict) else {}).items()
     }
 
 
 def _complete(status: Raw) -> str:
-    found: Raw = next((one for one in status.get("conditions") or () if one["type"] == "Complete"), {})
-    return intern(str(found.get("status", "Unknown")))
+    conditions = status.get("conditions") or ()
+    complete: Raw = next((condition for condition in conditions if condition["type"] == "Complete"), {})
+    return intern(str(complete.get("status", "Unknown")))
 
 
 def _packed(plain: Any) -> bytes:
@@ -215,27 +221,30 @@ def _status(packed: bytes) -> Status:
         return Status()  # of a version that we do not know: it is worked out again
 
 
-def _problem(status: Raw, state: Raw) -> Problem | None:
+def _problem(status: Raw, state: Raw) -> PodProblem | None:
     """Why a pod has not started."""
     waiting = state.get("waiting") or {}
     if (reason := waiting.get("reason", "")) not in _PASSING:
-        return Problem(_text(reason, 64), _text(waiting.get("message"), MOST_MESSAGE))
-    for one in status.get("initContainerStatuses") or ():
-        held_up = (one.get("state") or {}).get("waiting") or {}
+        return PodProblem(printable(reason, 64), printable(waiting.get("message"), MOST_MESSAGE))
+    for container in status.get("initContainerStatuses") or ():
+        held_up = (container.get("state") or {}).get("waiting") or {}
         if (reason := held_up.get("reason", "")) not in _PASSING:
-            where = f"init container {one.get('name')}: "
-            return Problem(_text(reason, 64), _text(where + str(held_up.get("message", "")), MOST_MESSAGE))
-    for one in status.get("conditions") or ():
-        if one["type"] == "PodScheduled" and one["status"] == "False":
-            return Problem(_text(one.get("reason"), 64), _text(one.get("message"), MOST_MESSAGE))
+            where = f"init container {container.get('name')}: "
+            return PodProblem(
+                printable(reason, 64), printable(where + str(held_up.get("message", "")), MOST_MESSAGE)
+            )
+    for condition in status.get("conditions") or ():
+        if condition["type"] == "PodScheduled" and condition["status"] == "False":
+            reason, message = condition.get("reason"), condition.get("message")
+            return PodProblem(printable(reason, 64), printable(message, MOST_MESSAGE))
     return None
 
 
 def _exit(ended: Raw | None, status: Raw) -> Exit | None:
     if ended:
-        reason, message = _text(ended.get("reason"), 64), ended.get("message") or ""
+        reason, message = printable(ended.get("reason"), 64), ended.get("message") or ""
         words = (
-            Words("Failed", message=_text(message, MOST_MESSAGE))
+            Words("Failed", message=printable(message, MOST_MESSAGE))
             if reason in _NEVER_BEGAN
             else words_of(message)
         )
@@ -243,7 +252,7 @@ def _exit(ended: Raw | None, status: Raw) -> Exit | None:
     if (
         status.get("phase") == "Failed"
     ):  # refused by the kubelet, or its node is gone: no container ever ended
-        reason, message = _text(status.get("reason"), 64), _text(status.get("message"), MOST_MESSAGE)
+        reason, message = printable(status.get("reason"), 64), printable(status.get("message"), MOST_MESSAGE)
         if init := _failed_init_container(status):
             reason, message = "InitContainerFailed", init
         return Exit(-1, reason or "PodFailed", Words("Failed", reason, message))
@@ -252,31 +261,25 @@ def _exit(ended: Raw | None, status: Raw) -> Exit | None:
 
 def _failed_init_container(status: Raw) -> str:
     """Which container before the stage's own has failed, as one that a mesh injects; empty if none has."""
-    for one in status.get("initContainerStatuses") or ():
-        ended = (one.get("state") or {}).get("terminated") or {}
+    for container in status.get("initContainerStatuses") or ():
+        ended = (container.get("state") or {}).get("terminated") or {}
         if ended.get("exitCode"):
-            said = f": {ended['message']}" if ended.get("message") else ""
-            told = f"init container {one.get('name')} ended with exit code {ended['exitCode']}{said}"
-            return _text(told, MOST_MESSAGE)
+            why = f": {ended['message']}" if ended.get("message") else ""
+            message = f"init container {container.get('name')} ended with exit code {ended['exitCode']}{why}"
+            return printable(message, MOST_MESSAGE)
     return ""
 
 
 def _disrupted(status: Raw) -> str | None:
-    for one in status.get("conditions") or ():
-        if one["type"] == "DisruptionTarget" and one["status"] == "True":
-            return _text(one.get("reason"), 64) or "DisruptionTarget"
+    for condition in status.get("conditions") or ():
+        if condition["type"] == "DisruptionTarget" and condition["status"] == "True":
+            return printable(condition.get("reason"), 64) or "DisruptionTarget"
     return None
 
 
 def _named(items: Any) -> Raw:
-    found: Raw = next((one for one in items or () if one.get("name") == CONTAINER), {})
-    return found
-
-
-def _text(value: Any, most: int) -> str:
-    """A string of our own: cut, and without what a terminal might take for a command."""
-    plain = value if isinstance(value, str) else ""
-    return "".join(one if one.isprintable() else " " for one in plain[:most])
+    container: Raw = next((item for item in items or () if item.get("name") == CONTAINER), {})
+    return container
 
 
 def _seconds(time: str | None) -> float | None:

@@ -1,10 +1,13 @@
-"""What a plan may ask for."""
+"""What a plan may ask for, and what a policy may decide."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from typing import Self
 
 from w2s_api.pipeline import Stage
 from w2s_api.spec import Spec
+from w2s_api.status import StageStatus
+from w2s_operator.observed import ChildJob, Seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,11 @@ class DeleteChild:
     uid: str
     why: str
 
+    @classmethod
+    def of(cls, child: ChildJob, why: str) -> Self:
+        """The deletion of a child Job, for a reason that the log tells."""
+        return cls(child.name, child.uid, why)
+
 
 @dataclass(frozen=True, slots=True)
 class ReleaseChildren:
@@ -35,7 +43,35 @@ class ReleaseChildren:
 
 @dataclass(frozen=True, slots=True)
 class DeleteSelf:
-    """Delete the job: its time after its end is over."""
+    """Delete the job: its TTL has expired."""
 
 
 Action = CreateRun | DeleteChild | ReleaseChildren | DeleteSelf
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a policy decides of one stage."""
+
+    record: StageStatus
+    """The record of the stage as it should be."""
+    final: bool = True
+    """Whether the stage is decided. If not, the policies that follow go on from this record."""
+    deletes: tuple[DeleteChild, ...] = ()
+    create: CreateRun | None = None
+    wakes: tuple[Seconds, ...] = ()
+    """When the decision may become another though nothing happens; what is past, or NEVER, does not count."""
+    stored: Mapping[str, str] = field(default_factory=dict)
+    """Content keys of the plan's artifacts that `prepare` found complete in the store, by stage name."""
+    input_lost: bool = False
+    """Whether an artifact is gone that the stage needs, or was made and nobody heard of it."""
+
+    def then(self, later: Self) -> Self:
+        """Both: the later record, and all that was asked for."""
+        return replace(
+            later,
+            deletes=self.deletes + later.deletes,
+            wakes=self.wakes + later.wakes,
+            stored=later.stored or self.stored,
+            input_lost=self.input_lost or later.input_lost,
+        )

@@ -1,22 +1,21 @@
-"""A job that is over: nothing is made again for it, and what is left of it goes. Pure."""
-
-import json
+"""A job that is over: nothing is made again for it, and what is left of it goes."""
 
 from w2s_api.status import Status, condition
+from w2s_operator.manifest import ttl_after_finished
+from w2s_operator.observed import ChildJob, Observed, Seconds
 from w2s_operator.planning.actions import Action, DeleteSelf, ReleaseChildren
-from w2s_operator.planning.conditions import BUSY, is_over
-from w2s_operator.planning.observed import ChildJob, Observed, Seconds
-from w2s_operator.planning.times import to_seconds
+from w2s_operator.status.conditions import BUSY, is_over
+from w2s_operator.times import to_seconds
 
 
 def has_ended(observed: Observed) -> bool:
-    """Terminal state is looked at first: whether this spec and this value of the retry annotation are done with."""
+    """Whether this spec and this value of the retry annotation are done with, and so is what was run for them."""
     status, job = observed.job.status, observed.job
     return (
         is_over(status)
         and status.observed_generation == job.generation
         and (status.retry or "") == job.retry
-        and not any(child.goes_on or _uncounted(child, status) for child in observed.children)
+        and not any(child.goes_on or _is_unsettled(child, status) for child in observed.children)
     )
 
 
@@ -26,7 +25,17 @@ def is_invalid(status: Status) -> bool:
     return complete is not None and complete.reason == "InvalidSpec"
 
 
-def _uncounted(child: ChildJob, status: Status) -> bool:
+def after_the_end(observed: Observed, now: Seconds) -> tuple[tuple[Action, ...], Seconds | None]:
+    """What remains to be done, and when to look again: children go after a good end, the job after its TTL."""
+    job = observed.job
+    ttl = ttl_after_finished(job.spec)
+    if ttl is None or not job.status.completion_time:
+        return _release(observed), None
+    due = to_seconds(job.status.completion_time) + ttl
+    return ((DeleteSelf(),), None) if due <= now else (_release(observed), due)
+
+
+def _is_unsettled(child: ChildJob, status: Status) -> bool:
     """Whether a run has ended that the status still says goes on, as beside a stage that failed."""
     return child.condition is not None and any(
         (stage.instance, stage.run) == (child.instance, child.run) and stage.state in BUSY and not stage.ended
@@ -34,17 +43,7 @@ def _uncounted(child: ChildJob, status: Status) -> bool:
     )
 
 
-def after_the_end(observed: Observed, now: Seconds) -> tuple[tuple[Action, ...], Seconds | None]:
-    """What remains to be done, and when to look again: children go after a good end, the job after its TTL."""
-    job = observed.job
-    ttl = json.loads(job.spec).get("ttlSecondsAfterFinished") if b"ttlSeconds" in job.spec else None
-    if ttl is None or not job.status.completion_time:
-        return _released(observed), None
-    due = to_seconds(job.status.completion_time) + float(ttl)
-    return ((DeleteSelf(),), None) if due <= now else (_released(observed), due)
-
-
-def _released(observed: Observed) -> tuple[Action, ...]:
+def _release(observed: Observed) -> tuple[Action, ...]:
     """After a good end the children go; after a bad one the failed Job stays, for its logs."""
     complete = condition(observed.job.status, "Complete")
     left = any(child.deleting is None for child in observed.children)

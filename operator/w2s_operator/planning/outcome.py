@@ -1,4 +1,4 @@
-"""How a run ended, from its Job and what is left of its pods. One policy: what counts against the stage."""
+"""How a run ended, from its Job and what is left of its pods: the one place that says what counts against the stage."""
 
 import re
 from collections.abc import Sequence
@@ -6,33 +6,36 @@ from dataclasses import dataclass
 from typing import Literal
 
 from w2s_api.exit_codes import FINAL, ExitCode
-from w2s_operator.planning.observed import ChildJob, ChildPod, Seconds, Words
+from w2s_operator.observed import ChildJob, ChildPod, Seconds, Words
 
-Verdict = Literal["Done", "Lost", "Final", "Fault", "Disrupted", "InputGone"]
+RunVerdict = Literal["Done", "Lost", "Final", "Fault", "Disrupted", "InputGone"]
 """Done. Lost: it is done, but nobody heard what it made. Final: a person must act. Fault: counts against the
 retries. Disrupted: something outside ended it; does not count. InputGone: an artifact it needs is gone."""
 
 EXIT_CODE_RULE, DISRUPTION_RULE = 0, 1
 """Places of the rules in the podFailurePolicy of child Jobs: a Job whose pods are gone names no more than these."""
 
-HEARD_AFTER = 30.0
-"""Seconds after the end of a Job until which it is waited for what its pods say. Their watch may be behind that of
-the Jobs: what is not heard yet looks as if it were lost."""
+POD_STATUS_GRACE = 30.0
+"""Seconds after the end of a Job for which we wait for what its pods say. Their watch may be behind that of the Jobs:
+what is not heard yet looks as if it were lost."""
 
 _RULE = re.compile(r"rule at index (\d+)")
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class RunOutcome:
     """How a run ended."""
 
-    verdict: Verdict
+    verdict: RunVerdict
     reason: str = ""
     message: str = ""
     words: Words | None = None
 
 
-def outcome(child: ChildJob, pods: Sequence[ChildPod]) -> Outcome | None:
+NODE_LOST = RunOutcome("Disrupted", "NodeLost", "Its node is gone.")
+
+
+def outcome(child: ChildJob, pods: Sequence[ChildPod]) -> RunOutcome | None:
     """What a run came to; None while it goes on.
 
     Args:
@@ -41,17 +44,17 @@ def outcome(child: ChildJob, pods: Sequence[ChildPod]) -> Outcome | None:
     """
     if child.condition == "Complete":
         words = _words(pods)
-        return Outcome("Done", words=words) if words else Outcome("Lost", "ResultLost", _LOST)
+        return RunOutcome("Done", words=words) if words else RunOutcome("Lost", "ResultLost", _LOST)
     if child.condition != "Failed":
         return None
-    found = [one for pod in pods if (one := _of_pod(pod)) and one.verdict != "Done"]
-    if found:
-        return min(found, key=lambda one: _WORST.index(one.verdict))
+    failures = [end for pod in pods if (end := _of_pod(pod)) and end.verdict != "Done"]
+    if failures:
+        return min(failures, key=lambda end: _WORST.index(end.verdict))
     return _of_condition(child)
 
 
-def unheard_until(child: ChildJob, pods: Sequence[ChildPod]) -> Seconds | None:
-    """Until when it is too early to ask for the outcome of a Job that has ended; None if its pods were heard.
+def pod_status_deadline(child: ChildJob, pods: Sequence[ChildPod]) -> Seconds | None:
+    """When the pods of a Job that has ended should have been heard; None if they were, or it has not ended.
 
     Args:
         child: its Job.
@@ -63,58 +66,58 @@ def unheard_until(child: ChildJob, pods: Sequence[ChildPod]) -> Seconds | None:
         return None
     if _rule_of(child) == DISRUPTION_RULE:  # all there is to say
         return None
-    return (child.ended or child.created) + HEARD_AFTER
+    return (child.ended or child.created) + POD_STATUS_GRACE
 
 
-_WORST: tuple[Verdict, ...] = ("Final", "InputGone", "Fault", "Disrupted", "Lost", "Done")
+_WORST: tuple[RunVerdict, ...] = ("Final", "InputGone", "Fault", "Disrupted", "Lost", "Done")
 _LOST = "The run is done, but its pod was gone before it could be heard what it made; the store knows."
 
 
 def _words(pods: Sequence[ChildPod]) -> Words | None:
-    """What they say they made. It is reused if all of it is: one shard that did something speaks for the others."""
-    said = [pod.exit.words for pod in pods if pod.exit and pod.exit.words and pod.exit.words.artifact]
-    return min(said, key=lambda words: words.outcome == "Reused", default=None)
+    """The last words that name an artifact. A stage is reused only if all its shards say so."""
+    words = [pod.exit.words for pod in pods if pod.exit and pod.exit.words and pod.exit.words.artifact]
+    return min(words, key=lambda last: last.outcome == "Reused", default=None)
 
 
-def _of_pod(pod: ChildPod) -> Outcome | None:
+def _of_pod(pod: ChildPod) -> RunOutcome | None:
     end, where = pod.exit, f"pod {pod.name}"
     words = end.words if end else None
     if end and end.code == ExitCode.STOPPED:
-        return Outcome(
+        return RunOutcome(
             "Disrupted", pod.disrupted or "Stopped", f"{where} was stopped after it saved its work."
         )
-    said = words.message if words and words.message else f"exit code {end.code if end else 'unknown'}"
+    why = words.message if words and words.message else f"exit code {end.code if end else 'unknown'}"
     if end and end.code in FINAL:
-        return Outcome("Final", _reason(words, ExitCode(end.code).name), f"{where}: {said}")
+        return RunOutcome("Final", _reason(words, ExitCode(end.code).name), f"{where}: {why}")
     if end and end.code == ExitCode.INPUT_GONE:
-        return Outcome("InputGone", _reason(words, "InputGone"), f"{where}: {said}")
+        return RunOutcome("InputGone", _reason(words, "InputGone"), f"{where}: {why}")
     if pod.disrupted:
-        return Outcome("Disrupted", pod.disrupted, f"{where} was disrupted ({pod.disrupted}).")
+        return RunOutcome("Disrupted", pod.disrupted, f"{where} was disrupted ({pod.disrupted}).")
     if end is None:
         return None
     if end.code == ExitCode.DONE:
-        return Outcome("Done", words=words)
+        return RunOutcome("Done", words=words)
     if end.reason == "OOMKilled":
         limit = f" of {pod.memory_limit}" if pod.memory_limit else ""
         message = f"{where} was killed: it needs more memory than its limit{limit}."
-        return Outcome(
+        return RunOutcome(
             "Fault", "OOMKilled", f"{message} Raise `resources.limits.memory`, or lower `batchTokens`."
         )
     if end.code == ExitCode.UNAVAILABLE:
-        return Outcome("Disrupted", _reason(words, "StoreUnavailable"), f"{where}: {said}")
-    return Outcome("Fault", _reason(words, end.reason or "Error"), f"{where}: {said}")
+        return RunOutcome("Disrupted", _reason(words, "StoreUnavailable"), f"{where}: {why}")
+    return RunOutcome("Fault", _reason(words, end.reason or "Error"), f"{where}: {why}")
 
 
-def _of_condition(child: ChildJob) -> Outcome:
-    """Of a Job whose pods are gone: all it says is which rule ended it."""
+def _of_condition(child: ChildJob) -> RunOutcome:
+    """The outcome of a Job whose pods are gone: all it says is which rule ended it."""
     place = _rule_of(child)
     if place == DISRUPTION_RULE:
-        return Outcome("Disrupted", "DisruptionTarget", child.message)
+        return RunOutcome("Disrupted", "DisruptionTarget", child.message)
     if child.reason == "FailedIndexes":  # of a shard that failed by itself the pod is still there
-        return Outcome("Disrupted", "ShardLost", f"{child.message} (its pod is gone)")
+        return RunOutcome("Disrupted", "ShardLost", f"{child.message} (its pod is gone)")
     if place == EXIT_CODE_RULE:
-        return Outcome("Final", "PodFailurePolicy", child.message)
-    return Outcome("Fault", child.reason or "Failed", f"{child.message} (its pod is gone)")
+        return RunOutcome("Final", "PodFailurePolicy", child.message)
+    return RunOutcome("Fault", child.reason or "Failed", f"{child.message} (its pod is gone)")
 
 
 def _rule_of(child: ChildJob) -> int | None:

@@ -1,38 +1,26 @@
-"""What follows from what is seen: the next actions, the status, and when to look again. Pure.
+"""One pass over a job: what follows from what is seen is the status, the actions, and when to look again.
 
-A stage has instances: its settings (the stage key) with the artifacts it reads. A run of an instance is one
-Job. The status holds the number of the last run and whether its end is accounted for, and is written before
-anything is created: whoever comes next, after a crash or beside this process, finds what was decided.
-
-    plan        what a job that is over needs (ending), else one pass over its stages
-      stages      which instance a stage has, and where its last run stands
-        watching    a run that goes on: what may stop it
-        accounting  a run that has ended: what it counts as
-        starting    the next run: what may be in its way
-      strangers   runs that the spec no longer means
-    conditions  what all that comes to
+Level-based: only what is seen counts, not what happened.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
 from pydantic import ValidationError
 
 from w2s_api.names import StageKind
-from w2s_api.pipeline import Stage, pipeline
-from w2s_api.spec import Spec
-from w2s_api.status import Status
-from w2s_operator.planning.actions import Action
-from w2s_operator.planning.conditions import Standing, conclude, wait_for_newer_operator
-from w2s_operator.planning.deadlines import LOST_AFTER
+from w2s_api.status import StageStatus, Status
+from w2s_operator.manifest import first_problem, is_newer_than_operator, parse
+from w2s_operator.observed import Observed, Seconds
+from w2s_operator.planning.actions import Action, Decision
 from w2s_operator.planning.ending import after_the_end, has_ended, is_invalid
-from w2s_operator.planning.figures import figures
-from w2s_operator.planning.observed import Observed, Seconds
-from w2s_operator.planning.resolution import resolve_again
-from w2s_operator.planning.review import Review
-from w2s_operator.planning.stages import advance
-from w2s_operator.planning.strangers import stop_strangers
+from w2s_operator.planning.orphans import delete_orphaned_runs
+from w2s_operator.planning.policies import decide
+from w2s_operator.planning.policies.reuse import OF_THE_JOB, after_stocktaking
+from w2s_operator.planning.records import any_failed
+from w2s_operator.planning.view import LOST_AFTER, NEVER, JobView, StageView
+from w2s_operator.status.conditions import JobSummary, conclude, wait_for_newer_operator
+from w2s_operator.status.results import figures_of
 
 
 @dataclass(frozen=True)
@@ -53,7 +41,7 @@ def plan(
     settings_hash: Callable[[bytes], Mapping[StageKind, str]] = lambda _spec: {},
     lost_after: Seconds = LOST_AFTER,
 ) -> Plan:
-    """Decides. Level-based: only what is seen counts, not what happened.
+    """Decides. Terminal state is looked at first, so that a job that is over costs nothing.
 
     Args:
         observed: the job and its children.
@@ -69,59 +57,68 @@ def plan(
     if ended and not is_invalid(job.status):
         return Plan(None, *after_the_end(observed, now))
     try:
-        spec, stages = understood(job.spec)
+        spec, stages = parse(job.spec)
     except ValidationError as error:
         if ended:
             return Plan(None, *after_the_end(observed, now))
-        if _is_newer(error):
-            return Plan(wait_for_newer_operator(job, _first_error(error), now))
-        return Plan(conclude(job, (), Standing(invalid=_first_error(error)), now))
-    return _of_stages(Review.of(observed, spec, stages, now, settings_hash(job.spec), lost_after))
+        if is_newer_than_operator(error):
+            return Plan(wait_for_newer_operator(job, first_problem(error), now))
+        return Plan(conclude(job, (), JobSummary(invalid=first_problem(error)), now))
+    return _plan_stages(JobView.of(observed, spec, stages, now, settings_hash(job.spec), lost_after))
 
 
-@lru_cache(maxsize=128)
-def understood(spec: bytes) -> tuple[Spec, tuple[Stage, ...]]:
-    """A spec and the stages it means.
-
-    Args:
-        spec: JSON. What is known of many jobs at once is kept, since each is planned many times.
-
-    Raises:
-        ValidationError: it breaks a rule that the API server does not know.
-    """
-    found = Spec.model_validate_json(spec)
-    return found, pipeline(found)
-
-
-def _of_stages(review: Review) -> Plan:
-    for stage in review.stages:
-        advance(review, stage)
-    resolve_again(review)
-    stop_strangers(review)
-    status = conclude(review.job, tuple(review.records.values()), _standing(review), review.now)
-    actions: tuple[Action, ...] = (*review.deletes, *review.creates)
-    if not actions and has_ended(replace(review.observed, job=replace(review.job, status=status))):
-        review.look_again()
-    return Plan(status, actions, min(review.wakes, default=None))
-
-
-def _standing(review: Review) -> Standing:
-    return Standing(
-        fresh=review.fresh,
-        suspended=review.spec.suspend,
-        running=review.runs_anything(),
-        figures=figures(review),
-        resolutions=review.resolutions,
-        storage=review.spec.storage.uri,
+def _plan_stages(job: JobView) -> Plan:
+    """Decides each stage in the order of the pipeline, then what they come to together."""
+    records, decisions = _decide_stages(job)
+    decided = {delete.name for decision in decisions for delete in decision.deletes}
+    records, orphans = delete_orphaned_runs(job, records, decided)
+    resolve_again = _must_resolve_again(records, decisions)
+    status = conclude(job.job, tuple(records.values()), _summary(job, records, resolve_again), job.now)
+    actions: tuple[Action, ...] = (
+        *(delete for decision in decisions for delete in decision.deletes),
+        *orphans,
+        *(decision.create for decision in decisions if decision.create),
     )
+    wakes = [job.all_quiet_at, *(wake for decision in decisions for wake in decision.wakes)]
+    wakes = [wake for wake in wakes if job.now < wake < NEVER]
+    if resolve_again or (not actions and _is_over_now(job, status)):
+        wakes.append(job.now)  # on what was decided rests more
+    return Plan(status, actions, min(wakes, default=None))
 
 
-def _is_newer(error: ValidationError) -> bool:
-    """Whether the API server took fields that nobody here knows: those of a newer release's CRD."""
-    return any(one["type"] == "extra_forbidden" for one in error.errors())
+def _is_over_now(job: JobView, status: Status) -> bool:
+    return has_ended(replace(job.observed, job=replace(job.job, status=status)))
 
 
-def _first_error(error: ValidationError) -> str:
-    first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"])
-    return f"spec.{where}: {first['msg']}"
+def _decide_stages(job: JobView) -> tuple[Mapping[str, StageStatus], list[Decision]]:
+    """The record of each stage by name, and the decisions; each stage sees what was decided of those before it."""
+    records: Mapping[str, StageStatus] = job.records
+    stored: Mapping[str, str] = {}
+    decisions: list[Decision] = []
+    input_lost = False
+    for stage in job.stages:
+        decision = decide(StageView.of(job, stage, records, stored, input_lost))
+        decisions.append(decision)
+        records = {**records, stage.name: decision.record}
+        input_lost = input_lost or decision.input_lost
+        if decision.stored:
+            records, stored = after_stocktaking(records, decision.stored)
+    return records, decisions
+
+
+def _must_resolve_again(records: Mapping[str, StageStatus], decisions: list[Decision]) -> bool:
+    """Whether an artifact is gone, so that `prepare` gets another instance and is run again."""
+    input_lost = any(decision.input_lost for decision in decisions)
+    return input_lost and not any_failed(records)
+
+
+def _summary(job: JobView, records: Mapping[str, StageStatus], resolve_again: bool) -> JobSummary:
+    instances = {name: records[name].instance for name in OF_THE_JOB if name in records}
+    return JobSummary(
+        fresh=job.is_fresh,
+        suspended=job.spec.suspend,
+        running=job.all_quiet_at > job.now,
+        figures=figures_of(job.observed, instances),
+        resolutions=job.resolutions + resolve_again,
+        storage=job.spec.storage.uri,
+    )

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from helm_kit import CHART, HELM, ROOT, Refused, container, environment, kinds, only, pod, render
 
-from w2s_operator.children.names import JOB_UID_LABEL, MANAGED_BY, MANAGER_LABEL
+from w2s_api.child_jobs import JOB_UID_LABEL, MANAGED_BY, MANAGER_LABEL
 from w2s_operator.metrics import Metrics
 from w2s_operator.settings import OperatorSettings
 

@@ -10,19 +10,30 @@ from w2s_api.names import StageKind
 from w2s_api.pipeline import pipeline
 from w2s_api.spec import Spec
 from w2s_api.status import StageProgress, StageStatus, Status, condition
-from w2s_operator.planning.actions import CreateRun, DeleteChild, DeleteSelf, ReleaseChildren
-from w2s_operator.planning.observed import (
+from w2s_operator.observed import (
     ChildJob,
     ChildPod,
     Exit,
     Job,
     Observed,
-    Problem,
+    PodProblem,
     Refusal,
     Words,
 )
+from w2s_operator.planning.actions import CreateRun, DeleteChild, DeleteSelf, ReleaseChildren
 from w2s_operator.planning.plan import Plan, plan
 
+SPEC: dict[str, Any] = {
+    "task": {"classes": [{"name": "other"}, {"name": "indemnity"}], "positiveClass": "indemnity"},
+    "data": {"unlabeled": {"uri": "s3://legal/heap.jsonl"}, "gold": {"uri": "s3://legal/gold.jsonl"}},
+    "storage": {"uri": "s3://legal/w2s"},
+    "weak": {
+        "labelers": [
+            {"name": "small", "type": "Classifier", "classifier": {"model": {"uri": "hf://legal/small"}}}
+        ]
+    },
+    "strong": {"model": {"uri": "hf://org/strong"}},
+}
 START = 1_800_000_000.0
 GRACE = 60.0
 
@@ -99,6 +110,7 @@ class Cluster:
             if before == after:
                 self.wake_at = found.wake_at
                 assert found.wake_at is None or found.wake_at > self.now, "a hot loop: it wakes at once"
+                self._assert_nothing_is_due_before_it_wakes(found)
                 return self
         raise AssertionError("a hot loop: the plan never comes to rest")
 
@@ -156,7 +168,7 @@ class Cluster:
     def trouble(self, stage: str, reason: str, message: str = "") -> "Cluster":
         pod = self.pod(stage)
         self.pods = [
-            replace(one, problem=Problem(reason, message)) if one == pod else one for one in self.pods
+            replace(one, problem=PodProblem(reason, message)) if one == pod else one for one in self.pods
         ]
         return self
 
@@ -215,6 +227,14 @@ class Cluster:
         return next(child for child in self.children if child.stage == stage)
 
     # Inside
+
+    def _assert_nothing_is_due_before_it_wakes(self, rest: Plan) -> None:
+        """Nobody looks at a job at rest before the plan asks for it: until then, the plan must stay the same."""
+        until = self.now + 30 * 86_400 if rest.wake_at is None else rest.wake_at
+        for moment in (self.now + (until - self.now) / 2, until - 0.001):
+            later = plan(self.observed(), moment, lambda _spec: self.settings)
+            assert later.actions == rest.actions, f"due {moment - self.now} s from now, and not looked at"
+            assert later.status is None or later.status.to_json() == self.status.to_json()
 
     def _words(self, stage: str) -> Words:
         if stage == "prepare":
@@ -290,4 +310,4 @@ def stage_names(spec: Mapping[str, Any]) -> list[str]:
     return [stage.name for stage in pipeline(Spec.model_validate(dict(spec)))]
 
 
-__all__ = ["START", "Cluster", "ExitCode", "Words", "stage_names"]
+__all__ = ["SPEC", "START", "Cluster", "ExitCode", "Words", "stage_names"]

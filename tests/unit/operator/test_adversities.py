@@ -9,10 +9,10 @@ from operator_kit import GRACE, Cluster
 from w2s_api.status import Status
 from w2s_operator.cluster.errors import error_of
 from w2s_operator.cluster.views import child_pod_of
-from w2s_operator.planning.news import news
-from w2s_operator.planning.observed import Words
+from w2s_operator.observed import Words
 from w2s_operator.planning.outcome import outcome
 from w2s_operator.planning.plan import plan
+from w2s_operator.status.job_events import job_events
 
 # A DELETE that is lost
 
@@ -168,7 +168,7 @@ def test_a_retry_does_not_say_again_what_the_run_before_it_died_of(cluster: Clus
     before = cluster.status
     cluster.wait(20)
     assert cluster.created[-1] == "prepare/2"
-    assert list(news(before, cluster.status)) == []
+    assert list(job_events(before, cluster.status)) == []
     assert cluster.stage("prepare").message is None
 
 

@@ -192,3 +192,12 @@ def test_a_new_uid_begins_anew(cluster: Cluster):
     cluster.settle()
     assert cluster.children[0].instance == old.instance  # the same object: the same instance
     assert replace(cluster.job, uid="u-2").uid != cluster.job.uid
+
+
+def test_a_stage_that_waits_after_a_suspension_says_no_more_that_it_is_suspended(cluster: Cluster):
+    cluster.finish(*BEFORE_TRAIN).run("train")
+    cluster.edit(suspend=True).collect()
+    assert cluster.stage("train").reason == "Suspended"
+    cluster.edit(suspend=False, evaluation={"positiveThreshold": "0.4"})
+    assert cluster.stage("prepare").state == "Starting"
+    assert (cluster.stage("train").state, cluster.stage("train").reason) == ("Waiting", None)

@@ -6,7 +6,7 @@ import pytest
 from operator_kit import Cluster, Words
 
 from w2s_api.status import Status
-from w2s_operator.planning.fitting import fit
+from w2s_operator.status.fitting import fit
 
 LONG = Words("Failed", "OwnFault" * 8, "Ä☃" * 512)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from w2s_operator.planning.observed import ChildJob, ChildPod, Exit, Words
+from w2s_operator.observed import ChildJob, ChildPod, Exit, Words
 from w2s_operator.planning.outcome import outcome
 
 DONE = Words("Done", artifact="a")

@@ -1,11 +1,17 @@
 """Waiting times, deadlines and reasons: the small policies, each by a table."""
 
-import pytest
+from typing import Any
 
-from w2s_operator.planning.deadlines import lost_at, pending_deadline
-from w2s_operator.planning.observed import ChildJob, ChildPod, Exit, Problem
-from w2s_operator.planning.retries import may_retry, wait_before_retry
-from w2s_operator.planning.startup import start_state
+import pytest
+from operator_kit import SPEC
+
+from w2s_api.retry import RetryPolicy
+from w2s_api.spec import Spec
+from w2s_operator.observed import ChildJob, ChildPod, Exit, PodProblem
+from w2s_operator.planning.policies.deadline import pending_deadline
+from w2s_operator.planning.records import retries
+from w2s_operator.planning.run_state import run_state
+from w2s_operator.planning.view import lost_at
 
 JOB = {"namespace": "legal", "name": "j", "uid": "j", "job": "indemnity", "job_uid": "u", "stage": "train",
        "stage_key": "k", "instance": "i", "run": 1, "settings": "", "created": 100.0}  # fmt: skip
@@ -21,25 +27,29 @@ def pod(**more: object) -> ChildPod:
     return ChildPod(**(POD | more))  # type: ignore[arg-type]
 
 
+def policy(**execution: Any) -> RetryPolicy:
+    return retries(Spec.model_validate({**SPEC, "execution": execution}))
+
+
 @pytest.mark.parametrize(
     ("failures", "disruptions", "wait"),
     [(0, 0, 0), (1, 0, 10), (2, 0, 20), (3, 0, 40), (6, 0, 300), (40, 0, 300),
      (0, 1, 1), (0, 2, 2), (0, 4, 8), (0, 10, 300), (0, 90, 300), (1, 5, 16), (2, 2, 20)],
 )  # fmt: skip
 def test_waits_double_and_are_capped(failures: int, disruptions: int, wait: float):
-    assert wait_before_retry(failures, disruptions, 10) == wait
+    assert policy(retryBackoffSeconds=10).backoff(failures, disruptions) == wait
 
 
 @pytest.mark.parametrize(("lasted", "wait"), [(299, 300), (300, 1)])
 def test_a_run_that_lasted_before_it_was_disrupted_waits_no_longer_than_the_first(lasted: float, wait: float):
-    assert wait_before_retry(0, 90, 10, lasted) == wait
+    assert policy(retryBackoffSeconds=10).backoff(0, 90, lasted) == wait
 
 
 @pytest.mark.parametrize(
     ("failures", "most", "again"), [(1, 0, False), (1, 1, True), (2, 1, False), (2, 2, True)]
 )
 def test_the_budget_counts_retries_not_runs(failures: int, most: int, again: bool):
-    assert may_retry(failures, most) is again
+    assert policy(maxRetries=most).is_exhausted(failures, 90) is not again
 
 
 @pytest.mark.parametrize(
@@ -67,7 +77,7 @@ def test_a_pod_is_lost_some_time_after_its_grace_period():
     assert lost_at(pod(deleting=200.0, exit=Exit(0), phase="Running")) == 260.0  # a sidecar holds it up
 
 
-TROUBLE = Problem("Unschedulable", "0/4 nodes")
+TROUBLE = PodProblem("Unschedulable", "0/4 nodes")
 
 
 @pytest.mark.parametrize(
@@ -83,5 +93,5 @@ TROUBLE = Problem("Unschedulable", "0/4 nodes")
     ],
 )
 def test_where_a_run_stands(job: ChildJob, pods: list[ChildPod], state: str, reason: str | None):
-    found, problem = start_state(job, pods)
-    assert (found, problem and problem.reason) == (state, reason)
+    stage, problem = run_state(job, pods)
+    assert (stage, problem and problem.reason) == (state, reason)

@@ -8,10 +8,10 @@ import pytest
 from operator_kit import GRACE, START, Cluster
 
 from w2s_api.status import Status
-from w2s_operator.planning.observed import Refusal
-from w2s_operator.planning.outcome import HEARD_AFTER
-from w2s_operator.planning.sidecars import SIDECAR_AFTER
-from w2s_operator.planning.times import from_seconds
+from w2s_operator.observed import Refusal
+from w2s_operator.planning.outcome import POD_STATUS_GRACE
+from w2s_operator.planning.run_state import SIDECAR_AFTER
+from w2s_operator.times import from_seconds
 
 TWO = [
     {"name": name, "type": "Classifier", "classifier": {"model": {"uri": f"hf://legal/{name}"}}}
@@ -340,7 +340,7 @@ def test_a_job_that_is_being_deleted_is_left_alone(cluster: Cluster):
 
 @pytest.mark.parametrize("outcome", ["Done", "Reused"])
 def test_what_a_stage_says_of_its_result_is_its_state(cluster: Cluster, outcome: str):
-    from w2s_operator.planning.observed import Words
+    from w2s_operator.observed import Words
 
     cluster.settle().run("prepare").end("prepare", words=Words(outcome, artifact="a")).settle()
     assert cluster.stage("prepare").state == outcome
@@ -350,7 +350,7 @@ def test_a_result_that_nobody_heard_is_looked_for_in_the_store(cluster: Cluster)
     cluster.finish("prepare")
     cluster.run("label-small").end("label-small", lost=True).settle()
     assert cluster.stage("label-small").state == "Starting"  # it may be heard yet
-    cluster.wait(HEARD_AFTER)
+    cluster.wait(POD_STATUS_GRACE)
     assert cluster.created[-1] == "prepare/1"
     cluster.store = {"label-small": "x1"}
     cluster.finish("prepare")
@@ -371,7 +371,7 @@ def test_pods_may_be_heard_after_their_job(
     cluster.end("label-small", code)
     heard, cluster.pods = cluster.pods, before if seen else []
     cluster.settle()
-    cluster.wait(HEARD_AFTER - 1)
+    cluster.wait(POD_STATUS_GRACE - 1)
     assert (cluster.stage("label-small").state, len(cluster.created)) == ("Running", created)
     cluster.pods = heard
     cluster.settle()
@@ -421,7 +421,7 @@ def test_a_spec_that_is_not_understood_is_a_failure_that_says_where(
 
 
 def test_figures_that_are_no_numbers_are_left_out(cluster: Cluster):
-    from w2s_operator.planning.observed import Words
+    from w2s_operator.observed import Words
 
     cluster.finish("prepare", "label-small", "aggregate", "select", "train")
     odd = {"metric": 7, "weak": "much", "strong": True, "gain": [1]}
@@ -437,7 +437,7 @@ def test_figures_that_are_no_numbers_are_left_out(cluster: Cluster):
 
 
 def test_a_gate_that_is_not_passed_is_an_end_and_no_failure(cluster: Cluster):
-    from w2s_operator.planning.observed import Words
+    from w2s_operator.observed import Words
 
     cluster.finish("prepare", "label-small", "aggregate", "select", "train", "evaluate")
     why = ["strong − untouched = +0.035 [-0.007, +0.077]: the lower bound is not above 0"]

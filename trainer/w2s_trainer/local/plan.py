@@ -6,6 +6,7 @@ from enum import Enum
 
 from w2s_api.exit_codes import FINAL, ExitCode
 from w2s_api.pipeline import Stage
+from w2s_api.retry import RetryPolicy
 
 MAX_FAILURES = 2
 """Faults of its own that a run may have before it is given up."""
@@ -15,6 +16,16 @@ MAX_LOST_INPUTS = 2
 """Times that the plan is resolved again because an input artifact was gone."""
 LONGEST_WAIT = 30.0
 """Seconds before a run is tried again, at most."""
+
+RETRIES = RetryPolicy(
+    max_failures=MAX_FAILURES,
+    max_disruptions=MAX_DISRUPTIONS,
+    max_resolutions=MAX_LOST_INPUTS,
+    failure_backoff=1.0,
+    disruption_backoff=None,
+    longest_backoff=LONGEST_WAIT,
+)
+"""Somebody sits before a laptop: fewer attempts and shorter waits than on a cluster."""
 
 
 class State(Enum):
@@ -120,7 +131,9 @@ def done_stages(runs: Runs) -> set[str]:
     return {run.stage.name for run in runs.values()} - open_
 
 
-def after_exit(run: Run, code: int, now: float, first_wait: float = 1.0) -> tuple[Run, Verdict]:
+def after_exit(
+    run: Run, code: int, now: float, first_wait: float = RETRIES.failure_backoff
+) -> tuple[Run, Verdict]:
     """What an exit code (negative: a signal) means for a run and its job.
 
     Args:
@@ -138,11 +151,10 @@ def after_exit(run: Run, code: int, now: float, first_wait: float = 1.0) -> tupl
             return replace(run, state=State.FAILED), Verdict.END
         case ExitCode.UNAVAILABLE | ExitCode.STOPPED:
             again = replace(run, disruptions=run.disruptions + 1)
-            given_up = again.disruptions > MAX_DISRUPTIONS
         case _:
             again = replace(run, failures=run.failures + 1)
-            given_up = again.failures > MAX_FAILURES
-    if given_up:
+    retries = replace(RETRIES, failure_backoff=first_wait)
+    if retries.is_exhausted(again.failures, again.disruptions):
         return replace(again, state=State.FAILED), Verdict.GIVE_UP
-    wait = min(LONGEST_WAIT, first_wait * 2.0 ** (again.failures + again.disruptions - 1))
+    wait = retries.backoff(again.failures, again.disruptions)
     return replace(again, state=State.WAITING, not_before=now + wait), Verdict.GO_ON

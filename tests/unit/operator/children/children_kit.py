@@ -9,8 +9,8 @@ from w2s_api.spec import Spec
 from w2s_api.status import Status
 from w2s_operator.children.job import child_job
 from w2s_operator.children.settings import Defaults
+from w2s_operator.observed import Job
 from w2s_operator.planning.actions import CreateRun
-from w2s_operator.planning.observed import Job
 
 DEFAULTS = Defaults(image="registry.example.org/w2s-trainer:1")
 INSTANCE = "0123456789abcdef0123456789abcdef"

@@ -10,7 +10,7 @@ from pod_settings_kit import EVERYTHING
 
 from w2s_api.names import ROOM, STAGE_KINDS
 from w2s_api.pipeline import pipeline
-from w2s_operator.children.job import MOST_ANNOTATIONS, ChildJobs, TooLarge, child_job
+from w2s_operator.children.job import MOST_ANNOTATIONS, ChildJobs, ManifestTooLarge, child_job
 from w2s_operator.children.settings import Defaults, settings_hash
 from w2s_operator.cluster.views import child_job_of
 from w2s_trainer.contract.job import read_job
@@ -197,7 +197,7 @@ def test_a_manifest_that_no_pod_can_be_given_is_refused_with_its_largest_part(
     labelers = [
         {"name": f"r{n}", "type": "Functions", "functions": {"rules": rules}} for n in range(count // 100 + 1)
     ]
-    with pytest.raises(TooLarge, match=hint) as error:
+    with pytest.raises(ManifestTooLarge, match=hint) as error:
         child("prepare", **(change | {"weak__labelers": labelers}))
     assert isinstance(error.value, ValueError)
     assert str(MOST_ANNOTATIONS) in str(error.value)

@@ -11,7 +11,7 @@ from io_kit import Clock, answer, api_of, meta, page, refuse
 
 from w2s_operator.cluster.audit import LATE, Audit
 from w2s_operator.cluster.cache import Cache
-from w2s_operator.cluster.views import JobView, job_of
+from w2s_operator.cluster.views import PackedJob, job_of
 
 
 def job(name: str, version: int) -> dict[str, Any]:
@@ -28,7 +28,7 @@ class Bench:
         self.refused: set[str] = set()
         """Namespaces that we have no rights in."""
         self.clock = Clock()
-        self.jobs: Cache[JobView] = Cache(job_of, lambda _: None)
+        self.jobs: Cache[PackedJob] = Cache(job_of, lambda _: None)
         self.pauses: list[float] = []
         self.between: Callable[[], None] = lambda: None
         """What happens between two requests."""

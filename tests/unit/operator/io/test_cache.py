@@ -7,7 +7,7 @@ from io_kit import CHILD_LABELS, meta
 
 from w2s_operator.cluster.cache import REMEMBERED, Cache
 from w2s_operator.cluster.views import child_job_of, child_pod_of
-from w2s_operator.planning.observed import ChildJob, ChildPod
+from w2s_operator.observed import ChildJob, ChildPod
 
 KEY = ("legal", "a")
 

@@ -11,15 +11,15 @@ from worker_kit import FakeApi
 from w2s_api.status import Status
 from w2s_operator.cluster.errors import Forbidden
 from w2s_operator.cluster.events import REMEMBERED, REPEAT, Recorder
-from w2s_operator.planning.news import News
-from w2s_operator.planning.observed import Job
+from w2s_operator.observed import Job
+from w2s_operator.status.job_events import JobEvent
 
 
 def job(name: str = "one", uid: str = "u-1") -> Job:
     return Job("legal", name, uid, "1", 1, 0.0, b"{}", Status())
 
 
-NEWS = News("Warning", "StageFailed", "train, run 1: Fault: it broke")
+NEWS = JobEvent("Warning", "StageFailed", "train, run 1: Fault: it broke")
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def api() -> FakeApi:
     return FakeApi()
 
 
-def post(recorder: Recorder, *what: tuple[Job, News]) -> None:
+def post(recorder: Recorder, *what: tuple[Job, JobEvent]) -> None:
     async def all_of_them() -> None:
         for whose, one in what:
             await recorder.post(whose, one)
@@ -43,7 +43,7 @@ def test_each_thing_is_said_once_an_hour(api: FakeApi):
         (job(), NEWS),
         (job(), NEWS),
         (job(uid="u-2"), NEWS),
-        (job(), News("Normal", "Complete", "x")),
+        (job(), JobEvent("Normal", "Complete", "x")),
     )
     assert [one["reason"] for one in api.events] == ["StageFailed", "StageFailed", "Complete"]
     clock.now += REPEAT
@@ -53,7 +53,7 @@ def test_each_thing_is_said_once_an_hour(api: FakeApi):
 
 def test_an_event_names_its_job_and_is_cut_to_what_the_api_takes(api: FakeApi):
     recorder = Recorder(api, Clock())  # type: ignore[arg-type]
-    post(recorder, (job("n" * 253), News("Warning", "StageFailed", "x" * 5000)))
+    post(recorder, (job("n" * 253), JobEvent("Warning", "StageFailed", "x" * 5000)))
     event = api.events[0]
     assert event["involvedObject"]["uid"] == "u-1"
     assert len(event["metadata"]["generateName"]) <= 201
@@ -63,7 +63,7 @@ def test_an_event_names_its_job_and_is_cut_to_what_the_api_takes(api: FakeApi):
 def test_what_was_said_is_not_remembered_without_bound(api: FakeApi):
     recorder = Recorder(api, Clock())  # type: ignore[arg-type]
     post(recorder, *((job(uid=str(number)), NEWS) for number in range(REMEMBERED + 50)))
-    assert len(recorder._said) == REMEMBERED
+    assert len(recorder._posted) == REMEMBERED
 
 
 def test_one_that_cannot_be_written_is_let_go(api: FakeApi, caplog: pytest.LogCaptureFixture):

@@ -111,12 +111,12 @@ def test_each_running_pod_is_looked_at_in_turn_and_one_that_does_not_answer_stop
             reader = ProgressReader(api, pods, changed.append, clock=lambda: 0.0)
             async with going(reader.run()):
                 await until("two rounds", lambda: seen.count("b") >= 2)
-                await until("all", lambda: len(reader.found) == 3)
-                assert reader.found["hostile", "a"].step == 666
-                assert reader.found["legal", "a"].step != 666
+                await until("all", lambda: len(reader.progress) == 3)
+                assert reader.progress["hostile", "a"].step == 666
+                assert reader.progress["legal", "a"].step != 666
                 assert ("legal", "one") in changed
                 assert "pending" not in seen
                 pods.clear()
-                await until("nothing to be kept", lambda: reader.found == {})
+                await until("nothing to be kept", lambda: reader.progress == {})
 
     asyncio.run(test())

@@ -12,7 +12,7 @@ from io_kit import Handler, answer, api_of, going, page, pod, refuse, status_of,
 from w2s_operator.cluster.cache import Cache
 from w2s_operator.cluster.reflector import LONGEST_WAIT, Reflector
 from w2s_operator.cluster.views import child_pod_of
-from w2s_operator.planning.observed import ChildPod
+from w2s_operator.observed import ChildPod
 
 PATH = "/api/v1/pods"
 

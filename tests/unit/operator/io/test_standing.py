@@ -133,7 +133,7 @@ def test_labels_of_metrics_are_bounded_whatever_stages_are_called():
         one for one in metrics.text().decode().splitlines() if one.startswith("w2s_stage_runs_ended_total{")
     ]
     assert len(series) == 3 * 2  # kinds label, train, other; Failed and Disrupted
-    metrics.standing(lambda: {"True": 3, "Hostile": 5}, lambda: 7)
+    metrics.register_gauges(lambda: {"True": 3, "Hostile": 5}, lambda: 7)
     text = metrics.text().decode()
     assert 'w2s_jobs{complete="True"} 3.0' in text
     assert "Hostile" not in text
@@ -147,12 +147,12 @@ def test_a_run_that_ended_is_counted_once():
     metrics.wrote(Status(), done)
     metrics.wrote(done, done)
     value = metrics.registry.get_sample_value
-    assert value("w2s_stage_runs_ended_total", {"kind": "train", "how": "Done"}) == 1
+    assert value("w2s_stage_runs_ended_total", {"kind": "train", "outcome": "Done"}) == 1
     assert value("w2s_stage_seconds_sum", {"kind": "train"}) == 60
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "how"),
+    ("old", "new", "outcome"),
     [
         ({"state": "Running"}, {"state": "Retrying", "failures": 1}, "Failed"),
         ({"state": "Running", "failures": 2}, {"state": "Failed", "failures": 3}, "Failed"),
@@ -163,21 +163,21 @@ def test_a_run_that_ended_is_counted_once():
         ({"state": "Starting"}, {"state": "Running"}, None),
     ],
 )
-def test_how_a_run_ended_is_read_from_the_status(old: Any, new: Any, how: str | None):
+def test_how_a_run_ended_is_read_from_the_status(old: Any, new: Any, outcome: str | None):
     metrics = Metrics()
     before, after = (Status(stages=[StageStatus(name="train", **one)]) for one in (old, new))
     metrics.wrote(before, after)
     metrics.wrote(after, after)
     (ended,) = (one for one in metrics.registry.collect() if one.name == "w2s_stage_runs_ended")
-    found = {one.labels["how"]: one.value for one in ended.samples if one.name.endswith("_total")}
-    assert found == ({how: 1} if how else {})
+    found = {one.labels["outcome"]: one.value for one in ended.samples if one.name.endswith("_total")}
+    assert found == ({outcome: 1} if outcome else {})
 
 
 def test_every_metric_is_documented_with_its_labels_and_none_that_there_is_not():
     metrics = Metrics()
     metrics.failed("Defect")
     metrics.requested("get", 200)
-    metrics.standing(dict, lambda: 0)
+    metrics.register_gauges(dict, lambda: 0)
     metrics.watching(dict, [""])
     times = {"start_time": "2026-01-01T00:00:00Z", "completion_time": "2026-01-01T00:01:00Z"}
     metrics.wrote(Status(), Status(stages=[StageStatus(name="train", state="Done", **times)]))

@@ -12,7 +12,7 @@ from io_kit import Clock, Object, answer, api_of, page, pod, refuse, until
 from w2s_operator.cluster.cache import Cache
 from w2s_operator.cluster.starts import INTERVAL, LONGEST_INTERVAL, LOOKS_PER_SECOND, StartReader, problem_of
 from w2s_operator.cluster.views import child_pod_of
-from w2s_operator.planning.observed import ChildPod, Problem
+from w2s_operator.observed import ChildPod, PodProblem
 
 MOUNT = 'MountVolume.SetUp failed for volume "user-keys" : secret "keys" not found'
 
@@ -26,7 +26,7 @@ def fine(reason: str, second: int) -> Object:
     return event(reason, second, "Normal", "as it should be")
 
 
-FAILED = Problem("FailedMount", MOUNT)
+FAILED = PodProblem("FailedMount", MOUNT)
 
 
 @pytest.mark.parametrize(
@@ -41,18 +41,18 @@ FAILED = Problem("FailedMount", MOUNT)
         ([event("FailedMount", 3), fine("Pulling", 4)], None),
         ([event("FailedMount", 3), fine("Pulling", 3)], None),
         ([fine("Pulling", 2), event("FailedCreatePodSandBox", 3, message="no network")],
-         Problem("FailedCreatePodSandBox", "no network")),
+         PodProblem("FailedCreatePodSandBox", "no network")),
         ([event("FailedMount", 3), fine("SuccessfulAttachVolume", 5)], FAILED),
         ([event("DNSConfigForming", 3)], None),
         ([event("FailedMount", 3, lastTimestamp=None, eventTime="2026-01-01T00:00:03.5Z")], FAILED),
         ([event("FailedMount", 3, series={"lastObservedTime": "2026-01-01T00:00:09Z"}), fine("Pulling", 5)], FAILED),
         ([event("FailedMount", 3, lastTimestamp=None)], FAILED),
         ([None, 7, {}, {"reason": 3}, {"reason": "FailedMount", "type": "Warning", "lastTimestamp": 7}],
-         Problem("FailedMount", "")),
-        ([event("FailedMount", 3, message="a\n\x1b[2J" + "x" * 9000)], Problem("FailedMount", "a  [2J" + "x" * 1018)),
+         PodProblem("FailedMount", "")),
+        ([event("FailedMount", 3, message="a\n\x1b[2J" + "x" * 9000)], PodProblem("FailedMount", "a  [2J" + "x" * 1018)),
     ],
 )  # fmt: skip
-def test_what_events_say(events: list[Any], problem: Problem | None):
+def test_what_events_say(events: list[Any], problem: PodProblem | None):
     assert problem_of(events) == problem
 
 
@@ -93,7 +93,7 @@ class Bench:
         await until("the time", lambda: self.clock.now + 1 > self.end)
 
     def problems(self, reader: StartReader) -> dict[str, str]:
-        told = reader.told(self.pods.of_job(("legal", "one")))
+        told = reader.with_problems(self.pods.of_job(("legal", "one")))
         return {one.name: one.problem.reason for one in told if one.problem}
 
     def test(self, act: Callable[[StartReader], Any]) -> None:

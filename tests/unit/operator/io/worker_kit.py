@@ -13,9 +13,9 @@ from w2s_operator.children.settings import Defaults
 from w2s_operator.cluster.cache import Cache, Key
 from w2s_operator.cluster.errors import AlreadyExists, ApiError, Conflict, NotFound
 from w2s_operator.cluster.events import Recorder
-from w2s_operator.cluster.views import JobView, child_job_of, child_pod_of, job_of
+from w2s_operator.cluster.views import PackedJob, child_job_of, child_pod_of, job_of
 from w2s_operator.metrics import Metrics
-from w2s_operator.planning.observed import ChildJob, ChildPod
+from w2s_operator.observed import ChildJob, ChildPod
 from w2s_operator.queue import WorkQueue
 from w2s_operator.worker import Worker
 
@@ -111,7 +111,7 @@ class Bench:
         self.api = FakeApi()
         self.time = Clock(0.0)
         self.queue: WorkQueue[Key] = WorkQueue(self.time)
-        self.jobs: Cache[JobView] = Cache(job_of, self.queue.add)
+        self.jobs: Cache[PackedJob] = Cache(job_of, self.queue.add)
         self.children: Cache[ChildJob] = Cache(child_job_of, self.queue.add)
         self.pods: Cache[ChildPod] = Cache(child_pod_of, self.queue.add)
         self.progress: dict[Key, StageProgress] = {}

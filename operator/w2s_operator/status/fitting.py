@@ -1,4 +1,4 @@
-"""A status that would be too large says less: first of what is over, then of what is told elsewhere. Pure."""
+"""A status that would be too large says less: first of what is over, then of what stands elsewhere too. Pure."""
 
 import json
 from collections.abc import Callable
@@ -14,9 +14,9 @@ _WIDE = 4
 
 
 def fit(status: Status) -> Status:
-    """The same status, or less of it. What the planner goes on from is never left out."""
+    """The same status, or less of it. What the planner needs in the next pass is never left out."""
     messages = sum(len(stage.message or "") + len(stage.last_end or "") for stage in status.stages)
-    messages += sum(len(one.message) for one in status.conditions)
+    messages += sum(len(known.message) for known in status.conditions)
     if _WIDE * messages + _PLAIN_STAGE * len(status.stages) + _PLAIN_REST <= MOST:
         return status  # the common case, without writing it down
     for shorter in _STEPS:
@@ -39,7 +39,7 @@ def _stages(change: Callable[[StageStatus], dict[str, object]]) -> Callable[[Sta
 
 
 def _messages(most: int) -> Callable[[Status], Status]:
-    """Of stages, but for the one that the status is about."""
+    """Shortens the messages of stages, but for the one that the status is about."""
 
     def shorter(status: Status) -> Status:
         return _stages(
@@ -53,8 +53,10 @@ def _messages(most: int) -> Callable[[Status], Status]:
 
 def _conditions(most: int) -> Callable[[Status], Status]:
     def shorter(status: Status) -> Status:
-        found = [one.model_copy(update={"message": one.message[:most]}) for one in status.conditions]
-        return status.model_copy(update={"conditions": found})
+        conditions = [
+            known.model_copy(update={"message": known.message[:most]}) for known in status.conditions
+        ]
+        return status.model_copy(update={"conditions": conditions})
 
     return shorter
 

@@ -16,20 +16,18 @@ from w2s_api.status import (
     Status,
     condition,
 )
-from w2s_operator.planning.fitting import fit
-from w2s_operator.planning.observed import Job, Seconds
-from w2s_operator.planning.times import from_seconds
+from w2s_operator.observed import Job, Seconds
+from w2s_operator.status.fitting import fit
+from w2s_operator.status.results import gain_in_words, results_of
+from w2s_operator.text import printable
+from w2s_operator.times import from_seconds
 
 BUSY = ("Running", "Starting", "Queued", "Stopping", "Retrying")
 """States of a stage that is being worked on, the most telling first."""
 
 
-_MOST = 1e9
-"""No figure is as large."""
-
-
 @dataclass(frozen=True)
-class Standing:
+class JobSummary:
     """Where the job stands as a whole, beside its stages."""
 
     fresh: bool = False
@@ -38,11 +36,11 @@ class Standing:
     running: bool = False
     """Whether any child runs."""
     figures: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """Of the last words of `evaluate` and `promote`."""
+    """Figures from the last words of `evaluate` and `promote`, by stage name."""
     resolutions: int = 0
     storage: str = ""
     invalid: str = ""
-    """Why the spec cannot be understood."""
+    """The first rule that the spec breaks; empty if it is valid."""
 
 
 def is_over(status: Status) -> bool:
@@ -51,70 +49,70 @@ def is_over(status: Status) -> bool:
     return complete is not None and complete.status != "Unknown"
 
 
-def conclude(job: Job, stages: Sequence[StageStatus], standing: Standing, now: Seconds) -> Status:
+def conclude(job: Job, stages: Sequence[StageStatus], summary: JobSummary, now: Seconds) -> Status:
     """The whole status: all conditions of this generation are written together.
 
     Args:
-        job: its status is what was said before.
+        job: its status is the one that was written before.
         stages: as they stand now.
-        standing: of the job.
+        summary: of the job.
         now: seconds since the epoch.
     """
     before, time = job.status, from_seconds(now)
-    resumed = _was(before, "Suspended") and not standing.suspended
-    again = standing.fresh and not (stages and all(stage.state in FINISHED for stage in stages))
-    complete = _complete(stages, standing)
+    resumed = _was(before, "Suspended") and not summary.suspended
+    again = summary.fresh and not (stages and all(stage.state in FINISHED for stage in stages))
+    complete = _complete(stages, summary)
     failed = complete.status == "False"
     over = complete.status != "Unknown"
-    promoted = _promoted(before, stages, standing)
-    results = _results(before, stages, standing)
-    suspended = standing.suspended and not standing.running and not over
-    found = {
+    promoted = _promoted(before, stages, summary)
+    results = _results(before, stages, summary.figures)
+    suspended = summary.suspended and not summary.running and not over
+    verdicts = {
         "Complete": complete,
-        "Failed": _Verdict(_opposite(complete.status), complete.reason, complete.message),
+        "Failed": _ConditionState(_opposite(complete.status), complete.reason, complete.message),
         "Promoted": promoted,
-        "Suspended": _Verdict("True", "Suspended", "`spec.suspend` is true.")
+        "Suspended": _ConditionState("True", "Suspended", "`spec.suspend` is true.")
         if suspended
-        else _Verdict("False", "NotSuspended"),
-        "Reconciling": _Verdict("False", complete.reason)
+        else _ConditionState("False", "NotSuspended"),
+        "Reconciling": _ConditionState("False", complete.reason)
         if over or suspended
-        else _Verdict("True", "Progressing", complete.message),
-        "Stalled": _Verdict("True", complete.reason, complete.message)
+        else _ConditionState("True", "Progressing", complete.message),
+        "Stalled": _ConditionState("True", complete.reason, complete.message)
         if failed
-        else _Verdict("False", "NotStalled"),
+        else _ConditionState("False", "NotStalled"),
     }
-    place = f"{standing.storage.rstrip('/')}/jobs/{job.namespace}/{job.name}"
+    place = f"{summary.storage.rstrip('/')}/jobs/{job.namespace}/{job.name}"
     status = Status(
         observed_generation=job.generation,
-        conditions=[_condition(job, type_, verdict, time) for type_, verdict in found.items()],  # type: ignore[arg-type]
+        conditions=[_condition(job, type_, verdict, time) for type_, verdict in verdicts.items()],  # type: ignore[arg-type]
         stages=list(stages) if stages else before.stages,
         stage=_stage(stages, over),
         progress=_progress(stages),
-        gain=_gain(results),
+        gain=gain_in_words(results),
         results=results,
         model_uri=f"{place}/model/" if promoted.status == "True" else None,
-        report_uri=f"{place}/report.html" if _stands("evaluate", stages) else None,
+        report_uri=f"{place}/report.html" if _is_current("evaluate", stages) else None,
         start_time=time if again or resumed or not before.start_time else before.start_time,
         completion_time=_end(before, complete.status, time) if over else None,
         retry=job.retry or None,
-        resolutions=standing.resolutions or None,
+        resolutions=summary.resolutions or None,
     )
     return fit(status)
 
 
 def wait_for_newer_operator(job: Job, unknown: str, now: Seconds) -> Status:
-    """What was said of a job that goes on, and why this operator leaves it alone.
+    """The status of a job that goes on as it was, and why this operator leaves it alone.
 
     Nothing is final here: an upgrade brings the CRD first, and fills its defaults into every job.
     """
     message = f"{unknown}: the CRD is of a newer release than the operator. Upgrade the operator."
-    before = job.status if job.status.conditions else conclude(job, (), Standing(), now)
+    before = job.status if job.status.conditions else conclude(job, (), JobSummary(), now)
     waiting = {"reason": "OperatorTooOld", "message": message[:MOST_MESSAGE]}
     conditions = [
-        one.model_copy(update=waiting)
-        if (one.type, one.status) in (("Complete", "Unknown"), ("Reconciling", "True"))
-        else one
-        for one in before.conditions
+        known.model_copy(update=waiting)
+        if (known.type, known.status) in (("Complete", "Unknown"), ("Reconciling", "True"))
+        else known
+        for known in before.conditions
     ]
     return before.model_copy(update={"conditions": conditions})
 
@@ -126,21 +124,21 @@ def _end(before: Status, complete: ConditionStatus, time: str) -> str:
 
 
 @dataclass(frozen=True)
-class _Verdict:
+class _ConditionState:
     status: ConditionStatus
     reason: str
     message: str = ""
 
 
-def _complete(stages: Sequence[StageStatus], standing: Standing) -> _Verdict:
-    if standing.invalid:
-        return _Verdict(
-            "False", "InvalidSpec", f"{standing.invalid}. Correct the manifest and apply it again."
+def _complete(stages: Sequence[StageStatus], summary: JobSummary) -> _ConditionState:
+    if summary.invalid:
+        return _ConditionState(
+            "False", "InvalidSpec", f"{summary.invalid}. Correct the manifest and apply it again."
         )
     for stage in stages:
         if stage.state == "Failed":
             after = f" after {stage.run} runs" if stage.run > 1 else ""
-            return _Verdict(
+            return _ConditionState(
                 "False",
                 stage.reason or "Failed",
                 f"Stage {stage.name} failed{after}: {stage.message or stage.reason}"
@@ -148,83 +146,59 @@ def _complete(stages: Sequence[StageStatus], standing: Standing) -> _Verdict:
                 " runs it again.",
             )
     if stages and all(stage.state in FINISHED for stage in stages):
-        return _Verdict("True", "Finished", "Every stage is done.")
-    if standing.suspended:
-        what = "Stopping" if standing.running else "Suspended"
-        return _Verdict("Unknown", what, "`spec.suspend` is true; set it to false to go on.")
+        return _ConditionState("True", "Finished", "Every stage is done.")
+    if summary.suspended:
+        what = "Stopping" if summary.running else "Suspended"
+        return _ConditionState("Unknown", what, "`spec.suspend` is true; set it to false to go on.")
     busy = [stage for stage in stages if stage.state in BUSY]
     busy.sort(key=lambda stage: (stage.reason is None, BUSY.index(stage.state)))
     if not busy:
-        return _Verdict("Unknown", "Pending", "Nothing has been started yet.")
+        return _ConditionState("Unknown", "Pending", "Nothing has been started yet.")
     first = busy[0]
-    said = f": {first.message}" if first.message else ""
+    why = f": {first.message}" if first.message else ""
     last = f". The run before it: {first.last_end}" if first.last_end and first.state != "Retrying" else ""
-    return _Verdict(
-        "Unknown", first.reason or first.state, f"Stage {first.name} is {first.state.lower()}{said}{last}"
+    return _ConditionState(
+        "Unknown", first.reason or first.state, f"Stage {first.name} is {first.state.lower()}{why}{last}"
     )
 
 
-def _promoted(before: Status, stages: Sequence[StageStatus], standing: Standing) -> _Verdict:
-    if not _stands("promote", stages):
-        return _Verdict("Unknown", "NotDecided")
-    promoted = standing.figures.get("promote", {}).get("promoted")
+def _promoted(before: Status, stages: Sequence[StageStatus], summary: JobSummary) -> _ConditionState:
+    if not _is_current("promote", stages):
+        return _ConditionState("Unknown", "NotDecided")
+    promoted = summary.figures.get("promote", {}).get("promoted")
     if promoted is None:
         old = condition(before, "Promoted")
-        return _Verdict(old.status, old.reason, old.message) if old else _Verdict("Unknown", "NotKnown")
+        return (
+            _ConditionState(old.status, old.reason, old.message)
+            if old
+            else _ConditionState("Unknown", "NotKnown")
+        )
     if promoted:
-        return _Verdict("True", "GatePassed", "The model is published.")
-    why = standing.figures["promote"].get("reasons")
-    said = (
-        "; ".join(_printable(one, 200) for one in why)
+        return _ConditionState("True", "GatePassed", "The model is published.")
+    why = summary.figures["promote"].get("reasons")
+    text = (
+        "; ".join(printable(str(reason), 200) for reason in why)
         if isinstance(why, (list, tuple)) and why
         else "see the report"
     )
-    return _Verdict("False", "GateNotPassed", f"The gain is not proven as `promotion` asks: {said}.")
+    return _ConditionState("False", "GateNotPassed", f"The gain is not proven as `promotion` asks: {text}.")
 
 
-def _results(before: Status, stages: Sequence[StageStatus], standing: Standing) -> Results | None:
-    if not _stands("evaluate", stages):
+def _results(
+    before: Status, stages: Sequence[StageStatus], figures: Mapping[str, Mapping[str, Any]]
+) -> Results | None:
+    """The results of this plan: new ones, or the ones that the status has, as long as they are current."""
+    if not _is_current("evaluate", stages):
         return None
-    figures = standing.figures.get("evaluate")
-    if not figures:
-        return before.results
-    gain = figures.get("gain") or (None, None, None)
-    if not isinstance(gain, (list, tuple)) or len(gain) != 3:
-        gain = (None, None, None)
-    return Results(
-        metric=_printable(figures["metric"]) if "metric" in figures else None,
-        weak=_decimal(figures.get("weak")),
-        strong=_decimal(figures.get("strong")),
-        gain=_decimal(gain[0]),
-        gain_low=_decimal(gain[1]),
-        gain_high=_decimal(gain[2]),
-    )
+    return results_of(figures["evaluate"]) if figures.get("evaluate") else before.results
 
 
-def _stands(name: str, stages: Sequence[StageStatus]) -> bool:
-    """Whether what a stage made holds: it and all before it have their artifacts, though `prepare` may look at
+def _is_current(name: str, stages: Sequence[StageStatus]) -> bool:
+    """Whether the result of a stage is current: it and all before it have their artifacts, though `prepare` may look at
     the store anew."""
     before = [stage for stage in stages if stage.name != "prepare"]
     place = next((place for place, stage in enumerate(before) if stage.name == name), None)
     return place is not None and all(stage.artifact for stage in before[: place + 1])
-
-
-def _decimal(value: Any) -> str | None:
-    """A figure of a pod, which is not trusted: infinities and what no metric can be are no figures."""
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return f"{value:.4f}" if is_number and -_MOST < value < _MOST else None
-
-
-def _printable(value: Any, most: int = 64) -> str:
-    return "".join(one if one.isprintable() else " " for one in str(value)[:most])
-
-
-def _gain(results: Results | None) -> str | None:
-    if results is None or results.gain is None:
-        return None
-    low, high = results.gain_low, results.gain_high
-    between = f" [{float(low):+.3f}, {float(high):+.3f}]" if low is not None and high is not None else ""
-    return f"{float(results.gain):+.3f}{between}"
 
 
 def _stage(stages: Sequence[StageStatus], over: bool) -> str | None:
@@ -236,7 +210,7 @@ def _stage(stages: Sequence[StageStatus], over: bool) -> str | None:
 
 
 def _progress(stages: Sequence[StageStatus]) -> str | None:
-    """Finished stages of all; of the one that runs, how far it is."""
+    """How many stages are finished, and how far the running one is."""
     if not stages:
         return None
     done = sum(stage.state in FINISHED for stage in stages)
@@ -245,7 +219,7 @@ def _progress(stages: Sequence[StageStatus]) -> str | None:
     return f"{done}/{len(stages)}{within}"
 
 
-def _condition(job: Job, type_: ConditionType, verdict: _Verdict, time: str) -> Condition:
+def _condition(job: Job, type_: ConditionType, verdict: _ConditionState, time: str) -> Condition:
     old = condition(job.status, type_)
     lasts = old is not None and old.status == verdict.status and old.last_transition_time != NEVER
     since = old.last_transition_time if old and lasts else time
@@ -265,5 +239,5 @@ def _opposite(status: ConditionStatus) -> ConditionStatus:
 
 
 def _was(status: Status, type_: ConditionType) -> bool:
-    found = condition(status, type_)
-    return found is not None and found.status == "True"
+    known = condition(status, type_)
+    return known is not None and known.status == "True"

@@ -3,26 +3,27 @@
 import logging
 from typing import Any
 
+from pydantic import BaseModel
+
+from w2s_api.child_jobs import INSTANCE_ANNOTATION, JOB_UID_LABEL
 from w2s_api.names import GROUP, PLURAL, VERSION
-from w2s_api.status import Status
-from w2s_operator.children.names import INSTANCE_ANNOTATION, JOB_UID_LABEL
+from w2s_api.status import Results, Status
 from w2s_operator.cluster.api import Api, Json
 from w2s_operator.cluster.errors import AlreadyExists, Conflict, NameTaken, NotFound
-from w2s_operator.planning.observed import Job
+from w2s_operator.observed import Job
 
 log = logging.getLogger(__name__)
 
 _BACKGROUND = {"propagationPolicy": "Background"}
-_RESULTS = ("metric", "weak", "strong", "gain", "gainLow", "gainHigh")
 
 
 def jobs_path(namespace: str, name: str = "") -> str:
-    """Of the child Jobs of a namespace, or of one."""
+    """The path of the child Jobs of a namespace, or of one of them."""
     return f"/apis/batch/v1/namespaces/{namespace}/jobs" + (f"/{name}" if name else "")
 
 
 def custom_path(namespace: str, name: str) -> str:
-    """Of a WeakToStrongJob."""
+    """The path of a WeakToStrongJob."""
     return f"/apis/{GROUP}/{VERSION}/namespaces/{namespace}/{PLURAL}/{name}"
 
 
@@ -40,11 +41,11 @@ async def write_status(api: Api, job: Job, status: Status) -> Json:
 
 
 async def read_job(api: Api, key: tuple[str, str]) -> Json | None:
-    """A job as it is now, None if it is gone. By a list: the right to list is one that we need anyway."""
+    """The job as it is now, None if it is gone. It is listed, not read: that needs no further right."""
     namespace, name = key
     params = {"fieldSelector": f"metadata.name={name}"}
-    found = await api.get(custom_path(namespace, "").rstrip("/"), params)
-    return next(iter(found["items"] or ()), None)
+    page = await api.get(custom_path(namespace, "").rstrip("/"), params)
+    return next(iter(page["items"] or ()), None)
 
 
 async def create_child(api: Api, body: Json) -> Json:
@@ -57,8 +58,8 @@ async def create_child(api: Api, body: Json) -> Json:
     try:
         return await api.create(jobs_path(meta["namespace"]), body)
     except AlreadyExists:
-        found = await api.get(jobs_path(meta["namespace"], meta["name"]))
-    theirs = found["metadata"]
+        existing = await api.get(jobs_path(meta["namespace"], meta["name"]))
+    theirs = existing["metadata"]
     same = (
         _uid(theirs) == _uid(meta)
         and (theirs.get("annotations") or {}).get(INSTANCE_ANNOTATION)
@@ -67,7 +68,7 @@ async def create_child(api: Api, body: Json) -> Json:
     )
     if not same:
         raise NameTaken(409, "NameTaken", f"Job {meta['name']} exists and is not ours, or is being deleted.")
-    return found
+    return existing
 
 
 async def delete_child(api: Api, namespace: str, name: str, uid: str) -> bool:
@@ -94,13 +95,18 @@ async def delete_self(api: Api, job: Job) -> None:
 
 
 def _patch(status: Status) -> dict[str, Any]:
-    """As a merge patch: a field that is no longer said must be written as null, or it would stay."""
-    said = status.to_json()
-    patch = {field.alias or name: None for name, field in Status.model_fields.items()} | said
-    if patch.get("results"):
-        patch["results"] = dict.fromkeys(_RESULTS) | patch["results"]
+    """The status as a merge patch: a field that is no longer set must be written as null, or it would stay."""
+    patch = _nulls(Status) | status.to_json()
+    if patch["results"] is not None:
+        patch["results"] = _nulls(Results) | patch["results"]
     return patch
 
 
+def _nulls(model: type[BaseModel]) -> dict[str, Any]:
+    return {field.alias or name: None for name, field in model.model_fields.items()}
+
+
 def _uid(meta: Any) -> str | None:
-    return next((one["uid"] for one in meta.get("ownerReferences") or () if one.get("controller")), None)
+    return next(
+        (owner["uid"] for owner in meta.get("ownerReferences") or () if owner.get("controller")), None
+    )

@@ -1,4 +1,4 @@
-"""Names, labels and annotations of the Jobs that the operator creates."""
+"""Names, labels and annotations of the Jobs that the operator creates: what each of our programs finds them by."""
 
 from w2s_api.keys import digest
 from w2s_api.names import GROUP, MARK_DIGITS

@@ -21,7 +21,7 @@ class Job:
     generation: int
     created: Seconds
     spec: bytes
-    """JSON, as the API server has it: defaults filled in, not yet understood."""
+    """JSON, as the API server has it: defaults filled in, not validated yet."""
     status: Status
     retry: str = ""
     """Value of the annotation `w2s.dev/retry`."""
@@ -54,7 +54,7 @@ class ChildJob:
     created: Seconds
     deleting: Seconds | None = None
     suspended: bool = False
-    """By a queue that has not admitted it."""
+    """Whether a queue has not admitted it yet."""
     began: Seconds | None = None
     """When the Job controller took it up, or took it up again after a queue admitted it."""
     condition: str | None = None
@@ -75,7 +75,7 @@ class ChildJob:
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class PodProblem:
     """Why a pod does not start, in the words of whoever stopped it."""
 
     reason: str
@@ -123,7 +123,7 @@ class ChildPod:
     """When its container began to run."""
     deleting: Seconds | None = None
     """When its grace period is over."""
-    problem: Problem | None = None
+    problem: PodProblem | None = None
     exit: Exit | None = None
     disrupted: str | None = None
     """The reason of its DisruptionTarget condition."""
@@ -155,9 +155,9 @@ class Observed:
     children: tuple[ChildJob, ...] = ()
     pods: tuple[ChildPod, ...] = ()
     progress: Mapping[str, StageProgress] = field(default_factory=dict)
-    """By pod name."""
+    """How far the running pods are, by name."""
     refused: Mapping[str, "Refusal"] = field(default_factory=dict)
-    """By stage: why the API server did not take its last run."""
+    """Why the API server did not take the last run of a stage, by stage name."""
 
     def pods_of(self, child: ChildJob) -> tuple[ChildPod, ...]:
         """The pods of a child Job."""

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from w2s_api.status import Status
-from w2s_operator.planning.news import news
-from w2s_operator.planning.writing import PROBLEM, PROGRESS, SEEN, STATE, delay
+from w2s_operator.status.job_events import job_events
+from w2s_operator.status.throttle import PROBLEM_DELAY, PROGRESS_DELAY, SEEN_DELAY, STATE_DELAY, write_delay
 
 
 def status(complete: tuple[str, str, str] = ("Unknown", "Running", ""), **train: Any) -> Status:
@@ -26,13 +26,17 @@ STEP = {"step": 1, "total": 10}
     ("before", "after", "wait"),
     [
         (status(), status(), None),
-        (status(), status(progress=STEP), PROGRESS),
-        (status(progress=STEP), status(progress=STEP | {"step": 2}), PROGRESS),
-        (status(state="Starting"), status(), STATE),
-        (status(state="Starting"), status(state="Starting", reason="Unschedulable", message="0/4"), PROBLEM),
-        (status(state="Starting", started=None), status(state="Starting", started=True), SEEN),
-        (status(), status(complete=("Unknown", "Starting", "other words")), STATE),
-        (status(state="Starting", reason="Unschedulable"), status(), PROBLEM),
+        (status(), status(progress=STEP), PROGRESS_DELAY),
+        (status(progress=STEP), status(progress=STEP | {"step": 2}), PROGRESS_DELAY),
+        (status(state="Starting"), status(), STATE_DELAY),
+        (
+            status(state="Starting"),
+            status(state="Starting", reason="Unschedulable", message="0/4"),
+            PROBLEM_DELAY,
+        ),
+        (status(state="Starting", started=None), status(state="Starting", started=True), SEEN_DELAY),
+        (status(), status(complete=("Unknown", "Starting", "other words")), STATE_DELAY),
+        (status(state="Starting", reason="Unschedulable"), status(), PROBLEM_DELAY),
         (status(), status(run=2), 0.0),
         (status(), status(state="Done", artifact="a", ended=True), 0.0),
         (status(), status(state="Retrying", failures=1, ended=True), 0.0),
@@ -45,7 +49,7 @@ STEP = {"step": 1, "total": 10}
 def test_what_somebody_acts_on_is_written_at_once_and_the_rest_not_too_often(
     before: Status, after: Status, wait: float | None
 ):
-    assert delay(before, after) == wait
+    assert write_delay(before, after) == wait
 
 
 @pytest.mark.parametrize(
@@ -65,4 +69,4 @@ def test_what_somebody_acts_on_is_written_at_once_and_the_rest_not_too_often(
     ],
 )  # fmt: skip
 def test_an_event_is_told_when_something_goes_wrong_or_ends(before: Status, after: Status, told: list[str]):
-    assert [one.reason for one in news(before, after)] == told
+    assert [one.reason for one in job_events(before, after)] == told
