@@ -65,7 +65,7 @@ def _main(arguments: argparse.Namespace) -> int:
     if stage and stage.name != arguments.name:
         sys.stderr.write(f"{arguments.job} is for stage {stage.name}, not {arguments.name}\n")
         return ExitCode.BAD_SPEC
-    if stage and stage.arm and rank is None and (count := _processes(arguments)) > 1:
+    if stage and stage.processes == "PerGPU" and rank is None and (count := _processes(arguments)) > 1:
         return _supervise(arguments, count)
 
     from w2s_trainer.contract.main import run_stage

@@ -1,8 +1,8 @@
 """The one place that knows which stages a spec means, in what order, and what each depends on."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from w2s_api.arms import ARMS, LearnsFrom, arms_of, on_frozen_model
 from w2s_api.keys import canonical, stage_key
@@ -12,6 +12,9 @@ from w2s_api.spec.job import Spec
 from w2s_api.spec.strong import Strong
 from w2s_api.spec.tuning import Training
 from w2s_api.spec.weak import Aggregation, Labeler
+from w2s_api.stage import Read, Role, Stage
+
+__all__ = ["FIRST_SEED", "METHOD_VERSIONS", "Read", "Stage", "needs_gold", "pipeline"]
 
 METHOD_VERSIONS: Mapping[str, int] = {
     "prepare": 1,
@@ -35,37 +38,6 @@ METHOD_VERSIONS: Mapping[str, int] = {
 """A method whose results change for the same settings gets the next number, and its work is done anew."""
 
 
-@dataclass(frozen=True)
-class Read:
-    """Something that a stage reads from outside of the store's artifacts."""
-
-    uri: str
-    what: Literal["data", "model"]
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One step of the job."""
-
-    name: str
-    """What users call it: `prepare`, `label-small`, `train`."""
-    kind: StageKind
-    needs: tuple[str, ...]
-    """Names of the stages whose artifacts it reads."""
-    inputs: Mapping[str, Any]
-    """The canonical parts of the spec it depends on, by dotted path: what an edit is compared with."""
-    methods: Mapping[str, int]
-    key: str
-    reads: tuple[Read, ...] = ()
-    shards: int = 1
-    labeler: str | None = None
-    """The labeler that a `label` stage runs."""
-    arm: str | None = None
-    """The arm that a `train` stage tunes beyond a head, in one process for each seed."""
-    seed: int | None = None
-    """Its seed."""
-
-
 @dataclass
 class _Builder:
     stages: dict[str, Stage] = field(default_factory=dict)
@@ -76,13 +48,17 @@ class _Builder:
         kind: StageKind,
         inputs: Mapping[str, Any],
         methods: list[str],
-        needs: tuple[str, ...] = (),
+        roles: Mapping[Role, tuple[str, ...]] | None = None,
         **more: Any,
     ) -> None:
-        given = canonical(inputs)
         versions = {method: METHOD_VERSIONS[method] for method in sorted(methods)}
-        key = stage_key(kind, given, versions, [(need, self.stages[need].key) for need in needs])
-        self.stages[name] = Stage(name, kind, needs, given, versions, key, **more)
+        stage = Stage(name, kind, roles or {}, canonical(inputs), versions, key="", **more)
+        needs = [(need, self.stages[need].key) for need in stage.needs]
+        self.stages[name] = replace(stage, key=stage_key(kind, stage.inputs, versions, needs))
+
+    def names(self, kind: StageKind) -> tuple[str, ...]:
+        """The stages of a kind so far."""
+        return tuple(name for name, stage in self.stages.items() if stage.kind == kind)
 
 
 def pipeline(spec: Spec) -> tuple[Stage, ...]:
@@ -109,6 +85,7 @@ def pipeline(spec: Spec) -> tuple[Stage, ...]:
             "weak.labelers[].classifier.trainedOn.data": seen or None,
         },
         ["prepare"],
+        always_runs=True,
         reads=tuple(Read(uri, "data") for uri in sources),
     )
 
@@ -124,12 +101,12 @@ def pipeline(spec: Spec) -> tuple[Stage, ...]:
                 **({**budget, **seeds} if needs_gold(labeler) else {}),
             },
             _labeler_methods(labeler),
-            needs=("prepare",),
+            {"examples": ("prepare",)},
             reads=_models(labeler),
             shards=labeler.shards,
             labeler=labeler.name,
         )
-    labels = tuple(f"label-{labeler.name}" for labeler in weak.labelers)
+    opinions = build.names("label")
 
     build.add(
         "aggregate",
@@ -139,19 +116,19 @@ def pipeline(spec: Spec) -> tuple[Stage, ...]:
             "aggregation.weightedAverage.weights": _weights(spec.aggregation),
         },
         [spec.aggregation.type],
-        needs=("prepare", *labels),
+        {"examples": ("prepare",), "opinions": opinions},
     )
     build.add(
         "select",
         "select",
         {"selection": spec.selection},
         sorted({step.type for step in spec.selection.steps}),
-        needs=("prepare", "aggregate"),
+        {"examples": ("prepare",), "labels": ("aggregate",)},
     )
 
     _add_training(build, spec, classes)
-    trained = tuple(name for name, stage in build.stages.items() if stage.kind == "train")
-    published = f"train-strong-{FIRST_SEED}" if f"train-strong-{FIRST_SEED}" in trained else "train"
+    students = build.names("train")
+    published = next(name for name in students if name in ("train", f"train-strong-{FIRST_SEED}"))
     build.add(
         "evaluate",
         "evaluate",
@@ -167,14 +144,22 @@ def pipeline(spec: Spec) -> tuple[Stage, ...]:
             },
         },
         ["evaluate"],
-        needs=("prepare", *labels, "aggregate", "select", *trained),
+        {
+            "examples": ("prepare",),
+            "opinions": opinions,
+            "labels": ("aggregate",),
+            "selection": ("select",),
+            "students": students,
+        },
+        always_runs=True,
     )
     build.add(
         "promote",
         "promote",
         {"promotion": spec.promotion},
         ["promote"],
-        needs=(published, "evaluate"),
+        {"student": (published,), "results": ("evaluate",)},
+        always_runs=True,
         reads=(Read(strong.model.uri, "model"),),
     )
     return tuple(build.stages.values())
@@ -202,7 +187,7 @@ def _add_training(build: _Builder, spec: Spec, classes: list[str]) -> None:
                 **(seeds if "Direct" in frozen or ceiling else {}),
             },
             ["Head", "CrossEntropy", *(["Untouched"] if "Untouched" in frozen else [])],
-            needs=("prepare", "aggregate", "select"),
+            _TRAINING_ROLES[LearnsFrom.SELECTED_LABELS],
             reads=model,
         )
     if not deep:
@@ -238,20 +223,22 @@ def _add_training(build: _Builder, spec: Spec, classes: list[str]) -> None:
                 "train",
                 {**inputs, "arm": arm.name, "seed": seed},
                 [strong.tuning.type, "Head", loss],
-                needs=_TRAINING_NEEDS[arm.learns_from],
+                _TRAINING_ROLES[arm.learns_from],
                 reads=model,
+                processes="PerGPU",
                 arm=arm.name,
                 seed=seed,
             )
 
 
-_TRAINING_NEEDS = {
-    LearnsFrom.SELECTED_LABELS: ("prepare", "aggregate", "select"),
-    LearnsFrom.ALL_LABELS: ("prepare", "aggregate"),
-    LearnsFrom.GOLD_BUDGET: ("prepare",),
-    LearnsFrom.GOLD_POOL: ("prepare", "select"),
+_EXAMPLES: Mapping[Role, tuple[str, ...]] = {"examples": ("prepare",)}
+_TRAINING_ROLES: Mapping[LearnsFrom, Mapping[Role, tuple[str, ...]]] = {
+    LearnsFrom.SELECTED_LABELS: {**_EXAMPLES, "labels": ("aggregate",), "selection": ("select",)},
+    LearnsFrom.ALL_LABELS: {**_EXAMPLES, "labels": ("aggregate",)},
+    LearnsFrom.GOLD_BUDGET: _EXAMPLES,
+    LearnsFrom.GOLD_POOL: {**_EXAMPLES, "selection": ("select",)},
 }
-"""Which artifacts hold what an arm learns from; of `select`, the ceiling needs the number of rows."""
+"""What an arm learns from is read from these; of the selection, the ceiling needs the number of rows."""
 
 
 FIRST_SEED = 0

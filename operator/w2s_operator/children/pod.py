@@ -107,7 +107,7 @@ def _options(stage: Stage, pods: PodSettings) -> list[str]:
     options += ["--scratch", _SCRATCH, "--cache", _CACHE]
     if stage.shards > 1:
         options += ["--shard", f"{_INDEX}/{stage.shards}"]
-    if stage.arm and (count := processes(pods.resources)):
+    if stage.processes == "PerGPU" and (count := processes(pods.resources)):
         options += ["--processes", str(count)]
     return options
 

@@ -16,7 +16,7 @@ from w2s_operator.planning.actions import Action, Decision
 from w2s_operator.planning.ending import after_the_end, has_ended, is_invalid
 from w2s_operator.planning.orphans import delete_orphaned_runs
 from w2s_operator.planning.policies import decide
-from w2s_operator.planning.policies.reuse import OF_THE_JOB, after_stocktaking
+from w2s_operator.planning.policies.reuse import after_stocktaking
 from w2s_operator.planning.records import any_failed
 from w2s_operator.planning.view import LOST_AFTER, NEVER, JobView, StageView
 from w2s_operator.status.conditions import JobSummary, conclude, wait_for_newer_operator
@@ -102,7 +102,7 @@ def _decide_stages(job: JobView) -> tuple[Mapping[str, StageStatus], list[Decisi
         records = {**records, stage.name: decision.record}
         input_lost = input_lost or decision.input_lost
         if decision.stored:
-            records, stored = after_stocktaking(records, decision.stored)
+            records, stored = after_stocktaking(records, decision.stored, job.always_run)
     return records, decisions
 
 
@@ -113,7 +113,7 @@ def _must_resolve_again(records: Mapping[str, StageStatus], decisions: list[Deci
 
 
 def _summary(job: JobView, records: Mapping[str, StageStatus], resolve_again: bool) -> JobSummary:
-    instances = {name: records[name].instance for name in OF_THE_JOB if name in records}
+    instances = {name: records[name].instance for name in job.always_run if name in records}
     return JobSummary(
         fresh=job.is_fresh,
         suspended=job.spec.suspend,

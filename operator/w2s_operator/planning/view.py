@@ -69,6 +69,11 @@ class JobView:
         )
 
     @property
+    def always_run(self) -> tuple[str, ...]:
+        """Names of the stages that run whatever the store has."""
+        return tuple(stage.name for stage in self.stages if stage.always_runs)
+
+    @property
     def job(self) -> Job:
         """The WeakToStrongJob."""
         return self.observed.job

@@ -75,13 +75,9 @@ def test_a_student_is_published_merged_then_apart_then_refused(workplace, capsys
 REFUSING = """
 import json, sys
 from types import SimpleNamespace
-from w2s_api.spec.evaluation import Promotion
 from w2s_trainer.stages import promote
-comparison = {"over": "weak", "estimate": 0.1, "low": -0.1, "high": 0.3}
-results = json.dumps({"evaluation": {"comparisons": [comparison]}})
-context = SimpleNamespace(
-    spec=SimpleNamespace(promotion=Promotion()), needs={"evaluate": SimpleNamespace(read=lambda _: results)}
-)
+results = json.dumps({"decision": {"promoted": False, "reasons": ["not clearly better"]}})
+context = SimpleNamespace(artifact=lambda role: SimpleNamespace(read=lambda _: results))
 assert promote.run(context).summary["promoted"] is False
 print(sorted({"torch", "transformers", "peft"} & sys.modules.keys()))
 """

@@ -49,11 +49,9 @@ def calibrate(tmp_path):
     examples = Examples([str(i) for i in range(40)], ["x"] * 40, parts, np.arange(40))
     write_table({"id": examples.ids[:10], "label": gold}, tmp_path / "gold-budget" / "labels.parquet")
     context = SimpleNamespace(
-        needs={
-            "prepare": SimpleNamespace(
-                stage="prepare", key="0", fetch=lambda name, _directory: tmp_path / name
-            )
-        },
+        artifact=lambda _role: SimpleNamespace(
+            stage="prepare", key="0", fetch=lambda name, _directory: tmp_path / name
+        ),
         scratch=tmp_path,
         spec=SimpleNamespace(evaluation=SimpleNamespace(seeds=2), data=SimpleNamespace(gold_budget=8)),
     )

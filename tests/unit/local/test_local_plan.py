@@ -25,7 +25,9 @@ from w2s_trainer.local.preview import Seen, preview
 
 
 def stage(name: str, *needs: str, shards: int = 1, key: str = "k", **inputs) -> Stage:
-    return Stage(name, "prepare" if name == "prepare" else "label", needs, inputs, {}, key, shards=shards)
+    return Stage(
+        name, "prepare" if name == "prepare" else "label", {"examples": needs}, inputs, {}, key, shards=shards
+    )
 
 
 STAGES = (

@@ -257,11 +257,11 @@ def test_after_stocktaking_what_is_gone_is_to_be_made_again():
         "select": record(name="select"),
         "promote": record(name="promote", state="Done", artifact="m"),
     }
-    after, found = after_stocktaking(records, {"select": "s"})
+    after, found = after_stocktaking(records, {"select": "s"}, ("prepare", "promote"))
     assert (after["train"].state, after["train"].artifact) == ("Waiting", None)
     assert (after["prepare"], after["promote"]) == (records["prepare"], records["promote"])
     assert found == {"select": "s"}
-    assert after_stocktaking(records, {}) == (records, {}), "it says nothing"
+    assert after_stocktaking(records, {}, ()) == (records, {}), "it says nothing"
 
 
 # suspend

@@ -83,7 +83,7 @@ def train(monkeypatch, tmp_path):
                 or Strong.model_validate({"model": {"uri": "file:///m"}, "tuning": {"type": "LoRA"}}),
                 task=SimpleNamespace(class_names=["no", "yes"]),
             ),
-            needs={"prepare": None},
+            artifact=lambda _role: None,
             scratch=tmp_path,
             output=tmp_path,
             progress=type("P", (), {"__call__": lambda *_: None, "note": progress.note})(),

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from w2s_api.spec import Spec
+from w2s_api.stage import Role
 from w2s_trainer.contract.job import StageJob
 from w2s_trainer.contract.progress import Progress
 from w2s_trainer.store.artifacts import Artifact, ArtifactStore
@@ -51,6 +52,15 @@ class StageContext:
     """The content key of the artifact to be made."""
     headway: Headway = field(default_factory=Headway)
     """Is told of each checkpoint."""
+
+    def artifact(self, role: Role) -> Artifact:
+        """The input artifact of a role that one stage fills."""
+        (found,) = self.artifacts(role)
+        return found
+
+    def artifacts(self, role: Role) -> list[Artifact]:
+        """The input artifacts of a role, in the pipeline's order."""
+        return [self.needs[name] for name in self.job.stage.roles[role]]
 
     @property
     def spec(self) -> Spec:

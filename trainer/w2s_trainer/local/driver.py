@@ -168,7 +168,7 @@ class _Driver:
         options += ["--scratch", str(self._directory)]
         if run.stage.shards > 1:
             options += ["--shard", f"{run.shard}/{run.stage.shards}"]
-        if run.stage.arm and self._options.processes:
+        if run.stage.processes == "PerGPU" and self._options.processes:
             options += ["--processes", str(self._options.processes)]
         if self._options.credentials_dir:
             options += ["--credentials-dir", str(self._options.credentials_dir)]
@@ -232,11 +232,8 @@ class _Driver:
     async def _resolved(self, complete: Mapping[str, str]) -> None:
         """`prepare` has said which artifacts of the plan are complete."""
         self._artifacts |= complete
-        # The last two put the job's own pointers in place, which another job's artifact cannot do.
-        pointing = {stage.name for stage in self._stages if stage.kind in ("evaluate", "promote")}
-        runs = with_artifacts(
-            self._runs, {name: key for name, key in complete.items() if name not in pointing}
-        )
+        always = {stage.name for stage in self._stages if stage.always_runs}
+        runs = with_artifacts(self._runs, {name: key for name, key in complete.items() if name not in always})
         for name, run in runs.items():
             if run.state is State.REUSED and self._runs[name].state is State.WAITING:
                 self._display.event(name, "reused")

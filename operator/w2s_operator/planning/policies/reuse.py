@@ -3,15 +3,12 @@
 `prepare` runs for each new plan and says which of its artifacts are complete.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from w2s_api.status import FINISHED, StageStatus
 from w2s_operator.planning.actions import Decision
 from w2s_operator.planning.records import with_
 from w2s_operator.planning.view import StageView
-
-OF_THE_JOB = ("evaluate", "promote")
-"""Stages that put the job's own pointers in place, which another job's artifact cannot do: they always run."""
 
 
 def reuse(view: StageView) -> Decision | None:
@@ -25,13 +22,14 @@ def reuse(view: StageView) -> Decision | None:
 
 
 def after_stocktaking(
-    records: Mapping[str, StageStatus], stored: Mapping[str, str]
+    records: Mapping[str, StageStatus], stored: Mapping[str, str], always_run: Collection[str]
 ) -> tuple[Mapping[str, StageStatus], Mapping[str, str]]:
     """What follows from the artifacts that `prepare` found complete.
 
     Args:
         records: by stage name.
         stored: content keys by stage name; empty if it does not say.
+        always_run: names of the stages that do so whatever is stored.
 
     Returns:
         The records, without what was done and is complete no more: it is to be made again. And the artifacts of
@@ -39,7 +37,7 @@ def after_stocktaking(
     """
     if not stored:
         return records, {}
-    of_the_plan = {name: record for name, record in records.items() if name not in ("prepare", *OF_THE_JOB)}
+    of_the_plan = {name: record for name, record in records.items() if name not in always_run}
     gone = {
         name: StageStatus(name=name)
         for name, record in of_the_plan.items()

@@ -24,9 +24,9 @@ METHODS: Mapping[str, Callable[[Sequence[WeakLabels], Sequence[float]], WeakLabe
 def run(context: StageContext) -> StageResult:
     """Aggregates the labels of all labelers, for each seed if any labeler is drawn per seed."""
     spec = context.spec
-    examples = read_examples(context.needs["prepare"], context.scratch)
+    examples = read_examples(context.artifact("examples"), context.scratch)
     names = [labeler.name for labeler in spec.weak.labelers]
-    labels = [read_labels(context.needs[f"label-{name}"], examples, context.scratch) for name in names]
+    labels = [read_labels(opinion, examples, context.scratch) for opinion in context.artifacts("opinions")]
     given = {w.labeler: float(w.weight) for w in _weights(context)}
     seeds = sorted({seed for one in labels for seed in one} - {EVERY_SEED}) or [EVERY_SEED]
     method = METHODS[spec.aggregation.type]

@@ -33,10 +33,10 @@ EXCERPT_CHARACTERS = 300
 
 def run(context: StageContext) -> StageResult:
     """Compares the arms, writes `results.json` and `report.html`."""
-    spec, needs = context.spec, context.needs
-    examples = read_examples(needs["prepare"], context.scratch)
+    spec, prepared = context.spec, context.artifact("examples")
+    examples = read_examples(prepared, context.scratch)
     rows = examples.rows("test")
-    gold = read_gold(needs["prepare"], "test", examples, context.scratch)[rows]
+    gold = read_gold(prepared, "test", examples, context.scratch)[rows]
     test = GoldTest(
         gold=gold,
         families=examples.families[rows],
@@ -64,14 +64,14 @@ def run(context: StageContext) -> StageResult:
         "task": spec.task.model_dump(mode="json", by_alias=True),
         "generated": datetime.now(UTC).isoformat(timespec="seconds"),
         "evaluation": result,
-        "data": dict(needs["prepare"].summary),
-        "labelers": [whole_summary(needs[f"label-{labeler.name}"].summary) for labeler in spec.weak.labelers],
-        "aggregation": dict(needs["aggregate"].summary),
-        "selection": dict(needs["select"].summary),
+        "data": dict(prepared.summary),
+        "labelers": [whole_summary(opinion.summary) for opinion in context.artifacts("opinions")],
+        "aggregation": dict(context.artifact("labels").summary),
+        "selection": dict(context.artifact("selection").summary),
         "training": training,
         "promotion": spec.promotion.model_dump(mode="json", by_alias=True),
         "decision": decision.to_json(),
-        "provenance": {name: _provenance(artifact) for name, artifact in needs.items()},
+        "provenance": {name: _provenance(artifact) for name, artifact in context.needs.items()},
         "excerpts": _excerpts(test, arms, examples, rows) if spec.report.examples == "Excerpts" else None,
     }
     results["answer"] = answers(results)
@@ -122,7 +122,7 @@ def _training(context: StageContext, texts: int) -> dict[str, Any]:
 def _arms(
     context: StageContext, examples: Examples, rows: NDArray[np.int64], trained_on: dict[str, int]
 ) -> Arms:
-    labels = read_labels(context.needs["aggregate"], examples, context.scratch)
+    labels = read_labels(context.artifact("labels"), examples, context.scratch)
     predictions: dict[tuple[str, int], dict[int, NDArray[np.float64]]] = {}
     for artifact in _trained(context):
         for key, by_seed in read_predictions(artifact, rows, examples, context.scratch).items():
@@ -142,14 +142,13 @@ def _arms(
 
 
 def _trained(context: StageContext) -> list[Artifact]:
-    """The artifacts of all `train` stages, heads first."""
-    stages = [stage for stage in context.job.stages if stage.kind == "train"]
-    return [context.needs[stage.name] for stage in stages]
+    """The artifacts of all students, heads first."""
+    return context.artifacts("students")
 
 
 def _count_evaluation(context: StageContext) -> int:
     """How many different models and metrics this test set has been asked about, this one included."""
-    test = context.needs["prepare"].files["gold-test/labels.parquet"].sha256
+    test = context.artifact("examples").files["gold-test/labels.parquet"].sha256
     place = f"{context.store.uri}/evaluations/{test[:32]}/"
     spec = context.spec
     students = [artifact.key for artifact in _trained(context)]

@@ -31,7 +31,7 @@ METHODS: Mapping[str, Method] = {
 def run(context: StageContext) -> StageResult:
     """Labels this shard's rows with the stage's labeler."""
     labeler = next(one for one in context.spec.weak.labelers if one.name == context.job.stage.labeler)
-    examples = read_examples(context.needs["prepare"], context.scratch)
+    examples = read_examples(context.artifact("examples"), context.scratch)
     index, count = context.shard
     rows = np.array_split(np.arange(len(examples), dtype=np.int64), count)[index]
     opinions, temperatures = _opinions(context, labeler, examples, rows)

@@ -25,7 +25,7 @@ def finetune(
     """
     settings = labeler.finetuned
     assert settings is not None
-    gold = read_gold(context.needs["prepare"], "budget", examples, context.scratch)
+    gold = read_gold(context.artifact("examples"), "budget", examples, context.scratch)
     budgets = [drawn_budget(context, examples, gold, seed) for seed in range(context.spec.evaluation.seeds)]
     if settings.tuning.type == "Head":
         return _heads(context, settings, labeler.batch_tokens, examples, gold, budgets, rows)

@@ -46,7 +46,7 @@ def ask(
     per_seed = settings.shots > 0 or settings.prior == "Gold"
     gold = np.empty(0, dtype=np.int64)
     if per_seed:
-        gold = read_gold(context.needs["prepare"], "budget", examples, context.scratch)
+        gold = read_gold(context.artifact("examples"), "budget", examples, context.scratch)
     budgets = {seed: drawn_budget(context, examples, gold, seed) for seed in seeds if per_seed}
     shown = _shown(context, labeler, settings, budgets, gold)
 

@@ -15,7 +15,7 @@ from w2s_trainer.store.objects import Objects
 
 def run(context: StageContext) -> StageResult:
     """Writes the model if it passed."""
-    results = json.loads(context.needs["evaluate"].read("results.json"))
+    results = json.loads(context.artifact("results").read("results.json"))
     summary = dict(results["decision"])
     if summary["promoted"]:
         _write_model(context, results)
@@ -67,7 +67,7 @@ def _write_model(context: StageContext, results: dict[str, Any]) -> None:
         from w2s_trainer.stages.promote.student import publish_student
         from w2s_trainer.stages.train.tuned import STUDENT
 
-        trained = context.needs[f"train-strong-{FIRST_SEED}"]
+        trained = context.artifact("student")
         publish_student(pretrained, spec, trained.fetch(STUDENT, context.scratch), directory)
     (directory / "README.md").write_text(model_card(results, spec, Files.of(directory)))
 
@@ -79,7 +79,7 @@ def _write_head(context: StageContext, pretrained: Path, directory: Path) -> Non
     from w2s_trainer.models.published import publish_model
 
     spec = context.spec
-    heads = load_file(context.needs["train"].fetch("heads.safetensors", context.scratch))
+    heads = load_file(context.artifact("student").fetch("heads.safetensors", context.scratch))
     seed = "-1" if "strong.-1.weight" in heads else str(FIRST_SEED)
     head = Head(*(heads[f"strong.{seed}.{part}"] for part in ("weight", "bias", "mean")))
     publish_model(pretrained, head, list(spec.task.class_names), spec.strong.max_tokens, directory)

@@ -19,8 +19,8 @@ LARGEST_SHIFT = 0.10
 def run(context: StageContext) -> StageResult:
     """Applies the steps in order, for each seed."""
     spec = context.spec
-    examples = read_examples(context.needs["prepare"], context.scratch)
-    labels = read_labels(context.needs["aggregate"], examples, context.scratch)
+    examples = read_examples(context.artifact("examples"), context.scratch)
+    labels = read_labels(context.artifact("labels"), examples, context.scratch)
     ids: list[str] = []
     seeds: list[int] = []
     summary: dict[str, Any] = {}

@@ -26,7 +26,7 @@ from w2s_trainer.stages.train.untouched import prompted_probabilities, similarit
 def fit_heads(context: StageContext) -> StageResult:
     """Fits a head per arm and seed, writes heads and predictions."""
     spec = context.spec
-    examples = read_examples(context.needs["prepare"], context.scratch)
+    examples = read_examples(context.artifact("examples"), context.scratch)
     to_fit = list(_arms(context, TrainingSets(context, examples)))
     untouched = "Untouched" in spec.evaluation.controls
 

@@ -83,22 +83,22 @@ class TrainingSets:
     @cached_property
     def _labels(self) -> dict[int, WeakLabels]:
         context = self._context
-        return read_labels(context.needs["aggregate"], self._examples, context.scratch)
+        return read_labels(context.artifact("labels"), self._examples, context.scratch)
 
     @cached_property
     def _selection(self) -> dict[int, tuple[NDArray[np.int64], NDArray[np.float64]]]:
         context = self._context
-        return read_selection(context.needs["select"], self._examples, context.scratch)
+        return read_selection(context.artifact("selection"), self._examples, context.scratch)
 
     @cached_property
     def _gold_budget(self) -> NDArray[np.int64]:
         context = self._context
-        return read_gold(context.needs["prepare"], "budget", self._examples, context.scratch)
+        return read_gold(context.artifact("examples"), "budget", self._examples, context.scratch)
 
     @cached_property
     def _gold_pool(self) -> NDArray[np.int64]:
         context = self._context
-        return read_gold(context.needs["prepare"], "pool", self._examples, context.scratch)
+        return read_gold(context.artifact("examples"), "pool", self._examples, context.scratch)
 
 
 def _some(rows: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -21,7 +21,7 @@ def tune_arm(context: StageContext) -> StageResult:
     assert arm is not None
     assert seed is not None
     strong = context.spec.strong
-    examples = read_examples(context.needs["prepare"], context.scratch)
+    examples = read_examples(context.artifact("examples"), context.scratch)
     recipe = Recipe.of_strong(strong, on_gold=is_on_gold(ARMS[arm]))
     predictions = Predictions(examples)
     done = [

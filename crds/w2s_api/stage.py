@@ -1,0 +1,57 @@
+"""One step of a job: what it is made from, what it depends on, how it is run."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+from w2s_api.names import StageKind
+
+Role = Literal["examples", "opinions", "labels", "selection", "students", "student", "results"]
+"""What an artifact is to the stage that reads it.
+
+examples: every text, its part and family, the gold labels. opinions: of each labeler, in the manifest's order. labels: what
+the opinions were aggregated to. selection: the rows to train on. students: of every arm and seed. student: the one that is
+published. results: of the evaluation.
+"""
+
+
+@dataclass(frozen=True)
+class Read:
+    """Something that a stage reads from outside of the store's artifacts."""
+
+    uri: str
+    what: Literal["data", "model"]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One step of the job. No stage knows another one's name: the pipeline joins them by roles."""
+
+    name: str
+    """What users call it: `prepare`, `label-small`, `train`."""
+    kind: StageKind
+    roles: Mapping[Role, tuple[str, ...]]
+    """Names of the stages whose artifacts it reads, by what they are to it."""
+    inputs: Mapping[str, Any]
+    """The canonical parts of the spec it depends on, by dotted path: what an edit is compared with."""
+    methods: Mapping[str, int]
+    key: str
+    reads: tuple[Read, ...] = ()
+    shards: int = 1
+    always_runs: bool = False
+    """It does something for the job beside its artifact, which another job's artifact cannot do: `prepare` looks into the
+    store, `evaluate` and `promote` put the job's own pointers in place."""
+    processes: Literal["One", "PerGPU"] = "One"
+    """How many processes run it together in one pod."""
+    labeler: str | None = None
+    """The labeler that a `label` stage runs."""
+    arm: str | None = None
+    """The arm that a `train` stage tunes beyond a head, in one process for each seed."""
+    seed: int | None = None
+    """Its seed."""
+
+    @cached_property
+    def needs(self) -> tuple[str, ...]:
+        """Names of the stages whose artifacts it reads."""
+        return tuple(dict.fromkeys(name for names in self.roles.values() for name in names))
