@@ -93,6 +93,8 @@ def kind_of(value: Any) -> str:
             return "a list (an array)"
         case dict():
             return "an object"
+        case datetime():
+            return "a timestamp"
         case date():
             return "a date"
     return f"of the type {type(value).__name__}"

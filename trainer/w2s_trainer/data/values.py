@@ -1,6 +1,7 @@
 """What a row has to have, for jobs and for `w2s predict` alike: a text, and keys."""
 
 import unicodedata
+from typing import Any
 
 from w2s_trainer.data.keys import NotAKey, canonical_key, has_lone_surrogate, is_missing, kind_of
 from w2s_trainer.data.row import Row
@@ -16,8 +17,7 @@ def text_of(row: Row, name: str) -> str:
     Raises:
         Unfit: there is none, it is no text, or there is nothing to be seen in it.
     """
-    _check_given_once(row, name)
-    text = row.values.get(name)
+    text = value_of(row, name)
     if name not in row.values:
         raise Unfit(f"no `{name}`")
     if is_missing(text):
@@ -37,13 +37,18 @@ def key_of(row: Row, name: str) -> str | None:
     Raises:
         Unfit: the value cannot be a key.
     """
-    _check_given_once(row, name)
     try:
-        return canonical_key(row.values.get(name))
+        return canonical_key(value_of(row, name))
     except NotAKey as error:
         raise Unfit(f"`{name}` {error}") from None
 
 
-def _check_given_once(row: Row, name: str) -> None:
+def value_of(row: Row, name: str) -> Any:
+    """What the row has in a field; None if it does not have it.
+
+    Raises:
+        Unfit: it has the field more than once, perhaps with different values.
+    """
     if name in row.repeated:
         raise Unfit(f"`{name}` is given more than once")
+    return row.values.get(name)
