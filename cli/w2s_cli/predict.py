@@ -7,8 +7,11 @@ import math
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from w2s_api.exit_codes import ExitCode
 from w2s_cli.stage import default_cache
@@ -180,14 +183,17 @@ def _rows(path: Path, text_field: str, id_field: str | None, first: int, objects
 
 
 def _id(row: "data.Row", name: str) -> str | int | float | None:
-    """The id as it was written; in its one form where JSON has no such value (a date, a decimal number)."""
+    """The id as it was written; as text where JSON has no such value (a date, a decimal number)."""
     from w2s_trainer.data.keys import has_lone_surrogate
     from w2s_trainer.data.values import key_of, value_of
 
-    value = value_of(row, name)
-    as_json = (
-        isinstance(value, int)
-        or (isinstance(value, float) and math.isfinite(value))
-        or (isinstance(value, str) and not has_lone_surrogate(value))
-    )
-    return value if as_json else key_of(row, name)
+    match value_of(row, name):
+        case int() as number:
+            return number
+        case float() as number if math.isfinite(number):
+            return number
+        case str() as text if not has_lone_surrogate(text):
+            return text
+        case (Decimal() | date() | UUID()) as value:
+            return str(value)
+    return key_of(row, name)

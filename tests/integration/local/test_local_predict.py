@@ -5,6 +5,7 @@ import gzip
 import hashlib
 import io
 import json
+from decimal import Decimal
 
 import numpy as np
 import pyarrow as pa
@@ -119,10 +120,12 @@ def test_ids_are_kept_as_they_are_written(predict, tmp_path, written, id_):
     assert type(said.get("id")) is type(id_)
 
 
-def test_ids_that_json_does_not_have_are_kept_in_their_plain_form(predict, tmp_path):
-    rows = [{"id": datetime.date(2026, 11, 28), "text": "a"}]
-    (tmp_path / "rows.parquet").write_bytes(parquet(rows))
-    assert predict(tmp_path / "rows.parquet")[1][0]["id"] == "2026-11-28"
+@pytest.mark.parametrize(
+    ("id_", "said"), [(datetime.date(2026, 11, 28), "2026-11-28"), (Decimal("12.50"), "12.50"), (b"a1", "a1")]
+)
+def test_ids_that_json_does_not_have_are_kept_as_text(predict, tmp_path, id_, said):
+    (tmp_path / "rows.parquet").write_bytes(parquet([{"id": id_, "text": "a"}]))
+    assert predict(tmp_path / "rows.parquet")[1][0]["id"] == said
 
 
 BAD = {

@@ -44,8 +44,6 @@ KEY_TYPES: dict[str, tuple[pa.Array, str | None]] = {
     "boolean": (pa.array([True]), "true"),
     "decimal": (pa.array([Decimal("1")], pa.decimal128(10, 0)), "1"),
     "decimal with places": (pa.array([Decimal("12.50")], pa.decimal256(40, 2)), "12.5"),
-    "date": (pa.array([datetime.date(2026, 11, 28)], pa.date32()), "2026-11-28"),
-    "date64": (pa.array([datetime.date(2026, 11, 28)], pa.date64()), "2026-11-28"),
     "uuid": (pa.array([uuid.UUID(int=1).bytes], pa.uuid()), str(uuid.UUID(int=1))),
     "binary": (pa.array([b" 12.0 "]), "12"),
     "dictionary of numbers": (pa.array([12]).dictionary_encode(), "12"),
@@ -71,6 +69,13 @@ FOREIGN = {
     "halffloat": pa.array([1.0], pa.float16()),
     "binary (and not UTF-8)": pa.array([b"\xff\xfe"]),
 }
+
+
+@pytest.mark.parametrize("type_", [pa.date32(), pa.date64()])
+def test_dates_are_named(tmp_path: Path, type_: pa.DataType) -> None:
+    row = one(tmp_path, {"text": ["a"], "group": pa.array([datetime.date(2026, 11, 28)], type_)})
+    with pytest.raises(Unfit, match="`group` is a date: store it as text"):
+        key_of(row, "group")
 
 
 @pytest.mark.parametrize("name", FOREIGN)

@@ -25,10 +25,10 @@ def canonical_key(value: Any) -> str | None:
     """The one form of a key; None where there is none (null, NaN, nothing but white space).
 
     Numbers are written without a fraction of zeros or an exponent (tools that know no missing integers write 1 as
-    1.0), true and false as JSON writes them, dates as 2026-11-28. See `canonical_text` for text.
+    1.0), true and false as JSON writes them. See `canonical_text` for text.
 
     Raises:
-        NotAKey: the value has no plain form (a list, a timestamp), or its last digits may be lost.
+        NotAKey: the value has no plain form (a list), or several (a date), or its last digits may be lost.
     """
     if is_missing(value):
         return None
@@ -41,8 +41,8 @@ def canonical_key(value: Any) -> str | None:
             return str(value)
         case float() | Decimal():
             return _of_number(value)
-        case date() if not isinstance(value, datetime):
-            return value.isoformat()
+        case date():
+            raise NotAKey(f"is {kind_of(value)}: store it as text, written alike in all sources")
     raise NotAKey(f"is neither a string nor a number, but {kind_of(value)}")
 
 
