@@ -15,9 +15,14 @@ from uuid import UUID
 
 from w2s_api.exit_codes import ExitCode
 from w2s_cli.stage import default_cache
+from w2s_trainer.data.keys import has_lone_surrogate
+from w2s_trainer.data.row import Row, Unusable
+from w2s_trainer.data.rows import read_rows
+from w2s_trainer.data.sources import DataFile, expand
+from w2s_trainer.data.values import Unfit, key_of, text_of, value_of
+from w2s_trainer.errors import BadData
 
 if TYPE_CHECKING:
-    from w2s_trainer.data import row as data
     from w2s_trainer.store.objects import Objects
 
 POINTER = "model.json"
@@ -25,7 +30,7 @@ DEFAULT_ID_FIELD = "id"
 
 
 @dataclass(frozen=True)
-class Row:
+class Input:
     """One text, with what tells it from the others."""
 
     number: int
@@ -87,7 +92,7 @@ def main(arguments: argparse.Namespace) -> int:
     objects = Objects(settings, Patience(denied=0, unavailable=60))
     rows = [*_given_texts(arguments.text)]
     if arguments.file:
-        rows += _rows(arguments.file, arguments.text_field, arguments.id_field, len(rows) + 1, objects)
+        rows += _read(arguments.file, arguments.text_field, arguments.id_field, len(rows) + 1, objects)
     directory = _model(uri, objects, arguments.cache)
     labels, probabilities = predict(directory, [row.text for row in rows], arguments.batch_tokens)
     for row, values in zip(rows, probabilities, strict=True):
@@ -100,7 +105,6 @@ def main(arguments: argparse.Namespace) -> int:
 
 def _model(uri: str, objects: "Objects", cache: Path) -> Path:
     """The model's directory. A job's pointer says what must be in it."""
-    from w2s_trainer.errors import BadData
     from w2s_trainer.models.uri import fetch_directory, fetch_model
 
     if not uri.endswith(f"/{POINTER}"):
@@ -133,48 +137,28 @@ def _sha256(path: Path) -> str | None:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _given_texts(texts: Sequence[str]) -> Iterator[Row]:
-    from w2s_trainer.data.row import Row as DataRow
-    from w2s_trainer.data.values import Unfit, text_of
-    from w2s_trainer.errors import BadData
-
+def _given_texts(texts: Sequence[str]) -> Iterator[Input]:
     for number, text in enumerate(texts, start=1):
         try:
-            yield Row(number, text_of(DataRow(number, {"--text": text}, ["--text"]), "--text"))
+            yield Input(number, text_of(Row(number, {"--text": text}, ["--text"]), "--text"))
         except Unfit as unfit:
             raise BadData("UnusableRow", f"Text {number:,}: {unfit}.", "Leave it out.") from None
 
 
-def _rows(path: Path, text_field: str, id_field: str | None, first: int, objects: "Objects") -> Iterator[Row]:
-    """The rows of a file, or of all files in a folder, read as jobs read them; but not one of them is left out."""
-    from w2s_trainer.data.row import Unusable
-    from w2s_trainer.data.rows import read_rows
-    from w2s_trainer.data.sources import expand
-    from w2s_trainer.data.values import Unfit, text_of
-    from w2s_trainer.errors import BadData
-
+def _read(
+    path: Path, text_field: str, id_field: str | None, first: int, objects: "Objects"
+) -> Iterator[Input]:
+    """The rows of a file, or of all files in a folder, read as jobs read them; but none of them is left out."""
     number, id_name, id_found = first, id_field or DEFAULT_ID_FIELD, False
     for file in expand(f"file://{path.absolute()}{'/' if path.is_dir() else ''}", objects):
         for row in read_rows(file, objects, path.parent, (text_field, id_name)):
             try:
                 if isinstance(row, Unusable):
                     raise Unfit(row.explanation)
-                text = text_of(row, text_field)
-                name = _id(row, id_name)
+                yield Input(number, text_of(row, text_field), _id(row, id_name))
             except Unfit as unfit:
-                missing = text_field not in row.fields
-                raise BadData(
-                    "UnusableRow",
-                    f"{file.uri.removeprefix('file://')} row {row.number:,}: {unfit}."
-                    + (
-                        f" It has {', '.join(f'`{field}`' for field in row.fields)}."
-                        if missing and row.fields
-                        else ""
-                    ),
-                    "Name the field by --text-field." if missing else "Mend the row, or leave it out.",
-                ) from None
+                raise _unusable(file, row, unfit, text_field) from None
             id_found = id_found or id_name in row.fields
-            yield Row(number, text, name)
             number += 1
     if number == first:
         raise BadData("EmptyFile", f"{path} has no rows.", "Give a file with rows.")
@@ -182,11 +166,16 @@ def _rows(path: Path, text_field: str, id_field: str | None, first: int, objects
         raise BadData("IdFieldMissing", f"{path}: no row has the field `{id_field}`.", "Correct --id-field.")
 
 
-def _id(row: "data.Row", name: str) -> str | int | float | None:
-    """The id as it was written; as text where JSON has no such value (a date, a decimal number)."""
-    from w2s_trainer.data.keys import has_lone_surrogate
-    from w2s_trainer.data.values import key_of, value_of
+def _unusable(file: DataFile, row: Row | Unusable, unfit: Unfit, text_field: str) -> BadData:
+    what = f"{file.uri.removeprefix('file://')} row {row.number:,}: {unfit}."
+    if row.fields and text_field not in row.fields:
+        there = ", ".join(f"`{name}`" for name in row.fields)
+        return BadData("UnusableRow", f"{what} It has {there}.", "Name the field by --text-field.")
+    return BadData("UnusableRow", what, "Mend the row, or leave it out: each is answered, or none.")
 
+
+def _id(row: Row, name: str) -> str | int | float | None:
+    """The id as it was written; as text where JSON has no such value (a date, a decimal number)."""
     match value_of(row, name):
         case int() as number:
             return number

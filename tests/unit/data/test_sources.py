@@ -1,7 +1,8 @@
 """What below a prefix is data, what is not, and what the path of a file says."""
 
+import os
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pyarrow as pa
 import pytest
@@ -97,6 +98,25 @@ def test_a_link_to_nothing_is_no_silence(tmp_path: Path) -> None:
     objects: Any = None
     with pytest.raises(BadData, match=r"part-0\.jsonl is a link to nothing"):
         expand(f"file://{tmp_path}/", objects)
+
+
+def test_a_name_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
+    Path(os.fsdecode(os.fsencode(tmp_path) + b"/part-\xff.jsonl")).write_bytes(b"{}")
+    objects: Any = None
+    with pytest.raises(BadData, match=r"part-\\udcff\.jsonl': the name is not UTF-8"):
+        expand(f"file://{tmp_path}/", objects)
+
+
+def test_a_file_that_may_not_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "p.jsonl").write_bytes(b"{}")
+    (file,) = expand(f"file://{tmp_path}/", objects := cast(Any, None))
+
+    def denied(*_: Any) -> Any:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", denied)
+    with pytest.raises(BadData, match=r"p\.jsonl: Permission denied"):
+        file.open(objects)
 
 
 PARTITIONS: list[tuple[str, dict[str, str | None]]] = [

@@ -73,7 +73,11 @@ def says_missing(key: str) -> bool:
 
 def has_lone_surrogate(text: str) -> bool:
     """Whether half of a surrogate pair is in the text, which no file in UTF-8 can hold."""
-    return not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
 
 
 def kind_of(value: Any) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from w2s_trainer.data.keys import has_lone_surrogate
 from w2s_trainer.errors import BadData, BadSpec
 
 if TYPE_CHECKING:
@@ -143,6 +144,8 @@ def _local_files(uri: str) -> Iterator[DataFile]:
         return
     for path in root.rglob("*"):
         name = path.relative_to(root).as_posix()
+        if has_lone_surrogate(name):  # as Python shows bytes that it cannot decode
+            raise BadData("UnreadableFile", f"{uri}{ascii(name)}: the name is not UTF-8.", "Rename it.")
         if path.is_file():
             yield DataFile(uri + name, name, path.stat().st_size)
         elif is_data(name) and not path.exists():
