@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from prepare_kit import CLASSES, MemoryObjects, Prepared, gold, heap, jsonl, spec_of
 
+from w2s_trainer.contract.last_words import LastWords
 from w2s_trainer.errors import StageError
 
 Run = Callable[..., Prepared]
@@ -327,3 +328,11 @@ def test_columns_of_other_types_are_named_as_what_they_are(
     )
     assert (error.reason, int(error.exit_code)) == ("TooManyUnusableRows", 65)
     assert naming in str(error)
+
+
+def test_a_field_with_half_a_surrogate_pair_in_its_name_is_shown(run_prepare: Run) -> None:
+    files = {"s3://b/g.jsonl": b'{"te\\ud83dxt": "a"}\n', "s3://b/h.jsonl": jsonl(heap())}
+    error = refusal(run_prepare, spec_of(sources("g.jsonl", "h.jsonl")), files)
+    assert error.reason == "TextFieldMissing"
+    assert r"te\ud83dxt" in str(error)
+    assert LastWords("Failed", error.reason, str(error)).encode()

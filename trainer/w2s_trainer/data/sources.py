@@ -145,7 +145,7 @@ def _local_files(uri: str) -> Iterator[DataFile]:
     for path in root.rglob("*"):
         name = path.relative_to(root).as_posix()
         if has_lone_surrogate(name):  # as Python shows bytes that it cannot decode
-            raise BadData("UnreadableFile", f"{uri}{ascii(name)}: the name is not UTF-8.", "Rename it.")
+            raise BadData("UnreadableFile", f"{uri}{name!a}: the name is not UTF-8.", "Rename it.")
         if path.is_file():
             yield DataFile(uri + name, name, path.stat().st_size)
         elif is_data(name) and not path.exists():
