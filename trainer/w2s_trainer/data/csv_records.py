@@ -8,6 +8,7 @@ from typing import BinaryIO
 from w2s_trainer.data.content import checked_stream
 from w2s_trainer.data.keys import has_lone_surrogate
 from w2s_trainer.data.row import Row, Unusable
+from w2s_trainer.data.stray_quotes import ColumnValues, reads_as_rows
 from w2s_trainer.errors import BadData
 
 _LONGEST_FIELD = 2**26
@@ -35,6 +36,7 @@ def read_csv(uri: str, stream: BinaryIO, columns: Collection[str]) -> Iterator[R
     lines = _Remembering(decoded)
     records = csv.reader(lines, strict=True)
     header = _header(uri, records, columns)
+    known = ColumnValues(len(header))
     number = 0
     while True:
         began = records.line_num + 1
@@ -56,7 +58,7 @@ def read_csv(uri: str, stream: BinaryIO, columns: Collection[str]) -> Iterator[R
         if not record:
             continue
         number += 1
-        if reason := _fault(record, header, lines.read):
+        if reason := _fault(record, header, lines.read, known):
             yield Unusable(number, reason, header, began, len(lines.read))
         else:
             yield Row(number, dict(zip(header, record, strict=True)), header, began)
@@ -101,36 +103,12 @@ def check_given_once(uri: str, header: Sequence[str], columns: Collection[str]) 
             )
 
 
-def _fault(record: list[str], header: list[str], lines: list[str]) -> str | None:
+def _fault(record: list[str], header: list[str], lines: list[str], columns: ColumnValues) -> str | None:
     if len(record) != len(header):
         return f"{len(record)} fields where the header has {len(header)}"
     if any(map(has_lone_surrogate, record)):
         return "invalid UTF-8"
-    if len(lines) > 1 and _reads_as_rows(record, lines):
+    if len(lines) > 1 and reads_as_rows(record, lines, columns):
         return "a quoted field goes over lines that read as rows of their own: a quote is missing, or one too many"
+    columns.note(record)
     return None
-
-
-def _reads_as_rows(record: list[str], lines: list[str]) -> bool:
-    """Whether the lines of one record look like a row each, so that two stray quotes may have joined them.
-
-    They do if each has as many fields as the record, and at least half have the same kinds of characters as the
-    record in its other columns. Lines of a text hardly ever do.
-    """
-    rows = [line.rstrip("\r\n").split(",") for line in lines]
-    joined = [column for column, field in enumerate(record) if "\n" in field or "\r" in field]
-    if len(record) < 2 or len(joined) != 1 or any(len(row) != len(record) for row in rows):
-        return False
-    # The record has its columns before the quote from its first line, and those after it from its last.
-    before, after = range(joined[0]), range(joined[0] + 1, len(record))
-    compared = [
-        [_kinds(row[column]) == _kinds(record[column]) for column in columns]
-        for columns, part in ((before, rows[1:]), (after, rows[:-1]))
-        for row in part
-        if columns
-    ]
-    return 2 * sum(map(all, compared)) >= len(compared)
-
-
-def _kinds(field: str) -> set[str]:
-    return {"letter" if c.isalpha() else "digit" if c.isdigit() else c for c in field}
