@@ -92,6 +92,13 @@ def test_rows_of_other_lengths_are_named_with_their_line(tmp_path: Path) -> None
     assert [row.number for row in rows if isinstance(row, Row)] == [1, 4]
 
 
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_the_header_of_a_file_that_was_appended_is_no_row(tmp_path: Path, mark: str) -> None:
+    rows = read(tmp_path / "rows.csv", table([*LINES[:2], mark + HEADER, *LINES[2:]]))
+    assert [(row.number, row.line) for row in unusable(rows)] == [(3, 4)]
+    assert len(texts(rows)) == len(LINES)
+
+
 @pytest.mark.parametrize("header", ["text,id,text", "id,id,text"])
 def test_a_wanted_field_must_be_one_column(tmp_path: Path, header: str) -> None:
     with pytest.raises(BadData, match="2 columns are called") as caught:

@@ -122,3 +122,8 @@ def test_content_of_another_kind_is_named(tmp_path: Path, case: str) -> None:
 def test_utf8_with_a_mark_is_utf8(tmp_path: Path, name: str) -> None:
     content: Any = {"rows.jsonl": '{"text": "ä"}\n', "rows.csv": "text\nä\n"}[name]
     assert texts(read(tmp_path / name, ("\ufeff" + content).encode())) == ["ä"]
+
+
+def test_lines_of_files_that_were_joined_are_all_read(tmp_path: Path) -> None:
+    content = '\ufeff{"text": "a"}\n\ufeff{"text": "b"}\n'
+    assert texts(read(tmp_path / "rows.jsonl", content.encode())) == ["a", "b"]

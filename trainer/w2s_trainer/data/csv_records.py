@@ -108,6 +108,8 @@ def _fault(record: list[str], header: list[str], lines: list[str], columns: Colu
         return f"{len(record)} fields where the header has {len(header)}"
     if any(map(has_lone_surrogate, record)):
         return "invalid UTF-8"
+    if [field.removeprefix("\ufeff") for field in record] == header:
+        return "the header once more, as in files that were joined"
     if len(lines) > 1 and reads_as_rows(record, lines, columns):
         return "a quoted field goes over lines that read as rows of their own: a quote is missing, or one too many"
     columns.note(record)

@@ -12,6 +12,9 @@ from w2s_trainer.data.keys import kind_of
 from w2s_trainer.data.row import Row, Unusable
 from w2s_trainer.errors import BadData
 
+_MARK = b"\xef\xbb\xbf"
+"""The byte order mark of UTF-8."""
+
 
 class _Repeating(dict[str, Any]):
     """An object of JSON that gives names more than once."""
@@ -27,7 +30,7 @@ def read_json_lines(uri: str, stream: BinaryIO) -> Iterator[Row | Unusable]:
     """
     first = True
     for number, line in enumerate(checked_stream(uri, stream), 1):
-        line = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
+        line = line.removeprefix(_MARK)  # files that were joined have one in the middle
         if not line.strip():
             continue
         if first:
