@@ -270,6 +270,12 @@ def test_what_is_passed_over_is_told(run_prepare: Run) -> None:
     assert done.summary["rows"]["pool"] == 50
     assert "Passed over 5 objects below s3://b/h/" in done.said
     assert "_temporary/0/part-0.jsonl" in done.said
+    assert "Delta" not in done.said
+    log = {"s3://b/h/_delta_log/00000000000000000001.json": b"{}"}
+    assert (
+        "s3://b/h/ holds a Delta table"
+        in run_prepare(spec_of(sources("g.jsonl", "h/")), MemoryObjects(files | log)).said
+    )
 
 
 def test_a_group_may_stand_in_the_path(run_prepare: Run) -> None:

@@ -99,10 +99,14 @@ def read_corpus(spec: Spec, objects: "Objects", scratch: Path, progress: "Progre
 def _files(uri: str, objects: "Objects", progress: "Progress") -> list[DataFile]:
     found = listing(uri, objects)
     if hidden := found.passed_over:
+        first = ", ".join(hidden[:3]) + (", …" if len(hidden) > 3 else "")
         progress.note(
-            f"Passed over {len(hidden):,} objects below {uri} whose names begin with `_` or `.`: {', '.join(hidden[:3])}"
-            + (", …" if len(hidden) > 3 else "")
+            f"Passed over {len(hidden):,} objects below {uri} whose names begin with `_` or `.`: {first}"
         )
+        if any("_delta_log" in name.split("/") for name in hidden):
+            progress.note(
+                f"{uri} holds a Delta table: rows that its log has deleted are read too; export it first"
+            )
     return found.files
 
 
