@@ -1,38 +1,54 @@
 """`w2s predict`: what a published model says of texts, as JSON lines."""
 
 import argparse
-import csv
 import hashlib
 import json
+import math
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from w2s_api.exit_codes import ExitCode
 from w2s_cli.stage import default_cache
+from w2s_trainer.data.keys import has_lone_surrogate
+from w2s_trainer.data.row import Row, Unusable
+from w2s_trainer.data.rows import read_rows
+from w2s_trainer.data.sources import DataFile, expand
+from w2s_trainer.data.values import Unfit, key_of, text_of, value_of
+from w2s_trainer.errors import BadData
 
 if TYPE_CHECKING:
     from w2s_trainer.store.objects import Objects
 
 POINTER = "model.json"
-LONGEST_CSV_FIELD = 1 << 30
+DEFAULT_ID_FIELD = "id"
 
 
 @dataclass(frozen=True)
-class Row:
+class Input:
     """One text, with what tells it from the others."""
 
     number: int
     """From 1: of --text first, then of the rows of the file."""
     text: str
-    id: str | int | None = None
+    id: str | int | float | None = None
+    """As it was written; None if the row has none."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command line."""
-    parser.add_argument("file", nargs="?", type=Path, metavar="FILE", help=".jsonl or .csv with a text field")
+    parser.add_argument(
+        "file",
+        nargs="?",
+        type=Path,
+        metavar="FILE",
+        help=".jsonl, .jsonl.gz, .csv or .parquet with a text field, or a folder of them",
+    )
     parser.add_argument(
         "--model",
         required=True,
@@ -41,7 +57,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--text", action="append", default=[], help="a text; may be given several times")
     parser.add_argument("--text-field", default="text", metavar="NAME")
-    parser.add_argument("--id-field", default="id", metavar="NAME", help="is repeated where a row has it")
+    parser.add_argument(
+        "--id-field",
+        metavar="NAME",
+        help=f"is repeated where a row has it; without this option, `{DEFAULT_ID_FIELD}` is if there is one",
+    )
     parser.add_argument("--endpoint", metavar="URL", help="of the S3 server, if it is not AWS")
     parser.add_argument("--credentials-dir", type=Path, metavar="DIR", help="files of a mounted Secret")
     parser.add_argument(
@@ -53,13 +73,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(arguments: argparse.Namespace) -> int:
-    """Prints {row, id, label, probabilities} for each text."""
+    """Prints {row, id, label, probabilities} for each text: for all of them, or for none."""
     if not arguments.file and not arguments.text:
         sys.stderr.write("Nothing to decide about: give a FILE or --text.\n")
         return ExitCode.BAD_SPEC
-    rows = [Row(number, text) for number, text in enumerate(arguments.text, start=1)]
-    if arguments.file:
-        rows += _rows(arguments.file, arguments.text_field, arguments.id_field, first=len(rows) + 1)
 
     from w2s_trainer.models.published import predict
     from w2s_trainer.store.objects import Objects
@@ -72,7 +89,11 @@ def main(arguments: argparse.Namespace) -> int:
         endpoint=arguments.endpoint,
         credentials_dir=arguments.credentials_dir,
     )
-    directory = _model(uri, Objects(settings, Patience(denied=0, unavailable=60)), arguments.cache)
+    objects = Objects(settings, Patience(denied=0, unavailable=60))
+    rows = [*_given_texts(arguments.text)]
+    if arguments.file:
+        rows += _read(arguments.file, arguments.text_field, arguments.id_field, len(rows) + 1, objects)
+    directory = _model(uri, objects, arguments.cache)
     labels, probabilities = predict(directory, [row.text for row in rows], arguments.batch_tokens)
     for row, values in zip(rows, probabilities, strict=True):
         chances = {label: round(float(value), 6) for label, value in zip(labels, values, strict=True)}
@@ -84,7 +105,6 @@ def main(arguments: argparse.Namespace) -> int:
 
 def _model(uri: str, objects: "Objects", cache: Path) -> Path:
     """The model's directory. A job's pointer says what must be in it."""
-    from w2s_trainer.errors import BadData
     from w2s_trainer.models.uri import fetch_directory, fetch_model
 
     if not uri.endswith(f"/{POINTER}"):
@@ -117,50 +137,52 @@ def _sha256(path: Path) -> str | None:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _rows(path: Path, text_field: str, id_field: str, first: int) -> Iterator[Row]:
-    from w2s_trainer.errors import BadData
-
-    number = first
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            for place, row in _csv(file) if path.suffix.lower() == ".csv" else _jsonl(file):
-                if not isinstance(row, dict) or not isinstance(row.get(text_field), str):
-                    fields = f" It has {', '.join(map(str, row))}." if isinstance(row, dict) else ""
-                    raise BadData(
-                        "NoText",
-                        f"{path}:{place}: there is no text in a field `{text_field}`.{fields}",
-                        "Name the field by --text-field.",
-                    )
-                said = row.get(id_field)
-                yield Row(number, row[text_field], said if isinstance(said, str | int) else None)
-                number += 1
-    except UnicodeDecodeError as error:
-        raise BadData("NotUTF8", f"{path}: not UTF-8 text.", "Convert it.") from error
-    except OSError as error:
-        raise BadData("BadFile", f"{path}: {error.strerror}.") from error
-    if number == first:
-        raise BadData("NoRows", f"{path}: there are no rows in it.")
-
-
-def _jsonl(file: IO[str]) -> Iterator[tuple[int, Any]]:
-    from w2s_trainer.errors import BadData
-
-    for line, text in enumerate(file, start=1):
-        if not text.strip():
-            continue
+def _given_texts(texts: Sequence[str]) -> Iterator[Input]:
+    for number, text in enumerate(texts, start=1):
         try:
-            yield line, json.loads(text)
-        except ValueError as error:
-            raise BadData("NotJSON", f"{file.name}:{line}: not a line of JSON ({error}).") from error
+            yield Input(number, text_of(Row(number, {"--text": text}, ["--text"]), "--text"))
+        except Unfit as unfit:
+            raise BadData("UnusableRow", f"Text {number:,}: {unfit}.", "Leave it out.") from None
 
 
-def _csv(file: IO[str]) -> Iterator[tuple[int, Any]]:
-    from w2s_trainer.errors import BadData
+def _read(
+    path: Path, text_field: str, id_field: str | None, first: int, objects: "Objects"
+) -> Iterator[Input]:
+    """The rows of a file, or of all files in a folder, read as jobs read them; but none of them is left out."""
+    number, id_name, id_found = first, id_field or DEFAULT_ID_FIELD, False
+    for file in expand(f"file://{path.absolute()}{'/' if path.is_dir() else ''}", objects):
+        for row in read_rows(file, objects, path.parent, (text_field, id_name)):
+            try:
+                if isinstance(row, Unusable):
+                    raise Unfit(row.explanation)
+                yield Input(number, text_of(row, text_field), _id(row, id_name))
+            except Unfit as unfit:
+                raise _unusable(file, row, unfit, text_field) from None
+            id_found = id_found or id_name in row.fields
+            number += 1
+    if number == first:
+        raise BadData("EmptyFile", f"{path} has no rows.", "Give a file with rows.")
+    if id_field and not id_found:
+        raise BadData("IdFieldMissing", f"{path}: no row has the field `{id_field}`.", "Correct --id-field.")
 
-    csv.field_size_limit(LONGEST_CSV_FIELD)
-    reader = csv.DictReader(file)
-    try:
-        for row in reader:
-            yield reader.line_num, row
-    except csv.Error as error:
-        raise BadData("NotCSV", f"{file.name}:{reader.line_num}: not CSV ({error}).") from error
+
+def _unusable(file: DataFile, row: Row | Unusable, unfit: Unfit, text_field: str) -> BadData:
+    what = f"{file.uri.removeprefix('file://')} row {row.number:,}: {unfit}."
+    if row.fields and text_field not in row.fields:
+        there = ", ".join(f"`{name}`" for name in row.fields)
+        return BadData("UnusableRow", f"{what} It has {there}.", "Name the field by --text-field.")
+    return BadData("UnusableRow", what, "Mend the row, or leave it out: each is answered, or none.")
+
+
+def _id(row: Row, name: str) -> str | int | float | None:
+    """The id as it was written; as text where JSON has no such value (a date, a decimal number)."""
+    match value_of(row, name):
+        case int() as number:
+            return number
+        case float() as number if math.isfinite(number):
+            return number
+        case str() as text if not has_lone_surrogate(text):
+            return text
+        case (Decimal() | date() | UUID()) as value:
+            return str(value)
+    return key_of(row, name)

@@ -17,11 +17,16 @@ class StageError(Exception):
     def __init__(self, reason: str, message: str, hint: str = "") -> None:
         super().__init__(message)
         self.reason = reason
-        self.message = message
-        self.hint = hint
+        self.message = _writable(message)
+        self.hint = _writable(hint)
 
     def __str__(self) -> str:
         return f"{self.message} {self.hint}".strip()
+
+
+def _writable(text: str) -> str:
+    """Names from data may hold halves of surrogate pairs, which no file and no terminal takes: as `\\ud83d`."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 class BadSpec(StageError):

@@ -168,6 +168,32 @@ def test_a_prefix_with_safetensors_is_taken_whole(tmp_path, conversions):
     assert not conversions
 
 
+@pytest.mark.parametrize("uri", ["s3://b/p/", "s3://b/p"])
+@pytest.mark.parametrize("files", [WHOLE, ONE], ids=["safetensors", "GGUF"])
+def test_markers_of_folders_and_what_editors_leave_are_no_part_of_a_model(tmp_path, conversions, files, uri):
+    markers = {"p/": b"", "p/sub/": b"", "p/sub_$folder$": b""}
+    left = {"p/._m.gguf": b"x", "p/.ipynb_checkpoints/config-checkpoint.json": b"{}", "p/sub/.cache/a": b""}
+    plain = Bucket(**{f"p/{name}": data for name, data in files.items()})
+    bucket = Bucket(**{f"p/{name}": data for name, data in files.items()}, **markers, **left)
+    found = fetch_model(uri, bucket, tmp_path / "a")
+    assert contents(found) == contents(fetch_model(uri, plain, tmp_path / "b"))
+    assert sorted(bucket.downloads) == sorted(plain.downloads)
+    marked = Bucket(**{f"p/{name}": data for name, data in files.items()}, **markers)
+    assert model_digest(uri, marked) == model_digest(uri, plain)
+
+
+def test_a_prefix_with_nothing_but_a_marker_holds_no_model(tmp_path):
+    with pytest.raises(BadSpec, match="there is nothing below this prefix"):
+        fetch_model("s3://b/p/", Bucket(**{"p/": b""}), tmp_path)
+
+
+def test_what_editors_leave_in_a_directory_is_no_second_model(tmp_path, conversions):
+    put(tmp_path / "m", ONE | {"._m.gguf": b"x"})
+    assert (
+        contents(fetch_model(f"file://{tmp_path}/m", None, tmp_path / "cache"))["model.safetensors"] == b"one"
+    )
+
+
 def test_an_incomplete_prefix_is_not_kept(tmp_path):
     bucket = Bucket(**{"p/model.safetensors": b"w"})
     with pytest.raises(BadSpec, match=r"config\.json not found"):

@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 from prepare_kit import MemoryObjects, Prepared, clause, gold, heap, jsonl, spec_of
 
+from w2s_trainer.data.sources import source_digest
 from w2s_trainer.errors import StageError
-from w2s_trainer.stages.prepare.sources import source_digest
 
 Run = Callable[..., Prepared]
 
@@ -166,8 +166,8 @@ BAD: dict[str, tuple[str, bytes, dict[str, Any], int, str, list[str]]] = {
         jsonl(ROWS).decode().encode("utf-16"),
         {},
         65,
-        "TooManyUnusableRows",
-        ["gold.jsonl row 1: invalid UTF-8"],
+        "NotUTF8",
+        ["gold.jsonl is UTF-16 text"],
     ),
     "few rows, all bad": (
         "gold.jsonl",

@@ -145,6 +145,15 @@ def test_texts_are_shown_only_as_excerpts():
     assert "blockquote>" not in render(results()).split("</style>")[1]
 
 
+def test_rows_without_a_group_are_counted_where_there_are_some():
+    found = results()
+    for count, said in ((None, False), (0, False), (1234, True)):
+        found["data"].pop("withoutGroup", None)
+        found["data"] |= {} if count is None else {"withoutGroup": count}
+        assert ("rows without a group" in (page := render(found))) is said
+        assert ("1,234" in page) is said
+
+
 def test_charts_are_sound_and_true():
     found = results()["evaluation"]
     svg = ElementTree.fromstring(charts.bars(found["arms"], "MacroF1"))

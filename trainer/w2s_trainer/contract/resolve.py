@@ -10,8 +10,8 @@ from w2s_trainer.store.objects import Objects
 
 def read_digests(stage: Stage, objects: Objects) -> dict[str, str]:
     """Digests of the data and models that a stage reads from outside, by URI."""
+    from w2s_trainer.data.sources import source_digest
     from w2s_trainer.models.uri import model_digest
-    from w2s_trainer.stages.prepare.sources import source_digest
 
     return {
         read.uri: (model_digest if read.what == "model" else source_digest)(read.uri, objects)

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path, PurePath
 from typing import NamedTuple
 
+from w2s_trainer.data.sources import is_folder_marker
 from w2s_trainer.errors import BadSpec, StageError, StoreUnavailable
 from w2s_trainer.models import adapter
 from w2s_trainer.models.cache import kept
@@ -104,7 +105,12 @@ def _digest(uri: str, objects: Objects) -> _Digest:
 
 
 def _top(names: Sequence[str]) -> list[str]:
-    return [name for name in names if "/" not in name]
+    return [name for name in names if "/" not in name and not _is_hidden(name)]
+
+
+def _is_hidden(name: str) -> bool:
+    """Of a path below the model: what editors and synchronising tools leave there (`.ipynb_checkpoints/`)."""
+    return any(part.startswith(".") for part in name.split("/"))
 
 
 def _has_weights(directory: Path) -> bool:
@@ -136,7 +142,7 @@ def _local(uri: str, path: Path) -> Path:
             raise BadSpec("NoSuchModel", f"{uri}: there is no such file.", "Check the URI.")
         return path
     if path.is_dir() and not _has_weights(path):
-        found = only_gguf(uri, [str(file) for file in path.iterdir()])
+        found = only_gguf(uri, [str(file) for file in path.iterdir() if not _is_hidden(file.name)])
         return Path(found) if found else path
     return path
 
@@ -182,7 +188,11 @@ def _objects(uri: str, objects: Objects) -> Sequence[ObjectInfo]:
         if found is None:
             raise BadSpec("NoSuchModel", f"{uri}: there is no such object.", "Check the URI.")
         return [found]
-    below = list(objects.list(_folder(uri)))
+    below = [
+        item
+        for item in objects.list(_folder(uri))
+        if not is_folder_marker(item.uri.removeprefix(_folder(uri)))
+    ]
     if not below:
         raise BadSpec("MissingWeights", f"{uri}: there is nothing below this prefix.", "Check the URI.")
     names = {item.uri.removeprefix(_folder(uri)): item for item in below}
@@ -205,7 +215,9 @@ def _from_s3(uri: str, objects: Objects, cache: Path) -> Path:
 
     def download(directory: Path) -> None:
         for item in found:
-            objects.download(item.uri, directory / item.uri.removeprefix(_folder(uri)))
+            name = item.uri.removeprefix(_folder(uri))
+            if not _is_hidden(name):
+                objects.download(item.uri, directory / name)
         _complete(uri, directory, adapters=True)
 
     return kept(cache / "models" / digest, download)

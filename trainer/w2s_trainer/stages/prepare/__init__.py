@@ -8,9 +8,9 @@ import numpy as np
 from w2s_api.spec import Spec
 from w2s_trainer.errors import BadSpec
 from w2s_trainer.stages.prepare.conditions import check_rules, verify
-from w2s_trainer.stages.prepare.corpus import read_corpus
+from w2s_trainer.stages.prepare.corpus import Corpus, read_corpus
 from w2s_trainer.stages.prepare.duplicates import near_duplicates
-from w2s_trainer.stages.prepare.labels import NO_CLASS
+from w2s_trainer.stages.prepare.labels import NO_CLASS, class_index
 from w2s_trainer.stages.prepare.parts import Part, Parts, divide_corpus
 from w2s_trainer.stages.prepare.power import effective_size, smallest_provable_gain
 from w2s_trainer.stages.prepare.write import write
@@ -32,6 +32,7 @@ def run(context: "StageContext") -> "StageResult":
 
     spec, progress = context.spec, context.progress
     check_rules(spec)
+    class_index(spec.task.class_names)
     near = spec.data.near_duplicates
     similarity = float(near.similarity)
     if similarity <= 0:
@@ -49,7 +50,7 @@ def run(context: "StageContext") -> "StageResult":
     )
     parts = divide_corpus(corpus, components, spec)
     write(parts, corpus.texts.texts, corpus.quarantine, context.output)
-    summary = summarise(parts, len(corpus.quarantine), spec)
+    summary = summarise(parts, corpus, spec)
     progress.note(
         f"{len(parts.test):,} rows in {summary['families']['test']:,} families are held out for the test;"
         f" it can prove a gain of about {summary['smallestProvableGain']:.3f}"
@@ -57,7 +58,7 @@ def run(context: "StageContext") -> "StageResult":
     return StageResult(summary, figures(summary))
 
 
-def summarise(parts: Parts, unusable: int, spec: Spec) -> dict[str, Any]:
+def summarise(parts: Parts, corpus: Corpus, spec: Spec) -> dict[str, Any]:
     """The summary of the artifact."""
     size = effective_size(parts.test.family)
     return {
@@ -75,10 +76,11 @@ def summarise(parts: Parts, unusable: int, spec: Spec) -> dict[str, Any]:
             "exactDuplicates": parts.exact_duplicates,
             "testFamilies": parts.test_families,
             "seenByTeacher": parts.seen_by_teacher,
-            "unusable": unusable,
+            "unusable": sum(bad.lines for bad in corpus.quarantine),
         },
         "poolGold": int((parts.pool.label != NO_CLASS).sum()),
         "poolLabelsIgnored": parts.pool_labels_ignored,
+        **({"withoutGroup": corpus.without_group} if spec.data.fields.group else {}),
         "smallestProvableGain": round(smallest_provable_gain(size), 4),
         "effectiveTestSize": round(size, 2),
     }

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from w2s_api.spec import Spec
+from w2s_trainer.data.sources import DataFile, listing
 from w2s_trainer.errors import BadData
-from w2s_trainer.stages.prepare.sources import DataFile, expand
 from w2s_trainer.stages.prepare.texts import Texts
 from w2s_trainer.stages.prepare.usable import Quarantined, Role, SourceReader
 
@@ -44,6 +44,10 @@ class Corpus:
     seen: Rows
     """What a weak model was trained on; it has no part in the job but to keep its families out of the test."""
     quarantine: list[Quarantined]
+    without_group: int = 0
+    """Rows of gold, test and heap without a group, where a field for it is named."""
+    labels_ignored: int = 0
+    """Labels of the heap that can be no label."""
 
 
 def read_corpus(spec: Spec, objects: "Objects", scratch: Path, progress: "Progress") -> Corpus:
@@ -54,7 +58,7 @@ def read_corpus(spec: Spec, objects: "Objects", scratch: Path, progress: "Progre
         BadData: nothing there; a file or a field that cannot be used; an id twice.
     """
     sources = _sources(spec)
-    files = {(role, uri): expand(uri, objects) for role, uri in sources}
+    files = {(role, uri): _files(uri, objects, progress) for role, uri in sources}
     prefixed = _ambiguous(files)
     corpus = Corpus(Texts(), Rows(), Rows(), Rows(), Rows(), [])
     first_of: dict[str, tuple[str, int]] = {}
@@ -80,7 +84,9 @@ def read_corpus(spec: Spec, objects: "Objects", scratch: Path, progress: "Progre
             there = first_of.setdefault(example.id, here)
             if there is not here:
                 again.append(f"{_at(there)} and {_at(here)}")
-        progress.note(f"Read {len(rows) - before:,} usable rows of {uri}")
+        corpus.labels_ignored += reader.labels_ignored
+        corpus.without_group += reader.without_group if role != "seen" else 0
+        progress.note(f"Read {len(rows) - before:,} usable rows of {uri}{_remarks(reader)}")
     if again:
         raise BadData(
             "DuplicateId",
@@ -88,6 +94,29 @@ def read_corpus(spec: Spec, objects: "Objects", scratch: Path, progress: "Progre
             "Make ids unique over all sources, or leave `data.fields.id` out.",
         )
     return corpus
+
+
+def _files(uri: str, objects: "Objects", progress: "Progress") -> list[DataFile]:
+    found = listing(uri, objects)
+    if hidden := found.passed_over:
+        first = ", ".join(hidden[:3]) + (", …" if len(hidden) > 3 else "")
+        progress.note(
+            f"Passed over {len(hidden):,} objects below {uri} whose names begin with `_` or `.`: {first}"
+        )
+        if any("_delta_log" in name.split("/") for name in hidden):
+            progress.note(
+                f"{uri} holds a Delta table: rows that its log has deleted are read too; export it first"
+            )
+    return found.files
+
+
+def _remarks(reader: SourceReader) -> str:
+    said = ""
+    if reader.files_without_rows:
+        said += f"; {reader.files_without_rows:,} of {len(reader.files):,} files have no rows"
+    if reader.without_group:
+        said += f"; {reader.without_group:,} have no `{reader.fields.group}` and stand alone"
+    return said
 
 
 def _sources(spec: Spec) -> list[tuple[Role, str]]:

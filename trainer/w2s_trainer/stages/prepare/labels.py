@@ -2,39 +2,33 @@
 
 import difflib
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from w2s_trainer.errors import BadData
+from w2s_trainer.data.keys import canonical_text
+from w2s_trainer.errors import BadData, BadSpec
 
 NO_CLASS = -1
 _SHOWN = 5
 
 
-class NotALabel(ValueError):
-    """The value cannot be a class, a group or a name."""
-
-
-def label_name(value: Any) -> str | None:
-    """A label as it would be written in the manifest; None if there is none.
-
-    Numbers are taken as they print, whole ones without a decimal point (tools that know no missing integers
-    write 1 as 1.0); true and false as JSON writes them.
+def class_index(classes: Sequence[str]) -> dict[str, int]:
+    """The number of each class by the one form of its name, as labels have it (`canonical_text`).
 
     Raises:
-        NotALabel: the value is a list, an object or something else without one plain form.
+        BadSpec: two names have one form, so that no label could tell them apart.
     """
-    if value is None or value != value:  # NaN is how data frames write nothing
-        return None
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    if not isinstance(value, (str, int, float)):
-        raise NotALabel("is neither a string nor a number")
-    return str(value).strip() or None
+    index: dict[str, int] = {}
+    for number, name in enumerate(classes):
+        other = index.setdefault(canonical_text(name), number)
+        if other != number:
+            raise BadSpec(
+                "AmbiguousClasses",
+                f"task.classes: {_spelled(classes[other])} and {_spelled(name)} are the same label as labels are compared.",
+                "Keep one of them, or rename it.",
+            )
+    return index
 
 
 def class_indices(
@@ -43,15 +37,16 @@ def class_indices(
     """Class indices of gold labels, int64[n].
 
     Args:
-        labels: labels as written.
+        labels: labels in their one form.
         places: (file, row) of each.
         classes: the K class names.
         uri: the source, for the message.
 
     Raises:
         BadData: a label is not a class.
+        BadSpec: two classes are the same label.
     """
-    index = {name: number for number, name in enumerate(classes)}
+    index = class_index(classes)
     found = np.array([index.get(label, NO_CLASS) for label in labels], dtype=np.int64)
     if outside := np.flatnonzero(found == NO_CLASS).tolist():
         raise _outside([labels[row] for row in outside], [places[row] for row in outside], classes, uri)
@@ -84,7 +79,7 @@ def _outside(labels: list[str], places: list[tuple[str, int]], classes: Sequence
     rest = f" and {len(most) - _SHOWN:,} others" if len(most) > _SHOWN else ""
     folded = {name.casefold(): name for name in classes}
     near = difflib.get_close_matches(most[0].casefold(), list(folded), n=1, cutoff=0.6)
-    advice = f"Is `{_short(most[0])}` the class `{folded[near[0]]}`? " if near else ""
+    advice = f"Is {_spelled(most[0])} the class {_spelled(folded[near[0]])}? " if near else ""
     return BadData(
         "LabelOutsideClasses",
         f"{uri}: labels that are not in task.classes ({_quoted(classes)}): {shown}{rest}.",
@@ -96,6 +91,12 @@ def _quoted(names: Iterable[str]) -> str:
     names = list(names)
     shown = ", ".join(f"`{name}`" for name in names[:10])
     return f"{shown} and {len(names) - 10} more" if len(names) > 10 else shown
+
+
+def _spelled(name: str) -> str:
+    """A name with the code points of what is not ASCII in it."""
+    points = " ".join(f"U+{ord(character):04X}" for character in name if not character.isascii())
+    return f"`{_short(name)}`" + (f" ({points})" if points else "")
 
 
 def _short(label: str) -> str:

@@ -10,7 +10,7 @@ from w2s_api.spec import Spec
 from w2s_trainer.errors import BadData
 from w2s_trainer.stages.prepare.corpus import Corpus, Rows
 from w2s_trainer.stages.prepare.families import families
-from w2s_trainer.stages.prepare.labels import NO_CLASS, check_every_class, class_indices
+from w2s_trainer.stages.prepare.labels import NO_CLASS, check_every_class, class_index, class_indices
 from w2s_trainer.stages.prepare.split import Gold, check_every_class_in, divide
 from w2s_trainer.stages.prepare.usable import Quarantined
 
@@ -105,7 +105,7 @@ def divide_corpus(corpus: Corpus, components: NDArray[np.int64], spec: Spec) -> 
         exact_duplicates=duplicates + copies,
         test_families=leaked + int(in_test_family.sum()),
         seen_by_teacher=seen_by_teacher,
-        pool_labels_ignored=ignored,
+        pool_labels_ignored=ignored + corpus.labels_ignored,
     )
 
 
@@ -151,7 +151,7 @@ def _pool(
     classes: tuple[str, ...],
 ) -> tuple[Part, int, int]:
     """The pool, how many copies were left out, and how many labels were ignored."""
-    index = {name: number for number, name in enumerate(classes)}
+    index = class_index(classes)
     taken = set(budget.text.tolist())
     labels = np.full(len(rows), NO_CLASS, dtype=np.int64)
     kept: dict[int, int] = {}

@@ -4,13 +4,15 @@ import difflib
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from w2s_api.spec.data import Fields
+from w2s_trainer.data.keys import says_missing
+from w2s_trainer.data.row import Row, Unusable
+from w2s_trainer.data.rows import read_rows
+from w2s_trainer.data.sources import DataFile
+from w2s_trainer.data.values import Unfit, key_of, text_of
 from w2s_trainer.errors import BadData
-from w2s_trainer.stages.prepare.labels import NotALabel, label_name
-from w2s_trainer.stages.prepare.rows import Row, Unusable, read_rows
-from w2s_trainer.stages.prepare.sources import DataFile
 
 if TYPE_CHECKING:
     from w2s_trainer.store.objects import Objects
@@ -43,6 +45,8 @@ class Quarantined:
     source: str
     row: int
     reason: str
+    lines: int = 1
+    """How many lines of a broken file it takes; each may have been a row."""
 
 
 @dataclass
@@ -61,6 +65,11 @@ class SourceReader:
     files: list[DataFile]
     fields: Fields
     quarantine: list[Quarantined]
+    without_group: int = 0
+    """Usable rows without a group, although the manifest names a field for it."""
+    labels_ignored: int = 0
+    """Labels of unlabelled rows that can be no label."""
+    files_without_rows: int = 0
     _names: dict[str, None] = field(default_factory=dict)
     _present: set[str] = field(default_factory=set)
 
@@ -68,42 +77,44 @@ class SourceReader:
         """The usable rows, in order.
 
         Raises:
-            BadData: a file is empty or broken, a field is in no row, or too many rows cannot be used.
+            BadData: there are no rows, a file is broken, a field is in no row, or too many rows cannot be used.
         """
         wanted = [name for name in vars(self.fields).values() if name]
         first, total = len(self.quarantine), 0
         for file in self.files:
+            before = total
             for row in read_rows(file, objects, scratch, wanted):
-                total += 1
                 self._note_fields(row.fields)
                 example = row if isinstance(row, Unusable) else self._example(file, row)
+                total += example.lines if isinstance(example, Unusable) else 1
                 if isinstance(example, Unusable):
-                    self.quarantine.append(Quarantined(file.uri, example.number, example.reason))
+                    self.quarantine.append(
+                        Quarantined(file.uri, example.number, example.explanation, example.lines)
+                    )
                 else:
+                    self.without_group += example.group is None and self.fields.group is not None
                     yield example
+            self.files_without_rows += total == before
+        if not total:
+            raise BadData("EmptyFile", f"{self.uri} has no rows.", "Give a file with rows, or leave it out.")
         self._check_fields()
         self._check_share(self.quarantine[first:], total)
 
     def _example(self, file: DataFile, row: Row) -> Example | Unusable:
         names = self.fields
-        text = row.values.get(names.text)
         try:
-            if text is None:
-                return Unusable(row.number, f"no `{names.text}`")
-            if not isinstance(text, str):
-                return Unusable(row.number, f"`{names.text}` is not a string")
-            if not text.strip():
-                return Unusable(row.number, f"`{names.text}` is empty")
-            _must_be_unicode(names.text, text)
+            text = text_of(row, names.text)
             label = self._label(row)
-            group = _word(row, names.group) if names.group else None
-            name = _word(row, names.id) if names.id and self.role != "seen" else None
-        except NotALabel as error:
-            return Unusable(row.number, str(error))
+            group = key_of(row, names.group) if names.group else None
+            name = key_of(row, names.id) if names.id and self.role != "seen" else None
+        except Unfit as unfit:
+            return Unusable(row.number, str(unfit), line=row.line)
         if label is None and self.role in ("gold", "test"):
-            return Unusable(row.number, f"no `{names.label}`")
+            return Unusable(row.number, f"no `{names.label}`", line=row.line)
         if name is None and names.id and self.role != "seen":
-            return Unusable(row.number, f"no `{names.id}`")
+            return Unusable(row.number, f"no `{names.id}`", line=row.line)
+        if group is not None and says_missing(group):
+            group = None
         return Example(file, row.number, text, label, group, name)
 
     def _note_fields(self, found: Collection[str]) -> None:
@@ -115,9 +126,10 @@ class SourceReader:
         if self.role == "seen":
             return None
         try:
-            return _word(row, self.fields.label)
-        except NotALabel:
+            return key_of(row, self.fields.label)
+        except Unfit:
             if self.role == "unlabeled":  # it plays no part in the job but for the ceiling
+                self.labels_ignored += 1
                 return None
             raise
 
@@ -142,32 +154,15 @@ class SourceReader:
                 )
 
     def _check_share(self, unusable: list[Quarantined], total: int) -> None:
-        all_of_them = len(unusable) == total
-        if not all_of_them and (len(unusable) <= FEW or len(unusable) <= SHARE * total):
+        lost = sum(bad.lines for bad in unusable)
+        if lost < total and (lost <= FEW or lost <= SHARE * total):
             return
         first = "; ".join(f"{_last(bad.source)} row {bad.row:,}: {bad.reason}" for bad in unusable[:3])
         raise BadData(
             "TooManyUnusableRows",
-            f"{self.uri}: {len(unusable):,} of {total:,} rows cannot be used. The first: {first}.",
+            f"{self.uri}: {lost:,} of {total:,} rows cannot be used. The first: {first}.",
             "Mend the file or `data.fields`; up to one row in ten may be bad.",
         )
-
-
-def _word(row: Row, name: str) -> str | None:
-    try:
-        word = label_name(row.values.get(name))
-    except NotALabel as error:
-        raise NotALabel(f"`{name}` {error}") from None
-    if word is not None:
-        _must_be_unicode(name, word)
-    return word
-
-
-def _must_be_unicode(name: str, value: Any) -> None:
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        raise NotALabel(f"`{name}` has half a surrogate pair, which no file can hold") from None
 
 
 def _last(uri: str) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from w2s_trainer.data.keys import has_lone_surrogate
 from w2s_trainer.errors import BadData, BadSpec
 
 if TYPE_CHECKING:
@@ -29,7 +30,14 @@ class DataFile:
 
     def open(self, objects: "Objects") -> BinaryIO:
         """A forward stream of its bytes."""
-        return _path(self.uri).open("rb") if _is_local(self.uri) else objects.open_stream(self.uri)
+        if not _is_local(self.uri):
+            return objects.open_stream(self.uri)
+        try:
+            return _path(self.uri).open("rb")
+        except OSError as error:
+            raise BadData(
+                "UnreadableFile", f"{self.uri}: {error.strerror}.", "Check who may read it."
+            ) from error
 
     def local(self, objects: "Objects", scratch: Path) -> Path:
         """A path to its bytes, downloaded if need be: for formats that are not read from front to back."""
@@ -40,18 +48,38 @@ class DataFile:
         return path
 
 
-def expand(uri: str, objects: "Objects") -> list[DataFile]:
-    """The objects of a source, sorted by name.
+@dataclass(frozen=True)
+class Listing:
+    """What is at the URI of a source."""
 
-    Names that begin with `_` or `.` are left out below a prefix: by custom they are notes of the program that
-    wrote the others (`_SUCCESS`).
+    files: list[DataFile]
+    """Sorted by name."""
+    passed_over: list[str]
+    """Names of those that are not data, sorted."""
+
+
+def expand(uri: str, objects: "Objects") -> list[DataFile]:
+    """The objects of a source, sorted by name, without those that are not data (`is_data`).
 
     Raises:
         BadData: there is nothing at this URI.
         BadSpec: an object is of a format that is not read.
     """
-    found = _local_files(uri) if _is_local(uri) else _stored_files(uri, objects)
-    files = sorted(found, key=lambda file: file.name)
+    return listing(uri, objects).files
+
+
+def listing(uri: str, objects: "Objects") -> Listing:
+    """The objects of a source, and what else lies below its prefix.
+
+    Raises:
+        BadData: there is nothing at this URI.
+        BadSpec: an object is of a format that is not read.
+    """
+    found = [*(_local_files(uri) if _is_local(uri) else _stored_files(uri, objects))]
+    is_prefix = uri.endswith("/")
+    files = sorted(
+        (file for file in found if not is_prefix or is_data(file.name)), key=lambda file: file.name
+    )
     if not files:
         raise BadData("NoSuchData", f"There are no data at {uri}.", _where_to_look(uri))
     for file in files:
@@ -61,7 +89,25 @@ def expand(uri: str, objects: "Objects") -> list[DataFile]:
                 f"{file.uri}: the name must end in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}.",
                 "Convert it, rename it, or keep it elsewhere.",
             )
-    return files
+    passed_over = (file for file in found if is_prefix and not is_data(file.name))
+    hidden = sorted(file.name for file in passed_over if file.size or not is_folder_marker(file.name))
+    return Listing(files, hidden)
+
+
+def is_data(name: str) -> bool:
+    """Whether an object below a prefix is data, by its path below the prefix.
+
+    By custom, files and folders whose names begin with `_` or `.` are notes and unfinished work of the programs that
+    wrote the others (`_SUCCESS`, `_temporary/`, `.ipynb_checkpoints/`). `_name=value/` is a partition.
+    """
+    return not is_folder_marker(name) and not any(
+        part.startswith(".") or (part.startswith("_") and "=" not in part) for part in name.split("/")
+    )
+
+
+def is_folder_marker(name: str) -> bool:
+    """Whether an object only stands for a folder: some tools make `name/` or `name_$folder$`, without content."""
+    return not name or name.endswith(("/", "_$folder$"))
 
 
 def source_digest(uri: str, objects: "Objects") -> str:
@@ -83,9 +129,7 @@ def _stored_files(uri: str, objects: "Objects") -> Iterator[DataFile]:
             yield _stored(info, uri.rpartition("/")[2])
         return
     for info in objects.list(uri):
-        name = info.uri.removeprefix(uri)
-        if not name.endswith("/") and not _is_note(name):  # some tools mark a folder by an object ending in /
-            yield _stored(info, name)
+        yield _stored(info, info.uri.removeprefix(uri))
 
 
 def _stored(info: "ObjectInfo", name: str) -> DataFile:
@@ -100,18 +144,18 @@ def _local_files(uri: str) -> Iterator[DataFile]:
         return
     for path in root.rglob("*"):
         name = path.relative_to(root).as_posix()
-        if path.is_file() and not _is_note(name):
+        if has_lone_surrogate(name):  # as Python shows bytes that it cannot decode
+            raise BadData("UnreadableFile", f"{uri}{name!a}: the name is not UTF-8.", "Rename it.")
+        if path.is_file():
             yield DataFile(uri + name, name, path.stat().st_size)
+        elif is_data(name) and not path.exists():
+            raise BadData("NoSuchData", f"{uri}{name} is a link to nothing.", "Put the file itself there.")
 
 
 def _where_to_look(uri: str) -> str:
     if uri.endswith("/"):
         return "Check the prefix; names that begin with `_` or `.` are not read."
     return "Check the name; a prefix (a folder) must end in `/`."
-
-
-def _is_note(name: str) -> bool:
-    return name.rpartition("/")[2].startswith(("_", "."))
 
 
 def _is_local(uri: str) -> bool:

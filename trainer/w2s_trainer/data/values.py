@@ -1,0 +1,54 @@
+"""What a row has to have, for jobs and for `w2s predict` alike: a text, and keys."""
+
+import unicodedata
+from typing import Any
+
+from w2s_trainer.data.keys import NotAKey, canonical_key, has_lone_surrogate, is_missing, kind_of
+from w2s_trainer.data.row import Row
+
+
+class Unfit(ValueError):
+    """A row cannot be used; the message is the reason and quotes nothing of the data."""
+
+
+def text_of(row: Row, name: str) -> str:
+    """The text of a row, as it was written.
+
+    Raises:
+        Unfit: there is none, it is no text, or there is nothing to be seen in it.
+    """
+    text = value_of(row, name)
+    if name not in row.values:
+        raise Unfit(f"no `{name}`")
+    if is_missing(text):
+        raise Unfit(f"no `{name}`: it is {'null' if text is None else 'NaN'}")
+    if not isinstance(text, str):
+        raise Unfit(f"`{name}` is not a string but {kind_of(text)}")
+    if all(character.isspace() or unicodedata.category(character) == "Cf" for character in text):
+        raise Unfit(f"`{name}` is empty")
+    if has_lone_surrogate(text):
+        raise Unfit(f"`{name}` has half a surrogate pair, which no file can hold")
+    return text
+
+
+def key_of(row: Row, name: str) -> str | None:
+    """The key of a row in its one form; None where there is none.
+
+    Raises:
+        Unfit: the value cannot be a key.
+    """
+    try:
+        return canonical_key(value_of(row, name))
+    except NotAKey as error:
+        raise Unfit(f"`{name}` {error}") from None
+
+
+def value_of(row: Row, name: str) -> Any:
+    """What the row has in a field; None if it does not have it.
+
+    Raises:
+        Unfit: it has the field more than once, perhaps with different values.
+    """
+    if name in row.repeated:
+        raise Unfit(f"`{name}` is given more than once")
+    return row.values.get(name)
