@@ -20,7 +20,7 @@ SMOOTHING = 0.25
 """Added to each class's votes, so that one vote is not certainty."""
 
 
-MAX_PATTERN_BYTES = 64 * 2**20
+MAX_PATTERN_BYTES = 32 * 2**20
 """Of memory that a compiled pattern may take."""
 
 
