@@ -14,6 +14,7 @@ from w2s_trainer.errors import BadSpec
 from w2s_trainer.stages.label.opinion import Opinion, path_of
 from w2s_trainer.stages.label.rule_pattern import CaseAsked, keywords_pattern, translated
 from w2s_trainer.stages.label.rule_text import marked, searchable
+from w2s_trainer.stages.label.tally import tally
 from w2s_trainer.stages.tables import EVERY_SEED, Examples
 
 SMOOTHING = 0.25
@@ -58,7 +59,11 @@ def apply_rules(
         f"{path_of(context, labeler)}.functions",
     )
     context.progress("applying rules", len(rows), len(rows))
-    return {EVERY_SEED: Opinion(votes.counts, votes.probabilities, votes.abstain)}
+    pool = examples.parts[rows] == "pool"
+    counted = tally(votes.matches[pool], votes.counts[pool], context.spec.task.class_names)
+    return {
+        EVERY_SEED: Opinion(votes.counts, votes.probabilities, votes.abstain, figures={"votes": counted})
+    }
 
 
 def vote(
