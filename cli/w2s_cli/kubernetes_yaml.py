@@ -48,6 +48,20 @@ for _name, _construct in (("bool", _boolean), ("int", _integer), ("float", _numb
     Loader.add_constructor(_TAG + _name, _construct)
 
 
+def plain_scalar(node: Any) -> str | None:
+    """A scalar as it is written, where YAML reads something else than a string; None of anything else."""
+    if not isinstance(node, yaml.ScalarNode) or node.tag == _TAG + "str":
+        return None
+    return str(node.value)
+
+
+def scalar_value(node: Any) -> Any:
+    """What YAML reads a scalar as."""
+    construct = {"bool": _boolean, "int": _integer, "float": _number, "null": lambda _loader, _node: None}
+    found = construct.get(str(node.tag).removeprefix(_TAG))
+    return found(yaml.constructor.SafeConstructor(), node) if found else node.value
+
+
 def too_deep(text: str, most: int = 100) -> bool:
     """Whether it is nested so deeply that loading it could end the process (loaders recurse in C)."""
     depth = 0

@@ -63,7 +63,9 @@ def test_places_apart(one, other):
 
 
 @pytest.mark.parametrize(("one", "other"), [*SAME, *BELOW])
-@pytest.mark.parametrize("fields", [("unlabeled", "gold"), ("gold", "unlabeled"), ("test", "gold"), ("unlabeled", "test")])
+@pytest.mark.parametrize(
+    "fields", [("unlabeled", "gold"), ("gold", "unlabeled"), ("test", "gold"), ("unlabeled", "test")]
+)
 def test_data_that_overlap_are_refused_in_every_pairing(one, other, fields):
     data = {"unlabeled": {"uri": "s3://x/a/"}, "gold": {"uri": "s3://x/b"}, "test": {"uri": "s3://x/c"}}
     data |= {name: {"uri": uri} for name, uri in zip(fields, (one, other), strict=True)}

@@ -111,7 +111,11 @@ ONE_WORD = [
 @pytest.mark.parametrize(("word", "texts"), ONE_WORD, ids=[ascii(word) for word, _ in ONE_WORD])
 def test_typographic_forms_of_a_word_are_one_word(word, texts):
     for text in texts:
-        for rule in ({"keywords": [word]}, {"pattern": re.escape(word)}, {"pattern": rf"{re.escape(word)}(\W|$)"}):
+        for rule in (
+            {"keywords": [word]},
+            {"pattern": re.escape(word)},
+            {"pattern": rf"{re.escape(word)}(\W|$)"},
+        ):
             assert votes(f"a {text} b", **rule), (ascii(text), rule)
 
 
@@ -200,7 +204,22 @@ def test_a_pattern_that_grows_too_large_is_refused():
         compile_rules(Functions.model_validate({"rules": [{"className": "a", "pattern": pattern}]}), "f")
 
 
-PIECES = [*"abéя-_1٣", r"\b", r"\w", r"\W", r"\d", r"\D", r"\s", r"\S", ".", "[aé]", "[^aé]", "[а-я]", r"[\w-]", r"[^\w]"]
+PIECES = [
+    *"abéя-_1٣",
+    r"\b",
+    r"\w",
+    r"\W",
+    r"\d",
+    r"\D",
+    r"\s",
+    r"\S",
+    ".",
+    "[aé]",
+    "[^aé]",
+    "[а-я]",
+    r"[\w-]",
+    r"[^\w]",
+]
 PIECES += [r"[^\W_]", r"[\sя]", "^", "$", "(?:я|a)", "(a|ж)"]  # fmt: skip
 
 
@@ -212,9 +231,13 @@ def test_random_patterns_match_what_pythons_own_engine_matches(seed):
     while compared < 1_000:
         pattern = ""
         for piece in chance.choices(PIECES, k=chance.randint(1, 5)):
-            pattern += piece + ("" if piece in (r"\b", "^", "$") else chance.choice(["", "", "*", "+", "?", "{2}", "*?"]))
+            pattern += piece + (
+                "" if piece in (r"\b", "^", "$") else chance.choice(["", "", "*", "+", "?", "{2}", "*?"])
+            )
         wanted = re.compile(pattern.replace("$", r"\Z"), re.IGNORECASE)
-        (ours,) = compile_rules(Functions.model_validate({"rules": [{"className": "a", "pattern": pattern}]}), "f")
+        (ours,) = compile_rules(
+            Functions.model_validate({"rules": [{"className": "a", "pattern": pattern}]}), "f"
+        )
         for _ in range(10):
             text = searchable("".join(chance.choices("abéяжب_-1٣ .", k=chance.randint(1, 7))))
             assert bool(ours.search(marked(text))) == bool(wanted.search(text)), (pattern, text)

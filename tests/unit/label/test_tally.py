@@ -45,7 +45,9 @@ class Told(list):
 
 def context_of(one: Labeler, **more) -> SimpleNamespace:
     spec = SimpleNamespace(
-        weak=SimpleNamespace(labelers=[one]), task=SimpleNamespace(class_names=CLASSES, classes=CLASSES), **more
+        weak=SimpleNamespace(labelers=[one]),
+        task=SimpleNamespace(class_names=CLASSES, classes=CLASSES),
+        **more,
     )
     return SimpleNamespace(spec=spec, progress=Told())
 
@@ -77,7 +79,8 @@ def test_shards_together_say_what_one_piece_says():
     parts = [tally_of_rules(rules, texts, rows) for rows in np.array_split(np.arange(len(texts)), 3)]
     assert added(parts) == whole
     shards = [
-        {"type": "Functions", "rows": 1, "abstained": 0, "truncated": 0, "votes": {"-1": one}} for one in parts
+        {"type": "Functions", "rows": 1, "abstained": 0, "truncated": 0, "votes": {"-1": one}}
+        for one in parts
     ]
     assert whole_summary({"shards": shards})["votes"] == {"-1": whole}
 

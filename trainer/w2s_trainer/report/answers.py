@@ -141,7 +141,11 @@ def _silent_rules(labeler: str, found: Mapping[str, Any]) -> list[str]:
     silent = [f"rules[{place}]" for place, count in enumerate(found["rules"]) if not count]
     unheard = [name for name, count in found["classes"].items() if not count]
     return [
-        *([f"Of the rules of `{labeler}`, {len(silent):,} never vote: {', '.join(silent)}."] if silent else []),
+        *(
+            [f"Of the rules of `{labeler}`, {len(silent):,} never vote: {', '.join(silent)}."]
+            if silent
+            else []
+        ),
         *(f"No rule of `{labeler}` ever votes for class {name!r}." for name in unheard),
     ]
 

@@ -61,9 +61,7 @@ def apply_rules(
     context.progress("applying rules", len(rows), len(rows))
     pool = examples.parts[rows] == "pool"
     counted = tally(votes.matches[pool], votes.counts[pool], context.spec.task.class_names)
-    return {
-        EVERY_SEED: Opinion(votes.counts, votes.probabilities, votes.abstain, figures={"votes": counted})
-    }
+    return {EVERY_SEED: Opinion(votes.counts, votes.probabilities, votes.abstain, figures={"votes": counted})}
 
 
 def vote(
@@ -134,7 +132,9 @@ def _compiled(pattern: str, path: str, options: Any) -> Any:
         ) from None
     except re2.error as error:
         raise BadSpec(
-            "BadRegex", f"{path}: {pattern!r} is too large: {_reason(error)}.", "Repeat less, or use several rules."
+            "BadRegex",
+            f"{path}: {pattern!r} is too large: {_reason(error)}.",
+            "Repeat less, or use several rules.",
         ) from None
 
 

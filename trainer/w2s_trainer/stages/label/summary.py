@@ -17,7 +17,9 @@ def whole_summary(summary: Mapping[str, Any]) -> dict[str, Any]:
     if "tuned" in together:
         together["tuned"] = {seed: _costs(seed, shards) for seed in together["tuned"]}
     if "votes" in together:
-        together["votes"] = {seed: added([one["votes"][seed] for one in shards]) for seed in together["votes"]}
+        together["votes"] = {
+            seed: added([one["votes"][seed] for one in shards]) for seed in together["votes"]
+        }
     # A head reads the features of all texts in each shard, every other labeler only its own.
     counted = [shard["truncated"] for shard in shards]
     on_features = together["type"] == "Finetuned" and "tuned" not in together
