@@ -59,7 +59,8 @@ def scalar_value(node: Any) -> Any:
     """What YAML reads a scalar as."""
     construct = {"bool": _boolean, "int": _integer, "float": _number, "null": lambda _loader, _node: None}
     found = construct.get(str(node.tag).removeprefix(_TAG))
-    return found(yaml.constructor.SafeConstructor(), node) if found else node.value
+    constructor: Any = yaml.constructor.SafeConstructor
+    return found(constructor(), node) if found else node.value
 
 
 def too_deep(text: str, most: int = 100) -> bool:

@@ -9,7 +9,7 @@ from w2s_api.spec import Spec
 from w2s_api.spec.pods import PodSettings
 from w2s_api.validation import Problem
 
-_SUFFIXES = {
+_SUFFIXES: dict[str, int | Decimal] = {
     "": 1,
     "m": Decimal("0.001"),
     **{unit: 1000**power for power, unit in enumerate(("k", "M", "G", "T", "P", "E"), 1)},
