@@ -68,6 +68,9 @@ def test_a_pattern_finds_the_same_words(keyword, inside, part):
         ("ល្អ\u200bណាស់", "នេះល្អណាស់"),
         ("ကောင်း", "ရုပ်ရှင်ကောင်းတယ်"),
         ("nlp", "我们研究NLP技术"),
+        ("非常好", "这部电影非\n  常好看"),
+        ("好", "очень好очень"),
+        ("очень", "好очень好"),
         ("好 电影", "很好\n电影院"),
     ],
 )
@@ -76,6 +79,23 @@ def test_where_no_spaces_are_written_a_word_is_found_anywhere(keyword, text):
     if " " not in keyword:
         assert votes(text, pattern=rf"\b{keyword}\b")
         assert votes(text, pattern=rf"\b(nothing|{keyword})\b")
+
+
+@pytest.mark.parametrize(
+    ("keyword", "text", "matches"),
+    [
+        ("👍", "great👍", True),
+        ("👍", "👍🏽👍🏽", True),
+        ("❤", "❤\ufe0f", True),
+        ("👩\u200d💻", "a 👩\u200d💻!", True),
+        ("€", "100€", True),
+        ("100€", "1100€", False),
+        ("$", "a $ b", True),
+        ("好", "好\u0301", False),
+    ],
+)
+def test_symbols_stand_beside_words(keyword, text, matches):
+    assert votes(text, keywords=[keyword]) is matches
 
 
 def test_a_letter_without_its_accent_is_another_letter():
@@ -248,7 +268,7 @@ def test_a_text_of_ascii_is_searched_as_it_is():
     assert marked(searchable("The GPL,\n version 2")) == "the gpl,\nversion 2"
 
 
-@pytest.mark.parametrize("text", ["я" * 50_000, "好" * 50_000, "я好" * 25_000, "े" * 50_000])
+@pytest.mark.parametrize("text", ["я" * 50_000, "я, 好" * 10_000, "好" * 50_000, "я好" * 25_000, "े" * 50_000])
 def test_time_is_linear_in_every_script(text):
     began = time.process_time()
     assert not votes(text + "!", pattern=r"(\w+)+$")

@@ -1,6 +1,7 @@
 """Translates rules into patterns over marked text (rule_text.py): RE2's syntax, with the classes of Unicode."""
 
 import re
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -99,7 +100,12 @@ def keywords_pattern(keywords: Sequence[str]) -> str:
 
 
 def _edge(character: str, end: str, mark: str) -> str:
-    return r"\b" if is_unspaced(character) else f"(?:{end}|[^0-9a-z_{mark}])"
+    """What must stand beside a keyword that ends in a character, on the side of `end`."""
+    if is_unspaced(character):
+        return r"\b"
+    if not character.isascii() and unicodedata.category(character)[0] == "S":  # 100€, great👍
+        return ""
+    return f"(?:{end}|[^0-9a-z_{mark}])"
 
 
 @dataclass
@@ -249,8 +255,6 @@ _NEVER = r"[^\x{0}-\x{10ffff}]"
 
 def unicode_characters(text: str) -> Iterator[str]:
     """The characters of a text once its accents are composed."""
-    import unicodedata
-
     yield from unicodedata.normalize("NFC", text)
 
 
@@ -272,13 +276,22 @@ def _literal_of(found: re.Match[str], in_class: bool = False) -> str | None:
 
 
 def _literal(text: str) -> str:
-    """A folded text, character by character; white space of any kind stands for any that the text may have."""
-    written = []
+    """A folded text, character by character; white space of any kind stands for any that the text may have.
+
+    Between letters of a script without spaces a line may end.
+    """
+    written: list[str] = []
+    before = ""
     for part in re.split(r"(\s+)", text):
         if part.isspace():
             written.append(r"\n" if any(end in part for end in _LINE_ENDS) else _SPACE)
-        else:
-            written += [_character(character) for character in part]
+            before = ""
+            continue
+        for character in part:
+            if before and is_unspaced(before) and is_unspaced(character):
+                written.append(r"\n?")
+            written.append(_character(character))
+            before = character
     return "".join(written)
 
 

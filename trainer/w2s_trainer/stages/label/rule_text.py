@@ -57,7 +57,7 @@ _REPLACED = {
     **dict.fromkeys(_members(_IGNORED)),
     **{code: plain for plain, forms in _ALIKE.items() for code in _members(forms)},
 }
-_BEYOND_ASCII = re.compile(rf"[{UNSPACED}]+|[^\x00-\x7f]")
+_RUN = re.compile(r"[^\x00-\x7f]+")
 _IS_UNSPACED = re.compile(f"[{UNSPACED}]")
 
 
@@ -80,27 +80,50 @@ def searchable(text: str) -> str:
 
 def marked(text: str) -> str:
     """A searchable text with marks around what is beyond ASCII."""
-    return text if text.isascii() else _BEYOND_ASCII.sub(_with_marks, text)
+    if text.isascii():
+        return text
+    return _RUN.sub(_with_marks, text) if _IS_UNSPACED.search(text) else text.translate(_MARKED)
+
+
+class _Marked(dict[int, str]):
+    """By code point, the character with its marks."""
+
+    def __missing__(self, code: int) -> str:
+        character = chr(code)
+        if character.isascii():
+            written = character
+        else:
+            before, after = WORD_MARKS if is_word(character) else OTHER_MARKS
+            written = f"{before}{character}{after}"
+        self[code] = written
+        return written
+
+
+_MARKED = _Marked()
 
 
 def _with_marks(found: re.Match[str]) -> str:
-    """Marks one character, or a run of letters of scripts without spaces and what stands between them."""
+    """Marks a run of characters beyond ASCII."""
     characters, text = found[0], found.string
     follows_word = found.start() > 0 and is_word(text[found.start() - 1])
     leads_to_word = found.end() < len(text) and is_word(text[found.end()])
     written = []
     for place, character in enumerate(characters):
-        if not is_word(character):
-            before, after = OTHER_MARKS
-        elif not is_unspaced(character):
-            before, after = WORD_MARKS
-        else:
+        if is_unspaced(character):
             boundary = not is_accent(character)
             before = UNSPACED_MARKS[0][follows_word == boundary]
-            after = UNSPACED_MARKS[1][leads_to_word and place == len(characters) - 1]
-        written.append(f"{before}{character}{after}")
-        follows_word = after in (WORD_MARKS[1], UNSPACED_MARKS[1][0])
+            following = characters[place + 1 : place + 2]
+            after = UNSPACED_MARKS[1][_is_spaced_letter(following) if following else leads_to_word]
+            written.append(f"{before}{character}{after}")
+            follows_word = after == UNSPACED_MARKS[1][0]
+        else:
+            written.append(_MARKED[ord(character)])
+            follows_word = is_word(character)
     return "".join(written)
+
+
+def _is_spaced_letter(character: str) -> bool:
+    return is_word(character) and not is_unspaced(character) and not is_accent(character)
 
 
 @cache
@@ -110,11 +133,13 @@ def is_word(character: str) -> bool:
     return category[0] in "LMN" or category == "Pc"
 
 
+@cache
 def is_accent(character: str) -> bool:
     """Whether a character combines with the one before it."""
     return unicodedata.category(character)[0] == "M"
 
 
+@cache
 def is_unspaced(character: str) -> bool:
     """Whether a character is a letter (or digit or accent) of a script without spaces."""
     return _IS_UNSPACED.match(character) is not None and is_word(character)
