@@ -240,7 +240,7 @@ class _Class:
         return found
 
     def _add_literals(self, literals: str) -> None:
-        for character in unicode_characters(literals):
+        for character in unicodedata.normalize("NFC", literals):
             if character.isspace():
                 self._members.append(r"\n" if character in _LINE_ENDS else r" \n")
             elif len(plain := alike(character)) == 1:
@@ -251,11 +251,6 @@ class _Class:
 
 _ANY = re.compile(r"(?s)(?P<literal>.)")
 _NEVER = r"[^\x{0}-\x{10ffff}]"
-
-
-def unicode_characters(text: str) -> Iterator[str]:
-    """The characters of a text once its accents are composed."""
-    yield from unicodedata.normalize("NFC", text)
 
 
 def _literal_of(found: re.Match[str], in_class: bool = False) -> str | None:
