@@ -1,7 +1,7 @@
 """YAML as kubectl reads it, which is not as PyYAML does: `n` is false, a date is a string, 1e3 is a number."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import yaml
@@ -27,25 +27,51 @@ class Loader(_BASE):  # type: ignore[misc]  # whichever of the two there is
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012  # PyYAML's own attribute
 
 
-def _boolean(loader: Any, node: Any) -> bool:
-    return str(loader.construct_scalar(node)).lower() in ("y", "yes", "true", "on")
+def _boolean(written: str) -> bool:
+    return written.lower() in ("y", "yes", "true", "on")
 
 
-def _integer(loader: Any, node: Any) -> int:
-    digits = str(loader.construct_scalar(node)).replace("_", "")
+def _integer(written: str) -> int:
+    digits = written.replace("_", "")
     octal = re.fullmatch(r"([-+]?)0([0-7]+)", digits)
     return int(f"{octal[1]}0o{octal[2]}" if octal else digits, 0)
 
 
-def _number(loader: Any, node: Any) -> float | int:
-    value = float(re.sub(r"\.(inf|nan)$", r"\1", str(loader.construct_scalar(node)).lower()))
+def _number(written: str) -> float | int:
+    value = float(re.sub(r"\.(inf|nan)$", r"\1", written.lower()))
     return int(value) if value.is_integer() else value  # on its way through JSON, 3.0 becomes 3
+
+
+_VALUES: dict[str, Callable[[str], Any]] = {
+    "bool": _boolean,
+    "int": _integer,
+    "float": _number,
+    "null": lambda _written: None,
+}
+"""What a scalar of a type is read as."""
+
+
+def _construct(loader: Any, node: Any) -> Any:
+    return _VALUES[node.tag.removeprefix(_TAG)](str(loader.construct_scalar(node)))
 
 
 for _name, (_pattern, _first) in _RESOLVERS.items():
     Loader.add_implicit_resolver(_TAG + _name, re.compile(f"^(?:{_pattern})$"), _first)
-for _name, _construct in (("bool", _boolean), ("int", _integer), ("float", _number)):
+for _name in _VALUES:
     Loader.add_constructor(_TAG + _name, _construct)
+
+
+def plain_scalar(node: Any) -> str | None:
+    """A scalar as it is written, where YAML reads something else than a string; None of anything else."""
+    if not isinstance(node, yaml.ScalarNode) or node.tag == _TAG + "str":
+        return None
+    return str(node.value)
+
+
+def scalar_value(node: Any) -> Any:
+    """What YAML reads a scalar as."""
+    read = _VALUES.get(str(node.tag).removeprefix(_TAG))
+    return read(str(node.value)) if read else node.value
 
 
 def too_deep(text: str, most: int = 100) -> bool:

@@ -64,6 +64,8 @@ def main(arguments: argparse.Namespace) -> int:
     if complaints or job is None:
         sys.stderr.write("\n".join(complaints) + "\n")
         return ExitCode.BAD_SPEC
+    for doubt in checked[0].doubts:
+        sys.stderr.write(doubt + "\n")
     before = signal.signal(signal.SIGTERM, _stopped)  # outside of the stages, which hear it themselves
     try:
         return _run(job, arguments)

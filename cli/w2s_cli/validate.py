@@ -15,13 +15,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(arguments: argparse.Namespace) -> int:
-    """Prints one line a mistake, or one line a sound manifest."""
+    """Prints one line a mistake, or one line a sound manifest and one for each doubt about it."""
     code = ExitCode.DONE
     for path in arguments.files:
         for checked in read_manifests(path):
             for complaint in checked.complaints:
                 code = ExitCode.BAD_SPEC
                 sys.stderr.write(complaint + "\n")
+            for doubt in checked.doubts:
+                sys.stderr.write(doubt + "\n")
             if checked.job:
                 stages = " → ".join(stage.name for stage in pipeline(checked.job.spec))
                 print(f"{path}: {checked.job.metadata.name}: valid; {stages}")

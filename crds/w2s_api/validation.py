@@ -3,7 +3,7 @@
 import copy
 import difflib
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import UnionType
 from typing import Any, Union, get_args, get_origin
@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
+from w2s_api.lookalikes import alike, in_code_points
 from w2s_api.names import API_VERSION, KIND
 from w2s_api.spec import WeakToStrongJob
 from w2s_api.spec.base import MEANING, Rule, Struct
@@ -45,14 +46,24 @@ def dotted(path: Path) -> str:
     return text.removeprefix(".") or "the manifest"
 
 
-def validate(document: object) -> tuple[WeakToStrongJob | None, list[Problem]]:
+AsWritten = Callable[[Path], str | None]
+"""How a scalar is written in the file: 007 for what is read as 7; None if it is not known, or a quoted string."""
+
+
+def validate(
+    document: object, as_written: AsWritten = lambda _path: None
+) -> tuple[WeakToStrongJob | None, list[Problem]]:
     """A manifest as models, or everything that is wrong with it.
 
     Args:
         document: what the YAML or JSON holds.
+        as_written: how its scalars are written, by path.
     """
     if not isinstance(document, Mapping):
-        return None, [Problem((), "not a mapping of fields: a manifest begins with `apiVersion`")]
+        several = (
+            "; several are divided by ---, or are the `items` of a List" if isinstance(document, list) else ""
+        )
+        return None, [Problem((), f"not a mapping of fields: a manifest begins with `apiVersion`{several}")]
     if foreign := list(_of_another_kind(document)):
         return None, foreign
     problems = list(_repeated(document))
@@ -60,10 +71,23 @@ def validate(document: object) -> tuple[WeakToStrongJob | None, list[Problem]]:
         job = WeakToStrongJob.model_validate(document)
     except ValidationError as error:
         details = error.errors()
-        found = [problem for one in details for problem in _explain(one)]
+        found = [problem for one in details for problem in _explain(one, as_written)]
         found += [problem for problem in _rules_beside(document, details) if problem not in found]
         return None, problems + found
+    problems += _twin_classes(job)
     return (None, problems) if problems else (job, [])
+
+
+def _twin_classes(job: WeakToStrongJob) -> Iterator[Problem]:
+    """Classes that labels cannot tell apart. CEL knows no Unicode forms: `prepare` says it in a cluster."""
+    names = job.spec.task.class_names
+    for place, name in enumerate(names):
+        if twin := next((other for other in names[:place] if alike(other, name)), None):
+            path = ("spec", "task", "classes", place, "name")
+            yield Problem(
+                path,
+                f"{name!r} is one class with another. {in_code_points(name, twin)}: keep one, or rename it",
+            )
 
 
 def _of_another_kind(document: Mapping[str, Any]) -> Iterator[Problem]:
@@ -76,9 +100,9 @@ def _of_another_kind(document: Mapping[str, Any]) -> Iterator[Problem]:
             yield Problem((name,), f"must be {wanted}, not {given!r}")
 
 
-def _explain(details: ErrorDetails) -> Iterator[Problem]:
+def _explain(details: ErrorDetails, as_written: AsWritten) -> Iterator[Problem]:
     path: Path = tuple(part for part in details["loc"] if part != "[key]")
-    given, context = details["input"], details.get("ctx", {})
+    given, context, written = details["input"], details.get("ctx", {}), as_written(details["loc"])
     match details["type"]:
         case "rule":
             for rule in context["broken"]:
@@ -87,15 +111,18 @@ def _explain(details: ErrorDetails) -> Iterator[Problem]:
             known = tuple(_fields_at(path[:-1]))
             nearest = _nearest(path[-1], known)
             yield Problem(path, "unknown field", () if nearest else known, nearest)
-        case "invalid_key":
-            yield Problem(path[:-1], _not_a_string(given, "the name of a field"))
+        case "invalid_key" | "string_type" if (
+            details["type"] == "invalid_key" or details["loc"][-1] == "[key]"
+        ):
+            yield Problem(path[:-1], _not_a_string(given, written, "the name of a field"))
         case "missing":
-            yield Problem(path, "required, but not given")
+            quotes = f"; YAML reads {written} as nothing: for the word, write it in quotes" if written else ""
+            yield Problem(path, f"required, but not given{quotes}")
         case "literal_error":
             allowed = _words(context["expected"])
             yield Problem(path, f"{given!r} is not one of the values", allowed, _nearest(given, allowed))
         case "string_type":
-            yield Problem(path, _not_a_string(given))
+            yield Problem(path, _not_a_string(given, written))
         case "string_pattern_mismatch":
             yield Problem(path, f"{given!r} is not {MEANING[context['pattern']]}")
         case "string_too_short" | "too_short":
@@ -106,17 +133,17 @@ def _explain(details: ErrorDetails) -> Iterator[Problem]:
             what = "characters" if details["type"] == "string_too_long" else "items"
             yield Problem(path, f"must have at most {context['max_length']:,} {what}")
         case "int_type" | "int_from_float":
-            yield Problem(path, f"{_kind(given)} in place of a whole number")
+            yield Problem(path, f"{_kind(given, written)} in place of a whole number")
         case "bool_type":
-            yield Problem(path, f"{_kind(given)} in place of true or false")
+            yield Problem(path, f"{_kind(given, written)} in place of true or false")
         case "list_type":
-            yield Problem(path, f"{_kind(given)} in place of a list")
+            yield Problem(path, f"{_kind(given, written)} in place of a list")
         case "model_type" | "model_attributes_type" | "dict_type":
-            yield Problem(path, f"{_kind(given)} in place of fields")
+            yield Problem(path, f"{_kind(given, written)} in place of fields")
         case "greater_than_equal":
-            yield Problem(path, f"{given} is below {context['ge']:,}")
+            yield Problem(path, f"{written or given} is below {context['ge']:,}")
         case "less_than_equal":
-            yield Problem(path, f"{given} is above {context['le']:,}")
+            yield Problem(path, f"{written or given} is above {context['le']:,}")
         case _:
             yield Problem(path, details["msg"][0].lower() + details["msg"][1:])
 
@@ -127,8 +154,14 @@ def _explain_rule(rule: Rule, struct: Struct, path: Path) -> Iterator[Problem]:
         yield Problem((*path, *rule.field.split(".")) if rule.field else path, rule.message + more)
         return
     for stranger in rule.strangers(struct):
-        nearest = _nearest(stranger.word, stranger.known)
         place = (*path, *stranger.path)
+        if twin := next((known for known in stranger.known if alike(known, stranger.word)), None):
+            yield Problem(
+                place,
+                f"{stranger.word!r}: {rule.message}. {in_code_points(stranger.word, twin)}: write both alike",
+            )
+            continue
+        nearest = _nearest(stranger.word, stranger.known)
         yield Problem(place, f"{stranger.word!r}: {rule.message}", stranger.known, nearest)
 
 
@@ -181,22 +214,23 @@ def _nearest(given: object, allowed: Iterable[str]) -> str | None:
     return by_lower[near[0]] if near else None
 
 
-def _not_a_string(given: object, wanted: str = "a string") -> str:
-    said = f"{_kind(given)} in place of {wanted}"
+def _not_a_string(given: object, written: str | None, wanted: str = "a string") -> str:
+    said = f"{_kind(given, written)} in place of {wanted}"
     if isinstance(given, bool):
-        return f"{said}; YAML reads yes, no, on, off, y and n so: write it in quotes"
+        quotes = f'write "{written}" in quotes' if written else "write it in quotes"
+        return f"{said}; YAML reads yes, no, on, off, y and n so: {quotes}"
     if isinstance(given, (int, float)):
-        return f'{said}: write "{given}" in quotes'
+        return f'{said}: write "{written or given}" in quotes'
     return said
 
 
-def _kind(value: object) -> str:
+def _kind(value: object, written: str | None) -> str:
     if value is None:
         return "nothing"
     if isinstance(value, bool):
-        return f"the word {str(value).lower()}"
+        return f"the word {written or str(value).lower()}"
     if isinstance(value, (int, float)):
-        return f"the number {value}"
+        return f"the number {written or value}"
     if isinstance(value, str):
         return f"the string {value!r}"
     return "a list" if isinstance(value, list) else "fields"

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from w2s_api.places import cel_overlap, overlap
 from w2s_api.spec.base import DataURI, Fraction, Rule, Struct, text
 
 FieldName = Annotated[str, text(128, 1)]
@@ -49,15 +50,20 @@ class Data(Struct):
 
     rules = (
         Rule(
-            cel="self.gold.uri != self.unlabeled.uri",
-            message="`gold` and `unlabeled` are the same object: give the expert labels in one of their own",
-            holds=lambda d: d.gold.uri != d.unlabeled.uri,
+            cel=f"!{cel_overlap('self.gold.uri', 'self.unlabeled.uri')}",
+            message="`gold` and `unlabeled` are the same object, or one lies below the other: give the expert labels"
+            " in a place of their own",
+            holds=lambda d: not overlap(d.gold.uri, d.unlabeled.uri),
             field="gold.uri",
         ),
         Rule(
-            cel="!has(self.test) || (self.test.uri != self.gold.uri && self.test.uri != self.unlabeled.uri)",
-            message="`test` must be an object of its own; leave it out to have the test split from `gold`",
-            holds=lambda d: d.test is None or d.test.uri not in (d.gold.uri, d.unlabeled.uri),
+            cel=f"!has(self.test) || !({cel_overlap('self.test.uri', 'self.gold.uri')}"
+            f" || {cel_overlap('self.test.uri', 'self.unlabeled.uri')})",
+            message="`test` must be an object of its own, and neither below `gold` or `unlabeled` nor above; leave"
+            " it out to have the test split from `gold`",
+            holds=lambda d: (
+                d.test is None or not any(overlap(d.test.uri, other.uri) for other in (d.gold, d.unlabeled))
+            ),
             field="test.uri",
         ),
     )

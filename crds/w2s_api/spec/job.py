@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field
 
 from w2s_api.metrics import METRICS, Metric
 from w2s_api.names import ROOM
+from w2s_api.places import cel_below, is_below
 from w2s_api.spec.base import NAME_MEANING, NAME_PATTERN, Rule, Stranger, Struct, fits, once, refers, text
 from w2s_api.spec.data import Data
 from w2s_api.spec.evaluation import Evaluation, Promotion, Report
@@ -76,6 +77,33 @@ def _applies(metric: Metric) -> Rule:
     )
 
 
+def _apart(source: str, cel: str) -> Rule:
+    """What is written must not be read again as data. Data may lie below `storage.uri`, beside what is written."""
+    return Rule(
+        cel=cel,
+        message=f"`storage.uri` is the place of `{source}`, or lies below it: artifacts would be read as data. Give"
+        " it a place of its own",
+        holds=lambda spec: not any(is_below(spec.storage.uri, uri) for uri in _sources(spec)[source]),
+        field="storage.uri",
+    )
+
+
+def _sources(spec: "Spec") -> dict[str, list[str]]:
+    """The URIs of all data that are read, by field."""
+    data = spec.data
+    return {
+        "data.unlabeled": [data.unlabeled.uri],
+        "data.gold": [data.gold.uri],
+        "data.test": [data.test.uri] if data.test else [],
+        "trainedOn.data": [
+            source.uri
+            for labeler in spec.weak.labelers
+            if labeler.classifier
+            for source in labeler.classifier.trained_on.data or ()
+        ],
+    }
+
+
 class Spec(Struct):
     """What is wanted. It may be edited at any time: only what an edit changes is run again."""
 
@@ -121,6 +149,17 @@ class Spec(Struct):
             message="a weight names a labeler that `weak.labelers` does not have",
             field="aggregation.weightedAverage.weights",
             strangers=_strange_weights,
+        ),
+        _apart("data.unlabeled", f"!{cel_below('self.storage.uri', 'self.data.unlabeled.uri')}"),
+        _apart("data.gold", f"!{cel_below('self.storage.uri', 'self.data.gold.uri')}"),
+        _apart(
+            "data.test", f"!has(self.data.test) || !{cel_below('self.storage.uri', 'self.data.test.uri')}"
+        ),
+        _apart(
+            "trainedOn.data",
+            "self.weak.labelers.all(l, !has(l.classifier) || !has(l.classifier.trainedOn)"
+            " || !has(l.classifier.trainedOn.data) || l.classifier.trainedOn.data.all(d,"
+            f" !{cel_below('self.storage.uri', 'd.uri')}))",
         ),
         once("managedBy"),
     )

@@ -116,12 +116,15 @@ class FunctionRule(Struct):
 
     class_name: Annotated[str, text(63, 1)] = Field(description="The class of `task.classes` to vote for.")
     pattern: Annotated[str, text(1000, 1)] | None = Field(
-        default=None, description="A regular expression (RE2 syntax, any case) that is searched in the text."
+        default=None,
+        description="A regular expression (RE2 syntax, any case, words of every script) that is searched in the"
+        " text.",
     )
     keywords: Annotated[list[Annotated[str, text(128, 1)]], Field(min_length=1, max_length=100)] | None = (
         Field(
             default=None,
-            description="Whole words or phrases (any case); one of them is enough.",
+            description="Whole words or phrases (any case); one of them is enough. In scripts without spaces they are"
+            " found anywhere.",
             json_schema_extra={"x-kubernetes-list-type": "atomic"},
         )
     )

@@ -126,3 +126,23 @@ def test_a_typo_in_the_manifest_starts_nothing(workplace):
     assert done.returncode == 64
     assert "did you mean `maxTokens`" in done.stderr
     assert done.stdout == ""
+
+
+@pytest.mark.parametrize("evaluation", [{"controls": []}, {"controls": ["Direct"], "ceiling": True}, {}])
+def test_nobody_votes(workplace, evaluation):
+    """Whatever is compared, it ends before the strong model is read."""
+    rules = [{"className": name, "keywords": [f"nowhere {name}"]} for name in ("copyleft", "permissive")]
+
+    def edit(spec):
+        spec["weak"]["labelers"] = [{"name": "rules", "type": "Functions", "functions": {"rules": rules}}]
+        spec["promotion"] = {"over": []}
+        spec["evaluation"] = {"seeds": 1, **evaluation}
+
+    workplace.edit(edit)
+    done = workplace.run()
+    no_trace(done)
+    assert done.returncode == 65, done.stderr
+    (line,) = done.stderr.strip().splitlines()
+    assert "unlabelled texts has a weak label: rules abstains on all of them" in line
+    assert "no rule matches any of" in done.stdout
+    assert "train" not in workplace.events("started")

@@ -1,5 +1,6 @@
 """`w2s validate` and the entry point: lines, exit codes, and how light it is."""
 
+import copy
 import json
 import subprocess
 import sys
@@ -149,7 +150,161 @@ def test_yaml_is_read_as_kubectl_does(text, value):
 
 def test_a_bare_no_is_no_name(tmp_path):
     (said,) = complaints(tmp_path, yaml.safe_dump(MINIMAL).replace("'no'", "n"))
-    assert "spec.task.classes[0].name: the word false in place of a string" in said
+    assert "spec.task.classes[0].name: the word n in place of a string" in said
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "7",
+        "007",
+        "010",
+        "0x1F",
+        "0b11",
+        "1e3",
+        "1E-3",
+        "1_000",
+        "1.0",
+        "1.10",
+        ".5",
+        "+1",
+        "-0",
+        ".nan",
+        "-.Inf",
+        "yes",
+        "No",
+        "on",
+        "OFF",
+        "y",
+        "TRUE",
+    ],
+)
+def test_what_yaml_takes_for_a_number_or_a_truth_is_shown_as_it_is_written(tmp_path, word):
+    (said,) = complaints(tmp_path, yaml.safe_dump(MINIMAL).replace("'no'", word))
+    assert said.startswith(
+        f"18: spec.task.classes[0].name: the {'word' if word[0].isalpha() else 'number'} {word} in"
+    )
+    assert said.endswith(f'write "{word}" in quotes')
+
+
+@pytest.mark.parametrize(
+    "word", ["2024-01-01", "1:30", "12:30:45", "0o17x", "1.2.3", "nil", "=", "'007'", '"1e3"']
+)
+def test_what_yaml_takes_for_a_string_is_a_name(tmp_path, word):
+    assert complaints(tmp_path, yaml.safe_dump(MINIMAL).replace("'no'", word)) == []
+
+
+@pytest.mark.parametrize("word", ["null", "~", "Null"])
+def test_a_word_for_nothing_is_named(tmp_path, word):
+    (said,) = complaints(tmp_path, yaml.safe_dump(MINIMAL).replace("'no'", word))
+    assert f"required, but not given; YAML reads {word} as nothing: for the word, write it in quotes" in said
+
+
+@pytest.mark.parametrize(
+    ("edit", "says"),
+    [
+        (put("evaluation", {"seeds": "WORD"}), 'the number 1.50 in place of a whole number'),
+        (put("evaluation", {"ceiling": "WORD"}), "the number 1.50 in place of true or false"),
+        (put("evaluation", {"controls": "WORD"}), "the number 1.50 in place of a list"),
+        (put("strong.model", "WORD"), "the number 1.50 in place of fields"),
+        (put("pods", {"train": {"nodeSelector": {"WORD": "x"}}}), 'the number 1.50 in place of the name of a field: write "1.50"'),
+        (put("pods", {"train": {"resources": {"requests": {"cpu": "WORD"}}}}), 'write "1.50" in quotes'),
+        (put("data.testFraction", "WORD"), 'write "1.50" in quotes'),
+    ],
+)  # fmt: skip
+def test_numbers_are_shown_as_they_are_written_wherever_they_stand(tmp_path, edit, says):
+    document = copy.deepcopy(MINIMAL)
+    edit(document["spec"])
+    said = complaints(tmp_path, yaml.safe_dump(document).replace("WORD", "1.50"))
+    assert any(says in line for line in said), said
+
+
+def as_list(*documents, kind="List", version="v1"):
+    return {
+        "apiVersion": version,
+        "kind": kind,
+        "metadata": {"resourceVersion": ""},
+        "items": list(documents),
+    }
+
+
+SECOND = {**MINIMAL, "metadata": {"name": "second"}}
+BAD = manifest(put("foo", 1))
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        (json.dumps(MINIMAL), ["licences"]),
+        (json.dumps(MINIMAL, indent="\t"), ["licences"]),
+        ("\ufeff \n" + json.dumps(MINIMAL, indent=2).replace("\n", "\r\n"), ["licences"]),
+        (json.dumps(MINIMAL) + json.dumps(SECOND), ["licences", "second"]),
+        (json.dumps(MINIMAL) + "\n" + json.dumps(SECOND) + "\n", ["licences", "second"]),
+        (json.dumps(MINIMAL) + "\n---\n" + json.dumps(SECOND), ["licences", "second"]),
+        (json.dumps(as_list(MINIMAL, SECOND)), ["licences", "second"]),
+        (yaml.safe_dump(as_list(MINIMAL, SECOND)), ["licences", "second"]),
+        (json.dumps(as_list(MINIMAL, kind="WeakToStrongJobList", version="w2s.dev/v1alpha1")), ["licences"]),
+        (yaml.safe_dump(as_list(as_list(MINIMAL), SECOND)), ["licences", "second"]),
+        (json.dumps(MINIMAL).replace("s3://", "s3:\\/\\/"), ["licences"]),
+    ],
+)
+def test_every_form_that_kubectl_takes_is_read(tmp_path, text, names):
+    file = tmp_path / "job.json"
+    file.write_text(text, newline="")
+    checked = read_manifests(file)
+    assert [one.complaints for one in checked] == [[]] * len(names)
+    assert [one.job.metadata.name for one in checked] == names
+
+
+@pytest.mark.parametrize("word", ["🙂 great", 'say \\"/\\"', "a\\b/c", "\\ud83d", "naïve"])
+@pytest.mark.parametrize("plain", [True, False])
+def test_strings_of_json_are_those_of_json(tmp_path, word, plain):
+    document = copy.deepcopy(MINIMAL)
+    document["spec"]["task"]["instruction"] = word
+    file = tmp_path / "job.json"
+    file.write_text(json.dumps(document, ensure_ascii=plain))
+    (checked,) = read_manifests(file)
+    assert checked.job.spec.task.instruction == word
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (json.dumps([MINIMAL, SECOND]), "1: the manifest: not a mapping of fields: a manifest begins with `apiVersion`; several are divided by ---"),
+        (json.dumps(as_list()), "holds no manifest"),
+        (json.dumps(MINIMAL) + "\n" + json.dumps(BAD), "2: spec.foo: unknown field"),
+        (json.dumps(MINIMAL) + "\n\n\n" + json.dumps(BAD, indent=1), "79: spec.foo: unknown field"),
+        (yaml.safe_dump(as_list(MINIMAL, BAD), sort_keys=False), "spec.foo: unknown field"),
+        (json.dumps(MINIMAL)[:-1], "not YAML"),
+        (json.dumps(MINIMAL).replace('"licences"', '"licences", "name": "x"'), "metadata.name: given twice"),
+        (json.dumps(manifest(put("task.instruction", "\ud83d half"))), "not YAML: found invalid Unicode character escape code"),
+        (yaml.safe_dump(MINIMAL).replace("'no'", '"\\ud83d"'), "18:16: not YAML: found invalid Unicode character escape code"),
+    ],
+)  # fmt: skip
+def test_of_every_form_mistakes_are_named_with_their_line(tmp_path, text, says):
+    file = tmp_path / "job.json"
+    file.write_text(text)
+    said = [line.removeprefix(f"{file}:") for one in read_manifests(file) for line in one.complaints]
+    assert any(line.strip().startswith(says) or says in line for line in said), said
+
+
+def test_doubts_are_told_with_their_line_and_fail_nothing(tmp_path, capsys):
+    doubtful = copy.deepcopy(MINIMAL)
+    doubtful["spec"]["pods"] = {"train": {"resources": {"requests": {"memory": "512m"}}}}
+    file = written(tmp_path, doubtful)
+    assert main(["validate", str(file)]) == 0
+    out, err = capsys.readouterr()
+    line = (
+        file.read_text()
+        .splitlines()
+        .index(next(one for one in file.read_text().splitlines() if "512m" in one))
+        + 1
+    )
+    assert err == (
+        f"{file}:{line}: warning: spec.pods.train.resources.requests.memory: 512m are thousandths of a byte:"
+        " for 512 MiB write 512Mi\n"
+    )
+    assert "valid; prepare" in out
 
 
 def test_it_needs_no_torch_and_half_a_second(tmp_path):

@@ -266,3 +266,11 @@ def test_an_empty_pool_is_refused(run_prepare: Run) -> None:
     with pytest.raises(BadData) as caught:
         run_prepare(spec_of(uris()), store(rows, [{"text": row["text"]} for row in rows]))
     assert caught.value.reason == "EmptyPool"
+
+
+def test_rules_that_cannot_vote_are_named_before_anything_is_read(run_prepare):
+    objects = MemoryObjects({"s3://b/gold.jsonl": jsonl(gold()), "s3://b/heap.jsonl": jsonl(heap())})
+    spec = spec_of({"gold": {"uri": "s3://b/gold.jsonl"}, "unlabeled": {"uri": "s3://b/heap.jsonl"}})
+    done = run_prepare(spec, objects)
+    assert "Warning: spec.weak.labelers: no rule votes for the class 'other'" in done.said
+    assert done.said.index("Warning") < done.said.index("Read ")

@@ -189,3 +189,14 @@ def test_answers_need_no_answer():
     found = results()
     del found["answer"]
     assert answers(found)
+
+
+def test_rules_that_never_vote_are_named():
+    found = results()
+    votes = {"texts": 50, "rules": [20, 0, 7, 0], "classes": {"free": 27, "restricted": 0}}
+    found["labelers"][0]["votes"] = {"-1": votes}
+    said = cautions(found)
+    assert "Of the rules of `rules`, 2 never vote: rules[1], rules[3]." in said
+    assert "No rule of `rules` ever votes for class 'restricted'." in said
+    votes |= {"rules": [20, 3], "classes": {"free": 23, "restricted": 1}}
+    assert not any("vote for" in line or "never" in line for line in cautions(found))

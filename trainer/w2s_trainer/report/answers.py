@@ -6,6 +6,7 @@ from typing import Any
 from w2s_api.arms import ARMS
 from w2s_api.metrics import METRICS
 from w2s_trainer.report.tuned import between, from_to, points, tuning_answers
+from w2s_trainer.stages.label.tally import tally_of
 
 
 def metric_words(metric: str) -> str:
@@ -118,7 +119,23 @@ def cautions(results: Mapping[str, Any]) -> list[str]:
         for labeler in results["labelers"]
         if labeler["type"] == "Functions" and not labeler["calibrated"]
     ]
+    for labeler in results["labelers"]:
+        if found := tally_of(labeler):
+            said += _silent_rules(labeler["labeler"], found)
     return said
+
+
+def _silent_rules(labeler: str, found: Mapping[str, Any]) -> list[str]:
+    silent = [f"rules[{place}]" for place, count in enumerate(found["rules"]) if not count]
+    unheard = [name for name, count in found["classes"].items() if not count]
+    return [
+        *(
+            [f"Of the rules of `{labeler}`, {len(silent):,} never vote: {', '.join(silent)}."]
+            if silent
+            else []
+        ),
+        *(f"No rule of `{labeler}` ever votes for class {name!r}." for name in unheard),
+    ]
 
 
 def imitation_sentence(results: Mapping[str, Any]) -> str:

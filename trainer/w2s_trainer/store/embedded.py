@@ -105,6 +105,10 @@ class EmbeddedStore:
         """The administrator's secret."""
         return (self.directory / "keys/admin/secret-access-key").read_text()
 
+    @property
+    def _config(self) -> Path:
+        return self.directory / "keys/s3.json"
+
     def settings(self, uri: str, *, role: str = "admin") -> StorageSettings:
         """How to talk to it, in one of its roles, for a client that keeps things below `uri`."""
         return StorageSettings(
@@ -207,11 +211,11 @@ class EmbeddedStore:
         pid = self._state().get("pid")
         if not pid:
             return
-        data = f"-dir={self.directory / 'data'}".encode()
+        config = f"-s3.config={self._config}".encode()
 
         def is_gone() -> bool:
             try:
-                return data not in Path(f"/proc/{pid}/cmdline").read_bytes()
+                return config not in Path(f"/proc/{pid}/cmdline").read_bytes()
             except OSError:
                 return True
 
@@ -228,9 +232,8 @@ class EmbeddedStore:
             key, secret = (_kept(directory / file) for file in _KEY_FILES)
             credentials = [{"accessKey": key, "secretKey": secret}]
             identities.append({"name": role, "credentials": credentials, "actions": [*actions]})
-        config = self.directory / "keys/s3.json"
-        config.touch(mode=0o600)
-        config.write_text(json.dumps({"identities": identities}))
+        self._config.touch(mode=0o600)
+        self._config.write_text(json.dumps({"identities": identities}))
 
     def _candidate_ports(self) -> Iterable[int]:
         if self.port is not None:
@@ -245,9 +248,10 @@ class EmbeddedStore:
         data.mkdir(exist_ok=True, mode=0o700)
         ports = [f"-{server}.port={port + offset}" for offset, server in enumerate(_SERVERS)]
         command = [
-            *(str(find_weed()), "mini", f"-dir={data}", *ports),
+            # Where it is started: a comma in its path would make several directories of it.
+            *(str(find_weed()), "mini", "-dir=.", *ports),
             *(f"-ip={self.host}", f"-ip.bind={self.host}"),
-            f"-s3.config={self.directory / 'keys/s3.json'}",
+            f"-s3.config={self._config}",
             "-s3.autoCreateBucket=false",
             "-s3.port.iceberg=0",
             "-s3.port.lance=0",

@@ -5,7 +5,10 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from w2s_trainer.contract.context import StageContext, StageResult
+from w2s_trainer.errors import BadData
 from w2s_trainer.stages.aggregate.weighted_average import weighted_average
+from w2s_trainer.stages.label import say_votes
+from w2s_trainer.stages.label.summary import whole_summary
 from w2s_trainer.stages.tables import (
     EVERY_SEED,
     WeakLabels,
@@ -26,7 +29,11 @@ def run(context: StageContext) -> StageResult:
     spec = context.spec
     examples = read_examples(context.artifact("examples"), context.scratch)
     names = [labeler.name for labeler in spec.weak.labelers]
-    labels = [read_labels(opinion, examples, context.scratch) for opinion in context.artifacts("opinions")]
+    opinions = context.artifacts("opinions")
+    for labeler, opinion in zip(spec.weak.labelers, opinions, strict=True):
+        if labeler.shards > 1:  # no shard knows what the others have seen
+            say_votes(context, labeler, whole_summary(opinion.summary))
+    labels = [read_labels(opinion, examples, context.scratch) for opinion in opinions]
     given = {w.labeler: float(w.weight) for w in _weights(context)}
     seeds = sorted({seed for one in labels for seed in one} - {EVERY_SEED}) or [EVERY_SEED]
     method = METHODS[spec.aggregation.type]
@@ -34,6 +41,10 @@ def run(context: StageContext) -> StageResult:
         seed: method([of_seed(one, seed) for one in labels], [given.get(name, 1.0) for name in names])
         for seed in seeds
     }
+    pool = examples.rows("pool")
+    for weak in found.values():
+        if weak.abstain[pool].all():
+            raise _nothing_to_train_on(len(pool), names)
     write_table(
         {
             "id": examples.ids * len(seeds),
@@ -43,7 +54,7 @@ def run(context: StageContext) -> StageResult:
         },
         context.output / "labels.parquet",
     )
-    pool, first = examples.rows("pool"), found[seeds[0]]
+    first = found[seeds[0]]
     voted = pool[~first.abstain[pool]]
     shares = np.bincount(first.probabilities[voted].argmax(axis=1), minlength=len(spec.task.classes))
     covered = len(voted) / max(1, len(pool))
@@ -57,6 +68,15 @@ def run(context: StageContext) -> StageResult:
         "perSeed": seeds != [EVERY_SEED],
     }
     return StageResult(summary, {"covered": summary["covered"]})
+
+
+def _nothing_to_train_on(texts: int, labelers: Sequence[str]) -> BadData:
+    return BadData(
+        "NothingToTrainOn",
+        f"None of {texts:,} unlabelled texts has a weak label: {', '.join(labelers)}"
+        f" {'abstains' if len(labelers) == 1 else 'abstain'} on all of them.",
+        "Mend the rules (the log of `label` says how often each votes), or add a labeler that always answers.",
+    )
 
 
 def _weights(context: StageContext) -> Sequence:  # type: ignore[type-arg]

@@ -13,8 +13,9 @@ from w2s_trainer.stages.label.calibration import calibrated
 from w2s_trainer.stages.label.classifier import classify
 from w2s_trainer.stages.label.finetuned import finetune
 from w2s_trainer.stages.label.functions import apply_rules
-from w2s_trainer.stages.label.opinion import Method, Opinion
+from w2s_trainer.stages.label.opinion import Method, Opinion, path_of
 from w2s_trainer.stages.label.prompted import ask
+from w2s_trainer.stages.label.tally import silences, tally_of, votes_by_rule
 from w2s_trainer.stages.tables import EVERY_SEED, Examples, lists, read_examples, write_table
 from w2s_trainer.store.artifacts import Artifact, ArtifactStore
 from w2s_trainer.store.checkpoints import clear_checkpoints
@@ -47,7 +48,28 @@ def run(context: StageContext) -> StageResult:
         **({"temperature": {str(s): round(t, 4) for s, t in temperatures.items()}} if temperatures else {}),
         **_figures(opinions),
     }
-    return StageResult(summary, {name: summary[name] for name in ("rows", "abstained", "truncated")})
+    key_figures = {name: summary[name] for name in ("rows", "abstained", "truncated")}
+    if count == 1 and (silent := say_votes(context, labeler, summary)):
+        key_figures["warnings"] = silent
+    return StageResult(summary, key_figures)
+
+
+def say_votes(context: StageContext, labeler: Labeler, summary: Mapping[str, Any]) -> int:
+    """Notes how often rules vote on the unlabelled texts, and which never do; returns how many notes warn.
+
+    Args:
+        context: is told.
+        labeler: of any type; one without rules has nothing to say.
+        summary: of all its shards.
+    """
+    found = tally_of(summary)
+    if found is None or labeler.functions is None:
+        return 0
+    context.progress.note(f"{labeler.name}: {votes_by_rule(found)}")
+    warnings = silences(found, labeler.functions, f"{path_of(context, labeler)}.functions")
+    for warning in warnings:
+        context.progress.note(f"Warning: {warning}")
+    return len(warnings)
 
 
 def publish(_job: StageJob, objects: Objects, store: ArtifactStore, artifact: Artifact) -> None:

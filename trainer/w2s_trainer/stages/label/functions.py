@@ -8,22 +8,31 @@ import numpy as np
 import re2
 from numpy.typing import NDArray
 
-from w2s_api.spec.weak import FunctionRule, Functions, Labeler
+from w2s_api.spec.weak import Functions, Labeler
 from w2s_trainer.contract.context import StageContext
 from w2s_trainer.errors import BadSpec
 from w2s_trainer.stages.label.opinion import Opinion, path_of
+from w2s_trainer.stages.label.rule_pattern import CaseAsked, keywords_pattern, translated
+from w2s_trainer.stages.label.rule_text import marked, searchable
+from w2s_trainer.stages.label.tally import tally
 from w2s_trainer.stages.tables import EVERY_SEED, Examples
 
 SMOOTHING = 0.25
 """Added to each class's votes, so that one vote is not certainty."""
 
 
+MAX_PATTERN_BYTES = 32 * 2**20
+"""Of memory that a compiled pattern may take."""
+
+
 @dataclass(frozen=True)
 class Votes:
-    """What rules say of n texts."""
+    """What R rules say of n texts."""
 
     counts: NDArray[np.float64]
     """float64[n, K], votes by class."""
+    matches: NDArray[np.bool_]
+    """bool[n, R], which rule matches which text."""
 
     @property
     def abstain(self) -> NDArray[np.bool_]:
@@ -50,7 +59,9 @@ def apply_rules(
         f"{path_of(context, labeler)}.functions",
     )
     context.progress("applying rules", len(rows), len(rows))
-    return {EVERY_SEED: Opinion(votes.counts, votes.probabilities, votes.abstain)}
+    pool = examples.parts[rows] == "pool"
+    counted = tally(votes.matches[pool], votes.counts[pool], context.spec.task.class_names)
+    return {EVERY_SEED: Opinion(votes.counts, votes.probabilities, votes.abstain, figures={"votes": counted})}
 
 
 def vote(
@@ -65,14 +76,12 @@ def vote(
         path: of `functions` in the manifest, for errors.
     """
     compiled = compile_rules(functions, path)
-    index = {name: place for place, name in enumerate(class_names)}
-    counts = np.zeros((len(texts), len(class_names)))
+    matches = np.zeros((len(texts), len(compiled)), dtype=bool)
     for row, text in enumerate(texts):
-        beginning = text[: functions.max_characters]
-        for rule, pattern in zip(functions.rules_, compiled, strict=True):
-            if pattern.search(beginning):
-                counts[row, index[rule.class_name]] += 1
-    return Votes(counts)
+        seen = marked(searchable(text[: functions.max_characters]))
+        matches[row] = [pattern.search(seen) is not None for pattern in compiled]
+    votes_for = np.array([class_names.index(rule.class_name) for rule in functions.rules_])
+    return Votes(matches @ np.eye(len(class_names))[votes_for], matches)
 
 
 def compile_rules(functions: Functions, path: str) -> list[Any]:
@@ -85,24 +94,53 @@ def compile_rules(functions: Functions, path: str) -> list[Any]:
     Raises:
         BadSpec: a pattern is not a regular expression; names the rule and the position of the fault.
     """
-    options = re2.Options()
-    options.case_sensitive = False
-    options.log_errors = False
+    options = _options()
     compiled = []
     for place, rule in enumerate(functions.rules_):
-        pattern = expression(rule)
-        try:
-            compiled.append(re2.compile(pattern, options))
-        except re2.error as error:
-            raw = error.args[0] if error.args else ""
-            why = raw.decode(errors="replace") if isinstance(raw, bytes) else str(raw)
-            raise BadSpec(
-                "BadRegex",
-                f"{path}.rules[{place}].pattern: {pattern!r} is not a regular expression: {why},"
-                f" at character {fault_position(pattern, options)}.",
-                "Patterns are in RE2 syntax (no look-around, no back-references).",
-            ) from None
+        if rule.pattern is None:
+            compiled.append(re2.compile(keywords_pattern(rule.keywords or ()), options))
+        else:
+            compiled.append(_compiled(rule.pattern, f"{path}.rules[{place}].pattern", options))
     return compiled
+
+
+def _options() -> Any:
+    options = re2.Options()
+    options.log_errors = False
+    options.max_mem = MAX_PATTERN_BYTES
+    return options
+
+
+def _compiled(pattern: str, path: str, options: Any) -> Any:
+    syntax = "Patterns are in RE2 syntax (no look-around, no back-references)."
+    try:
+        re2.compile(pattern, options)
+    except re2.error as error:
+        raise BadSpec(
+            "BadRegex",
+            f"{path}: {pattern!r} is not a regular expression: {_reason(error)},"
+            f" at character {fault_position(pattern, options)}.",
+            syntax,
+        ) from None
+    try:
+        return re2.compile(translated(pattern), options)
+    except CaseAsked:
+        raise BadSpec(
+            "BadRegex",
+            f"{path}: {pattern!r} tells capitals from small letters (the flag -i), but rules do not see case.",
+            "Take the flag out.",
+        ) from None
+    except re2.error as error:
+        raise BadSpec(
+            "BadRegex",
+            f"{path}: {pattern!r} is too large: {_reason(error)}.",
+            "Repeat less, or use several rules.",
+        ) from None
+
+
+def _reason(error: Exception) -> str:
+    raw = error.args[0] if error.args else ""
+    return raw.decode(errors="replace") if isinstance(raw, bytes) else str(raw)
 
 
 def fault_position(pattern: str, options: Any) -> int:
@@ -133,11 +171,3 @@ def _compiles(pattern: str, options: Any) -> bool:
     except re2.error:
         return False
     return True
-
-
-def expression(rule: FunctionRule) -> str:
-    """A rule as one pattern; keywords are whole words."""
-    if rule.pattern is not None:
-        return rule.pattern
-    words = "|".join(re2.escape(word) for word in rule.keywords or ())
-    return rf"(?:^|[^\pL\pN_])(?:{words})(?:$|[^\pL\pN_])"

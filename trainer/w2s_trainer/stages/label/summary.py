@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from w2s_trainer.stages.label.tally import added
+
 
 def whole_summary(summary: Mapping[str, Any]) -> dict[str, Any]:
     """One summary of all shards: counts and costs are added up, what every shard says alike is kept."""
@@ -14,6 +16,10 @@ def whole_summary(summary: Mapping[str, Any]) -> dict[str, Any]:
         together[count] = sum(shard[count] for shard in shards)
     if "tuned" in together:
         together["tuned"] = {seed: _costs(seed, shards) for seed in together["tuned"]}
+    if "votes" in together:
+        together["votes"] = {
+            seed: added([one["votes"][seed] for one in shards]) for seed in together["votes"]
+        }
     # A head reads the features of all texts in each shard, every other labeler only its own.
     counted = [shard["truncated"] for shard in shards]
     on_features = together["type"] == "Finetuned" and "tuned" not in together

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from w2s_api.spec import Spec
+from w2s_api.warnings import rule_warnings
 from w2s_trainer.errors import BadSpec
 from w2s_trainer.stages.prepare.conditions import check_rules, verify
 from w2s_trainer.stages.prepare.corpus import Corpus, read_corpus
@@ -33,6 +34,8 @@ def run(context: "StageContext") -> "StageResult":
     spec, progress = context.spec, context.progress
     check_rules(spec)
     class_index(spec.task.class_names)
+    for doubt in rule_warnings(spec):
+        progress.note(f"Warning: {doubt}")
     near = spec.data.near_duplicates
     similarity = float(near.similarity)
     if similarity <= 0:

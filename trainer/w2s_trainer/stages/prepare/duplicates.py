@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from w2s_trainer.stages.prepare.texts import normalised
+from w2s_trainer.stages.normal_form import normalised
 
 PERMUTATIONS = 256
 MISS = 0.001

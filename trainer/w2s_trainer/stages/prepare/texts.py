@@ -1,15 +1,9 @@
 """Texts, each held once: what differs only in case, white space or typographic form is the same text."""
 
 import hashlib
-import unicodedata
 from dataclasses import dataclass, field
 
-
-def normalised(text: str) -> str:
-    """The form in which texts are compared: Unicode NFKC, case folded, runs of white space as one space."""
-    if not text.isascii():
-        text = unicodedata.normalize("NFKC", text)
-    return " ".join(text.casefold().split())
+from w2s_trainer.stages.normal_form import normalised
 
 
 @dataclass

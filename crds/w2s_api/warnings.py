@@ -1,0 +1,119 @@
+"""What is valid in a manifest and was surely not meant: said by `w2s validate`, before anything runs."""
+
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+
+from w2s_api.spec import Spec
+from w2s_api.spec.pods import PodSettings
+from w2s_api.validation import Problem
+
+_SUFFIXES: dict[str, int | Decimal] = {
+    "": 1,
+    "m": Decimal("0.001"),
+    **{unit: 1000**power for power, unit in enumerate(("k", "M", "G", "T", "P", "E"), 1)},
+    **{unit: 1024**power for power, unit in enumerate(("Ki", "Mi", "Gi", "Ti", "Pi", "Ei"), 1)},
+}
+_LEAST_BYTES = 1024**2
+_MOST_CORES = 512
+_SEPARATORS = "\x85\u2028\u2029"
+"""What YAML makes of \\N, \\L and \\P in double quotes."""
+
+Place = tuple[str | int, ...]
+
+
+def warnings(spec: Spec) -> list[Problem]:
+    """Every doubt about a spec, in the order of its fields."""
+    return [*rule_warnings(spec), *pod_warnings(spec)]
+
+
+def rule_warnings(spec: Spec) -> Iterator[Problem]:
+    """Rules that cannot vote, and classes that nobody can vote for."""
+    for number, labeler in enumerate(spec.weak.labelers):
+        path: Place = ("spec", "weak", "labelers", number, "functions", "rules")
+        for place, rule in enumerate(labeler.functions.rules_ if labeler.functions else ()):
+            if rule.pattern is not None:
+                yield from _odd_characters((*path, place, "pattern"), rule.pattern)
+            for index, keyword in enumerate(rule.keywords or ()):
+                yield from _odd_characters((*path, place, "keywords", index), keyword)
+                if not keyword.strip():
+                    yield Problem(
+                        (*path, place, "keywords", index), "white space alone is no word: it never votes"
+                    )
+    functions = [labeler.functions for labeler in spec.weak.labelers if labeler.functions]
+    if len(functions) == len(spec.weak.labelers):
+        voted_for = {rule.class_name for one in functions for rule in one.rules_}
+        for name in spec.task.class_names:
+            if name not in voted_for:
+                yield Problem(
+                    ("spec", "weak", "labelers"),
+                    f"no rule votes for the class {name!r}: no text will get it as its weak label",
+                )
+
+
+def _odd_characters(path: Place, text: str) -> Iterator[Problem]:
+    for character in dict.fromkeys(text):
+        control = unicodedata.category(character) == "Cc" and not character.isspace()
+        if control or character in _SEPARATORS:
+            yield Problem(
+                path,
+                f"has the control character U+{ord(character):04X}, which texts do not have. In double quotes YAML"
+                r" makes one of \b, \a, \e, \0, \N, \L and \P: write it in single quotes",
+            )
+
+
+def pod_warnings(spec: Spec) -> Iterator[Problem]:
+    """Amounts that Kubernetes takes for something else than what was meant."""
+    for kind in type(spec.pods).model_fields:
+        settings: PodSettings | None = getattr(spec.pods, kind)
+        if settings is None:
+            continue
+        path: Place = ("spec", "pods", kind)
+        if settings.cache and settings.cache.size_limit:
+            yield from _amount((*path, "cache", "sizeLimit"), "memory", settings.cache.size_limit)
+        if settings.shared_memory:
+            yield from _amount((*path, "sharedMemory"), "memory", settings.shared_memory)
+        if settings.resources is None:
+            continue
+        requests, limits = settings.resources.requests or {}, settings.resources.limits or {}
+        for field, amounts in (("requests", requests), ("limits", limits)):
+            for name, amount in amounts.items():
+                yield from _amount((*path, "resources", field, name), name, amount)
+        yield from _above_limits((*path, "resources", "requests"), requests, limits)
+
+
+def _amount(path: Place, name: str, amount: str) -> Iterator[Problem]:
+    value = _value(amount)
+    if name in ("memory", "ephemeral-storage", "storage") or name.startswith("hugepages-"):
+        if amount.endswith("m"):
+            number = amount[:-1]
+            yield Problem(path, f"{amount} are thousandths of a byte: for {number} MiB write {number}Mi")
+        elif value % 1:
+            yield Problem(path, f"{amount} is no whole number of bytes: write it in a smaller unit, as Mi")
+        elif 0 < value < _LEAST_BYTES:
+            unit = f": for {amount} MiB write {amount}Mi" if amount.isdigit() else ""
+            yield Problem(path, f"{amount} is only {int(value):,} bytes{unit}")
+    elif name == "cpu":
+        if value > _MOST_CORES:
+            unit = f": for {amount} thousandths of a core write {amount}m" if amount.isdigit() else ""
+            yield Problem(path, f"{amount} is {int(value):,} cores{unit}")
+        elif value * 1000 % 1:
+            yield Problem(path, f"{amount} is finer than a thousandth of a core, which Kubernetes refuses")
+    elif value % 1:
+        yield Problem(path, f"{amount} of {name}: Kubernetes gives only whole ones")
+
+
+def _above_limits(path: Place, requests: Mapping[str, str], limits: Mapping[str, str]) -> Iterator[Problem]:
+    for name, amount in requests.items():
+        if name in limits and _value(amount) > _value(limits[name]):
+            yield Problem(
+                (*path, name),
+                f"{amount} is more than the limit of {limits[name]}: Kubernetes refuses such a pod",
+            )
+
+
+def _value(amount: str) -> Decimal:
+    number = re.match(r"[0-9.]+", amount)
+    assert number is not None, "the pattern of quantities"
+    return Decimal(number[0]) * _SUFFIXES[amount[number.end() :]]

@@ -1,0 +1,30 @@
+"""The embedded server keeps its data where it was told to, however the directory is called."""
+
+import pytest
+
+from w2s_trainer.store.embedded import EmbeddedStore
+from w2s_trainer.store.objects import Objects
+
+
+@pytest.mark.parametrize("name", ["My Store, 2024", "it's \"one\" of; $HOME's `#1` *[ä], -dir=x"])
+def test_a_directory_may_have_any_name(tmp_path, name):
+    directory = tmp_path / name
+    uri = "s3://bucket/thing"
+    with EmbeddedStore(directory) as server:
+        server.create_bucket("bucket")
+        Objects(server.settings("s3://bucket")).write(uri, b"kept")
+    assert [place.name for place in tmp_path.iterdir()] == [name]
+    with EmbeddedStore(directory) as server:
+        assert Objects(server.settings("s3://bucket")).read(uri) == b"kept"
+
+
+def test_the_server_of_a_killed_process_is_found_in_such_a_directory(tmp_path):
+    directory = tmp_path / "a, b"
+    orphan = EmbeddedStore(directory).start()
+    assert orphan._lock is not None
+    orphan._lock.close()  # as the end of the process would have it
+    with EmbeddedStore(directory) as server:
+        server.create_bucket("bucket")
+        assert orphan._process is not None
+        assert orphan._process.wait(10) is not None
+    orphan.stop()

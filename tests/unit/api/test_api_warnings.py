@@ -1,0 +1,126 @@
+"""What is valid and was surely not meant."""
+
+import pytest
+from manifests import ASKED, FULL, OWN, RULES, manifest, put
+
+from w2s_api.spec import WeakToStrongJob
+from w2s_api.validation import validate
+from w2s_api.warnings import warnings
+
+
+def doubts(*edits) -> list[str]:
+    job, problems = validate(manifest(*edits))
+    assert job is not None, problems
+    return [str(problem) for problem in warnings(job.spec)]
+
+
+def resources(requests: dict | None = None, limits: dict | None = None):
+    given = {name: value for name, value in (("requests", requests), ("limits", limits)) if value}
+    return put("pods.train", {"resources": given})
+
+
+RULE = "spec.weak.labelers[0].functions.rules[0]"
+
+
+def only(*rules: dict):
+    return put("weak.labelers", [{**RULES, "functions": {"rules": list(rules)}}])
+
+
+FREE = {"className": "free", "pattern": "gpl"}
+RESTRICTED = {"className": "restricted", "keywords": ["fee"]}
+
+QUESTIONED = [
+    (resources({"memory": "512m"}), "requests.memory: 512m are thousandths of a byte: for 512 MiB write 512Mi"),
+    (resources(limits={"memory": "512m"}), "limits.memory: 512m are thousandths"),
+    (resources({"memory": "1.1Gi"}), "requests.memory: 1.1Gi is no whole number of bytes"),
+    (resources({"memory": "0.5"}), "is no whole number of bytes"),
+    (resources({"memory": 512}), "requests.memory: 512 is only 512 bytes: for 512 MiB write 512Mi"),
+    (resources({"memory": "4096"}), "is only 4,096 bytes"),
+    (resources({"memory": "100k"}), "100k is only 100,000 bytes"),
+    (resources({"ephemeral-storage": "10m"}), "requests.ephemeral-storage: 10m are thousandths"),
+    (resources(limits={"ephemeral-storage": 20}), "limits.ephemeral-storage: 20 is only 20 bytes"),
+    (resources(limits={"hugepages-2Mi": "4m"}), "limits.hugepages-2Mi: 4m are thousandths"),
+    (resources({"cpu": 1500}), "requests.cpu: 1500 is 1,500 cores: for 1500 thousandths of a core write 1500m"),
+    (resources(limits={"cpu": "2Gi"}), "limits.cpu: 2Gi is 2,147,483,648 cores"),
+    (resources({"cpu": "0.0005"}), "finer than a thousandth of a core"),
+    (resources({"cpu": "0.5m"}), "finer than a thousandth of a core"),
+    (resources(limits={"nvidia.com/gpu": "500m"}), "500m of nvidia.com/gpu: Kubernetes gives only whole ones"),
+    (resources(limits={"nvidia.com/gpu": "0.5"}), "only whole ones"),
+    (resources({"memory": "2Gi"}, {"memory": "2000Mi"}), "requests.memory: 2Gi is more than the limit of 2000Mi"),
+    (resources({"cpu": 2}, {"cpu": "1500m"}), "requests.cpu: 2 is more than the limit of 1500m"),
+    (put("pods.default", {"sharedMemory": "64m"}), "spec.pods.default.sharedMemory: 64m are thousandths"),
+    (put("pods.label", {"cache": {"sizeLimit": "20"}}), "spec.pods.label.cache.sizeLimit: 20 is only 20 bytes"),
+    (only({**FREE, "pattern": "\bgpl\b"}, RESTRICTED), f"{RULE}.pattern: has the control character U+0008"),
+    (only({**FREE, "pattern": "gpl\x1b"}, RESTRICTED), f"{RULE}.pattern: has the control character U+001B"),
+    (only({**FREE, "pattern": "\u2029L"}, RESTRICTED), "U+2029"),
+    (only({"className": "free", "keywords": ["gpl", "\x07"]}, RESTRICTED), f"{RULE}.keywords[1]: has the control"),
+    (only({"className": "free", "keywords": ["gpl", " \u00a0"]}, RESTRICTED), f"{RULE}.keywords[1]: white space alone"),
+    (only(FREE, FREE), "spec.weak.labelers: no rule votes for the class 'restricted'"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("edit", "says"), QUESTIONED)
+def test_what_was_surely_not_meant_is_questioned(edit, says):
+    found = doubts(edit)
+    assert len(found) == 1, found
+    assert says in found[0]
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        resources({"memory": "512Mi", "cpu": "500m", "ephemeral-storage": "20Gi"}),
+        resources({"memory": "8000000000", "cpu": "0.5"}, {"memory": "8G", "cpu": 1, "nvidia.com/gpu": 1}),
+        resources({"memory": "1.5Gi", "cpu": "1.25"}),
+        resources({"memory": 0}),
+        resources({"cpu": 2}, {"memory": "4Gi"}),
+        put("pods.train", {"sharedMemory": "1Gi", "cache": {"sizeLimit": "20Gi"}}),
+        only({**FREE, "pattern": "\\bgpl\\b\n\t\u00a0"}, RESTRICTED),
+        put("weak.labelers", [{**RULES, "functions": {"rules": [FREE]}}, OWN]),
+        put("weak.labelers", [OWN, ASKED]),
+        put("weak.labelers", [{**RULES, "name": name, "functions": {"rules": [rule]}} for name, rule in (("a", FREE), ("b", RESTRICTED))]),
+    ],
+)  # fmt: skip
+def test_what_is_meant_is_not(edit):
+    assert doubts(edit) == []
+
+
+def test_the_full_manifest_raises_no_doubt():
+    assert warnings(WeakToStrongJob.model_validate(FULL).spec) == []
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "points"),
+    [
+        ("caf\u00e9", "cafe\u0301", "U+0065 U+0301"),
+        ("cafe\u0301", "caf\u00e9", "U+00E9"),
+        ("\ud55c\uae00", "\u1112\u1161\u11ab\u1100\u1173\u11af", "U+1112"),
+        ("\ufb01ne", "fine", "U+0066"),
+        ("no", "n\u200bo", "U+200B"),
+        ("a b", "a\u00a0b", "U+00A0"),
+        ("A", "\uff21", "U+FF21"),
+    ],
+)
+def test_classes_that_look_the_same_are_refused_by_their_code_points(one, other, points):
+    classes = [{"name": one}, {"name": other}]
+    rules = [{**FREE, "className": one}, {**RESTRICTED, "className": other}]
+    edits = [put("task.classes", classes), put("task.positiveClass", None), only(*rules)]
+    job, (problem,) = validate(manifest(*edits))
+    assert job is None
+    assert problem.path == ("spec", "task", "classes", 1, "name")
+    assert points in problem.reason
+    assert "U+" in problem.reason.split("written", 1)[1]
+
+
+def test_a_class_that_is_named_in_other_code_points_is_shown_by_them():
+    classes = [{"name": "caf\u00e9"}, {"name": "th\u00e9"}]
+    rules = [{**FREE, "className": "cafe\u0301"}, {**RESTRICTED, "className": "th\u00e9"}]
+    edits = [put("task.classes", classes), put("task.positiveClass", "the\u0301"), only(*rules)]
+    said = {str(problem) for problem in validate(manifest(*edits))[1]}
+    assert any(
+        "positiveClass" in line and "U+0074 U+0068 U+0065 U+0301: write both alike" in line for line in said
+    )
+    edits[1] = put("task.positiveClass", None)
+    (problem,) = validate(manifest(*edits))[1]
+    assert problem.path[-1] == "className"
+    assert "U+0063 U+0061 U+0066 U+00E9" in problem.reason
