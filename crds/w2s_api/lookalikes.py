@@ -1,25 +1,16 @@
 """Names that look the same and are written with other characters."""
 
-import unicodedata
+from w2s_api.canonical_text import canonical_text
 
 
 def alike(one: str, other: str) -> bool:
-    """Whether two names are one but for composed accents, compatibility forms, white space and what is unseen."""
-    return _plain(one) == _plain(other)
+    """Whether two names have one form, so that no label could tell them apart."""
+    return canonical_text(one) == canonical_text(other)
 
 
 def in_code_points(word: str, twin: str) -> str:
     """How two names that look the same differ, as a sentence without its full stop."""
     return f"It looks like {twin!r}, which is written {_points(twin)}, and is written {_points(word)}"
-
-
-def _plain(name: str) -> str:
-    seen = (
-        character
-        for character in unicodedata.normalize("NFKC", name)
-        if unicodedata.category(character) != "Cf"
-    )
-    return " ".join("".join(seen).split())
 
 
 def _points(name: str) -> str:

@@ -143,9 +143,10 @@ def aggregated(tmp_path):
             aggregation=SimpleNamespace(type="WeightedAverage", weighted_average=None),
             task=SimpleNamespace(classes="xy", class_names=("x", "y")),
         )
-        return aggregate.run(
-            SimpleNamespace(spec=spec, needs=needs, scratch=tmp_path, output=tmp_path, progress=Told())
-        )
+        context = SimpleNamespace(spec=spec, scratch=tmp_path, output=tmp_path, progress=Told())
+        context.artifact = lambda _role: needs["prepare"]
+        context.artifacts = lambda _role: [needs[f"label-{name}"] for name in abstain]
+        return aggregate.run(context)
 
     return run
 

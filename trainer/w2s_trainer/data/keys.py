@@ -1,17 +1,15 @@
 """Keys: what ids, groups and labels are compared by. All ways to write one key have one form (docs/data.md)."""
 
 import re
-import unicodedata
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from w2s_api.canonical_text import canonical_text
 from w2s_trainer.data.row import Foreign
 
 _MISSING = frozenset({"nan", "none", "null", "nat", "<na>", "n/a", "#n/a", r"\n"})
-_BOOLEANS = {"True": "true", "TRUE": "true", "False": "false", "FALSE": "false"}
-_WHOLE = re.compile(r"(-?[0-9]+)\.0+")
 _SCIENTIFIC = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?[eE]\+[0-9]+")
 _EXACT = 2**53
 """From here on a floating-point number no longer tells every whole number from the next."""
@@ -44,21 +42,6 @@ def canonical_key(value: Any) -> str | None:
         case date():
             raise NotAKey(f"is {kind_of(value)}: store it as text, written alike in all sources")
     raise NotAKey(f"is neither a string nor a number, but {kind_of(value)}")
-
-
-def canonical_text(text: str) -> str:
-    """The one form of a key that is text.
-
-    That is Unicode NFKC without characters that cannot be seen, with single spaces inside and none around;
-    `12.0` is `12`, and `True` is `true`. Case is kept, and so are leading zeros.
-    """
-    if not text.isascii():
-        text = unicodedata.normalize("NFKC", text)
-        text = "".join(character for character in text if unicodedata.category(character) != "Cf")
-    text = " ".join(text.split())
-    if whole := _WHOLE.fullmatch(text):
-        text = whole[1]
-    return "0" if text == "-0" else _BOOLEANS.get(text, text)
 
 
 def is_missing(value: Any) -> bool:
