@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from w2s_trainer.data.keys import NotAKey, canonical_key, canonical_text, says_missing
+from w2s_api.canonical_text import canonical_text
+from w2s_trainer.data.keys import NotAKey, canonical_key, says_missing
 from w2s_trainer.data.row import Foreign
 
 SAME: dict[str, list[Any]] = {

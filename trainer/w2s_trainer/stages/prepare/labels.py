@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from w2s_trainer.data.keys import canonical_text
+from w2s_api.canonical_text import canonical_text
 from w2s_trainer.errors import BadData, BadSpec
 
 NO_CLASS = -1
