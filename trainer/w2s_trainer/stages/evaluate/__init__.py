@@ -13,6 +13,7 @@ from w2s_api.names import Arm
 from w2s_api.pipeline import pipeline
 from w2s_trainer.contract.context import StageContext, StageResult
 from w2s_trainer.contract.job import StageJob
+from w2s_trainer.json_text import strict_json
 from w2s_trainer.report import render as report
 from w2s_trainer.report.answers import answers
 from w2s_trainer.stages.evaluate.absent import not_computed
@@ -107,7 +108,7 @@ def publish(job: StageJob, objects: Objects, store: ArtifactStore, artifact: Art
 
 
 def _encoded(results: dict[str, Any]) -> bytes:
-    return json.dumps(results, indent=1, ensure_ascii=False).encode()
+    return strict_json(results, indent=1).encode()
 
 
 def _training(context: StageContext, texts: int) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from w2s_trainer.stages.label.finetuned import finetune
 from w2s_trainer.stages.label.functions import apply_rules
 from w2s_trainer.stages.label.opinion import Method, Opinion
 from w2s_trainer.stages.label.prompted import ask
-from w2s_trainer.stages.tables import EVERY_SEED, Examples, lists, read_examples, write_table
+from w2s_trainer.stages.tables import EVERY_SEED, Examples, lists, read_examples, unread, write_table
 from w2s_trainer.store.artifacts import Artifact, ArtifactStore
 from w2s_trainer.store.checkpoints import clear_checkpoints
 from w2s_trainer.store.objects import Objects
@@ -47,7 +47,8 @@ def run(context: StageContext) -> StageResult:
         **({"temperature": {str(s): round(t, 4) for s, t in temperatures.items()}} if temperatures else {}),
         **_figures(opinions),
     }
-    return StageResult(summary, {name: summary[name] for name in ("rows", "abstained", "truncated")})
+    figures = {name: summary[name] for name in ("rows", "abstained", "truncated")}
+    return StageResult(summary, figures | unread(opinions[min(opinions)].unreadable))
 
 
 def publish(_job: StageJob, objects: Objects, store: ArtifactStore, artifact: Artifact) -> None:
@@ -88,7 +89,12 @@ def _counts(opinions: Mapping[int, Opinion]) -> dict[str, int]:
     """Of the first seed."""
     first = opinions[min(opinions)]
     unsteady = {} if first.unsteady is None else {"unsteady": int(first.unsteady.sum())}
-    return {"abstained": int(first.abstain.sum()), "truncated": first.truncated, **unsteady}
+    return {
+        "abstained": int(first.abstain.sum()),
+        "truncated": first.truncated,
+        **unread(first.unreadable),
+        **unsteady,
+    }
 
 
 def _figures(opinions: Mapping[int, Opinion]) -> dict[str, dict[str, Any]]:
