@@ -55,11 +55,10 @@ def check_finite(
     finite = np.isfinite(values).reshape(len(values), -1).all(axis=1)
     if finite.all():
         return
-    first = np.flatnonzero(~finite)[0]
-    place = int(first if rows is None else rows[first]) + 1
+    places = np.flatnonzero(~finite) if rows is None else rows[~finite]
     raise BadSpec(
         "NonFiniteOutputs",
         f"{name}: its {what} are NaN or infinite for {int((~finite).sum()):,} of {len(values):,} texts that it read"
-        f" together, the first of them text {place:,}.",
+        f" together, the first of them text {int(places.min()) + 1:,}.",
         "Its weights are too large for the numbers that it computes in: name another checkpoint of it.",
     )

@@ -1,5 +1,6 @@
 """What the outputs of a classifier are called: one of K classes, or it is no classifier."""
 
+import unicodedata
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -63,7 +64,8 @@ def _labels(written: Any, name: str) -> dict[int, str]:
         if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
             raise _bad_labels(name, f"a name in `id2label` is {value!r}, and no text")
     named = {place: str(value) for place, value in sorted(labels.items())}
-    twice = [label for label, count in Counter(named.values()).items() if count > 1]
+    alike = Counter(unicodedata.normalize("NFC", label) for label in named.values())  # one name to a reader
+    twice = [label for label, count in alike.items() if count > 1]
     if twice:
         raise _bad_labels(name, f"two outputs have the name {twice[0]!r} in `id2label`")
     return named

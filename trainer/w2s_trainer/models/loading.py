@@ -158,7 +158,10 @@ def load_model(directory: Path, name: str, config: Any, role: Role, dtype: Any) 
         )
     check_report(report, model, role, name)
     check_finite_weights(model, name)
-    return model.eval()
+    model = model.eval()
+    if role is BODY:
+        _check_reads_text(model, name)
+    return model
 
 
 def check_report(report: dict[str, Any], model: Any, role: Role, name: str) -> None:
@@ -314,6 +317,30 @@ def _loader(config: Any, role: Role, name: str) -> Any:
             "Name a model of another architecture.",
         )
     return loader
+
+
+def _check_reads_text(model: Any, name: str) -> None:
+    """Refuses a model that wants more than text, such as a picture: those with parts of their own kinds are asked."""
+    import torch
+
+    if model.main_input_name == "input_ids" and model.config.get_text_config() is model.config:
+        return
+    one = torch.zeros((1, 1), dtype=torch.long)
+    try:
+        with torch.inference_mode():
+            states = model(input_ids=one, attention_mask=torch.ones_like(one)).last_hidden_state
+    except (ValueError, TypeError, AttributeError) as error:
+        raise BadSpec(
+            "UnknownArchitecture",
+            f"{name}: a `{model.config.model_type}` does not read text alone ({first_line(error)}).",
+            "Name a model of texts.",
+        ) from error
+    if states.ndim != 3:
+        raise BadSpec(
+            "UnknownArchitecture",
+            f"{name}: a `{model.config.model_type}` gives no state for each token.",
+            "Name a model of texts.",
+        )
 
 
 def _of_config(loader: Any, config: Any) -> Any:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from w2s_trainer.models.batches import by_tokens
 from w2s_trainer.models.encoder import load_encoder, memory_bound
 from w2s_trainer.models.finite import check_finite
+from w2s_trainer.models.folder import check_folder
 from w2s_trainer.models.head import Head
 from w2s_trainer.models.labels import check_classifier_config
 from w2s_trainer.models.loading import CLASSIFIER, Role, load_config, load_model, load_tokenizer
@@ -114,7 +115,7 @@ class SequenceClassifier:
 
         tokens = tokenize(self.tokenizer, texts, max_tokens)
         tokens.require_some(self.name)
-        encoded = tokens.ids
+        encoded = [self._with_one_end(ids) for ids in tokens.ids]
         found = np.empty((len(texts), len(self.labels)), dtype=np.float32)
         done = 0
         progress(0, len(texts))
@@ -131,6 +132,13 @@ class SequenceClassifier:
                 done += len(rows)
                 progress(done, len(texts))
         return found, tokens
+
+    def _with_one_end(self, ids: list[int]) -> list[int]:
+        """An encoder–decoder is read at the token that ends the text, of which it wants one in each."""
+        end = self.model.config.eos_token_id
+        if not getattr(self.model.config, "is_encoder_decoder", False) or end is None:
+            return ids
+        return [*(one for one in ids if one != end), end]
 
     def probabilities(self, texts: Sequence[str], batch_tokens: int) -> tuple[NDArray[np.float64], Tokens]:
         """Probabilities float64[N, K] of texts, cut where the model can read no further, and what it read."""
@@ -157,8 +165,10 @@ def load_classifier(directory: Path, name: str | None = None) -> SequenceClassif
     name = name or str(directory)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     dtype = torch.bfloat16 if device == "cuda" else torch.float32
+    check_folder(directory, name)
+    labels = check_classifier_config(directory, name)
     config = load_config(directory, name)
-    labels = check_classifier_config(directory, name) or config.id2label
+    labels = labels or config.id2label
     model = load_model(directory, name, config, _role(directory), dtype).to(device)
     use_fast_products(model)
     tokenizer = load_tokenizer(directory, name)
