@@ -19,7 +19,8 @@ from w2s_trainer.errors import BadSpec
 from w2s_trainer.models.encoder import load_encoder
 from w2s_trainer.models.loading import quiet
 from w2s_trainer.models.published import load_classifier
-from w2s_trainer.models.uri import check_local_model
+from w2s_trainer.models.uri import check_model_files
+from w2s_trainer.store.objects import ObjectInfo
 
 
 @pytest.fixture(params=ROLES)
@@ -233,11 +234,42 @@ def test_what_is_wrong_with_a_folder_is_said_as_such(role, what):
 )
 def test_files_of_this_machine_are_looked_at_before_anything_is_loaded(saved, tmp_path, what):
     directory = shutil.copytree(saved("bert"), tmp_path / "model")
-    check_local_model(f"file://{directory}")
+    check_model_files(f"file://{directory}", None)
     BROKEN[what][0](directory)
     with pytest.raises(BadSpec) as refused:
-        check_local_model(f"file://{directory}")
+        check_model_files(f"file://{directory}", None)
     assert refused.value.reason == BROKEN[what][1]
+
+
+GOOD = ["config.json", "model.safetensors", "tokenizer.json"]
+
+
+@pytest.mark.parametrize(
+    ("names", "reason"),
+    [
+        (GOOD, None),
+        (["m.gguf"], None),
+        (["adapter_config.json", "adapter_model.safetensors"], None),
+        (GOOD[:2], "NoTokenizer"),
+        (["config.json", "pytorch_model.bin", "tokenizer.json"], "PickledWeights"),
+        (["config.json", "tokenizer.json"], "MissingWeights"),
+        (["config.json", "model.fp16.safetensors", "tokenizer.json"], "MissingWeights"),
+        ([f"checkpoint-3/{name}" for name in GOOD], "MissingWeights"),
+        ([""], "MissingWeights"),
+    ],
+)
+@pytest.mark.parametrize("marked", [True, False])
+def test_names_of_objects_are_looked_at_before_anything_is_loaded(names, reason, marked):
+    class Bucket:
+        def list(self, prefix):
+            return [ObjectInfo(f"{prefix}{name}", 1, "e") for name in [*names, *[""] * marked]]
+
+    if reason is None:
+        check_model_files("s3://b/m", Bucket())
+        return
+    with pytest.raises(BadSpec) as refused:
+        check_model_files("s3://b/m", Bucket())
+    assert refused.value.reason == reason
 
 
 @pytest.mark.parametrize("kind", ["bert", "bert-masked", "llama", "gpt2"])

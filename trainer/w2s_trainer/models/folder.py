@@ -5,7 +5,7 @@ is taken, so that `prepare` refuses them before any GPU is asked for.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -116,18 +116,28 @@ def weight_files(directory: Path, name: str) -> list[str]:
         BadSpec: there are none, a shard is missing, or all there is are pickles, which are programs.
     """
     there = sorted(path.name for path in directory.iterdir() if path.is_file())
-    if WEIGHTS in there:
+    if weights_among(there, name) == WEIGHTS:
         return [WEIGHTS]
-    if INDEX in there:
-        shards = _shards(directory / INDEX, name)
-        if missing := [shard for shard in shards if shard not in there]:
-            raise BadSpec(
-                "MissingWeights",
-                f"{name}: {INDEX} names {len(shards):,} files, and {len(missing):,} of them are not there:"
-                f" {some(missing)}.",
-                "Upload the whole model directory.",
-            )
-        return shards
+    shards = _shards(directory / INDEX, name)
+    if missing := [shard for shard in shards if shard not in there]:
+        raise BadSpec(
+            "MissingWeights",
+            f"{name}: {INDEX} names {len(shards):,} files, and {len(missing):,} of them are not there:"
+            f" {some(missing)}.",
+            "Upload the whole model directory.",
+        )
+    return shards
+
+
+def weights_among(there: Sequence[str], name: str) -> str:
+    """Which of the files with these names says where the weights are: model.safetensors or the index of its shards.
+
+    Raises:
+        BadSpec: neither is there, or all there is are pickles, which are programs.
+    """
+    for file in (WEIGHTS, INDEX):
+        if file in there:
+            return file
     if pickles := [file for file in there if is_pickle(file)]:
         raise pickled(name, pickles[0])
     listed = f"there is {some(there)}" if there else "there is nothing"
@@ -188,16 +198,24 @@ def check_tokenizer_files(directory: Path, name: str) -> None:
     if (directory / TOKENIZER).is_file():
         read_object(directory / TOKENIZER, name, "BadTokenizer")
     own = [settings.get("vocab_file"), settings.get("tokenizer_file")]
-    names = {*_VOCABULARIES, *(one for one in own if isinstance(one, str))}
-    if any((directory / one).is_file() for one in names):
+    if any((directory / one).is_file() for one in (*_VOCABULARIES, *own) if isinstance(one, str)):
         return
-    if settings.get("tokenizer_class") in _WITHOUT_VOCABULARY:
-        return
-    raise BadSpec(
+    if settings.get("tokenizer_class") not in _WITHOUT_VOCABULARY:
+        raise no_tokenizer(name)
+
+
+def no_tokenizer(name: str) -> BadSpec:
+    """The error where no file of a vocabulary is there."""
+    return BadSpec(
         "NoTokenizer",
         f"{name}: its tokenizer is not there: neither {TOKENIZER} nor another file of a vocabulary.",
         "Save the tokenizer beside the weights (`tokenizer.save_pretrained`).",
     )
+
+
+def has_tokenizer(there: Sequence[str]) -> bool:
+    """Whether files with these names can be those of a tokenizer: a vocabulary, or settings that may name one."""
+    return any(file in there for file in (*_VOCABULARIES, TOKENIZER_CONFIG))
 
 
 def some(names: Iterable[str], most: int = 4) -> str:

@@ -18,8 +18,11 @@ from w2s_trainer.models.folder import (
     check_folder,
     check_pointers,
     check_tokenizer_files,
+    has_tokenizer,
     is_pickle,
+    no_tokenizer,
     pickled,
+    weights_among,
 )
 from w2s_trainer.models.gguf import SUFFIX, convert, converted, gguf_digest, only_gguf
 from w2s_trainer.store.objects import ObjectInfo, Objects
@@ -86,13 +89,16 @@ def model_digest(uri: str, objects: Objects) -> str:
         return _hash(f"{found.own}/{_digest(base, objects).own}".encode()) if base else found.own
 
 
-def check_local_model(uri: str) -> None:
-    """Looks at the files of a model on this machine, before anything else is done with it.
+def check_model_files(uri: str, objects: Objects) -> None:
+    """Looks at the files of a model before anything else is done with it: on this machine into them, on S3 at their
+    names. A hub's are looked at when they are there.
 
     Raises:
         BadSpec: a file is missing, is not whole, or is of a kind that is not read.
     """
     scheme, _, rest = uri.partition("://")
+    if scheme == "s3" and not uri.endswith(SUFFIX):
+        _check_names(uri, _top([item.uri.removeprefix(_folder(uri)) for item in _objects(uri, objects)]))
     if scheme not in ("py", "file"):
         return
     place = _package(uri, rest) if scheme == "py" else _local(uri, Path(rest))
@@ -103,6 +109,14 @@ def check_local_model(uri: str) -> None:
     if not adapter.is_adapter(path.name for path in place.iterdir()):
         check_folder(place, uri)
         check_tokenizer_files(place, uri)
+
+
+def _check_names(uri: str, there: Sequence[str]) -> None:
+    if adapter.is_adapter(there) or any(name.endswith(SUFFIX) for name in there):
+        return
+    weights_among(there, uri)
+    if not has_tokenizer(there):
+        raise no_tokenizer(uri)
 
 
 @contextmanager
@@ -239,7 +253,8 @@ def _objects(uri: str, objects: Objects) -> Sequence[ObjectInfo]:
         if found is None:
             raise BadSpec("NoSuchModel", f"{uri}: there is no such object.", "Check the URI.")
         return [found]
-    below = list(objects.list(_folder(uri)))
+    # Consoles mark a folder by an empty object of its name.
+    below = [item for item in objects.list(_folder(uri)) if not item.uri.endswith("/")]
     if not below:
         raise BadSpec("MissingWeights", f"{uri}: there is nothing below this prefix.", "Check the URI.")
     names = {item.uri.removeprefix(_folder(uri)): item for item in below}
