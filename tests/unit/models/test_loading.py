@@ -146,6 +146,11 @@ def without_tokenizer(directory):
         path.unlink()
 
 
+def without_merges(directory):
+    unlink("tokenizer.json")(directory)
+    (directory / "vocab.json").write_text('{"w": 0}')
+
+
 def only_special_tokens(directory):
     save_tokenizer(directory, words=[])
 
@@ -199,6 +204,7 @@ BROKEN = {
     "config: less deep": (config(num_hidden_layers=1), "WeightsDoNotFit", ".1."),
     "tokenizer: none": (without_tokenizer, "NoTokenizer", "tokenizer"),
     "tokenizer: its settings only": (unlink("tokenizer.json"), "NoTokenizer", "tokenizer.json"),
+    "tokenizer: without its merges": (without_merges, "NoTokenizer", "tokenizer.json"),
     "tokenizer: empty": (only_special_tokens, "NoTokenizer", "empty"),
     "tokenizer: no JSON": (write("tokenizer.json", b"{"), "BadTokenizer", "tokenizer.json"),
     "tokenizer: another JSON": (write("tokenizer.json", b"{}"), "BadTokenizer", "tokenizer"),

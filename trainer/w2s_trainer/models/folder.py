@@ -21,20 +21,21 @@ _LFS = b"version https://git-lfs.github.com/spec/"
 _POINTER_BYTES = 1024
 """A pointer of Git LFS is shorter."""
 _VOCABULARIES = (
-    TOKENIZER,
-    "vocab.txt",
-    "vocab.json",
-    "vocab.bpe",
-    "bpe.codes",
-    "tokenizer.model",
-    "spiece.model",
-    "spm.model",
-    "sentencepiece.bpe.model",
-    "sentencepiece.model",
-    "prophetnet.tokenizer",
-    "dict.txt",
-    "tekken.json",
+    (TOKENIZER,),
+    ("vocab.txt",),
+    ("vocab.json", "merges.txt"),
+    ("encoder.json", "vocab.bpe"),
+    ("bpe.codes",),
+    ("tokenizer.model",),
+    ("spiece.model",),
+    ("spm.model",),
+    ("sentencepiece.bpe.model",),
+    ("sentencepiece.model",),
+    ("source.spm",),
+    ("prophetnet.tokenizer",),
+    ("tekken.json",),
 )
+"""Files that make a vocabulary together. Without its merges, a tokenizer of byte pairs reads every character alone."""
 _WITHOUT_VOCABULARY = ("ByT5Tokenizer", "CanineTokenizer", "PerceiverTokenizer")
 """They read bytes or characters."""
 _NUMBERS = ("F64", "F32", "F16", "BF16")
@@ -197,8 +198,9 @@ def check_tokenizer_files(directory: Path, name: str) -> None:
         settings = read_object(directory / TOKENIZER_CONFIG, name, "BadTokenizer")
     if (directory / TOKENIZER).is_file():
         read_object(directory / TOKENIZER, name, "BadTokenizer")
-    own = [settings.get("vocab_file"), settings.get("tokenizer_file")]
-    if any((directory / one).is_file() for one in (*_VOCABULARIES, *own) if isinstance(one, str)):
+    there = [path.name for path in directory.iterdir() if path.is_file()]
+    own = settings.get("vocab_file"), settings.get("tokenizer_file")
+    if _has_vocabulary(there) or any(isinstance(file, str) and (directory / file).is_file() for file in own):
         return
     if settings.get("tokenizer_class") not in _WITHOUT_VOCABULARY:
         raise no_tokenizer(name)
@@ -215,7 +217,11 @@ def no_tokenizer(name: str) -> BadSpec:
 
 def has_tokenizer(there: Sequence[str]) -> bool:
     """Whether files with these names can be those of a tokenizer: a vocabulary, or settings that may name one."""
-    return any(file in there for file in (*_VOCABULARIES, TOKENIZER_CONFIG))
+    return _has_vocabulary(there) or TOKENIZER_CONFIG in there
+
+
+def _has_vocabulary(there: Sequence[str]) -> bool:
+    return any(set(files) <= set(there) for files in _VOCABULARIES)
 
 
 def some(names: Iterable[str], most: int = 4) -> str:

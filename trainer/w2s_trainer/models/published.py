@@ -135,9 +135,10 @@ class SequenceClassifier:
 
     def _with_one_end(self, ids: list[int]) -> list[int]:
         """An encoder–decoder is read at the token that ends the text, of which it wants one in each."""
-        end = self.model.config.eos_token_id
-        if not getattr(self.model.config, "is_encoder_decoder", False) or end is None:
+        config = self.model.config
+        if not getattr(config, "is_encoder_decoder", False) or config.eos_token_id is None:
             return ids
+        end = config.eos_token_id
         return [*(one for one in ids if one != end), end]
 
     def probabilities(self, texts: Sequence[str], batch_tokens: int) -> tuple[NDArray[np.float64], Tokens]:
