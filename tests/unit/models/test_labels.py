@@ -6,6 +6,7 @@ import pytest
 from folder_kit import edit_json, edit_weights, save_tokenizer
 
 from w2s_trainer.errors import BadSpec
+from w2s_trainer.models.encoder import load_encoder
 from w2s_trainer.models.published import load_classifier
 
 NAMES = {"0": "first", "1": "second"}
@@ -20,6 +21,7 @@ NAMES = {"0": "first", "1": "second"}
         ({"id2label": {"0": -1, "1": 1}}, ["-1", "1"]),
         ({"id2label": NAMES, "problem_type": "single_label_classification"}, ["first", "second"]),
         ({"id2label": NAMES, "num_labels": 2}, ["first", "second"]),
+        ({"id2label": NAMES, "label2id": {"LABEL_0": 0, "LABEL_1": 1}}, ["first", "second"]),
         ({"id2label": None, "label2id": None}, ["LABEL_0", "LABEL_1"]),
     ],
 )
@@ -48,6 +50,7 @@ def test_the_labels_of_a_classifier(saved, tmp_path, written, labels):
         ({"id2label": {"0": "a", "1": ""}}, "BadModelLabels", "''"),
         ({"id2label": {"0": "a", "1": True}}, "BadModelLabels", "True"),
         ({"id2label": NAMES, "num_labels": 3}, "BadModelLabels", "num_labels"),
+        ({"id2label": NAMES, "label2id": {"first": 1, "second": 0}}, "BadModelLabels", "label2id"),
         ({"id2label": NAMES | {"2": "third"}}, "WeightsDoNotFit", "(2, 16)"),
         ({"id2label": None, "label2id": None, "num_labels": 5}, "WeightsDoNotFit", "(5, 16)"),
     ],
@@ -110,6 +113,8 @@ def test_a_published_model_lacks_nothing(saved, tmp_path):
     head = Head(np.ones((2, 16)), np.zeros(2), np.ones(16))
     publish_model(saved("bert"), head, ["a", "b"], 32, tmp_path / "model")
     assert load_classifier(tmp_path / "model").labels == ["a", "b"]
+    with pytest.raises(BadSpec, match="a classifier that w2s has published"):
+        load_encoder(tmp_path / "model")
     edit_weights(tmp_path / "model", lambda tensors: tensors.pop("mean"))
     with pytest.raises(BadSpec, match=r"weights are missing.* mean"):
         load_classifier(tmp_path / "model")

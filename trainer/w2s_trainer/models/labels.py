@@ -27,6 +27,7 @@ def check_classifier_config(directory: Path, name: str) -> dict[int, str]:
     written = read_object(directory / CONFIG, name, "BadModelConfig")
     _check_problem(written, name)
     labels = _labels(written.get("id2label"), name)
+    _check_inverse(labels, written.get("label2id"), name)
     outputs = len(labels) or written.get("num_labels")
     declared = written.get("num_labels")
     if labels and isinstance(declared, int) and declared != len(labels):
@@ -69,6 +70,18 @@ def _labels(written: Any, name: str) -> dict[int, str]:
     if twice:
         raise _bad_labels(name, f"two outputs have the name {twice[0]!r} in `id2label`")
     return named
+
+
+def _check_inverse(labels: dict[int, str], places: Any, name: str) -> None:
+    """Refuses a `label2id` that says another place of a label than `id2label`; names that only it has mean nothing."""
+    if not isinstance(places, dict):
+        return
+    for place, label in labels.items():
+        other = places.get(label, place)
+        if other != place:
+            raise _bad_labels(
+                name, f"`id2label` has {label!r} for output {place}, and `label2id` for output {other}"
+            )
 
 
 def _bad_labels(name: str, what: str) -> BadSpec:

@@ -309,6 +309,12 @@ def _loader(config: Any, role: Role, name: str) -> Any:
             f"{name}: `{config.model_type}` is an encoder–decoder, and w2s reads encoders and causal models.",
             "Name an encoder (such as those of BERT's kind) or a causal model.",
         )
+    if config.model_type == "w2s":
+        raise BadSpec(
+            "UnknownArchitecture",
+            f"{name}: a classifier that w2s has published, its head included, and no pretrained model.",
+            "Name the model that it was tuned from, or use it in a labeler of type Classifier.",
+        )
     loader = getattr(transformers, role.auto)
     if type(config) not in loader._model_mapping:
         raise BadSpec(
