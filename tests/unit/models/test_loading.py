@@ -1,5 +1,6 @@
 """What is wrong with a model's folder, in every role that a model can have: one error of the spec that names it."""
 
+import errno
 import json
 import shutil
 
@@ -17,7 +18,7 @@ from folder_kit import (
 
 from w2s_trainer.errors import BadSpec
 from w2s_trainer.models.encoder import load_encoder
-from w2s_trainer.models.loading import quiet
+from w2s_trainer.models.loading import load_config, quiet
 from w2s_trainer.models.published import load_classifier
 from w2s_trainer.models.uri import check_model_files
 from w2s_trainer.store.objects import ObjectInfo
@@ -362,6 +363,34 @@ def test_an_adapter_beside_a_whole_model_plays_no_part(saved, tmp_path, role):
     beside = load(directory)
     first, second = (found[0] if isinstance(found, tuple) else found for found in (alone, beside))
     assert first.tolist() == second.tolist()
+
+
+@pytest.mark.parametrize(
+    ("error", "blamed"),
+    [
+        (ValueError("odd"), True),
+        (KeyError("odd"), True),
+        (ImportError("this model needs package x"), True),
+        (RuntimeError("negative dimension"), True),
+        (OSError("It looks like the config file is not valid"), True),
+        (OSError(errno.ENOSPC, "No space left on device"), False),
+        (PermissionError(errno.EACCES, "denied"), False),
+        (MemoryError(), False),
+        (torch.OutOfMemoryError("x"), False),
+        (RuntimeError("DefaultCPUAllocator: not enough memory"), False),
+        (AssertionError("a defect"), False),
+        (NameError("a defect"), False),
+    ],
+)
+def test_a_fault_of_the_machine_or_ours_is_not_the_model_s(saved, monkeypatch, error, blamed):
+    from transformers import AutoConfig
+
+    def fail(*_, **__):
+        raise error
+
+    monkeypatch.setattr(AutoConfig, "from_pretrained", fail)
+    with pytest.raises(BadSpec if blamed else type(error)):
+        load_config(saved("bert"), "the-model")
 
 
 def test_outputs_that_are_no_numbers_end_the_stage(saved, tmp_path):
