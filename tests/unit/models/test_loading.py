@@ -107,6 +107,18 @@ def cut(name, keep):
     return lambda directory: (directory / name).write_bytes((directory / name).read_bytes()[:keep])
 
 
+def pickle_shards(directory):
+    (directory / "model.safetensors").unlink()
+    (directory / "pytorch_model-00001-of-00002.bin").write_bytes(b"x")
+    (directory / "pytorch_model.bin.index.json").write_text("{}")
+
+
+def leave_a_training_behind(directory):
+    (directory / "model.safetensors").unlink()
+    for name in ("optimizer.pt", "training_args.bin", "rng_state.pth"):
+        (directory / name).write_bytes(b"x")
+
+
 def lose_a_shard(directory):
     shard(directory)[1].unlink()
 
@@ -172,6 +184,8 @@ BROKEN = {
     "weights: cut at the end": (cut("model.safetensors", -1), "CorruptWeights", "model.safetensors"),
     "weights: a pointer": (write("model.safetensors", LFS), "GitLFSPointer", "model.safetensors"),
     "weights: a pickle": (pickle_weights, "PickledWeights", "pytorch_model.bin"),
+    "weights: pickles": (pickle_shards, "PickledWeights", "pytorch_model-00001-of-00002.bin"),
+    "weights: a training": (leave_a_training_behind, "MissingWeights", "optimizer.pt"),
     "weights: integers": (integers, "QuantizedModel", "weight"),
     "weights: a shard is missing": (lose_a_shard, "MissingWeights", "model-00002-of-00002"),
     "weights: a shard is cut": (cut_a_shard, "CorruptWeights", "model-00002-of-00002"),

@@ -5,6 +5,7 @@ is taken, so that `prepare` refuses them before any GPU is asked for.
 """
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -151,7 +152,10 @@ def weights_among(there: Sequence[str], name: str) -> str:
 
 def is_pickle(name: str) -> bool:
     """Whether a file of this name holds pickled weights."""
-    return name.endswith((".bin", ".pt", ".pth", ".ckpt", ".pkl")) and name != "training_args.bin"
+    return (
+        re.match(r"(pytorch_model|adapter_model|model|weights|consolidated).*\.(bin|pt|pth|ckpt|pkl)$", name)
+        is not None
+    )
 
 
 def pickled(name: str, file: str) -> BadSpec:
