@@ -78,7 +78,8 @@ def main(arguments: argparse.Namespace) -> int:
         sys.stderr.write("Nothing to decide about: give a FILE or --text.\n")
         return ExitCode.BAD_SPEC
 
-    from w2s_trainer.models.published import predict
+    from w2s_trainer.json_text import strict_json
+    from w2s_trainer.models.published import load_classifier
     from w2s_trainer.store.objects import Objects
     from w2s_trainer.store.settings import Patience, StorageSettings
 
@@ -93,13 +94,25 @@ def main(arguments: argparse.Namespace) -> int:
     rows = [*_given_texts(arguments.text)]
     if arguments.file:
         rows += _read(arguments.file, arguments.text_field, arguments.id_field, len(rows) + 1, objects)
-    directory = _model(uri, objects, arguments.cache)
-    labels, probabilities = predict(directory, [row.text for row in rows], arguments.batch_tokens)
+    classifier = load_classifier(_model(uri, objects, arguments.cache), given)
+    probabilities, tokens = classifier.probabilities([row.text for row in rows], arguments.batch_tokens)
+    labels = classifier.labels
     for row, values in zip(rows, probabilities, strict=True):
         chances = {label: round(float(value), 6) for label, value in zip(labels, values, strict=True)}
         said: dict[str, Any] = {"row": row.number} | ({} if row.id is None else {"id": row.id})
         said |= {"label": labels[int(values.argmax())], "probabilities": chances}
-        print(json.dumps(said, ensure_ascii=False))
+        print(strict_json(said))
+    if tokens.unreadable:
+        numbers = ", ".join(str(rows[place].number) for place in tokens.unreadable[:20])
+        more = ", …" if len(tokens.unreadable) > 20 else ""
+        sys.stderr.write(
+            f"The model could read nothing of {len(tokens.unreadable):,} of {len(rows):,} texts: they are empty, or"
+            f" without one token that its tokenizer knows. What it says of them means nothing: row {numbers}{more}.\n"
+        )
+    if tokens.truncated:
+        sys.stderr.write(
+            f"{tokens.truncated:,} of {len(rows):,} texts were cut where the model can read no further.\n"
+        )
     return ExitCode.DONE
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from w2s_api.spec.tuning import LoRA
-from w2s_trainer.models.encoder import tokenize
+from w2s_trainer.models.tokens import tokenize
 from w2s_trainer.tuning.keeper import Forgetful
 from w2s_trainer.tuning.loop import Schedule, TrainingTexts, tune
 from w2s_trainer.tuning.losses.cross_entropy import WeakLabels
@@ -65,7 +65,7 @@ def student(directory: Path, precision: Precision = "float32") -> Student:
 
 
 def training_texts(made: Student, texts: Texts, max_tokens: int) -> TrainingTexts:
-    tokens, _ = tokenize(made.tokenizer, texts.texts, max_tokens)
+    tokens = tokenize(made.tokenizer, texts.texts, max_tokens).ids
     return TrainingTexts(tokens, texts.labels, np.ones(len(tokens)))
 
 

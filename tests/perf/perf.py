@@ -27,10 +27,11 @@ import ours
 import torch
 from rounds import Timed, in_turn
 
-from w2s_trainer.models.encoder import quiet, tokenize
 from w2s_trainer.models.head import Head
+from w2s_trainer.models.loading import quiet
 from w2s_trainer.models.products import onednn_is_faster
 from w2s_trainer.models.published import load_classifier, publish_model
+from w2s_trainer.models.tokens import tokenize
 from w2s_trainer.models.uri import fetch_model
 from w2s_trainer.store.checkpoints import Checkpoints
 from w2s_trainer.store.embedded import EmbeddedStore
@@ -337,7 +338,7 @@ def overhead(bench: Bench) -> None:
         ("causal", CAUSAL, ((1, 32), (1, 128), (2, 128), (4, 128))),
     ):
         made = ours.student(bench.model(uri))
-        tokens, _ = tokenize(made.tokenizer, bench.texts.texts, 128)
+        tokens = tokenize(made.tokenizer, bench.texts.texts, 128).ids
         long = [ids for ids in tokens if len(ids) == 128]
 
         def one_pass(rows: int, length: int, made=made, long=long) -> float:

@@ -20,8 +20,8 @@ from sklearn.metrics import f1_score
 
 from w2s_api.spec.strong import Loss
 from w2s_api.spec.tuning import LoRA
-from w2s_trainer.models.encoder import tokenize
 from w2s_trainer.models.head import fit
+from w2s_trainer.models.tokens import tokenize
 from w2s_trainer.models.uri import fetch_model
 from w2s_trainer.tuning.keeper import Forgetful
 from w2s_trainer.tuning.loop import Schedule, TrainingTexts, tune
@@ -97,8 +97,8 @@ def one_split(
     features, _ = start.encoder.features([texts[i] for i in [*pool, *test]], arguments.tokens, 8192)
     head = fit(features[: len(pool)], weak, np.ones(len(pool)), L2)
     found["head"] = score(head.probabilities(features[len(pool) :]).argmax(1))
-    trained, _ = tokenize(start.tokenizer, [texts[i] for i in pool], arguments.tokens)
-    asked, _ = tokenize(start.tokenizer, [texts[i] for i in test], arguments.tokens)
+    trained = tokenize(start.tokenizer, [texts[i] for i in pool], arguments.tokens).ids
+    asked = tokenize(start.tokenizer, [texts[i] for i in test], arguments.tokens).ids
     prior = torch.from_numpy(weak.mean(axis=0)).float()
     for name in arguments.variants:
         lora, rate, epochs = VARIANTS[name]

@@ -53,6 +53,12 @@ class Classifier(Struct):
         description="Which label of the model means which class. Default: they are called the same.",
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["modelLabel"]},
     )
+    abstain_on: Annotated[list[Annotated[str, text(128, 1)]], Field(max_length=100)] = Field(
+        default_factory=list,
+        description="Labels of the model that mean none of the classes. A text where one of them is the likeliest"
+        " gets no weak label. Default: a model with such labels is refused.",
+        json_schema_extra={"x-kubernetes-list-type": "set"},
+    )
     trained_on: TrainedOn = Field(
         default_factory=lambda: TrainedOn(type="Unknown"),
         description="What the weak model has seen.",

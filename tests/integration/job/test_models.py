@@ -33,9 +33,9 @@ def encoder(directory):
 
 
 def test_features_do_not_depend_on_the_batches(encoder):
-    whole, truncated = encoder.features(TEXTS, 64, 10_000)
+    whole, read = encoder.features(TEXTS, 64, 10_000)
     single, _ = encoder.features(TEXTS, 64, 64)
-    assert truncated == 1
+    assert read.truncated == 1
     assert np.abs(whole - single).max() < 1e-5
 
 
@@ -137,9 +137,9 @@ def test_the_second_fetch_is_instant(smollm2):
 def test_a_causal_model_is_read_at_its_last_token(smollm2):
     encoder = load_encoder(fetch_model(SMOLLM2, None, smollm2))
     assert encoder.pooling == "last"
-    whole, truncated = encoder.features(TEXTS, 32, 10_000)
+    whole, read = encoder.features(TEXTS, 32, 10_000)
     single, _ = encoder.features(TEXTS, 32, 32)
-    assert truncated == 1
+    assert read.truncated == 1
     assert whole.shape == (len(TEXTS), 576)
     assert np.abs(whole - single).max() < 1e-3 * np.abs(whole).max()
 

@@ -13,8 +13,8 @@ import torch
 import yaml
 
 from w2s_api.spec import Spec
-from w2s_trainer.models.encoder import tokenize
 from w2s_trainer.models.published import load_classifier, predict, softmax
+from w2s_trainer.models.tokens import tokenize
 from w2s_trainer.models.uri import fetch_model, model_digest
 from w2s_trainer.stages.promote.card import Files, model_card
 from w2s_trainer.stages.promote.student import publish_student
@@ -92,8 +92,8 @@ def tune_at_random(pretrained: Path, spec: Spec, weights: Path) -> np.ndarray:
     lora = spec.strong.tuning.lora
     student = load_student(pretrained, CLASSES, lora=lora)
     student.make_tunable(0)
-    tokens, cut = tokenize(student.tokenizer, TEXTS, MAX_TOKENS)
-    assert cut == 1
+    tokens = tokenize(student.tokenizer, TEXTS, MAX_TOKENS)
+    assert tokens.truncated == 1
     noise = torch.Generator().manual_seed(0)
 
     def disturb(part: str) -> np.ndarray:
@@ -105,7 +105,7 @@ def tune_at_random(pretrained: Path, spec: Spec, weights: Path) -> np.ndarray:
                         kind
                     ]
                     one.add_(scale * torch.randn(one.shape, generator=noise))
-        return student.probabilities(tokens, 10_000)
+        return student.probabilities(tokens.ids, 10_000)
 
     with_head, probabilities = disturb("head"), disturb("inner")
     save_student(student, weights)
@@ -211,8 +211,8 @@ def test_we_read_what_we_publish(published, smollm2, model, tuning, publish):
     assert labels == CLASSES
     assert np.abs(probabilities - expected).max() < 1e-4
     assert fetch_model(f"file://{directory}", None, smollm2) == whole
-    logits, cut = load_classifier(whole).logits(TEXTS, MAX_TOKENS, 10_000)  # as labeler Classifier does
-    assert (np.abs(softmax(logits) - expected).max() < 1e-4, cut) == (True, 1)
+    logits, read = load_classifier(whole).logits(TEXTS, MAX_TOKENS, 10_000)  # as labeler Classifier does
+    assert (np.abs(softmax(logits) - expected).max() < 1e-4, read.truncated) == (True, 1)
 
 
 def test_an_adapter_is_small_beside_a_stock_class_and_has_its_base_beside_ours(published):

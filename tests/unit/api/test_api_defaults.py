@@ -29,6 +29,7 @@ DEFAULTS: dict[str, Any] = {
     "spec.data.nearDuplicates.shingleWords": 5,
     "spec.data.revision": "",
     "spec.weak.labelers.classifier.labels": [],
+    "spec.weak.labelers.classifier.abstainOn": [],
     "spec.weak.labelers.classifier.trainedOn": {"type": "Unknown"},
     "spec.weak.labelers.classifier.maxTokens": 512,
     "spec.weak.labelers.finetuned.maxTokens": 256,

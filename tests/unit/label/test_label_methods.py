@@ -1,3 +1,4 @@
+import json
 from types import SimpleNamespace
 from typing import get_args
 
@@ -10,7 +11,7 @@ from w2s_trainer.errors import BadSpec
 from w2s_trainer.stages import aggregate, label, select
 from w2s_trainer.stages.aggregate.weighted_average import weighted_average
 from w2s_trainer.stages.label.calibration import at_temperature, calibrated, fit_temperature
-from w2s_trainer.stages.label.classifier import label_columns
+from w2s_trainer.stages.label.classifier import label_columns, means_no_class
 from w2s_trainer.stages.label.opinion import Opinion
 from w2s_trainer.stages.label.summary import whole_summary
 from w2s_trainer.stages.tables import EVERY_SEED, Examples, WeakLabels, write_table
@@ -102,11 +103,32 @@ def test_what_is_said_of_a_text_that_was_shown_does_not_reach_the_temperature(ca
         (["a", "b"], [], [0, 1]),
         (["b", "a"], [], [1, 0]),
         (["LABEL_0", "LABEL_1"], [("LABEL_0", "b"), ("LABEL_1", "a")], [1, 0]),
-        (["x", "a", "b"], [], [1, 2]),
     ],
 )
 def test_which_output_is_which_class(model_labels, labels, columns):
     assert label_columns(model_labels, mapping(labels), ("a", "b")) == columns
+
+
+@pytest.mark.parametrize("model_labels", [["x", "a", "b"], ["a", "neutral", "b", "other"]])
+def test_labels_that_mean_no_class_are_refused_or_abstained_on(model_labels):
+    with pytest.raises(BadSpec, match="mean none of the classes") as refused:
+        label_columns(model_labels, mapping([]), ("a", "b"))
+    others = [label for label in model_labels if label not in ("a", "b")]
+    assert f"`abstainOn: [{', '.join(map(json.dumps, others))}]`" in str(refused.value)
+    columns = label_columns(model_labels, mapping([], abstain_on=others), ("a", "b"))
+    assert [model_labels[column] for column in columns] == ["a", "b"]
+
+
+def test_a_label_that_is_abstained_on_is_no_class_whatever_it_is_called():
+    with pytest.raises(BadSpec, match="exactly one label for 'a'"):
+        label_columns(["a", "b"], mapping([], abstain_on=["a"]), ("a", "b"))
+    with pytest.raises(BadSpec, match="no label 'neutral'"):
+        label_columns(["a", "b"], mapping([], abstain_on=["neutral"]), ("a", "b"))
+
+
+def test_a_text_is_abstained_on_where_another_label_is_the_likeliest():
+    logits = np.array([[3.0, 0.0, 12.0], [3.0, 0.0, 2.0], [0.0, 1.0, 1.0]])
+    assert means_no_class(logits, [0, 1]).tolist() == [True, False, False]
 
 
 @pytest.mark.parametrize(
@@ -123,9 +145,11 @@ def test_labels_that_do_not_fit_are_refused(model_labels, labels, says):
         label_columns(model_labels, mapping(labels), ("a", "b"))
 
 
-def mapping(labels) -> Classifier:
+def mapping(labels, abstain_on=()) -> Classifier:
     plain = [{"modelLabel": ours, "className": name} for ours, name in labels]
-    return Classifier.model_validate({"model": {"uri": "s3://models/m/"}, "labels": plain})
+    return Classifier.model_validate(
+        {"model": {"uri": "s3://models/m/"}, "labels": plain, "abstainOn": list(abstain_on)}
+    )
 
 
 def weak(*rows: tuple[float, float] | None) -> WeakLabels:

@@ -216,3 +216,12 @@ def test_a_digest_is_of_the_bytes_and_not_of_the_name(tmp_path):
         (tmp_path / name).write_bytes(data)
     first, second, third = (gguf_digest(tmp_path / name) for name in ("a.gguf", "b.gguf", "c.gguf"))
     assert first == second != third
+
+
+def test_a_pointer_of_git_lfs_is_named(tmp_path):
+    (tmp_path / "m.gguf").write_bytes(
+        b"version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 133\n"
+    )
+    with pytest.raises(BadSpec, match=r"m\.gguf is a pointer of Git LFS") as refused:
+        convert(tmp_path / "m.gguf", tmp_path / "out")
+    assert refused.value.reason == "GitLFSPointer"

@@ -81,6 +81,17 @@ def test_figures_in_sentences_are_those_of_the_results():
     assert f"between {gain['low'] * 100:.1f} and {gain['high'] * 100:.1f} points" in sentence
 
 
+def test_texts_that_a_model_could_not_read_are_said():
+    found = results()
+    assert "could read nothing" not in render(found)
+    found["training"]["unreadable"] = 1234
+    found["labelers"][0]["unreadable"] = 5
+    said = " ".join(cautions(found))
+    assert "The strong model could read nothing of 1,234 texts" in said
+    assert f"Labeler `{found['labelers'][0]['labeler']}` could read nothing of 5 texts" in said
+    assert "texts of which the model could read nothing</td><td>1,234" in render(found)
+
+
 def test_a_missing_ceiling_is_explained():
     assert "there is no ceiling" in pgr_sentence(results(ceiling=None))
     assert "of the gap" not in pgr_sentence(results(ceiling=0.3)).lower().split(":")[1]

@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import load_file
 
 from w2s_api.spec.strong import Strong
+from w2s_trainer.models.tokens import Tokens
 from w2s_trainer.stages.tables import Examples, matrix, read_predictions
 from w2s_trainer.stages.train import tuned
 from w2s_trainer.stages.train.arms import gold_set
@@ -73,7 +74,7 @@ def train(monkeypatch, tmp_path):
         monkeypatch.setattr(tuned, "TrainingSets", sets)
         monkeypatch.setattr(tuned, "read_examples", lambda *_: EXAMPLES)
         monkeypatch.setattr(
-            tuned, "tokenize", lambda _t, texts, most: (texts, sum(len(t) > 8 for t in texts))
+            tuned, "tokenize", lambda _t, texts, most: Tokens(texts, sum(len(t) > 8 for t in texts), [], 0.0)
         )
         progress = SimpleNamespace(note=notes.append)
         context = SimpleNamespace(

@@ -7,8 +7,8 @@ from tiny_kit import CLASSES, KINDS, LORA, load, save_tokenizer, some_labels, so
 
 from w2s_api.spec.tuning import LoRA
 from w2s_trainer.errors import BadSpec
-from w2s_trainer.models.encoder import tokenize
 from w2s_trainer.models.head import fit
+from w2s_trainer.models.tokens import tokenize
 from w2s_trainer.tuning.losses import cross_entropy
 from w2s_trainer.tuning.student import adapter_targets, head_name, load_student, seeded
 
@@ -28,7 +28,7 @@ def tuning(request):
 
 
 def tokens_of(student, texts=TEXTS):
-    return tokenize(student.tokenizer, texts, 64)[0]
+    return tokenize(student.tokenizer, texts, 64).ids
 
 
 def probabilities(student, batch_tokens=4096):

@@ -106,11 +106,11 @@ def load(directory: Path, lora: LoRA | None = LORA, *, seed: int = 0, **settings
 
 
 def training_texts(student: Any, n: int, seed: int = 0) -> Any:
-    from w2s_trainer.models.encoder import tokenize
+    from w2s_trainer.models.tokens import tokenize
     from w2s_trainer.tuning.loop import TrainingTexts
 
     labels = some_labels(n, seed)
-    tokens, _ = tokenize(student.tokenizer, some_texts(n, seed), 64)
+    tokens = tokenize(student.tokenizer, some_texts(n, seed), 64).ids
     return TrainingTexts(tokens, labels.targets, labels.weights)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from w2s_api.artifact_list import pack, unpack
+from w2s_trainer.json_text import strict_json
 
 LIMIT = 4000
 """Bytes; of a longer termination message than 4,096 Kubernetes keeps a part, which is no JSON."""
@@ -70,4 +71,4 @@ def read_last_words(path: Path) -> LastWords | None:
 
 
 def _json(plain: dict[str, Any]) -> bytes:
-    return json.dumps(plain, ensure_ascii=False, separators=(",", ":")).encode()
+    return strict_json(plain, compact=True).encode()

@@ -1,10 +1,11 @@
 """Progress: one JSON object a line on standard output, at most one every few seconds."""
 
-import json
 import sys
 import time
 from collections.abc import Callable
 from typing import Any, TextIO
+
+from w2s_trainer.json_text import strict_json
 
 
 class Progress:
@@ -56,5 +57,5 @@ class Progress:
 
     def _write(self, **fields: Any) -> None:
         line = {"stage": self._stage, **{name: value for name, value in fields.items() if value is not None}}
-        self._stream.write(json.dumps(line) + "\n")
+        self._stream.write(strict_json(line, ascii_only=True) + "\n")
         self._stream.flush()

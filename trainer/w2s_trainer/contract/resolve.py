@@ -9,10 +9,17 @@ from w2s_trainer.store.objects import Objects
 
 
 def read_digests(stage: Stage, objects: Objects) -> dict[str, str]:
-    """Digests of the data and models that a stage reads from outside, by URI."""
-    from w2s_trainer.data.sources import source_digest
-    from w2s_trainer.models.uri import model_digest
+    """Digests of the data and models that a stage reads from outside, by URI.
 
+    Raises:
+        BadSpec: a model has a file that cannot be read; `prepare` so finds it for every stage.
+    """
+    from w2s_trainer.data.sources import source_digest
+    from w2s_trainer.models.uri import check_model_files, model_digest
+
+    for read in stage.reads:
+        if read.what == "model":
+            check_model_files(read.uri, objects)
     return {
         read.uri: (model_digest if read.what == "model" else source_digest)(read.uri, objects)
         for read in stage.reads

@@ -1,6 +1,5 @@
 """What `w2s run` shows: bars on a terminal, JSON lines otherwise."""
 
-import json
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -8,6 +7,8 @@ from typing import Any, Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from w2s_trainer.json_text import strict_json
 
 JOB = "job"
 """In place of a stage, in what is said of all of them."""
@@ -45,7 +46,7 @@ class JsonLines:
         """Nothing to do."""
 
     def _write(self, plain: dict[str, Any]) -> None:
-        sys.stdout.write(json.dumps({"time": round(self._clock(), 1), **plain}, ensure_ascii=False) + "\n")
+        sys.stdout.write(strict_json({"time": round(self._clock(), 1), **plain}) + "\n")
         sys.stdout.flush()
 
 

@@ -1,6 +1,5 @@
 """A frozen causal model that is asked: how likely each answer is, in full, without generating any."""
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +10,12 @@ from numpy.typing import NDArray
 
 from w2s_trainer.errors import BadSpec
 from w2s_trainer.models.batches import by_tokens
-from w2s_trainer.models.encoder import load_tokenizer, memory_bound, quiet
+from w2s_trainer.models.encoder import memory_bound
+from w2s_trainer.models.finite import check_finite
+from w2s_trainer.models.folder import CONFIG, read_object
 from w2s_trainer.models.layout import Layout
+from w2s_trainer.models.loading import CAUSAL, load_config, load_model, load_tokenizer, quiet
+from w2s_trainer.models.tokens import encode, fit_tokenizer, positions
 
 if TYPE_CHECKING:
     import torch
@@ -59,26 +62,17 @@ class CausalModel:
     def context(self) -> int | None:
         """Tokens that the model can read; None where it has no limit."""
         config = self.model.config.get_text_config(decoder=True)
-        return getattr(config, "max_position_embeddings", None)
+        return positions(self.model) or getattr(config, "max_position_embeddings", None)
 
     def cut(self, texts: Sequence[str], max_tokens: int) -> tuple[list[str], NDArray[np.bool_]]:
         """Texts cut at max_tokens tokens, and which of them were, bool[n]."""
-        # A token of a text has hardly ever more characters: without this a book is tokenised for its first page.
-        heads = [text[: 32 * max_tokens] for text in texts]
-        kept, was_cut = [], np.zeros(len(texts), dtype=bool)
-        for start in range(0, len(heads), _CHUNK):
-            chunk = heads[start : start + _CHUNK]
-            with quiet():
-                encoded = self.tokenizer(
-                    chunk,
-                    truncation=True,
-                    max_length=max_tokens,
-                    add_special_tokens=False,
-                    return_offsets_mapping=True,
-                )
-            for row, (text, encoding) in enumerate(zip(chunk, encoded.encodings, strict=True), start):
-                was_cut[row] = bool(encoding.overflowing) or len(text) < len(texts[row])
-                kept.append(text[: encoding.offsets[-1][1]] if encoding.overflowing else text)
+        kept, was_cut = list(texts), np.zeros(len(texts), dtype=bool)
+        for start in range(0, len(texts), _CHUNK):
+            encodings = encode(self.tokenizer, texts[start : start + _CHUNK], max_tokens, special=False)
+            for row, encoding in enumerate(encodings, start):
+                if encoding.overflowing:
+                    was_cut[row] = True
+                    kept[row] = texts[row][: encoding.offsets[-1][1]]
         return kept, was_cut
 
     def answers(self, layout: Layout, names: Sequence[str]) -> Answers:
@@ -148,7 +142,7 @@ class CausalModel:
             float64[n, K]. They do not depend on the batches nor on the order of the prompts.
 
         Raises:
-            BadSpec: a prompt is longer than the model can read.
+            BadSpec: a prompt is longer than the model can read, or a score is no number.
             OwnFault: memory ran out.
         """
         import torch
@@ -167,6 +161,7 @@ class CausalModel:
                 else self._from_states(states, prompts, answers, batch_tokens)
             )
             for rows, scores in batches:
+                check_finite(scores, self.tokenizer.name_or_path, "answers' scores", rows)
                 found[rows] = scores
                 done += len(rows)
                 progress(done, len(found))
@@ -361,13 +356,13 @@ def load_causal(directory: Path, uri: str) -> CausalModel:
         uri: what a person calls it.
 
     Raises:
-        BadSpec: it is a model of another kind.
+        BadSpec: it is a model of another kind, or its files are not as they must be (`models.loading`).
     """
     import torch
-    from transformers import AutoModelForCausalLM
 
     from w2s_trainer.models.products import use_fast_products
 
+    config = load_config(directory, uri)
     if not is_causal(directory):
         kinds = ", ".join(_architectures(directory)) or "unknown"
         raise BadSpec(
@@ -377,10 +372,10 @@ def load_causal(directory: Path, uri: str) -> CausalModel:
         )
     device = "cuda" if torch.cuda.is_available() else "cpu"
     dtype = torch.bfloat16 if device == "cuda" else torch.float32
-    with quiet():
-        model = AutoModelForCausalLM.from_pretrained(directory, dtype=dtype).eval().to(device)
+    model = load_model(directory, uri, config, CAUSAL, dtype).to(device)
     use_fast_products(model)
-    tokenizer = load_tokenizer(directory)
+    tokenizer = load_tokenizer(directory, uri)
+    fit_tokenizer(tokenizer, model, uri)
     tokenizer.name_or_path = uri
     return CausalModel(model, tokenizer, device)
 
@@ -391,7 +386,8 @@ def is_causal(directory: Path) -> bool:
 
 
 def _architectures(directory: Path) -> list[str]:
-    return list(json.loads((directory / "config.json").read_text()).get("architectures") or [])
+    written = read_object(directory / CONFIG, str(directory), "BadModelConfig").get("architectures")
+    return [one for one in written if isinstance(one, str)] if isinstance(written, list) else []
 
 
 def _longest(prompts: Prompts, answers: Answers) -> int:

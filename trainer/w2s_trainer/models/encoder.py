@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from w2s_trainer.errors import BadSpec, OwnFault
+from w2s_trainer.errors import OwnFault
 from w2s_trainer.models.batches import by_tokens
+from w2s_trainer.models.finite import check_finite
+from w2s_trainer.models.loading import BODY, load_config, load_model, load_tokenizer
+from w2s_trainer.models.tokens import Tokens, fit_tokenizer, tokenize
 
 if TYPE_CHECKING:
     import torch
@@ -26,6 +29,8 @@ class Encoder:
     tokenizer: Any
     pooling: Pooling
     device: str
+    name: str = "the model"
+    """What a person calls it."""
 
     def features(
         self,
@@ -33,7 +38,7 @@ class Encoder:
         max_tokens: int,
         batch_tokens: int,
         progress: Callable[[int, int], None] = lambda _done, _total: None,
-    ) -> tuple[NDArray[np.float32], int]:
+    ) -> tuple[NDArray[np.float32], Tokens]:
         """Features of texts, in their order. They do not depend on the batches.
 
         Args:
@@ -43,14 +48,17 @@ class Encoder:
             progress: called with (texts done, N).
 
         Returns:
-            float32[N, d] and the number of texts that were cut.
+            float32[N, d], finite, and what was read of the texts.
 
         Raises:
+            BadSpec: it can read none of the texts, or its features are no numbers.
             OwnFault: memory ran out.
         """
         import torch
 
-        encoded, truncated = tokenize(self.tokenizer, texts, max_tokens)
+        tokens = tokenize(self.tokenizer, texts, max_tokens)
+        tokens.require_some(self.name)
+        encoded = tokens.ids
         found: NDArray[np.float32] | None = None
         done = 0
         progress(0, len(texts))
@@ -60,6 +68,7 @@ class Encoder:
                 ids, mask = batch["input_ids"].to(self.device), batch["attention_mask"].to(self.device)
                 hidden = self.model(input_ids=ids, attention_mask=mask).last_hidden_state
                 pooled = pool(hidden, mask, self.pooling).float().cpu().numpy()
+                check_finite(pooled, self.name, "features", rows)
                 if found is None:
                     found = np.empty((len(texts), pooled.shape[1]), dtype=np.float32)
                 found[rows] = pooled
@@ -67,40 +76,32 @@ class Encoder:
                 progress(done, len(texts))
         if found is None:
             found = np.empty((0, self.model.config.hidden_size), dtype=np.float32)
-        return found, truncated
+        return found, tokens
 
 
-def load_encoder(directory: Path) -> Encoder:
-    """Loads a model directory: float32 on CPU, bfloat16 on CUDA."""
+def load_encoder(directory: Path, name: str | None = None) -> Encoder:
+    """Loads a model directory: float32 on CPU, bfloat16 on CUDA.
+
+    Args:
+        directory: in the Hugging Face layout.
+        name: what a person calls the model; None: by its directory.
+
+    Raises:
+        BadSpec: a file is not as it must be, or weights are not those of the model (`models.loading`).
+    """
     import torch
-    from transformers import AutoConfig, AutoModel
 
     from w2s_trainer.models.products import use_fast_products
 
+    name = name or str(directory)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    config = AutoConfig.from_pretrained(directory)
     dtype = torch.bfloat16 if device == "cuda" else torch.float32
-    with quiet():
-        model = AutoModel.from_pretrained(directory, dtype=dtype).eval().to(device)
+    config = load_config(directory, name)
+    model = load_model(directory, name, config, BODY, dtype).to(device)
     use_fast_products(model)
-    return Encoder(model, load_tokenizer(directory), pooling_of(config), device)
-
-
-def load_tokenizer(directory: Path) -> Any:
-    """Loads a tokenizer that pads on the right, with the end of text where it has no padding token."""
-    from transformers import AutoTokenizer
-
-    tokenizer = AutoTokenizer.from_pretrained(directory)
-    if tokenizer.pad_token is None:
-        tokenizer.pad_token = tokenizer.eos_token
-    if tokenizer.pad_token is None:
-        raise BadSpec(
-            "NoPaddingToken",
-            f"{directory.name}: its tokenizer has neither a padding nor an end token.",
-            "Add a `pad_token` to its tokenizer_config.json.",
-        )
-    tokenizer.padding_side = "right"
-    return tokenizer
+    tokenizer = load_tokenizer(directory, name)
+    fit_tokenizer(tokenizer, model, name)
+    return Encoder(model, tokenizer, pooling_of(config), device, name)
 
 
 def pooling_of(config: Any) -> Pooling:
@@ -131,19 +132,6 @@ def pool(hidden: "torch.Tensor", mask: "torch.Tensor", pooling: Pooling) -> "tor
     return (hidden * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1)
 
 
-def tokenize(tokenizer: Any, texts: Sequence[str], max_tokens: int) -> tuple[list[list[int]], int]:
-    """Token ids of texts, cut at max_tokens or at what the model can read, and how many were cut."""
-    limit = min(max_tokens, tokenizer.model_max_length)
-    # A word piece has at least one character, so that what is cut off here could not have been read anyway;
-    # without it a book is tokenised for its first page.
-    heads = [text[: 32 * limit] for text in texts]
-    if not heads:
-        return [], 0
-    with quiet():
-        encoded = tokenizer(heads, truncation=True, max_length=limit)
-    return encoded["input_ids"], sum(bool(encoding.overflowing) for encoding in encoded.encodings)
-
-
 class memory_bound:
     """Says which setting to lower where memory runs out."""
 
@@ -161,19 +149,3 @@ class memory_bound:
                 "Memory ran out while the model was reading texts.",
                 "Lower its `batchTokens`; if that is small already, its `maxTokens`.",
             ) from error
-
-
-class quiet:
-    """Keeps the library's advice on loading and lengths off the console: the stage says what matters."""
-
-    def __enter__(self) -> None:
-        from transformers.utils import logging
-
-        self._before = logging.get_verbosity()
-        logging.set_verbosity_error()
-        logging.disable_progress_bar()
-
-    def __exit__(self, *_: object) -> None:
-        from transformers.utils import logging
-
-        logging.set_verbosity(self._before)

@@ -27,6 +27,8 @@ class Features:
     """float32[N, d]."""
     truncated: int
     """Texts that were cut at max_tokens."""
+    unreadable: int
+    """Texts that reach the model empty or without one known token."""
     key: str
     seconds: float
     """That computing them took, whenever that was."""
@@ -38,7 +40,7 @@ def features_of(context: StageContext, model_uri: str, max_tokens: int, batch_to
     They are addressed by the model, the texts and max_tokens, so that another loss, seed or head reads them
     from the store in place of a forward pass.
     """
-    prepared = context.needs["prepare"]
+    prepared = context.artifact("examples")
     key = digest(
         {
             "version": VERSION,
@@ -51,24 +53,32 @@ def features_of(context: StageContext, model_uri: str, max_tokens: int, batch_to
     if found is None:
         began = time.monotonic()
         texts = read_examples(prepared, context.scratch).texts
-        encoder = load_encoder(fetch_model(model_uri, context.objects, context.cache))
-        matrix, truncated = encoder.features(
+        encoder = load_encoder(fetch_model(model_uri, context.objects, context.cache), model_uri)
+        matrix, tokens = encoder.features(
             texts,
             max_tokens,
             batch_tokens,
             lambda done, total: context.progress("reading texts", done, total),
         )
+        if caution := tokens.caution(model_uri):
+            context.progress.note(caution)
         attempt = context.store.begin(STAGE, key)
         save_file({"features": matrix}, attempt.directory / "features.safetensors")
         summary = {
-            "truncated": truncated,
+            "truncated": tokens.truncated,
+            "unreadable": len(tokens.unreadable),
+            "unknown": round(tokens.unknown, 4),
             "model": model_uri,
             "seconds": round(time.monotonic() - began, 3),
         }
         found = attempt.commit(summary, {"maxTokens": max_tokens})
     path = found.fetch("features.safetensors", context.scratch / STAGE / key)
     return Features(
-        load_file(path)["features"], int(found.summary["truncated"]), key, float(found.summary["seconds"])
+        load_file(path)["features"],
+        int(found.summary["truncated"]),
+        int(found.summary.get("unreadable", 0)),
+        key,
+        float(found.summary["seconds"]),
     )
 
 
@@ -76,6 +86,6 @@ def text_features(
     context: StageContext, model_uri: str, max_tokens: int, texts: Sequence[str]
 ) -> NDArray[np.float32]:
     """Features of a few texts, float32[n, d] of unit length."""
-    encoder = load_encoder(fetch_model(model_uri, context.objects, context.cache))
+    encoder = load_encoder(fetch_model(model_uri, context.objects, context.cache), model_uri)
     matrix, _ = encoder.features(texts, max_tokens, batch_tokens=8192)
     return normalise(matrix).astype(np.float32)

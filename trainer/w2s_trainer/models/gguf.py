@@ -10,6 +10,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from w2s_trainer.errors import BadSpec, OwnFault
+from w2s_trainer.models.folder import is_pointer
 
 SUFFIX = ".gguf"
 
@@ -70,7 +71,7 @@ def convert(gguf: Path, directory: Path) -> None:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
-    from w2s_trainer.models.encoder import quiet
+    from w2s_trainer.models.loading import quiet
 
     try:
         with quiet(), redirect_stderr(io.StringIO()), _alone(gguf) as place:  # no way to turn off its bars
@@ -78,10 +79,11 @@ def convert(gguf: Path, directory: Path) -> None:
                 place,
                 gguf_file=gguf.name,
                 dtype=torch.float32,
+                trust_remote_code=False,
                 quantization_config=GgufConfig(dequantize=True),
                 output_loading_info=True,
             )
-            tokenizer = AutoTokenizer.from_pretrained(place, gguf_file=gguf.name)
+            tokenizer = AutoTokenizer.from_pretrained(place, gguf_file=gguf.name, trust_remote_code=False)
     except (ValueError, KeyError, NotImplementedError) as error:
         raise _unreadable(gguf, architecture, str(error).partition("\n")[0][:200]) from error
     if missing := sorted(loading["missing_keys"]):  # they would be random numbers
@@ -108,6 +110,12 @@ def _look(gguf: Path) -> tuple[str, int]:
     """The architecture, and the bytes of all weights in float32."""
     from gguf import GGUFReader
 
+    if is_pointer(gguf):
+        raise BadSpec(
+            "GitLFSPointer",
+            f"{gguf.name} is a pointer of Git LFS and not the file itself.",
+            "Fetch the files (`git lfs pull`), or download the model again.",
+        )
     try:
         reader: Any = GGUFReader(gguf)
         architecture = str(reader.fields["general.architecture"].contents())

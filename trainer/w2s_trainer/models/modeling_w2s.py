@@ -46,7 +46,8 @@ class W2SForSequenceClassification(PreTrainedModel):  # type: ignore[misc]
     def __init__(self, config: W2SConfig) -> None:
         super().__init__(config)
         inner = {name: value for name, value in config.encoder.items() if name not in _OF_LOADING}
-        self.encoder = AutoModel.from_config(AutoConfig.for_model(inner.pop("model_type"), **inner))
+        config_of_encoder = AutoConfig.for_model(inner.pop("model_type"), **inner)
+        self.encoder = AutoModel.from_config(config_of_encoder, trust_remote_code=False)
         self.classifier = torch.nn.Linear(config.hidden_size, config.num_labels)
         self.register_buffer("mean", torch.zeros(config.hidden_size, dtype=torch.float32))
         self.post_init()

@@ -3,7 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +11,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2s_trainer.models.batches import by_tokens
-from w2s_trainer.models.encoder import load_encoder, load_tokenizer, memory_bound, quiet, tokenize
+from w2s_trainer.models.encoder import load_encoder, memory_bound
+from w2s_trainer.models.finite import check_finite
+from w2s_trainer.models.folder import check_folder
 from w2s_trainer.models.head import Head
+from w2s_trainer.models.labels import check_classifier_config
+from w2s_trainer.models.loading import CLASSIFIER, Role, load_config, load_model, load_tokenizer
+from w2s_trainer.models.tokens import Tokens, fit_tokenizer, tokenize
 
 CODE = Path(__file__).with_name("modeling_w2s.py")
+_MEAN = 'register_buffer("mean"'
+_LONGEST = 131_072
+"""Tokens that are read of a text where neither tokenizer nor model knows a limit."""
 
 
 def publish_model(
-    pretrained: Path, head: Head, class_names: Sequence[str], max_tokens: int, directory: Path
+    pretrained: Path,
+    head: Head,
+    class_names: Sequence[str],
+    max_tokens: int,
+    directory: Path,
+    name: str | None = None,
 ) -> None:
     """Writes a frozen encoder with its head.
 
@@ -28,10 +41,11 @@ def publish_model(
         class_names: the K classes in order.
         max_tokens: where texts were cut; the tokenizer will cut there too.
         directory: a new directory.
+        name: what a person calls the encoder.
     """
     from w2s_trainer.models.modeling_w2s import W2SForSequenceClassification
 
-    encoder = load_encoder(pretrained)
+    encoder = load_encoder(pretrained, name)
     model = W2SForSequenceClassification.from_encoder(encoder.model, class_names, encoder.pooling)
     model.set_head(head)
     write_model(model, encoder.tokenizer, max_tokens, directory)
@@ -81,6 +95,8 @@ class SequenceClassifier:
     labels: list[str]
     """The model's own names of its K classes, in the order of its logits."""
     device: str
+    name: str
+    """What a person calls it."""
 
     def logits(
         self,
@@ -88,11 +104,18 @@ class SequenceClassifier:
         max_tokens: int,
         batch_tokens: int,
         progress: Callable[[int, int], None] = lambda _done, _total: None,
-    ) -> tuple[NDArray[np.float32], int]:
-        """Logits float32[N, K] in the order of the texts, and how many texts were cut at max_tokens."""
+    ) -> tuple[NDArray[np.float32], Tokens]:
+        """Logits float32[N, K] in the order of the texts, finite, and what was read of them.
+
+        Raises:
+            BadSpec: it can read none of the texts, or its logits are no numbers.
+            OwnFault: memory ran out.
+        """
         import torch
 
-        encoded, truncated = tokenize(self.tokenizer, texts, max_tokens)
+        tokens = tokenize(self.tokenizer, texts, max_tokens)
+        tokens.require_some(self.name)
+        encoded = [self._with_one_end(ids) for ids in tokens.ids]
         found = np.empty((len(texts), len(self.labels)), dtype=np.float32)
         done = 0
         progress(0, len(texts))
@@ -103,33 +126,57 @@ class SequenceClassifier:
                     input_ids=batch["input_ids"].to(self.device),
                     attention_mask=batch["attention_mask"].to(self.device),
                 )
-                found[rows] = output.logits.float().cpu().numpy()
+                logits = output.logits.float().cpu().numpy()
+                check_finite(logits, self.name, "logits", rows)
+                found[rows] = logits
                 done += len(rows)
                 progress(done, len(texts))
-        return found, truncated
+        return found, tokens
+
+    def _with_one_end(self, ids: list[int]) -> list[int]:
+        """An encoder–decoder is read at the token that ends the text, of which it wants one in each."""
+        config = self.model.config
+        if not getattr(config, "is_encoder_decoder", False) or config.eos_token_id is None:
+            return ids
+        end = config.eos_token_id
+        return [*(one for one in ids if one != end), end]
+
+    def probabilities(self, texts: Sequence[str], batch_tokens: int) -> tuple[NDArray[np.float64], Tokens]:
+        """Probabilities float64[N, K] of texts, cut where the model can read no further, and what it read."""
+        context = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
+        limit = min(self.tokenizer.model_max_length, context or _LONGEST, _LONGEST)
+        logits, tokens = self.logits(texts, limit, batch_tokens)
+        return softmax(logits), tokens
 
 
-def load_classifier(directory: Path) -> SequenceClassifier:
-    """Loads a sequence classification model; code that came with a model is not run, ours is built in."""
+def load_classifier(directory: Path, name: str | None = None) -> SequenceClassifier:
+    """Loads a sequence classification model; code that came with a model is not run, ours is built in.
+
+    Args:
+        directory: in the Hugging Face layout.
+        name: what a person calls the model; None: by its directory.
+
+    Raises:
+        BadSpec: it is no classifier of one of several classes, or its files are not as they must be.
+    """
     import torch
-    from transformers import AutoConfig, AutoModelForSequenceClassification
 
-    from w2s_trainer.models.modeling_w2s import W2SConfig, W2SForSequenceClassification
     from w2s_trainer.models.products import use_fast_products
 
-    AutoConfig.register("w2s", W2SConfig, exist_ok=True)
-    ours = json.loads((directory / "config.json").read_text()).get("model_type") == "w2s"
-    loader = W2SForSequenceClassification if ours else AutoModelForSequenceClassification
+    name = name or str(directory)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     dtype = torch.bfloat16 if device == "cuda" else torch.float32
-    with quiet():
-        model = loader.from_pretrained(directory, dtype=dtype).eval().to(device)
+    check_folder(directory, name)
+    labels = check_classifier_config(directory, name)
+    config = load_config(directory, name)
+    labels = labels or config.id2label
+    model = load_model(directory, name, config, _role(directory), dtype).to(device)
     use_fast_products(model)
-    names = model.config.id2label
-    tokenizer = load_tokenizer(directory)
+    tokenizer = load_tokenizer(directory, name)
+    fit_tokenizer(tokenizer, model, name)
     if getattr(model.config, "pad_token_id", None) is None:
         model.config.pad_token_id = tokenizer.pad_token_id
-    return SequenceClassifier(model, tokenizer, [names[index] for index in sorted(names)], device)
+    return SequenceClassifier(model, tokenizer, [labels[index] for index in sorted(labels)], device, name)
 
 
 def predict(
@@ -137,8 +184,16 @@ def predict(
 ) -> tuple[list[str], NDArray[np.float64]]:
     """Class names [K] and probabilities float64[N, K] of texts by a model directory."""
     classifier = load_classifier(directory)
-    logits, _ = classifier.logits(texts, classifier.tokenizer.model_max_length, batch_tokens)
-    return classifier.labels, softmax(logits)
+    probabilities, _ = classifier.probabilities(texts, batch_tokens)
+    return classifier.labels, probabilities
+
+
+def _role(directory: Path) -> Role:
+    """What was published before features were centred has no mean, and the code beside it knows of none."""
+    code = directory / CODE.name
+    if code.is_file() and _MEAN not in code.read_text(encoding="utf-8", errors="replace"):
+        return replace(CLASSIFIER, may_lack=r"^mean$")
+    return CLASSIFIER
 
 
 def softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:

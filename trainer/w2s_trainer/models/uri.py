@@ -5,7 +5,8 @@ import importlib.metadata
 import importlib.util
 import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path, PurePath
 from typing import NamedTuple
@@ -14,6 +15,16 @@ from w2s_trainer.data.sources import is_folder_marker
 from w2s_trainer.errors import BadSpec, StageError, StoreUnavailable
 from w2s_trainer.models import adapter
 from w2s_trainer.models.cache import kept
+from w2s_trainer.models.folder import (
+    check_folder,
+    check_pointers,
+    check_tokenizer_files,
+    has_tokenizer,
+    is_pickle,
+    no_tokenizer,
+    pickled,
+    weights_among,
+)
 from w2s_trainer.models.gguf import SUFFIX, convert, converted, gguf_digest, only_gguf
 from w2s_trainer.store.objects import ObjectInfo, Objects
 
@@ -37,11 +48,12 @@ def fetch_model(uri: str, objects: Objects, cache: Path) -> Path:
     given = fetch_directory(uri, objects, cache)
     if not adapter.is_adapter(path.name for path in given.iterdir()):
         return given
-    named = adapter.base_uri((given / adapter.CONFIG).read_bytes())
-    base = fetch_directory(named, objects, cache) if named else given / adapter.BASE
-    _complete(named or f"{uri}{adapter.BASE}", base)
+    with _of_adapter(uri):
+        named = adapter.base_uri((given / adapter.CONFIG).read_bytes())
+        base = fetch_directory(named, objects, cache) if named else given / adapter.BASE
+        _complete(named or f"{uri}{adapter.BASE}", base)
     target = cache / "models" / f"merged-{adapter.VERSION}-{model_digest(uri, objects)}"
-    return kept(target, partial(adapter.merge, given, base))
+    return kept(target, lambda directory: adapter.merge(given, base, directory, uri))
 
 
 def fetch_directory(uri: str, objects: Objects, cache: Path) -> Path:
@@ -71,8 +83,59 @@ def model_digest(uri: str, objects: Objects) -> str:
     a hub's revision, and the file where one is named. That of an adapter covers its base model.
     """
     found = _digest(uri, objects)
-    base = adapter.base_uri(found.adapter) if found.adapter else None
-    return _hash(f"{found.own}/{_digest(base, objects).own}".encode()) if base else found.own
+    if not found.adapter:
+        return found.own
+    with _of_adapter(uri):
+        base = adapter.base_uri(found.adapter)
+        return _hash(f"{found.own}/{_digest(base, objects).own}".encode()) if base else found.own
+
+
+def check_model_files(uri: str, objects: Objects) -> None:
+    """Looks at the files of a model before anything else is done with it: on this machine into them, on S3 at their
+    names. A hub's are looked at when they are there.
+
+    Raises:
+        BadSpec: a file is missing, is not whole, or is of a kind that is not read.
+    """
+    scheme, _, rest = uri.partition("://")
+    if scheme == "s3" and not uri.endswith(SUFFIX):
+        _check_names(uri, _top([item.uri.removeprefix(_folder(uri)) for item in _objects(uri, objects)]))
+    if scheme not in ("py", "file"):
+        return
+    place = _package(uri, rest) if scheme == "py" else _local(uri, Path(rest))
+    if not place.is_dir():
+        return
+    _complete(uri, place, adapters=True)
+    check_pointers(place, uri)
+    if not adapter.is_adapter(path.name for path in place.iterdir()):
+        check_folder(place, uri)
+        check_tokenizer_files(place, uri)
+
+
+def _check_names(uri: str, there: Sequence[str]) -> None:
+    if adapter.is_adapter(there) or any(name.endswith(SUFFIX) for name in there):
+        return
+    weights_among(there, uri)
+    if not has_tokenizer(there):
+        raise no_tokenizer(uri)
+
+
+@contextmanager
+def _of_adapter(uri: str) -> Iterator[None]:
+    """Errors on the base model of an adapter say whose base model it is."""
+    try:
+        yield
+    except StageError as error:
+        message = (
+            error.message if error.message.startswith(uri) else f"{uri}: of its base model: {error.message}"
+        )
+        hint = error.hint
+        if error.reason == "NoSuchModel":
+            hint = (
+                f"Write in its {adapter.CONFIG}, as `base_model_name_or_path`, the base model's name on the hub or a"
+                " URI that can be read from here."
+            )
+        raise type(error)(error.reason, message, hint) from error
 
 
 class _Digest(NamedTuple):
@@ -125,6 +188,14 @@ def _complete(uri: str, directory: Path, *, adapters: bool = False) -> None:
         if adapters:
             return
         raise BadSpec("UnsupportedAdapter", f"{uri}: an adapter in place of a base model.", "Merge it first.")
+    if adapter.CONFIG in found and "config.json" not in found:
+        if pickles := [name for name in found if is_pickle(name)]:
+            raise pickled(uri, pickles[0])
+        raise BadSpec(
+            "BadAdapter",
+            f"{uri}: {adapter.CONFIG} is there, and {adapter.WEIGHTS} is not.",
+            "Upload the whole directory of the adapter.",
+        )
     if "config.json" not in found or not _has_weights(directory):
         what = "config.json" if "config.json" not in found else "weights (*.safetensors)"
         there = ", ".join(found[:8]) or "nothing"

@@ -122,6 +122,15 @@ def cautions(results: Mapping[str, Any]) -> list[str]:
     for labeler in results["labelers"]:
         if found := tally_of(labeler):
             said += _silent_rules(labeler["labeler"], found)
+    readers = [
+        ("The strong model", results["training"].get("unreadable", 0)),
+        *((f"Labeler `{one['labeler']}`", one.get("unreadable", 0)) for one in results["labelers"]),
+    ]
+    said += [
+        f"{reader} could read nothing of {count:,} texts: they reach it empty or without one token that it knows."
+        for reader, count in readers
+        if count
+    ]
     return said
 
 

@@ -113,6 +113,11 @@ def read_selection(
     return found
 
 
+def unread(count: int) -> dict[str, int]:
+    """The figure that says of how many texts a model could read nothing; none where it could read all."""
+    return {"unreadable": count} if count else {}
+
+
 def of_seed(by_seed: Mapping[int, Any], seed: int) -> Any:
     """What holds for a seed: its own, or what holds for every seed."""
     return by_seed[seed] if seed in by_seed else by_seed[EVERY_SEED]

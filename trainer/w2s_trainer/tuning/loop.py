@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from w2s_trainer.errors import BadSpec, Stopped
+from w2s_trainer.errors import Stopped
 from w2s_trainer.models.encoder import memory_bound
 from w2s_trainer.tuning.collapse import ClassShares
 from w2s_trainer.tuning.keeper import Keeper
@@ -23,7 +23,7 @@ from w2s_trainer.tuning.order import Order, micro_batches, shares
 from w2s_trainer.tuning.schedule import Shape, learning_rate_factor
 from w2s_trainer.tuning.state import Best, TrainingRun, TrainingState
 from w2s_trainer.tuning.stop import StopRequest
-from w2s_trainer.tuning.student import Student, seeded
+from w2s_trainer.tuning.student import Student, diverged, seeded
 from w2s_trainer.tuning.world import World
 
 if TYPE_CHECKING:
@@ -131,10 +131,8 @@ def tune(
             log_probs, weak, loss = _backward(student, texts, rows, targets, schedule, state.step, world)
         length = _clip(student, schedule.gradient_clipping)
         if not (math.isfinite(loss) and math.isfinite(length)):
-            raise BadSpec(
-                "TrainingDiverged",
-                f"The loss or its gradient is no longer a number at step {state.step + 1} of {order.steps}.",
-                "Lower `learningRate`, or clip gradients (`gradientClipping`).",
+            raise diverged(
+                f"The loss or its gradient is no longer a number at step {state.step + 1} of {order.steps}."
             )
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)

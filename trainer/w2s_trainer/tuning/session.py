@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from w2s_api.spec import strong, tuning, weak
 from w2s_trainer.contract.context import StageContext
 from w2s_trainer.errors import StoreUnavailable
-from w2s_trainer.models.encoder import tokenize
 from w2s_trainer.models.head import cross_validated_l2, fit
+from w2s_trainer.models.tokens import tokenize
 from w2s_trainer.models.uri import fetch_model
 from w2s_trainer.store.checkpoints import Checkpoints, Found
 from w2s_trainer.tuning.collapse import Alarm
@@ -162,6 +162,7 @@ def tune_student(context: StageContext, recipe: Recipe, labelled: Labelled, *, n
         directory,
         context.spec.task.class_names,
         lora=recipe.lora,
+        name=recipe.model,
         dropout=float(training.dropout),
         precision=numbers.precision,
         gradient_checkpointing=training.gradient_checkpointing,
@@ -273,8 +274,8 @@ def _start(context: StageContext, student: Student, recipe: Recipe, kept: Labell
 
 
 def _tokens(student: Student, labelled: Labelled, max_tokens: int) -> TrainingTexts:
-    tokens, _ = tokenize(student.tokenizer, labelled.texts, max_tokens)
-    return TrainingTexts(tokens, labelled.targets, labelled.weights)
+    tokens = tokenize(student.tokenizer, labelled.texts, max_tokens)
+    return TrainingTexts(tokens.ids, labelled.targets, labelled.weights)
 
 
 def _prior(labelled: Labelled) -> NDArray[np.float64]:

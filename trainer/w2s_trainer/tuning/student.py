@@ -16,8 +16,10 @@ from numpy.typing import NDArray
 from w2s_api.spec.tuning import LoRA
 from w2s_trainer.errors import BadSpec
 from w2s_trainer.models.batches import by_tokens
-from w2s_trainer.models.encoder import Encoder, load_tokenizer, memory_bound, pooling_of, quiet
+from w2s_trainer.models.encoder import Encoder, memory_bound, pooling_of
 from w2s_trainer.models.head import Head
+from w2s_trainer.models.loading import BODY, NEW_CLASSIFIER, load_config, load_model, load_tokenizer
+from w2s_trainer.models.tokens import fit_tokenizer
 from w2s_trainer.tuning.precision import Precision, torch_dtype
 
 if TYPE_CHECKING:
@@ -135,7 +137,12 @@ class Student:
         batch_tokens: int,
         progress: Callable[[int, int], None] = lambda _done, _total: None,
     ) -> NDArray[np.float64]:
-        """Class probabilities float64[n, K] of token ids, in their order."""
+        """Class probabilities float64[n, K] of token ids, in their order, finite.
+
+        Raises:
+            BadSpec: its training went where numbers end.
+            OwnFault: memory ran out.
+        """
         import torch
 
         found = np.empty((len(tokens), self.model.config.num_labels))
@@ -145,6 +152,8 @@ class Student:
         with torch.inference_mode(), memory_bound():
             for rows in by_tokens([len(ids) for ids in tokens], batch_tokens):
                 found[rows] = self.log_probs([tokens[row] for row in rows]).double().exp().cpu().numpy()
+                if not np.isfinite(found[rows]).all():
+                    raise diverged("What the student says of a text is no longer a number.")
                 done += len(rows)
                 progress(done, len(tokens))
         self.model.train()
@@ -167,6 +176,7 @@ def load_student(
     class_names: Sequence[str],
     *,
     lora: LoRA | None,
+    name: str | None = None,
     dropout: float = 0.0,
     precision: Precision = "float32",
     gradient_checkpointing: bool = False,
@@ -177,35 +187,39 @@ def load_student(
         directory: the model.
         class_names: the K classes in order.
         lora: adapters; None tunes everything.
+        name: what a person calls the model; None: by its directory.
         dropout: in place of the model's own.
         precision: of the computations. Weights that are tuned are float32 in any case.
         gradient_checkpointing: compute activations twice in place of keeping them.
+
+    Raises:
+        BadSpec: a file is not as it must be, or weights are not those of the model (`models.loading`).
     """
     import torch
-    from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification
+    from transformers import AutoModelForSequenceClassification
 
     from w2s_trainer.models.modeling_w2s import W2SForSequenceClassification
     from w2s_trainer.models.products import use_fast_products
 
+    name = name or str(directory)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     dtype = torch_dtype(precision) if lora else torch.float32
-    tokenizer = load_tokenizer(directory)
-    config = AutoConfig.from_pretrained(directory)
+    config = load_config(directory, name)
+    tokenizer = load_tokenizer(directory, name)
     pooling = pooling_of(config)
-    with quiet():
-        stock = type(config) in AutoModelForSequenceClassification._model_mapping
-        if pooling == "last" and stock and not _ends_in_padding(tokenizer):
-            model = AutoModelForSequenceClassification.from_pretrained(
-                directory,
-                dtype=dtype,
-                num_labels=len(class_names),
-                id2label=dict(enumerate(class_names)),
-                label2id={name: index for index, name in enumerate(class_names)},
-                pad_token_id=tokenizer.pad_token_id,
-            )
-        else:
-            inner = AutoModel.from_pretrained(directory, dtype=dtype)
-            model = W2SForSequenceClassification.from_encoder(inner, class_names, pooling)
+    stock = type(config) in AutoModelForSequenceClassification._model_mapping
+    if pooling == "last" and stock and not _ends_in_padding(tokenizer):
+        settings = {
+            "num_labels": len(class_names),
+            "id2label": dict(enumerate(class_names)),
+            "label2id": {label: index for index, label in enumerate(class_names)},
+            "pad_token_id": tokenizer.pad_token_id,
+        }
+        model = load_model(directory, name, load_config(directory, name, **settings), NEW_CLASSIFIER, dtype)
+    else:
+        inner = load_model(directory, name, config, BODY, dtype)
+        model = W2SForSequenceClassification.from_encoder(inner, class_names, pooling)
+    fit_tokenizer(tokenizer, model.base_model, name)
     model = model.to(device)
     model.base_model.config.use_cache = False
     head = getattr(model, head_name(model))
@@ -214,8 +228,13 @@ def load_student(
     use_fast_products(model)
     if gradient_checkpointing:
         model.gradient_checkpointing_enable({"use_reentrant": False})
-    encoder = Encoder(model.base_model.eval(), tokenizer, pooling, device)
+    encoder = Encoder(model.base_model.eval(), tokenizer, pooling, device, name)
     return Student(model, tokenizer, device, precision, encoder, lora, dropout)
+
+
+def diverged(what: str) -> BadSpec:
+    """The error where a training has left the numbers: `what` is a sentence."""
+    return BadSpec("TrainingDiverged", what, "Lower `learningRate`, or clip gradients (`gradientClipping`).")
 
 
 def head_name(model: Any) -> str:

@@ -12,6 +12,7 @@ from w2s_api.arms import ARMS, arms_of
 from w2s_api.keys import digest
 from w2s_trainer.contract.context import StageContext, StageResult
 from w2s_trainer.contract.job import StageJob
+from w2s_trainer.json_text import strict_json
 from w2s_trainer.report import render as report
 from w2s_trainer.report.answers import answers
 from w2s_trainer.stages.evaluate.compare import Arms, compare, notes
@@ -110,7 +111,7 @@ def publish(job: StageJob, objects: Objects, store: ArtifactStore, artifact: Art
 
 
 def _encoded(results: dict[str, Any]) -> bytes:
-    return json.dumps(results, indent=1, ensure_ascii=False).encode()
+    return strict_json(results, indent=1).encode()
 
 
 def _training(context: StageContext, texts: int) -> dict[str, Any]:

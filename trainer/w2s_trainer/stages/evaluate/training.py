@@ -32,6 +32,7 @@ def training_summary(summaries: Iterable[Summary]) -> dict[str, Any]:
         "tuning": student["tuning"],
         "loss": student.get("loss", "CrossEntropy"),
         "truncated": max(one["truncated"] for one in given),
+        "unreadable": max(one.get("unreadable", 0) for one in given),
         "examples": examples,
         "costs": [*_costs_of_heads(heads), *_costs_of_tuned(tuned)],
         "collapsed": [

@@ -16,7 +16,7 @@ from w2s_trainer.stages.label.functions import apply_rules
 from w2s_trainer.stages.label.opinion import Method, Opinion, path_of
 from w2s_trainer.stages.label.prompted import ask
 from w2s_trainer.stages.label.tally import silences, tally_of, votes_by_rule
-from w2s_trainer.stages.tables import EVERY_SEED, Examples, lists, read_examples, write_table
+from w2s_trainer.stages.tables import EVERY_SEED, Examples, lists, read_examples, unread, write_table
 from w2s_trainer.store.artifacts import Artifact, ArtifactStore
 from w2s_trainer.store.checkpoints import clear_checkpoints
 from w2s_trainer.store.objects import Objects
@@ -51,7 +51,7 @@ def run(context: StageContext) -> StageResult:
     key_figures = {name: summary[name] for name in ("rows", "abstained", "truncated")}
     if count == 1 and (silent := say_votes(context, labeler, summary)):
         key_figures["warnings"] = silent
-    return StageResult(summary, key_figures)
+    return StageResult(summary, key_figures | unread(opinions[min(opinions)].unreadable))
 
 
 def say_votes(context: StageContext, labeler: Labeler, summary: Mapping[str, Any]) -> int:
@@ -110,7 +110,12 @@ def _counts(opinions: Mapping[int, Opinion]) -> dict[str, int]:
     """Of the first seed."""
     first = opinions[min(opinions)]
     unsteady = {} if first.unsteady is None else {"unsteady": int(first.unsteady.sum())}
-    return {"abstained": int(first.abstain.sum()), "truncated": first.truncated, **unsteady}
+    return {
+        "abstained": int(first.abstain.sum()),
+        "truncated": first.truncated,
+        **unread(first.unreadable),
+        **unsteady,
+    }
 
 
 def _figures(opinions: Mapping[int, Opinion]) -> dict[str, dict[str, Any]]:

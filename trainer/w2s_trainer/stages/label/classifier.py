@@ -1,6 +1,7 @@
 """Labeler `Classifier`: a fine-tuned sequence classification model that the user has already."""
 
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 from w2s_api.spec.weak import Classifier, Labeler
 from w2s_trainer.contract.context import StageContext
 from w2s_trainer.errors import BadSpec
-from w2s_trainer.models.published import SequenceClassifier, load_classifier, softmax
+from w2s_trainer.models.published import load_classifier, softmax
 from w2s_trainer.models.uri import fetch_model
 from w2s_trainer.stages.label.opinion import Opinion, from_probabilities
 from w2s_trainer.stages.tables import EVERY_SEED, Examples
@@ -21,40 +22,44 @@ def classify(
     """The method of type Classifier."""
     settings = labeler.classifier
     assert settings is not None
-    logits, truncated = class_logits(
-        load_classifier(fetch_model(settings.model.uri, context.objects, context.cache)),
-        settings,
-        context.spec.task.class_names,
-        [examples.texts[row] for row in rows],
-        labeler.batch_tokens,
-        partial(context.progress, "labelling"),
-    )
-    return {EVERY_SEED: from_probabilities(softmax(logits), truncated)}
+    uri = settings.model.uri
+    classifier = load_classifier(fetch_model(uri, context.objects, context.cache), uri)
+    columns = label_columns(classifier.labels, settings, context.spec.task.class_names)
+    texts = [examples.texts[row] for row in rows]
+    progress = partial(context.progress, "labelling")
+    logits, tokens = classifier.logits(texts, settings.max_tokens, labeler.batch_tokens, progress)
+    if caution := tokens.caution(uri):
+        context.progress.note(caution)
+    return {
+        EVERY_SEED: from_probabilities(
+            softmax(logits[:, columns]),
+            tokens.truncated,
+            unreadable=len(tokens.unreadable),
+            abstain=means_no_class(logits, columns),
+        )
+    }
 
 
-def class_logits(
-    classifier: SequenceClassifier,
-    settings: Classifier,
-    class_names: Sequence[str],
-    texts: Sequence[str],
-    batch_tokens: int,
-    progress: Callable[[int, int], None],
-) -> tuple[NDArray[np.float32], int]:
-    """Logits float32[n, K] in the order of the task's classes, and how many texts were cut."""
-    columns = label_columns(classifier.labels, settings, class_names)
-    logits, truncated = classifier.logits(texts, settings.max_tokens, batch_tokens, progress)
-    return logits[:, columns], truncated
+def means_no_class(logits: NDArray[np.floating], columns: Sequence[int]) -> NDArray[np.bool_]:
+    """Which texts the model gives to a label that means none of the classes, bool[n].
+
+    Args:
+        logits: float[n, L] of all its labels.
+        columns: those of them that are classes.
+    """
+    return ~np.isin(logits.argmax(axis=1), columns)
 
 
 def label_columns(model_labels: Sequence[str], settings: Classifier, class_names: Sequence[str]) -> list[int]:
     """Which of the model's outputs is which class.
 
     Raises:
-        BadSpec: a class has no label of the model, or two.
+        BadSpec: a class has no label of the model, or two; or a label means no class, and nothing says what of it.
     """
     meaning = {mapping.model_label: mapping.class_name for mapping in settings.labels}
-    unknown = sorted(set(meaning) - set(model_labels))
-    meant = [meaning.get(label, label) for label in model_labels]
+    named = {*meaning, *settings.abstain_on}
+    unknown = sorted(named - set(model_labels))
+    meant = [None if label in settings.abstain_on else meaning.get(label, label) for label in model_labels]
     missing = [name for name in class_names if meant.count(name) != 1]
     if unknown or missing:
         what = f"has no label {unknown[0]!r}" if unknown else f"has not exactly one label for {missing[0]!r}"
@@ -63,5 +68,18 @@ def label_columns(model_labels: Sequence[str], settings: Classifier, class_names
             f"The model {settings.model.uri} {what}; its labels are {', '.join(map(repr, model_labels[:20]))},"
             f" the classes {', '.join(map(repr, class_names[:20]))}.",
             "Say in `labels` which label means which class.",
+        )
+    left = [
+        label
+        for label, name in zip(model_labels, meant, strict=True)
+        if name is not None and name not in class_names
+    ]
+    if left:
+        listed = ", ".join(map(json.dumps, left[:20]))
+        raise BadSpec(
+            "LabelsWithoutClass",
+            f"The model {settings.model.uri} has labels that mean none of the classes: {listed}.",
+            f"Write `abstainOn: [{listed}]` beside its `labels`: a text where one of them is the likeliest then"
+            " gets no weak label. Or say in `labels` which class they mean.",
         )
     return [meant.index(name) for name in class_names]

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from w2s_api.spec.weak import Finetuned, Labeler
 from w2s_trainer.contract.context import StageContext
-from w2s_trainer.models.encoder import tokenize
 from w2s_trainer.models.features import features_of
 from w2s_trainer.models.head import cross_validated_l2, fit
+from w2s_trainer.models.tokens import tokenize
 from w2s_trainer.stages.label.opinion import Opinion, drawn_budget, from_probabilities
 from w2s_trainer.stages.tables import Examples, read_gold
 
@@ -53,7 +53,10 @@ def _heads(
         l2 = cross_validated_l2(inputs, labels, examples.families[drawn], seed=seed)
         head = fit(inputs, classes[labels], np.ones(len(drawn)), l2)
         opinions[seed] = from_probabilities(
-            head.probabilities(features.matrix[rows]), features.truncated, {"l2": l2}
+            head.probabilities(features.matrix[rows]),
+            features.truncated,
+            {"l2": l2},
+            unreadable=features.unreadable,
         )
         context.progress("tuning heads", seed + 1, len(budgets))
     return opinions
@@ -87,11 +90,18 @@ def _tuned(
     recipe = Recipe.of_labeler(settings, batch_tokens)
     tuned = tune_student(context, recipe, labelled, name=name, seed=seed)
     texts = [examples.texts[row] for row in rows]
-    tokens, truncated = tokenize(tuned.student.tokenizer, texts, settings.max_tokens)
-    probabilities = tuned.student.probabilities(tokens, batch_tokens, partial(context.progress, "labelling"))
+    tokens = tokenize(tuned.student.tokenizer, texts, settings.max_tokens)
+    tokens.require_some(settings.model.uri)
+    if caution := tokens.caution(settings.model.uri):
+        context.progress.note(caution)
+    probabilities = tuned.student.probabilities(
+        tokens.ids, batch_tokens, partial(context.progress, "labelling")
+    )
     figures: dict[str, Any] = {
         **tuned.figures,
         "tuning": settings.tuning.type,
         "collapsed": [names[alarm.label] for alarm in tuned.alarms],
     }
-    return from_probabilities(probabilities, truncated, {"tuned": figures})
+    return from_probabilities(
+        probabilities, tokens.truncated, {"tuned": figures}, unreadable=len(tokens.unreadable)
+    )

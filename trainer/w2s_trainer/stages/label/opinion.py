@@ -24,6 +24,8 @@ class Opinion:
     abstain: NDArray[np.bool_]
     """bool[n]."""
     truncated: int = 0
+    unreadable: int = 0
+    """Texts that reach its model empty or without one known token."""
     figures: Mapping[str, Any] = field(default_factory=dict)
     """What the seed's summary says beside, as JSON."""
     shown: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
@@ -37,11 +39,17 @@ Method = Callable[[StageContext, Labeler, Examples, NDArray[np.int64]], dict[int
 
 
 def from_probabilities(
-    probabilities: NDArray[np.float64], truncated: int, figures: Mapping[str, Any] | None = None
+    probabilities: NDArray[np.float64],
+    truncated: int,
+    figures: Mapping[str, Any] | None = None,
+    *,
+    unreadable: int = 0,
+    abstain: NDArray[np.bool_] | None = None,
 ) -> Opinion:
-    """The opinion of a model that always answers, of float64[n, K]."""
-    silent = np.zeros(len(probabilities), dtype=bool)
-    return Opinion(np.log(np.maximum(probabilities, 1e-30)), probabilities, silent, truncated, figures or {})
+    """The opinion of a model on n texts, float64[n, K]; it answers always unless `abstain`, bool[n], says otherwise."""
+    silent = np.zeros(len(probabilities), dtype=bool) if abstain is None else abstain
+    scores = np.log(np.maximum(probabilities, 1e-30))
+    return Opinion(scores, probabilities, silent, truncated, unreadable, figures or {})
 
 
 def drawn_budget(

@@ -17,6 +17,7 @@ from w2s_trainer.errors import BadSpec
 from w2s_trainer.models.causal import CausalModel, load_causal
 from w2s_trainer.models.layout import Layout, layout_of
 from w2s_trainer.models.published import softmax
+from w2s_trainer.models.tokens import tokenize
 from w2s_trainer.models.uri import fetch_model
 from w2s_trainer.stages.label.calibration import nothing_left
 from w2s_trainer.stages.label.opinion import Opinion, drawn_budget, path_of
@@ -55,6 +56,11 @@ def ask(
     heap = examples.rows("pool")[:0] if settings.prior == "None" else heap_rows(examples)
     asked = np.union1d(rows, heap)
     texts, was_cut = model.cut([examples.texts[row] for row in asked], settings.max_tokens)
+    read = tokenize(model.tokenizer, [examples.texts[row] for row in rows], settings.max_tokens)
+    read.require_some(settings.model.uri)
+    if caution := read.caution(settings.model.uri):
+        context.progress.note(caution)
+    unreadable = len(read.unreadable)
     questions = _questions(context.spec.task, settings, model, examples, gold, shown)
     scores = dict(
         zip(
@@ -83,6 +89,7 @@ def ask(
             probabilities,
             np.zeros(len(rows), dtype=bool),
             int(was_cut[mine].sum()),
+            unreadable,
             {
                 "shift": np.round(shift, 4).tolist(),
                 "prompt": provenance(model, of_seed(questions, seed)),

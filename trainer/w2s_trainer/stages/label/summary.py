@@ -21,9 +21,12 @@ def whole_summary(summary: Mapping[str, Any]) -> dict[str, Any]:
             seed: added([one["votes"][seed] for one in shards]) for seed in together["votes"]
         }
     # A head reads the features of all texts in each shard, every other labeler only its own.
-    counted = [shard["truncated"] for shard in shards]
     on_features = together["type"] == "Finetuned" and "tuned" not in together
-    together["truncated"] = counted[0] if on_features else sum(counted)
+    for count in ("truncated", "unreadable"):
+        counted = [shard.get(count, 0) for shard in shards]
+        whole = counted[0] if on_features else sum(counted)
+        if count in together or whole:
+            together[count] = whole
     return together
 
 

@@ -82,4 +82,11 @@ def _write_head(context: StageContext, pretrained: Path, directory: Path) -> Non
     heads = load_file(context.artifact("student").fetch("heads.safetensors", context.scratch))
     seed = "-1" if "strong.-1.weight" in heads else str(FIRST_SEED)
     head = Head(*(heads[f"strong.{seed}.{part}"] for part in ("weight", "bias", "mean")))
-    publish_model(pretrained, head, list(spec.task.class_names), spec.strong.max_tokens, directory)
+    publish_model(
+        pretrained,
+        head,
+        list(spec.task.class_names),
+        spec.strong.max_tokens,
+        directory,
+        spec.strong.model.uri,
+    )

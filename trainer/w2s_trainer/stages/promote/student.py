@@ -35,6 +35,7 @@ def publish_student(pretrained: Path, spec: Spec, weights: Path, directory: Path
         pretrained,
         spec.task.class_names,
         lora=lora,
+        name=strong.model.uri,
         dropout=float((strong.training or Training()).dropout),
         precision="float32",
     )

@@ -16,7 +16,7 @@ from w2s_trainer.models.causal import is_causal
 from w2s_trainer.models.features import Features, features_of, text_features
 from w2s_trainer.models.head import normalise
 from w2s_trainer.models.uri import fetch_model
-from w2s_trainer.stages.tables import EVERY_SEED, Examples, read_examples
+from w2s_trainer.stages.tables import EVERY_SEED, Examples, read_examples, unread
 from w2s_trainer.stages.train.head import Fitted, HeadToFit, fit_heads_of
 from w2s_trainer.stages.train.predictions import Predictions
 from w2s_trainer.stages.train.sets import TrainingSets
@@ -100,6 +100,7 @@ def _result(
         "arms": [*sizes, *(["untouched"] if untouched else [])],
         "examples": sizes,
         "truncated": features.truncated,
+        "unreadable": features.unreadable,
         "features": {"dimension": int(features.matrix.shape[1]), "key": features.key},
         "directL2": {str(r.seed): r.l2 for r in fitted if r.arm == "direct" and r.size == largest},
         "l2": _strength(context),
@@ -107,7 +108,8 @@ def _result(
         "tuning": "Head",
         "seconds": {"reading": features.seconds, "fitting": seconds},
     }
-    return StageResult(summary, {"examples": sizes, "truncated": features.truncated})
+    figures = {"examples": sizes, "truncated": features.truncated, **unread(features.unreadable)}
+    return StageResult(summary, figures)
 
 
 def _strength(context: StageContext) -> float:

@@ -5,8 +5,8 @@ from typing import Any
 
 from w2s_api.arms import ARMS, is_on_gold
 from w2s_trainer.contract.context import StageContext, StageResult
-from w2s_trainer.models.encoder import tokenize
-from w2s_trainer.stages.tables import Examples, read_examples
+from w2s_trainer.models.tokens import tokenize
+from w2s_trainer.stages.tables import Examples, read_examples, unread
 from w2s_trainer.stages.train.arms import TrainingSet
 from w2s_trainer.stages.train.predictions import Predictions
 from w2s_trainer.stages.train.sets import TrainingSets
@@ -36,13 +36,15 @@ def tune_arm(context: StageContext) -> StageResult:
         "arms": sorted(done[-1].answered),
         "examples": {arm: max(one.figures["size"] for one in done)},
         "truncated": done[-1].truncated,
+        "unreadable": done[-1].unreadable,
         "trained": [one.figures for one in done],
         "tuning": strong.tuning.type,
         "loss": recipe.loss.type,
         "model": strong.model.uri,
     }
     last = done[-1].figures
-    return StageResult(summary, {name: last[name] for name in ("texts", "steps", "seconds", "lastLoss")})
+    figures = {name: last[name] for name in ("texts", "steps", "seconds", "lastLoss")}
+    return StageResult(summary, figures | unread(done[-1].unreadable))
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,8 @@ class _Done:
     """The arms it answered for."""
     truncated: int
     """Texts of the questions that were cut."""
+    unreadable: int
+    """Those of which the student could read nothing."""
 
 
 def _tune_and_ask(
@@ -66,19 +70,22 @@ def _tune_and_ask(
     tuned = tune_student(context, recipe, _labelled(examples, data), name=str(len(data)), seed=seed)
     student = tuned.student
     asked = [examples.texts[row] for row in predictions.rows]
-    tokens, truncated = tokenize(student.tokenizer, asked, recipe.max_tokens)
+    tokens = tokenize(student.tokenizer, asked, recipe.max_tokens)
+    tokens.require_some(recipe.model)
+    if caution := tokens.caution(recipe.model):
+        context.progress.note(caution)
     answering = _answering(arm, tuned)
     for name, state in answering:
         if state:
             student.load(state)
         found = student.probabilities(
-            tokens, recipe.batch_tokens, lambda done, total: context.progress("asking", done, total)
+            tokens.ids, recipe.batch_tokens, lambda done, total: context.progress("asking", done, total)
         )
         predictions.add(name, seed, len(data), found)
     if arm == "strong":
         save_student(student, context.output / STUDENT)
     figures = {"size": len(data), **tuned.figures, "collapsed": _collapsed(context, tuned)}
-    return _Done(figures, [name for name, _ in answering], truncated)
+    return _Done(figures, [name for name, _ in answering], tokens.truncated, len(tokens.unreadable))
 
 
 def _answering(arm: str, tuned: Tuned) -> list[tuple[str, Any]]:

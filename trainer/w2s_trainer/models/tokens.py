@@ -1,0 +1,177 @@
+"""From texts to what a model reads of them: cut by tokens, and counted where nothing is left to read."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from w2s_trainer.errors import BadSpec
+
+_CHARACTERS = 32
+"""So many characters of a text a token are tokenised first: most have hardly more, and of a book one page is enough.
+Where they are not (white space, words of any length), more of the text is."""
+_LEAST_TEXTS = 20
+"""Of fewer texts nothing is concluded from none being readable."""
+_SHORTEST = 4
+"""Tokens that a tokenizer must be able to give: some are its own."""
+TOLD_UNKNOWN = 0.1
+"""Share of unknown tokens from which on it is told."""
+_WITHOUT_TABLE = ("gptj", "codegen", "ctrl")
+"""They keep their positions in a buffer of the length that their config says."""
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """What a model reads of n texts."""
+
+    ids: list[list[int]]
+    """Token ids of each, special tokens included; at least one."""
+    truncated: int
+    """Texts that were cut."""
+    unreadable: list[int]
+    """Places of texts of which nothing is left: no token at all, or unknown ones only."""
+    unknown: float
+    """Share of unknown tokens among all tokens of the texts."""
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def require_some(self, name: str) -> None:
+        """Raises BadSpec where a model can read none of many texts."""
+        if len(self) >= _LEAST_TEXTS and len(self.unreadable) == len(self):
+            raise BadSpec(
+                "UnreadableTexts",
+                f"{name}: its tokenizer knows no token of any of {len(self):,} texts.",
+                "Is it the tokenizer of this model, and a model of the texts' language?",
+            )
+
+    def caution(self, name: str) -> str | None:
+        """What a person must know of what the model could not read, if there is anything."""
+        told = []
+        if self.unreadable:
+            count = len(self.unreadable)
+            told.append(f"{count:,} of {len(self):,} texts reach {name} empty or without one known token")
+        if self.unknown > TOLD_UNKNOWN:
+            told.append(
+                f"{self.unknown:.0%} of the tokens of the texts are unknown to the tokenizer of {name}"
+            )
+        return "; ".join(told) or None
+
+
+def tokenize(tokenizer: Any, texts: Sequence[str], max_tokens: int) -> Tokens:
+    """Token ids of texts, cut at max_tokens or at what the model can read."""
+    encodings = encode(tokenizer, texts, min(max_tokens, tokenizer.model_max_length))
+    unknown, content, unreadable = _unknown_id(tokenizer), 0, []
+    of_unknown = 0
+    for row, encoding in enumerate(encodings):
+        ids = encoding.ids
+        read = len(ids) - sum(encoding.special_tokens_mask)
+        missed = 0 if unknown is None else min(ids.count(unknown), read)
+        content, of_unknown = content + read, of_unknown + missed
+        if read == missed:
+            unreadable.append(row)
+    # An empty row has no last token to be read at, and in a batch it would be read at its padding.
+    filler = next(
+        one
+        for one in (tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id)
+        if one is not None
+    )
+    return Tokens(
+        [encoding.ids or [filler] for encoding in encodings],
+        sum(bool(encoding.overflowing) for encoding in encodings),
+        unreadable,
+        of_unknown / content if content else 0.0,
+    )
+
+
+def encode(tokenizer: Any, texts: Sequence[str], max_tokens: int, *, special: bool = True) -> list[Any]:
+    """Encodings of the tokenizers library, cut at max_tokens tokens, however many characters these are.
+
+    Args:
+        tokenizer: fast.
+        texts: n texts.
+        max_tokens: at least 1.
+        special: whether the tokenizer adds its own tokens.
+
+    Returns:
+        n encodings; `overflowing` is not empty where a text was cut.
+    """
+    from w2s_trainer.models.loading import quiet
+
+    found: list[Any] = [None] * len(texts)
+    rows, characters = list(range(len(texts))), _CHARACTERS * max_tokens
+    while rows:
+        heads = [texts[row][:characters] for row in rows]
+        with quiet():
+            encoded = tokenizer(heads, truncation=True, max_length=max_tokens, add_special_tokens=special)
+        for row, encoding in zip(rows, encoded.encodings, strict=True):
+            found[row] = encoding
+        rows = [row for row in rows if not found[row].overflowing and characters < len(texts[row])]
+        characters *= 4
+    return found
+
+
+def fit_tokenizer(tokenizer: Any, model: Any, name: str) -> None:
+    """Makes a tokenizer cut where the model has no further positions.
+
+    Args:
+        tokenizer: changed in place.
+        model: the one that reads its tokens.
+        name: what a person calls it.
+
+    Raises:
+        BadSpec: it gives tokens that the model has no embedding of, or is limited to next to none.
+    """
+    _check_vocabulary(tokenizer, model, name)
+    limits = [one for one in (tokenizer.model_max_length, positions(model)) if one is not None]
+    if any(isinstance(one, bool) or not isinstance(one, int | float) or one < _SHORTEST for one in limits):
+        raise BadSpec(
+            "BadTokenizer",
+            f"{name}: it reads {min(limits, key=str)!r} tokens at most, which leaves no room for a text.",
+            "Correct `model_max_length` in its tokenizer_config.json.",
+        )
+    tokenizer.model_max_length = int(min(limits))
+
+
+def positions(model: Any) -> int | None:
+    """Tokens that a model has positions for; None where it computes them (rotary, relative, by bias)."""
+    config = model.config.get_text_config()
+    declared = getattr(config, "max_position_embeddings", None)
+    if config.model_type in _WITHOUT_TABLE:
+        return declared
+    found = []
+    for path, module in model.named_modules():
+        if path.rpartition(".")[2] not in ("position_embeddings", "embed_positions", "wpe"):
+            continue
+        weight = getattr(module, "weight", None)
+        if weight is None or weight.ndim != 2 or hasattr(module, "make_weights"):  # those grow by themselves
+            continue
+        # Models of RoBERTa's kind count from the place after the padding token's, those of BART's from 2.
+        padding = getattr(module, "padding_idx", None)
+        found.append(len(weight) - getattr(module, "offset", 0) - (0 if padding is None else padding + 1))
+    if not found:
+        return None
+    return min(found if declared is None else [*found, declared])
+
+
+def _check_vocabulary(tokenizer: Any, model: Any, name: str) -> None:
+    """Tokens that somebody added and no text has are let be: many models have such."""
+    embedding = getattr(model.get_input_embeddings(), "weight", None)
+    if embedding is None:
+        return
+    added = set(tokenizer.added_tokens_decoder)
+    own = max((place for place in tokenizer.get_vocab().values() if place not in added), default=0)
+    highest = max(own, tokenizer.pad_token_id, *tokenizer("a")["input_ids"])
+    if highest >= len(embedding):
+        raise BadSpec(
+            "VocabularyTooLarge",
+            f"{name}: its tokenizer gives tokens up to number {highest:,}, and the model has embeddings of"
+            f" {len(embedding):,}: they are of two models, or tokens were added and the embedding was not resized.",
+            "Save the tokenizer and the weights that belong together.",
+        )
+
+
+def _unknown_id(tokenizer: Any) -> int | None:
+    """The token of what is unknown, where it is not also one of another meaning."""
+    unknown: int | None = tokenizer.unk_token_id
+    others = (tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id)
+    return None if unknown in others else unknown
