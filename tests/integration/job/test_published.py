@@ -18,7 +18,7 @@ from w2s_trainer.models.tokens import tokenize
 from w2s_trainer.models.uri import fetch_model, model_digest
 from w2s_trainer.stages.promote.card import Files, model_card
 from w2s_trainer.stages.promote.student import publish_student
-from w2s_trainer.tuning.session import save_student
+from w2s_trainer.stages.session import save_student
 from w2s_trainer.tuning.student import load_student
 
 ROOT = Path(__file__).parents[3]

@@ -16,11 +16,11 @@ from tiny_kit import CLASSES, LORA, LOSSES, some_labels, some_texts
 
 from w2s_api.spec import tuning
 from w2s_trainer.errors import Stopped
+from w2s_trainer.stages import session
+from w2s_trainer.stages.session import Labelled, Recipe, tune_student
 from w2s_trainer.store.checkpoints import Checkpoints
 from w2s_trainer.store.objects import Objects
 from w2s_trainer.store.settings import Patience
-from w2s_trainer.tuning import session
-from w2s_trainer.tuning.session import Labelled, Recipe, tune_student
 
 N = 24
 HELD_OUT_OF_24 = 0.2

@@ -14,7 +14,7 @@ BOUND = 45.0
 STARTUP = """
 import json, sys, time
 sys.path.insert(0, sys.argv[2])
-import w2s_trainer.stages.train, w2s_trainer.stages.train.tuned, w2s_trainer.tuning.session
+import w2s_trainer.stages.train, w2s_trainer.stages.train.tuned, w2s_trainer.stages.session
 from tiny_kit import load, targets_of, training_texts
 from pathlib import Path
 from w2s_trainer.tuning.keeper import Forgetful

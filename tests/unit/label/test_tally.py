@@ -12,8 +12,8 @@ from w2s_trainer.stages import aggregate
 from w2s_trainer.stages.label import say_votes
 from w2s_trainer.stages.label.functions import apply_rules
 from w2s_trainer.stages.label.summary import whole_summary
-from w2s_trainer.stages.label.tally import SHOWN, added, silences, votes_by_rule
 from w2s_trainer.stages.tables import EVERY_SEED, Examples, lists, write_table
+from w2s_trainer.tally import SHOWN, added, silences, votes_by_rule
 
 CLASSES = ("neg", "pos", "odd")
 PATH = "spec.weak.labelers[0].functions"

@@ -11,11 +11,11 @@ from safetensors.torch import load_file
 
 from w2s_api.spec.strong import Strong
 from w2s_trainer.models.tokens import Tokens
+from w2s_trainer.stages.session import Tuned
 from w2s_trainer.stages.tables import Examples, matrix, read_predictions
 from w2s_trainer.stages.train import tuned
 from w2s_trainer.stages.train.arms import gold_set
 from w2s_trainer.tuning.collapse import Alarm
-from w2s_trainer.tuning.session import Tuned
 
 EXAMPLES = Examples(
     ids=[f"id{i}" for i in range(10)],

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from w2s_trainer.tuning.session import hold_out
+from w2s_trainer.stages.session import hold_out
 
 FAMILIES = np.random.default_rng(0).integers(0, 60, size=400)
 

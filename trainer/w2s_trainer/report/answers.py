@@ -6,7 +6,7 @@ from typing import Any
 from w2s_api.arms import ARMS
 from w2s_api.metrics import METRICS
 from w2s_trainer.report.tuned import between, from_to, points, tuning_answers
-from w2s_trainer.stages.label.tally import tally_of
+from w2s_trainer.tally import tally_of
 
 
 def metric_words(metric: str) -> str:

@@ -15,11 +15,11 @@ from w2s_trainer.stages.label.finetuned import finetune
 from w2s_trainer.stages.label.functions import apply_rules
 from w2s_trainer.stages.label.opinion import Method, Opinion, path_of
 from w2s_trainer.stages.label.prompted import ask
-from w2s_trainer.stages.label.tally import silences, tally_of, votes_by_rule
 from w2s_trainer.stages.tables import EVERY_SEED, Examples, lists, read_examples, unread, write_table
 from w2s_trainer.store.artifacts import Artifact, ArtifactStore
 from w2s_trainer.store.checkpoints import clear_checkpoints
 from w2s_trainer.store.objects import Objects
+from w2s_trainer.tally import silences, tally_of, votes_by_rule
 
 METHODS: Mapping[str, Method] = {
     "Classifier": classify,

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from w2s_api.spec.weak import Finetuned, Labeler
 from w2s_trainer.contract.context import StageContext
-from w2s_trainer.models.features import features_of
 from w2s_trainer.models.head import cross_validated_l2, fit
 from w2s_trainer.models.tokens import tokenize
+from w2s_trainer.stages.features import features_of
 from w2s_trainer.stages.label.opinion import Opinion, drawn_budget, from_probabilities
 from w2s_trainer.stages.tables import Examples, read_gold
 
@@ -76,7 +76,7 @@ def _tuned(
 
     Each shard tunes for itself, to the same model: they may run side by side, and none waits for another.
     """
-    from w2s_trainer.tuning.session import Labelled, Recipe, tune_student
+    from w2s_trainer.stages.session import Labelled, Recipe, tune_student
 
     index, count = context.shard
     name = f"seed-{seed}" if count == 1 else f"seed-{seed}-shard-{index}-of-{count}"

@@ -14,8 +14,8 @@ from w2s_trainer.errors import BadSpec
 from w2s_trainer.stages.label.opinion import Opinion, path_of
 from w2s_trainer.stages.label.rule_pattern import CaseAsked, keywords_pattern, translated
 from w2s_trainer.stages.label.rule_text import marked, searchable
-from w2s_trainer.stages.label.tally import tally
 from w2s_trainer.stages.tables import EVERY_SEED, Examples
+from w2s_trainer.tally import tally
 
 SMOOTHING = 0.25
 """Added to each class's votes, so that one vote is not certainty."""

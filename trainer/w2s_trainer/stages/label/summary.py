@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from w2s_trainer.stages.label.tally import added
+from w2s_trainer.tally import added
 
 
 def whole_summary(summary: Mapping[str, Any]) -> dict[str, Any]:

@@ -23,7 +23,7 @@ def publish_student(pretrained: Path, spec: Spec, weights: Path, directory: Path
     Args:
         pretrained: the strong model's directory.
         spec: says how it was tuned.
-        weights: what training changed (`tuning.session.save_student`).
+        weights: what training changed (`stages.session.save_student`).
         directory: a new directory.
     """
     from safetensors.torch import load_file

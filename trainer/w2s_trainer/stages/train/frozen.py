@@ -13,9 +13,9 @@ from w2s_api.spec.task import ClassLabel
 from w2s_api.spec.tuning import Head
 from w2s_trainer.contract.context import StageContext, StageResult
 from w2s_trainer.models.causal import is_causal
-from w2s_trainer.models.features import Features, features_of, text_features
 from w2s_trainer.models.head import normalise
 from w2s_trainer.models.uri import fetch_model
+from w2s_trainer.stages.features import Features, features_of, text_features
 from w2s_trainer.stages.tables import EVERY_SEED, Examples, read_examples, unread
 from w2s_trainer.stages.train.head import Fitted, HeadToFit, fit_heads_of
 from w2s_trainer.stages.train.predictions import Predictions

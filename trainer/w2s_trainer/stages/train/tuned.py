@@ -6,11 +6,11 @@ from typing import Any
 from w2s_api.arms import ARMS, is_on_gold
 from w2s_trainer.contract.context import StageContext, StageResult
 from w2s_trainer.models.tokens import tokenize
+from w2s_trainer.stages.session import Labelled, Recipe, Tuned, save_student, tune_student
 from w2s_trainer.stages.tables import Examples, read_examples, unread
 from w2s_trainer.stages.train.arms import TrainingSet
 from w2s_trainer.stages.train.predictions import Predictions
 from w2s_trainer.stages.train.sets import TrainingSets
-from w2s_trainer.tuning.session import Labelled, Recipe, Tuned, save_student, tune_student
 
 STUDENT = "student.safetensors"
 
