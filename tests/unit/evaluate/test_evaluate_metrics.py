@@ -1,12 +1,21 @@
 """Metrics against scikit-learn and against figures worked out by hand."""
 
+import sys
+from pathlib import Path
+from types import ModuleType
+
 import numpy as np
 import pytest
+from evaluate_kit import Arms, gold_test, right_on
 from sklearn.metrics import accuracy_score, f1_score, roc_auc_score
 from sklearn.metrics import log_loss as sklearn_log_loss
 
+from w2s_api.metrics import METRICS, Metric
+from w2s_trainer.stages.evaluate import metrics
 from w2s_trainer.stages.evaluate.calibration import brier, calibration_bins, calibration_error, log_loss
+from w2s_trainer.stages.evaluate.compare import compare
 from w2s_trainer.stages.evaluate.decisions import confusion, predict_classes
+from w2s_trainer.stages.evaluate.gate import apply_gate
 from w2s_trainer.stages.evaluate.metrics.accuracy import accuracy
 from w2s_trainer.stages.evaluate.metrics.auroc import Ranks
 from w2s_trainer.stages.evaluate.metrics.macrof1 import macro_f1
@@ -113,3 +122,35 @@ def test_brier_and_log_loss_by_hand() -> None:
     assert brier(gold, probabilities) == pytest.approx((0.04 + 0.04 + 0.36 + 0.36) / 2)
     assert log_loss(gold, probabilities) == pytest.approx(-(np.log(0.8) + np.log(0.4)) / 2)
     assert np.isfinite(log_loss(gold, np.array([[0.0, 1.0], [1.0, 0.0]])))
+
+
+def test_each_declared_metric_is_a_module_and_each_module_is_declared() -> None:
+    modules = {file.stem for file in Path(metrics.__file__).parent.glob("*.py")} - {"__init__"}
+    assert modules == {name.lower() for name in METRICS}
+    for name in METRICS:
+        assert callable(metrics.replicates_of(name))
+
+
+def test_a_metric_of_which_less_is_better_is_one_line_and_one_module(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Added from here, through the same table: gains, gate and words follow from what it declares."""
+    brier_score = ModuleType("w2s_trainer.stages.evaluate.metrics.brier")
+
+    def replicates(test, probabilities, families, weights):
+        items = ((probabilities - np.eye(probabilities.shape[1])[test.gold]) ** 2).sum(axis=1)
+        sums, sizes = np.bincount(families, items), np.bincount(families)
+        return float(items.mean()), (weights @ sums) / (weights @ sizes)
+
+    brier_score.replicates = replicates
+    monkeypatch.setitem(sys.modules, brier_score.__name__, brier_score)
+    declared = Metric("Brier", "Brier score", "0 is perfect", bounds=(0.0, 2.0), higher_is_better=False)
+    monkeypatch.setitem(METRICS, "Brier", declared)
+
+    gold = np.arange(400) % 2
+    arms = Arms({"weak": right_on(gold, 0.6), "strong": right_on(gold, 0.9)}, trained_on={"strong": 9})
+    evaluation = compare(gold_test(gold, metric="Brier"), arms, np.random.default_rng(0))
+    values = {arm["arm"]: arm["metrics"]["Brier"]["estimate"] for arm in evaluation["arms"]}
+    assert values["strong"] < values["weak"]
+    (gain,) = evaluation["comparisons"]
+    assert gain["estimate"] == pytest.approx(values["weak"] - values["strong"], abs=1e-6)
+    assert gain["verdict"] == "better"
+    assert apply_gate(evaluation, ["Weak"], 0.0).promoted
