@@ -248,7 +248,10 @@ BAD = manifest(put("foo", 1))
         (json.dumps(MINIMAL).replace("s3://", "s3:\\/\\/"), ["licences"]),
         ("---\n---\n" + yaml.safe_dump(MINIMAL), ["licences"]),
         (yaml.safe_dump(MINIMAL) + "---\n# nothing more\n", ["licences"]),
-        (yaml.safe_dump(MINIMAL) + "---\nnull\n---\n" + yaml.safe_dump(SECOND) + "...\n---\n", ["licences", "second"]),
+        (
+            yaml.safe_dump(MINIMAL) + "---\nnull\n---\n" + yaml.safe_dump(SECOND) + "...\n---\n",
+            ["licences", "second"],
+        ),
     ],
 )
 def test_every_form_that_kubectl_takes_is_read(tmp_path, text, names):
