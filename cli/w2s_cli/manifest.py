@@ -58,10 +58,11 @@ def _objects(text: str) -> Iterator[tuple[Any, Any]]:
     """(node, value) of every object in the documents of a YAML text."""
     if too_deep(text):
         raise TooDeep
-    nodes = [node for node in yaml.compose_all(text, Loader=Loader) if node is not None]
-    documents = [document for document in yaml.load_all(text, Loader=Loader) if document is not None]
+    nodes = yaml.compose_all(text, Loader=Loader)
+    documents = yaml.load_all(text, Loader=Loader)
     for node, document in zip(nodes, documents, strict=True):
-        yield from _listed(node, document)
+        if document is not None:  # nothing, or comments alone, between two ---
+            yield from _listed(node, document)
 
 
 def _listed(node: Any, document: Any) -> Iterator[tuple[Any, Any]]:

@@ -5,6 +5,7 @@ import unicodedata
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 
+from w2s_api.canonical_text import canonical_text
 from w2s_api.spec import Spec
 from w2s_api.spec.pods import PodSettings
 from w2s_api.validation import Problem
@@ -37,9 +38,9 @@ def rule_warnings(spec: Spec) -> Iterator[Problem]:
                 yield from _odd_characters((*path, place, "pattern"), rule.pattern)
             for index, keyword in enumerate(rule.keywords or ()):
                 yield from _odd_characters((*path, place, "keywords", index), keyword)
-                if not keyword.strip():
+                if not canonical_text(keyword):
                     yield Problem(
-                        (*path, place, "keywords", index), "white space alone is no word: it never votes"
+                        (*path, place, "keywords", index), "nothing in it can be seen: it never votes"
                     )
     functions = [labeler.functions for labeler in spec.weak.labelers if labeler.functions]
     if len(functions) == len(spec.weak.labelers):

@@ -246,6 +246,12 @@ BAD = manifest(put("foo", 1))
         (json.dumps(as_list(MINIMAL, kind="WeakToStrongJobList", version="w2s.dev/v1alpha1")), ["licences"]),
         (yaml.safe_dump(as_list(as_list(MINIMAL), SECOND)), ["licences", "second"]),
         (json.dumps(MINIMAL).replace("s3://", "s3:\\/\\/"), ["licences"]),
+        ("---\n---\n" + yaml.safe_dump(MINIMAL), ["licences"]),
+        (yaml.safe_dump(MINIMAL) + "---\n# nothing more\n", ["licences"]),
+        (
+            yaml.safe_dump(MINIMAL) + "---\nnull\n---\n" + yaml.safe_dump(SECOND) + "...\n---\n",
+            ["licences", "second"],
+        ),
     ],
 )
 def test_every_form_that_kubectl_takes_is_read(tmp_path, text, names):
@@ -272,6 +278,7 @@ def test_strings_of_json_are_those_of_json(tmp_path, word, plain):
     [
         (json.dumps([MINIMAL, SECOND]), "1: the manifest: not a mapping of fields: a manifest begins with `apiVersion`; several are divided by ---"),
         (json.dumps(as_list()), "holds no manifest"),
+        ("---\n---\n# nothing\n", "holds no manifest"),
         (json.dumps(MINIMAL) + "\n" + json.dumps(BAD), "2: spec.foo: unknown field"),
         (json.dumps(MINIMAL) + "\n\n\n" + json.dumps(BAD, indent=1), "79: spec.foo: unknown field"),
         (yaml.safe_dump(as_list(MINIMAL, BAD), sort_keys=False), "spec.foo: unknown field"),

@@ -54,7 +54,8 @@ QUESTIONED = [
     (only({**FREE, "pattern": "gpl\x1b"}, RESTRICTED), f"{RULE}.pattern: has the control character U+001B"),
     (only({**FREE, "pattern": "\u2029L"}, RESTRICTED), "U+2029"),
     (only({"className": "free", "keywords": ["gpl", "\x07"]}, RESTRICTED), f"{RULE}.keywords[1]: has the control"),
-    (only({"className": "free", "keywords": ["gpl", " \u00a0"]}, RESTRICTED), f"{RULE}.keywords[1]: white space alone"),
+    (only({"className": "free", "keywords": ["gpl", " \u00a0"]}, RESTRICTED), f"{RULE}.keywords[1]: nothing in it can be seen"),
+    (only({"className": "free", "keywords": ["gpl", "\u200b\u00ad"]}, RESTRICTED), f"{RULE}.keywords[1]: nothing in it can be seen"),
     (only(FREE, FREE), "spec.weak.labelers: no rule votes for the class 'restricted'"),
 ]  # fmt: skip
 

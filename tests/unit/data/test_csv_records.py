@@ -153,3 +153,49 @@ def test_with_quotes_in_random_places_every_line_is_read_or_counted(tmp_path: Pa
         assert len(texts(found)) + sum(row.lines for row in unusable(found)) == 30, lines
         assert len(set(texts(found)) - {row["text"] for row in rows}) <= len(places), lines
     assert refused < 100
+
+
+ONE_COLUMN = [f"some words of text {number}" for number in range(30)]
+
+
+def test_rows_of_one_column_that_two_stray_quotes_join_are_counted_by_line(tmp_path: Path) -> None:
+    lines = [*ONE_COLUMN]
+    lines[5], lines[20] = f'"{lines[5]}', f'{lines[20]}"'
+    rows = read(tmp_path / "rows.csv", table(lines, header="text"))
+    assert [(row.line, row.lines) for row in unusable(rows)] == [(7, 16)]
+    assert len(texts(rows)) == 30 - 16
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\n".join(["Dear Sir,", "", *ONE_COLUMN[:12], "yours"]),  # a letter: its lines are not all alike
+        "\n".join(ONE_COLUMN[:3]),
+    ],
+)
+@pytest.mark.parametrize("before", [[], ["a text\nof two lines"], ONE_COLUMN])
+def test_a_long_text_of_one_column_is_a_text(tmp_path: Path, text: str, before: list[str]) -> None:
+    lines = [f'"{row}"' for row in [*before, text]]
+    rows = read(tmp_path / "rows.csv", table(lines, header="text"))
+    assert texts(rows) == [*before, text]
+    assert [row.lines for row in rows][-1] == text.count("\n") + 1
+
+
+def test_once_texts_have_had_several_lines_a_text_of_rows_is_a_text(tmp_path: Path) -> None:
+    long = "\n".join(ONE_COLUMN)
+    lines = [*ONE_COLUMN, '"a text\nof two lines"', f'"{long}"']
+    assert texts(read(tmp_path / "rows.csv", table(lines, header="text")))[-1] == long
+
+
+@pytest.mark.parametrize(
+    ("header", "name"), [("id;text", "semicolons"), ("id\ttext", "tabs"), ("id|text", "vertical bars")]
+)
+def test_columns_that_are_not_divided_by_commas_are_refused(tmp_path: Path, header: str, name: str) -> None:
+    with pytest.raises(BadData, match=f"divided by {name}") as caught:
+        read(tmp_path / "rows.csv", table(["1;a"], header=header))
+    assert caught.value.reason == "BadHeader"
+
+
+def test_a_field_may_have_a_separator_in_its_name(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    assert len(read(path, table(["a"], header="text;raw"), columns=("text;raw",))) == 1

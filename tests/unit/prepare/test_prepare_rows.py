@@ -239,6 +239,15 @@ def test_a_sound_row_of_many_lines_counts_once(run_prepare: Run) -> None:
     assert done.rows("quarantine.parquet")[0]["reason"] == "no `label` (line 2)"
 
 
+def test_rows_over_several_lines_are_counted_and_the_longest_is_named(run_prepare: Run) -> None:
+    rows = [dict(row) for row in gold()]
+    rows[3]["text"] += "\nend"
+    rows[7]["text"] += "\nand\nend"
+    files = {"s3://b/g.csv": table(rows), "s3://b/h.jsonl": jsonl(heap())}
+    done = run_prepare(spec_of(sources("g.csv", "h.jsonl")), MemoryObjects(files))
+    assert "; 2 go over several lines, g.csv row 8 over 3" in done.said
+
+
 EMPTY_PARTS: dict[str, bytes] = {
     "part-1.parquet": parquet([], pa.schema([("text", pa.string())])),
     "part-1.csv": b"text\n",

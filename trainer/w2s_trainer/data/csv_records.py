@@ -13,6 +13,7 @@ from w2s_trainer.errors import BadData
 
 _LONGEST_FIELD = 2**26
 csv.field_size_limit(_LONGEST_FIELD)  # a contract in one field is longer than the 128 KiB of the default
+_OTHER_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 
 
 def read_csv(uri: str, stream: BinaryIO, columns: Collection[str]) -> Iterator[Row | Unusable]:
@@ -27,7 +28,8 @@ def read_csv(uri: str, stream: BinaryIO, columns: Collection[str]) -> Iterator[R
         columns: the fields that are wanted; each must be in the header once.
 
     Raises:
-        BadData: the header cannot be used, or a quote is open at the end of the file.
+        BadData: the header cannot be used, its columns are not divided by commas, or a quote is open at the end of
+            the file.
     """
     # Undecodable bytes become lone surrogates, so that one bad row does not end the file.
     decoded = io.TextIOWrapper(
@@ -61,7 +63,7 @@ def read_csv(uri: str, stream: BinaryIO, columns: Collection[str]) -> Iterator[R
         if reason := _fault(record, header, lines.read, known):
             yield Unusable(number, reason, header, began, len(lines.read))
         else:
-            yield Row(number, dict(zip(header, record, strict=True)), header, began)
+            yield Row(number, dict(zip(header, record, strict=True)), header, began, len(lines.read))
 
 
 class _Remembering(Iterator[str]):
@@ -88,8 +90,21 @@ def _header(uri: str, records: Iterator[list[str]], columns: Collection[str]) ->
         raise BadData(
             "BadHeader", f"{uri}: the header is not UTF-8.", "Save the file as UTF-8, and try again."
         )
+    _check_separator(uri, header, columns)
     check_given_once(uri, header, columns)
     return header
+
+
+def _check_separator(uri: str, header: Sequence[str], columns: Collection[str]) -> None:
+    if len(header) != 1 or header[0] in columns:
+        return
+    for mark, name in _OTHER_SEPARATORS.items():
+        if mark in header[0]:
+            raise BadData(
+                "BadHeader",
+                f"{uri}: the columns are divided by {name}; only commas are read.",
+                "Export it as CSV with commas, or as JSON lines.",
+            )
 
 
 def check_given_once(uri: str, header: Sequence[str], columns: Collection[str]) -> None:
@@ -112,5 +127,5 @@ def _fault(record: list[str], header: list[str], lines: list[str], columns: Colu
         return "the header once more, as in files that were joined"
     if len(lines) > 1 and reads_as_rows(record, lines, columns):
         return "a quoted field goes over lines that read as rows of their own: a quote is missing, or one too many"
-    columns.note(record)
+    columns.note(record, len(lines))
     return None

@@ -16,6 +16,8 @@ class Row:
     """The names of all fields of the row, also of those that were not read."""
     line: int | None = None
     """1-based: the line on which a CSV record begins; None where the number says it, or there are no lines."""
+    lines: int = 1
+    """How many lines it takes; a quoted field of CSV may go over several."""
     repeated: Collection[str] = ()
     """Fields that the row gives more than once."""
 

@@ -293,7 +293,9 @@ def _failure(name: str, ended: Ended) -> Outcome:
     """The outcome of a job whose stage failed for good."""
     code = ended.code if ended.code > 0 else int(ExitCode.OWN_FAULT)
     next_step = "Correct it, then run it again" if code in FINAL else "Run it again to go on"
-    return Outcome(code, f"{name}: {ended.explanation.rstrip('.')}. {next_step}.")
+    explanation = ended.explanation.rstrip(".")
+    stop = "" if explanation.endswith("?") else "."
+    return Outcome(code, f"{name}: {explanation}{stop} {next_step}.")
 
 
 def _shown(value: Any) -> str:

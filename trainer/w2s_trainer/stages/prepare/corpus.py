@@ -114,6 +114,9 @@ def _remarks(reader: SourceReader) -> str:
     said = ""
     if reader.files_without_rows:
         said += f"; {reader.files_without_rows:,} of {len(reader.files):,} files have no rows"
+    if reader.longest:
+        name, row = reader.longest
+        said += f"; {reader.over_lines:,} go over several lines, {name} row {row.number:,} over {row.lines:,}"
     if reader.without_group:
         said += f"; {reader.without_group:,} have no `{reader.fields.group}` and stand alone"
     return said

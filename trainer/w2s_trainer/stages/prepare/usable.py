@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from w2s_api.lookalikes import alike, in_code_points
 from w2s_api.spec.data import Fields
 from w2s_trainer.data.keys import says_missing
 from w2s_trainer.data.row import Row, Unusable
@@ -70,6 +71,10 @@ class SourceReader:
     labels_ignored: int = 0
     """Labels of unlabelled rows that can be no label."""
     files_without_rows: int = 0
+    over_lines: int = 0
+    """Usable rows of CSV that go over several lines."""
+    longest: tuple[str, Row] | None = None
+    """The one of them with the most lines, and its file."""
     _names: dict[str, None] = field(default_factory=dict)
     _present: set[str] = field(default_factory=set)
 
@@ -86,6 +91,8 @@ class SourceReader:
             for row in read_rows(file, objects, scratch, wanted):
                 self._note_fields(row.fields)
                 example = row if isinstance(row, Unusable) else self._example(file, row)
+                if isinstance(row, Row) and isinstance(example, Example) and row.lines > 1:
+                    self._note_lines(file, row)
                 total += example.lines if isinstance(example, Unusable) else 1
                 if isinstance(example, Unusable):
                     self.quarantine.append(
@@ -122,6 +129,11 @@ class SourceReader:
             self._names.update(dict.fromkeys(found))
         self._present.update(name for name in self._needed() if name in found)
 
+    def _note_lines(self, file: DataFile, row: Row) -> None:
+        self.over_lines += 1
+        if self.longest is None or row.lines > self.longest[1].lines:
+            self.longest = (file.name, row)
+
     def _label(self, row: Row) -> str | None:
         if self.role == "seen":
             return None
@@ -143,14 +155,11 @@ class SourceReader:
         for name in self._needed():
             if self._names and name not in self._present:
                 there = ", ".join(f"`{found}`" for found in self._names)
-                near = difflib.get_close_matches(name, list(self._names), n=1, cutoff=0.5)
                 raise BadData(
                     f"{kinds[name].capitalize()}FieldMissing",
                     f"{self.uri}: no row has the field `{name}` (data.fields.{kinds[name]});"
                     f" the fields are {there}.",
-                    f"Did you mean `{near[0]}`?"
-                    if near
-                    else f"Name one of them as data.fields.{kinds[name]}.",
+                    _advice(name, self._names, f"data.fields.{kinds[name]}"),
                 )
 
     def _check_share(self, unusable: list[Quarantined], total: int) -> None:
@@ -163,6 +172,13 @@ class SourceReader:
             f"{self.uri}: {lost:,} of {total:,} rows cannot be used. The first: {first}.",
             "Mend the file or `data.fields`; up to one row in ten may be bad.",
         )
+
+
+def _advice(name: str, names: Collection[str], setting: str) -> str:
+    if twin := next((other for other in names if alike(other, name)), None):
+        return f"{in_code_points(name, twin)}. Write both alike."
+    near = difflib.get_close_matches(name, list(names), n=1, cutoff=0.5)
+    return f"Did you mean `{near[0]}`?" if near else f"Name one of them as {setting}."
 
 
 def _last(uri: str) -> str:
