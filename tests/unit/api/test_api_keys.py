@@ -315,7 +315,7 @@ def test_stages_come_after_what_they_need(name):
 
 def test_a_new_version_of_a_method_is_new_work_from_there_on(monkeypatch):
     before = keys()
-    monkeypatch.setitem(METHOD_VERSIONS, "Functions", 2)
+    monkeypatch.setitem(METHOD_VERSIONS, "Functions", METHOD_VERSIONS["Functions"] + 1)
     after = keys()
     assert [name for name in ALL if before[name] != after[name]] == ["label-rules", *FROM_AGGREGATE]
 
