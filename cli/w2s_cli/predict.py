@@ -38,6 +38,8 @@ class Input:
     text: str
     id: str | int | float | None = None
     """As it was written; None if the row has none."""
+    lines: int = 1
+    """Of CSV: a quoted text may go over several."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -102,6 +104,12 @@ def main(arguments: argparse.Namespace) -> int:
         said: dict[str, Any] = {"row": row.number} | ({} if row.id is None else {"id": row.id})
         said |= {"label": labels[int(values.argmax())], "probabilities": chances}
         print(strict_json(said))
+    if over_lines := [row for row in rows if row.lines > 1]:
+        longest = max(over_lines, key=lambda row: row.lines)
+        sys.stderr.write(
+            f"{len(over_lines):,} of {len(rows):,} texts go over several lines, row {longest.number:,} over"
+            f" {longest.lines:,}. If these should be rows of their own, a quote is missing or stray.\n"
+        )
     if tokens.unreadable:
         numbers = ", ".join(str(rows[place].number) for place in tokens.unreadable[:20])
         more = ", …" if len(tokens.unreadable) > 20 else ""
@@ -168,7 +176,7 @@ def _read(
             try:
                 if isinstance(row, Unusable):
                     raise Unfit(row.explanation)
-                yield Input(number, text_of(row, text_field), _id(row, id_name))
+                yield Input(number, text_of(row, text_field), _id(row, id_name), row.lines)
             except Unfit as unfit:
                 raise _unusable(file, row, unfit, text_field) from None
             id_found = id_found or id_name in row.fields

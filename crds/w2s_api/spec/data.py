@@ -20,7 +20,18 @@ class Source(Struct):
 
 
 class Fields(Struct):
-    """How the fields (columns) of the rows are called."""
+    """Column names."""
+
+    rules = (
+        Rule(
+            cel="self.text != self.label"
+            " && (!has(self.group) || (self.group != self.text && self.group != self.label))",
+            message="`text`, `label` and `group` must be different columns: a text that is its own label, or a class"
+            " that is a group, would make figures that mean nothing",
+            holds=lambda fields: len({fields.text, fields.label, fields.group}) == 3,
+            field="label",
+        ),
+    )
 
     text: FieldName = Field(default="text", description="The text to classify.")
     label: FieldName = Field(default="label", description="The class, in gold rows.")
