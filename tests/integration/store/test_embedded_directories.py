@@ -1,8 +1,11 @@
 """The embedded server keeps its data where it was told to, however the directory is called."""
 
+import subprocess
+import sys
+
 import pytest
 
-from w2s_trainer.store.embedded import EmbeddedStore
+from w2s_trainer.store.embedded import _LEASH, EmbeddedStore
 from w2s_trainer.store.objects import Objects
 
 
@@ -28,3 +31,27 @@ def test_the_server_of_a_killed_process_is_found_in_such_a_directory(tmp_path):
         assert orphan._process is not None
         assert orphan._process.wait(10) is not None
     orphan.stop()
+
+
+DEAF = """
+import signal, sys, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print("deaf", flush=True)
+time.sleep(600)
+"""
+
+
+def test_a_server_that_does_not_end_when_it_is_asked_to_is_killed():
+    """As one whose parts still hold connections to each other open, after the process that started it was killed."""
+    server = subprocess.Popen(
+        ["sh", "-c", _LEASH, "server", sys.executable, "-c", DEAF],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    )
+    assert server.stdin is not None
+    assert server.stdout is not None
+    assert server.stdout.readline() == b"deaf\n"
+    server.stdin.close()
+    assert server.stdout.read() == b"", "what it held open is closed once it is gone"
+    assert server.wait(60) == -9

@@ -36,8 +36,12 @@ _START_TRIES = 4
 _KEY_FILES = ("access-key-id", "secret-access-key")
 _LOG_TAIL = 2_000
 
-# Runs a server for as long as whoever started it holds the pipe open, so that none outlives a killed process.
-_LEASH = 'exec 3<&0; "$@" & server=$!; { cat <&3 >/dev/null; kill $server; } & wait $server'
+# Runs a server for as long as whoever started it holds the pipe open, so that none outlives a killed process. One that
+# does not end when it is asked to is killed, with all of this process group.
+_LEASH = (
+    'exec 3<&0; "$@" & server=$!;'
+    f" {{ cat <&3 >/dev/null; kill $server; sleep {_STOP_SECONDS:g}; kill -9 0; }} & wait $server"
+)
 
 ROLES: Mapping[str, Sequence[str]] = {
     "admin": ("Admin", "Read", "List", "Write", "Tagging"),
