@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from w2s_trainer.errors import BadSpec
 from w2s_trainer.store.embedded import _LEASH, EmbeddedStore
 from w2s_trainer.store.objects import Objects
 
@@ -31,6 +32,14 @@ def test_the_server_of_a_killed_process_is_found_in_such_a_directory(tmp_path):
         assert orphan._process is not None
         assert orphan._process.wait(10) is not None
     orphan.stop()
+
+
+@pytest.mark.parametrize("place", ["file", "file/below"])
+def test_a_file_is_no_directory(tmp_path, place):
+    (tmp_path / "file").touch()
+    with pytest.raises(BadSpec, match="cannot keep its data") as refused:
+        EmbeddedStore(tmp_path / place).start()
+    assert refused.value.exit_code == 64
 
 
 DEAF = """

@@ -138,7 +138,14 @@ class EmbeddedStore:
     def start(self) -> Self:
         """Start, and wait until it takes writes."""
         with ExitStack() as undo:
-            self.directory.mkdir(parents=True, exist_ok=True)
+            try:
+                self.directory.mkdir(parents=True, exist_ok=True)
+            except (FileExistsError, NotADirectoryError, PermissionError) as error:
+                raise BadSpec(
+                    "NoEmbeddedStore",
+                    f"The embedded store cannot keep its data at {self.directory}: {error.strerror}.",
+                    "Name a directory that you may write to.",
+                ) from None
             undo.callback(self.stop)
             self._lock = self._take_lock()
             self._stop_orphan()
