@@ -174,6 +174,13 @@ def unknown_word(directory):
     written = json.loads(file.read_text())
     del written["model"]["vocab"]["[UNK]"]
     written["added_tokens"] = [one for one in written["added_tokens"] if one["content"] != "[UNK]"]
+    written["normalizer"] = {
+        "type": "BertNormalizer",
+        "clean_text": True,
+        "handle_chinese_chars": True,
+        "strip_accents": None,
+        "lowercase": True,
+    }
     file.write_text(json.dumps(written))
     edit_json(directory / "tokenizer_config.json", unk_token=None)
 

@@ -25,8 +25,8 @@ _PRETRAINING_HEADS = (
     r"|generator_predictions|generator_lm_head|discriminator_predictions|lm_predictions|pred_layer|lm_loss)\b"
 )
 """What models of transformers call the heads of their pretraining."""
-_UNKNOWN = "\ue000"
-"""A character of private use, which no vocabulary has."""
+_UNKNOWN = "\U00010a60"
+"""A letter of Old South Arabian: hardly a vocabulary has it, and normalisers keep it, as they do no private use."""
 _ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors", "adapter_model.bin")
 
 
