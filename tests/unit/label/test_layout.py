@@ -111,6 +111,9 @@ def test_a_text_cannot_end_its_own_turn(template):
     [
         ("{{ raise_exception('Only one message.') }}", "Only one message."),
         ("{{ messages[0].content }}", "once each"),
+        ("{{ messages[0].content }}{{ 1 / 0 }}", "division by zero"),
+        ("{% macro again() %}{{ again() }}{% endmacro %}{{ again() }}", "recursion"),
+        ({"tool_use": CHAT}, "no default"),
         ("{{ messages[-1].content }}{{ messages[0].content }}", "before the question"),
     ],
 )

@@ -265,6 +265,7 @@ def pickled_only(directory):
         (settings(peft_type="NEW"), "UnsupportedAdapter", "NEW"),
         (settings(task_type="CAUSAL_LM"), "UnsupportedAdapter", "CAUSAL_LM"),
         (settings(target_modules=["nowhere"]), "UnsupportedAdapter", "target_modules"),
+        (settings(target_modules="((("), "UnsupportedAdapter", "merged"),
         (settings(r="two"), "UnsupportedAdapter", "merged"),
         (settings(megatron_config={"a": 1}, megatron_core="antigravity"), "UnsupportedAdapter", "megatron"),
         (settings(base_model_name_or_path="/home/somebody/base"), "NoSuchModel", "/home/somebody/base"),

@@ -37,6 +37,10 @@ def test_the_labels_of_a_classifier(saved, tmp_path, written, labels):
         ({"problem_type": "regression"}, "NotAClassifier", "numbers"),
         ({"problem_type": "multi_label_classification"}, "NotAClassifier", "each label by itself"),
         ({"problem_type": "ordinal"}, "NotAClassifier", "ordinal"),
+        *(
+            ({"architectures": [f"ModernBertFor{what}"]}, "NotAClassifier", what)
+            for what in ("TokenClassification", "MultipleChoice", "QuestionAnswering")
+        ),
         ({"id2label": {"0": "score"}}, "NotAClassifier", "one output"),
         ({"id2label": None, "label2id": None, "num_labels": 1}, "NotAClassifier", "one output"),
         ({"id2label": {"0": "same", "1": "same"}}, "BadModelLabels", "'same'"),
@@ -99,6 +103,9 @@ def test_a_classifier_of_tokens_is_no_classifier_of_texts(tmp_path):
     )
     t.LlamaForTokenClassification(config).save_pretrained(tmp_path)
     save_tokenizer(tmp_path)
+    with pytest.raises(BadSpec, match="LlamaForTokenClassification"):
+        load_classifier(tmp_path)
+    edit_json(tmp_path / "config.json", architectures=None)
     with pytest.raises(BadSpec, match=r"left over .* score\.bias"):
         load_classifier(tmp_path)
 

@@ -168,6 +168,30 @@ def only_special_tokens(directory):
     save_tokenizer(directory, words=[])
 
 
+def unknown_word(directory):
+    """A vocabulary without the token of unknown words: the tokenizers library fails at the first of them."""
+    file = directory / "tokenizer.json"
+    written = json.loads(file.read_text())
+    del written["model"]["vocab"]["[UNK]"]
+    written["added_tokens"] = [one for one in written["added_tokens"] if one["content"] != "[UNK]"]
+    written["normalizer"] = {
+        "type": "BertNormalizer",
+        "clean_text": True,
+        "handle_chinese_chars": True,
+        "strip_accents": None,
+        "lowercase": True,
+    }
+    file.write_text(json.dumps(written))
+    edit_json(directory / "tokenizer_config.json", unk_token=None)
+
+
+def wrapped(directory):
+    """As DataParallel and torch.compile leave the names."""
+    edit_weights(
+        directory, lambda tensors: [tensors.update({f"module.{k}": tensors.pop(k)}) for k in [*tensors]]
+    )
+
+
 def more_words(directory):
     save_tokenizer(directory, words=[f"w{i}" for i in range(SIZE + 5)])
 
@@ -196,6 +220,13 @@ BROKEN = {
     "config: a list": (write("config.json", b"[]"), "BadModelConfig", "config.json"),
     "config: not UTF-8": (write("config.json", b'{"a": "\xff"}'), "BadModelConfig", "config.json"),
     "config: a pointer": (write("config.json", LFS), "GitLFSPointer", "config.json"),
+    "config: no heads": (config(num_attention_heads=0), "BadModelConfig", "config.json"),
+    "config: other weights": (
+        config(transformers_weights="x.safetensors"),
+        "BadModelConfig",
+        "x.safetensors",
+    ),
+    "weights: wrapped": (wrapped, "MissingWeights", "module."),
     "config: no kind": (config(model_type=None), "BadModelConfig", "model_type"),
     "config: a text for a number": (config(hidden_size="x"), "BadModelConfig", "hidden_size"),
     "config: an unknown activation": (config(hidden_act="nope"), "BadModelConfig", "nope"),
@@ -226,6 +257,13 @@ BROKEN = {
     "tokenizer: a pointer": (write("tokenizer.json", LFS), "GitLFSPointer", "tokenizer.json"),
     "tokenizer: settings no JSON": (write("tokenizer_config.json", b"{"), "BadTokenizer", "tokenizer_config"),
     "tokenizer: no room": (tokenizer(model_max_length=1), "BadTokenizer", "model_max_length"),
+    "tokenizer: room as a text": (tokenizer(model_max_length="512"), "BadTokenizer", "model_max_length"),
+    "tokenizer: room is no number": (
+        tokenizer(model_max_length=float("nan")),
+        "BadTokenizer",
+        "model_max_length",
+    ),
+    "tokenizer: no unknown word": (unknown_word, "BadTokenizer", "[UNK]"),
     "tokenizer: of another model": (more_words, "VocabularyTooLarge", "embeddings"),
     "tokenizer: code of its own": (
         tokenizer(tokenizer_class="Mine", auto_map={"AutoTokenizer": ["tok.Mine", None]}),
@@ -242,6 +280,22 @@ def test_what_is_wrong_with_a_folder_is_said_as_such(role, what):
     spoil(directory)
     refused = refusal(load, directory)
     assert (refused.reason, word in str(refused)) == (reason, True), str(refused)
+
+
+@pytest.mark.parametrize("name", ["attn_implementation", "_attn_implementation", "experts_implementation"])
+@pytest.mark.parametrize("value", ["flash_attention_2", "org/kernel"])
+def test_how_a_model_was_once_computed_plays_no_part(role, name, value):
+    """It may be a package that is not here, or code on the hub."""
+    directory, load = role
+    edit_json(directory / "config.json", **{name: value})
+    load(directory)
+
+
+def test_a_part_of_a_head_is_not_the_head(saved, tmp_path):
+    directory = shutil.copytree(saved("bert-classifier"), tmp_path / "model")
+    edit_weights(directory, lambda tensors: tensors.pop("classifier.bias"))
+    with pytest.raises(BadSpec, match=r"random numbers: classifier\.bias\. Name the whole model"):
+        load_classifier(directory, "the-model")
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import shutil
 
 import numpy as np
 import pytest
-from folder_kit import SIZE, edit_json, save, save_tokenizer
+from folder_kit import ROLES, SIZE, edit_json, save, save_tokenizer
 
 from w2s_trainer.errors import BadSpec
 from w2s_trainer.models.causal import load_causal
@@ -134,6 +134,31 @@ def test_a_rotary_classifier_without_any_limit_reads_what_it_was_made_for(tmp_pa
     save_tokenizer(tmp_path, limit=None)
     _, read = load_classifier(tmp_path).probabilities(["w1 " * 500], 4096)
     assert len(read.ids[0]) == 48
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_text_with_a_token_that_the_model_has_no_embedding_of_ends_the_stage(
+    saved, tmp_path, monkeypatch, role
+):
+    kind, load = ROLES[role]
+    directory = shutil.copytree(saved(kind), tmp_path / "model")
+    edit_json(
+        directory / "tokenizer_config.json",
+        added_tokens_decoder={str(SIZE): {"content": "qq", "special": False, "normalized": True}},
+    )
+    load(directory)
+    monkeypatch.setattr("folder_kit.TEXTS", ["w1", "w2 qq w3"])
+    with pytest.raises(BadSpec, match=rf"the token 'qq', number {SIZE},") as refused:
+        load(directory)
+    assert refused.value.reason == "VocabularyTooLarge"
+
+
+def test_a_text_is_cut_at_its_end_whatever_the_tokenizer_says(saved, tmp_path):
+    directory = shutil.copytree(saved("bert"), tmp_path / "model")
+    edit_json(directory / "tokenizer_config.json", truncation_side="left")
+    tokenizer = load_encoder(directory).tokenizer
+    first = tokenizer.convert_tokens_to_ids("w1")
+    assert tokenize(tokenizer, ["w1 " + "w2 " * 1000], 8).ids[0][1] == first
 
 
 def test_tokens_that_somebody_added_and_no_text_has_are_let_be(saved, tmp_path):

@@ -146,7 +146,7 @@ def _merged(model: Any, adapter: Path, name: str) -> Any:
             warnings.simplefilter("ignore")  # of missing keys, which are looked at here
             tuned = PeftModel.from_pretrained(model, adapter)
             wanted = set(get_peft_model_state_dict(tuned, save_embedding_layers=False))
-    except (ValueError, RuntimeError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, RuntimeError, KeyError, TypeError, AttributeError, re.error) as error:
         if isinstance(error, RuntimeError) and (type(error) is not RuntimeError or "memory" in str(error)):
             raise  # the machine's fault
         raise _unusable(name, first_line(error)) from error

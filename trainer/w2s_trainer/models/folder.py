@@ -58,6 +58,7 @@ def check_folder(directory: Path, name: str) -> dict[str, Any]:
     check_pointers(directory, name)
     config = read_object(directory / CONFIG, name, "BadModelConfig")
     check_not_quantised(config, name)
+    check_names_no_weights(config, name)
     for shard in weight_files(directory, name):
         check_safetensors(directory / shard, name)
     return config
@@ -109,6 +110,16 @@ def check_not_quantised(config: dict[str, Any], name: str) -> None:
     if not method and isinstance(settings, dict):
         method = next((kind for kind in ("load_in_4bit", "load_in_8bit") if settings.get(kind)), None)
     raise _quantised(name, f"{CONFIG} has a `quantization_config` ({method or 'of no known method'})")
+
+
+def check_names_no_weights(config: dict[str, Any], name: str) -> None:
+    """Refuses a config that names the file of the weights: what is looked at here would not be what is loaded."""
+    if file := config.get("transformers_weights"):
+        raise BadSpec(
+            "BadModelConfig",
+            f"{name}: {CONFIG} names other files of weights (`transformers_weights`: {file!r}).",
+            f"Call them {WEIGHTS} (shards: {INDEX}), and remove the line.",
+        )
 
 
 def weight_files(directory: Path, name: str) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Any
 from w2s_trainer.errors import BadSpec
 from w2s_trainer.models.folder import CONFIG, read_object
 
+_OTHER_CLASSES = ("ForTokenClassification", "ForMultipleChoice", "ForQuestionAnswering")
 _ONE_CLASS = "single_label_classification"
 
 
@@ -26,6 +27,7 @@ def check_classifier_config(directory: Path, name: str) -> dict[int, str]:
     """
     written = read_object(directory / CONFIG, name, "BadModelConfig")
     _check_problem(written, name)
+    _check_class(written.get("architectures"), name)
     labels = _labels(written.get("id2label"), name)
     _check_inverse(labels, written.get("label2id"), name)
     outputs = len(labels) or written.get("num_labels")
@@ -46,6 +48,13 @@ def _check_problem(written: dict[str, Any], name: str) -> None:
         "multi_label_classification": "it decides on each label by itself, so that a text may have several or none",
     }.get(problem, f"no kind that w2s knows; {_ONE_CLASS} is")
     raise _no_classifier(name, f"`problem_type` in its {CONFIG} is {problem!r}: {why}")
+
+
+def _check_class(architectures: Any, name: str) -> None:
+    """Refuses classes whose heads may fit a classifier of texts in every shape, and mean something else."""
+    for one in architectures if isinstance(architectures, list) else []:
+        if isinstance(one, str) and one.endswith(_OTHER_CLASSES):
+            raise _no_classifier(name, f"`architectures` in its {CONFIG} is {one}")
 
 
 def _labels(written: Any, name: str) -> dict[int, str]:

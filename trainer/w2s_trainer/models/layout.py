@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from w2s_trainer.errors import BadSpec
+from w2s_trainer.models.folder import first_line
 
 _TEXT, _ANSWER = "w2sTextGoesHere", "w2sAnswerGoesHere"
 _DAY = "26 Jul 2024"
@@ -49,7 +50,7 @@ def layout_of(tokenizer: Any, question: str, shots: Sequence[tuple[str, str]]) -
     Raises:
         BadSpec: the template cannot lay out such a conversation.
     """
-    template = str(tokenizer.get_chat_template() if getattr(tokenizer, "chat_template", None) else "")
+    template = _template(tokenizer)
     markers = _markers(tokenizer, template)
     plain = [(_harmless(text, markers), name) for text, name in shots]
     if not template:
@@ -63,6 +64,16 @@ def layout_of(tokenizer: Any, question: str, shots: Sequence[tuple[str, str]]) -
     if not between:
         raise _unusable(tokenizer, "it writes the answer before the question")
     return Layout(head, tail, "", end or tokenizer.eos_token or "\n", True, markers)
+
+
+def _template(tokenizer: Any) -> str:
+    """The chat template; empty if there is none."""
+    if not getattr(tokenizer, "chat_template", None):
+        return ""
+    try:
+        return str(tokenizer.get_chat_template())
+    except ValueError as error:  # several, and none of them is the default
+        raise _unusable(tokenizer, first_line(error)) from error
 
 
 def _markers(tokenizer: Any, template: str) -> tuple[str, ...]:
@@ -102,8 +113,8 @@ def _render(tokenizer: Any, template: str, conversation: list[dict[str, str]]) -
                 date_string=_DAY,
             )
         )
-    except (TemplateError, TypeError, ValueError) as error:
-        raise _unusable(tokenizer, str(error).partition("\n")[0][:200]) from error
+    except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError, RecursionError) as error:
+        raise _unusable(tokenizer, first_line(error)) from error
 
 
 def _unusable(tokenizer: Any, why: str) -> BadSpec:

@@ -17,6 +17,7 @@ from w2s_trainer.errors import BadSpec
 from w2s_trainer.models import folder
 from w2s_trainer.models.finite import check_finite_weights
 from w2s_trainer.models.folder import first_line, some
+from w2s_trainer.models.tokens import check_length
 
 _POOLER = r"(^|\.)pooler\."
 _PRETRAINING_HEADS = (
@@ -24,6 +25,8 @@ _PRETRAINING_HEADS = (
     r"|generator_predictions|generator_lm_head|discriminator_predictions|lm_predictions|pred_layer|lm_loss)\b"
 )
 """What models of transformers call the heads of their pretraining."""
+_UNKNOWN = "\U00010a60"
+"""A letter of Old South Arabian: hardly a vocabulary has it, and normalisers keep it, as they do no private use."""
 _ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors", "adapter_model.bin")
 
 
@@ -83,10 +86,10 @@ def load_base_config(directory: Path, name: str, **settings: Any) -> Any:
 
 
 def load_tokenizer(directory: Path, name: str) -> Any:
-    """A tokenizer that pads on the right, with the end of text where it has no padding token.
+    """A tokenizer that pads and cuts on the right, with the end of text where it has no padding token.
 
     Raises:
-        BadSpec: it is not there, cannot be read, has no fast form or nothing to pad with.
+        BadSpec: it is not there, cannot be read or read with, has no fast form or nothing to pad with.
     """
     from transformers import AutoTokenizer
 
@@ -101,6 +104,7 @@ def load_tokenizer(directory: Path, name: str) -> Any:
             f"{name}: its tokenizer ({type(tokenizer).__name__}) has no fast form.",
             f"Name a model with a {folder.TOKENIZER}, or convert it to one.",
         )
+    check_length(tokenizer, name)
     if not set(tokenizer.get_vocab()) - set(tokenizer.all_special_tokens):
         raise BadSpec(
             "NoTokenizer",
@@ -115,7 +119,9 @@ def load_tokenizer(directory: Path, name: str) -> Any:
             f"{name}: its tokenizer has neither a padding nor an end token.",
             "Add a `pad_token` to its tokenizer_config.json.",
         )
-    tokenizer.padding_side = "right"
+    with _refused_as("BadTokenizer", name, "its tokenizer cannot read a word that it does not know"):
+        tokenizer(_UNKNOWN)
+    tokenizer.padding_side = tokenizer.truncation_side = "right"
     return tokenizer
 
 
@@ -178,12 +184,14 @@ def check_report(report: dict[str, Any], model: Any, role: Role, name: str) -> N
     """
     lacks = sorted(key for key in report["missing_keys"] if not _matches(role.may_lack, key))
     if lacks:
-        head = (
-            " Its head is not there: this is a pretrained model and no classifier." if _is_head(lacks) else ""
-        )
+        others = sorted(report["unexpected_keys"])
+        if role is CLASSIFIER and _is_the_head(set(lacks), model):
+            more = " Its head is not there: this is a pretrained model and no classifier."
+        else:
+            more = f" The files have others that it has no place for: {some(others)}." if others else ""
         raise BadSpec(
             "MissingWeights",
-            f"{name}: weights are missing, and would be random numbers: {some(lacks)}.{head}",
+            f"{name}: weights are missing, and would be random numbers: {some(lacks)}.{more}",
             "Name the whole model, or correct config.json to what the file holds.",
         )
     shapes = sorted(
@@ -231,9 +239,12 @@ def _config(directory: Path, name: str, written: dict[str, Any], settings: dict[
     AutoConfig.register("w2s", W2SConfig, exist_ok=True)
     _check_architecture(written, name)
     with _refused_as("BadModelConfig", name, f"{folder.CONFIG} cannot be read"), quiet():
-        return AutoConfig.from_pretrained(
+        config = AutoConfig.from_pretrained(
             directory, trust_remote_code=False, local_files_only=True, **settings
         )
+    # They say how the model was once computed: by a package that is not here, or by code on the hub.
+    config._attn_implementation = config._experts_implementation = None
+    return config
 
 
 def _check_architecture(written: dict[str, Any], name: str) -> None:
@@ -388,11 +399,14 @@ def _matches(pattern: str | None, key: str) -> bool:
     return pattern is not None and re.search(pattern, key) is not None
 
 
-def _is_head(keys: list[str]) -> bool:
-    return any(re.search(r"^(classifier|score|classification_head)\b", key) for key in keys)
+def _is_the_head(keys: set[str], model: Any) -> bool:
+    """Whether these weights of a classifier are its whole head, and nothing of its body but a pooler."""
+    head = {key for key in model.state_dict() if not key.startswith(f"{model.base_model_prefix}.")}
+    return head <= keys and all(_matches(_POOLER, key) for key in keys - head)
 
 
 _OF_FILES: tuple[type[Exception], ...] = (
+    ArithmeticError,
     ValueError,
     TypeError,
     KeyError,

@@ -12,7 +12,12 @@ import torch
 from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedModel
 from transformers.modeling_outputs import SequenceClassifierOutput
 
-_OF_LOADING = ("dtype", "torch_dtype")
+_OF_LOADING = (
+    "dtype",
+    "torch_dtype",
+    *(f"{prefix}{what}_implementation" for prefix in ("", "_") for what in ("attn", "experts")),
+    *(f"_{what}_implementation_internal" for what in ("attn", "experts")),
+)
 """Parts of an encoder's config that say how it was once loaded, not what it is."""
 
 

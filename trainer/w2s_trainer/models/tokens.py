@@ -1,5 +1,6 @@
 """From texts to what a model reads of them: cut by tokens, and counted where nothing is left to read."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,7 @@ TOLD_UNKNOWN = 0.1
 """Share of unknown tokens from which on it is told."""
 _WITHOUT_TABLE = ("gptj", "codegen", "ctrl")
 """They keep their positions in a buffer of the length that their config says."""
+_BELONG_TOGETHER = "Save the tokenizer and the weights that belong together."
 
 
 @dataclass(frozen=True)
@@ -119,17 +121,31 @@ def fit_tokenizer(tokenizer: Any, model: Any, name: str) -> None:
         name: what a person calls it.
 
     Raises:
-        BadSpec: it gives tokens that the model has no embedding of, or is limited to next to none.
+        BadSpec: it gives tokens that the model has no embedding of, or the model reads next to none.
     """
     _check_vocabulary(tokenizer, model, name)
-    limits = [one for one in (tokenizer.model_max_length, positions(model)) if one is not None]
-    if any(isinstance(one, bool) or not isinstance(one, int | float) or one < _SHORTEST for one in limits):
+    limit = positions(model)
+    if limit is not None:
+        _check_limit(
+            limit, name, "Correct `max_position_embeddings` in its config.json, or name another model."
+        )
+        tokenizer.model_max_length = min(tokenizer.model_max_length, limit)
+
+
+def check_length(tokenizer: Any, name: str) -> None:
+    """Refuses a tokenizer whose own limit is no number of tokens, or leaves no room for a text."""
+    _check_limit(tokenizer.model_max_length, name, "Correct `model_max_length` in its tokenizer_config.json.")
+    tokenizer.model_max_length = int(tokenizer.model_max_length)
+
+
+def _check_limit(limit: Any, name: str, hint: str) -> None:
+    is_number = isinstance(limit, int | float) and not isinstance(limit, bool) and math.isfinite(limit)
+    if not is_number or limit < _SHORTEST:
         raise BadSpec(
             "BadTokenizer",
-            f"{name}: it reads {min(limits, key=str)!r} tokens at most, which leaves no room for a text.",
-            "Correct `model_max_length` in its tokenizer_config.json.",
+            f"{name}: its limit of {limit!r} tokens is no number, or leaves no room for a text.",
+            hint,
         )
-    tokenizer.model_max_length = int(min(limits))
 
 
 def positions(model: Any) -> int | None:
@@ -154,7 +170,7 @@ def positions(model: Any) -> int | None:
 
 
 def _check_vocabulary(tokenizer: Any, model: Any, name: str) -> None:
-    """Tokens that somebody added and no text has are let be: many models have such."""
+    """Tokens that somebody added are let be until a text has one: many models have such that none has."""
     embedding = getattr(model.get_input_embeddings(), "weight", None)
     if embedding is None:
         return
@@ -166,8 +182,31 @@ def _check_vocabulary(tokenizer: Any, model: Any, name: str) -> None:
             "VocabularyTooLarge",
             f"{name}: its tokenizer gives tokens up to number {highest:,}, and the model has embeddings of"
             f" {len(embedding):,}: they are of two models, or tokens were added and the embedding was not resized.",
-            "Save the tokenizer and the weights that belong together.",
+            _BELONG_TOGETHER,
         )
+    without_embedding = {
+        place: token.content
+        for place, token in tokenizer.added_tokens_decoder.items()
+        if place >= len(embedding)
+    }
+    if without_embedding:
+        _refuse_when_read(model, without_embedding, name)
+
+
+def _refuse_when_read(model: Any, tokens: dict[int, str], name: str) -> None:
+    """Ends the stage where the model is given one of these tokens: it has no embedding of them."""
+
+    def check(_module: Any, inputs: tuple[Any, ...]) -> None:
+        highest = int(inputs[0].max())
+        if highest in tokens:
+            raise BadSpec(
+                "VocabularyTooLarge",
+                f"{name}: a text has the token {tokens[highest]!r}, number {highest:,}, of which the model has no"
+                " embedding: it was added to the tokenizer, and the embedding was not resized.",
+                _BELONG_TOGETHER,
+            )
+
+    model.get_input_embeddings().register_forward_pre_hook(check)
 
 
 def _unknown_id(tokenizer: Any) -> int | None:
