@@ -49,6 +49,11 @@ class Arm:
     simpler: bool = False
     """Cheaper than the new model: where it is clearly better, the report says so beside the answer."""
 
+    @property
+    def value(self) -> str:
+        """The name as the manifest writes it: `gold-only` is `GoldOnly`."""
+        return "".join(word.capitalize() for word in self.name.split("-"))
+
 
 def _always(_spec: "Spec") -> None:
     return None
@@ -73,7 +78,7 @@ def _head_absent(spec: "Spec") -> str | None:
     return _unless_asked("Head")(spec)
 
 
-def _unstopped_absent(spec: "Spec") -> str | None:
+def _full_schedule_absent(spec: "Spec") -> str | None:
     training = spec.strong.training
     if training is None or training.stopping.type == "FixedSchedule":
         return "`strong` was trained to the end: it would be the same"
@@ -96,13 +101,13 @@ _TABLE = (
         "The new model, trained on the weak labels.",
         _always,
         learns_from=LearnsFrom.SELECTED_LABELS,
-        beats=("weak", "untouched", "direct", "unfiltered"),
-        explores=("head", "unstopped"),
+        beats=("weak", "zero-shot", "gold-only", "unfiltered"),
+        explores=("head", "full-schedule"),
     ),
     Arm(
-        "unstopped",
+        "full-schedule",
         "The new model at the end of its schedule, not stopped where held-out weak labels were predicted best.",
-        _unstopped_absent,
+        _full_schedule_absent,
     ),
     Arm(
         "unfiltered",
@@ -123,19 +128,19 @@ _TABLE = (
         simpler=True,
     ),
     Arm(
-        "direct",
+        "gold-only",
         "The same model tuned on your gold labels alone.",
-        _unless_asked("Direct"),
+        _unless_asked("GoldOnly"),
         learns_from=LearnsFrom.GOLD_BUDGET,
-        control="Direct",
+        control="GoldOnly",
         as_baseline="the same model tuned on your own labels alone",
         simpler=True,
     ),
     Arm(
-        "untouched",
+        "zero-shot",
         "The strong model as it came, without a label: asked, or by similarity to the class descriptions.",
-        _unless_asked("Untouched"),
-        control="Untouched",
+        _unless_asked("ZeroShot"),
+        control="ZeroShot",
         as_baseline="the strong model as it came",
         simpler=True,
     ),
@@ -161,8 +166,8 @@ ARMS = {arm.name: arm for arm in _TABLE}
 CONTROLS = tuple(sorted(arm.control for arm in _TABLE if arm.control))
 """The values of `evaluation.controls`."""
 
-BASELINES = tuple(name.capitalize() for name in ARMS["strong"].beats)
-"""The values of `promotion.over`, in the order in which they are compared."""
+BASELINES = {ARMS[name].value: name for name in ARMS["strong"].beats}
+"""The values of `promotion.mustBeat` and the arms that they name, in the order in which they are compared."""
 
 
 def arms_of(spec: "Spec") -> tuple[Arm, ...]:
@@ -185,4 +190,4 @@ def on_frozen_model(arm: Arm, deep: bool) -> bool:
     """
     if arm.name == "head":
         return deep
-    return arm.name == "untouched" or (arm.learns_from is not None and not deep)
+    return arm.name == "zero-shot" or (arm.learns_from is not None and not deep)

@@ -31,7 +31,7 @@ METHOD_VERSIONS: Mapping[str, int] = {
     "CrossEntropy": 1,
     "Product": 1,
     "LogConf": 1,
-    "Untouched": 1,
+    "ZeroShot": 1,
     "evaluate": 2,
     "promote": 1,
 }
@@ -179,14 +179,14 @@ def _add_training(build: _Builder, spec: Spec, classes: list[str]) -> None:
             "train-frozen" if deep else "train",
             "train",
             {
-                **(_question(spec) if "Untouched" in frozen else {"task.classes": classes}),
+                **(_question(spec) if "ZeroShot" in frozen else {"task.classes": classes}),
                 "strong": _frozen_settings(strong),
                 "evaluation.controls": sorted(frozen),
                 "evaluation.ceiling": ceiling or None,
-                **(budget if "Direct" in frozen else {}),
-                **(seeds if "Direct" in frozen or ceiling else {}),
+                **(budget if "GoldOnly" in frozen else {}),
+                **(seeds if "GoldOnly" in frozen or ceiling else {}),
             },
-            ["Head", "CrossEntropy", *(["Untouched"] if "Untouched" in frozen else [])],
+            ["Head", "CrossEntropy", *(["ZeroShot"] if "ZeroShot" in frozen else [])],
             _TRAINING_ROLES[LearnsFrom.SELECTED_LABELS],
             reads=model,
         )

@@ -149,11 +149,11 @@ def _explain(details: ErrorDetails, as_written: AsWritten) -> Iterator[Problem]:
 
 
 def _explain_rule(rule: Rule, struct: Struct, path: Path) -> Iterator[Problem]:
-    if rule.strangers is None:
+    if rule.dangling is None:
         more = f" ({rule.excess(struct)} too many)" if rule.excess else ""
         yield Problem((*path, *rule.field.split(".")) if rule.field else path, rule.message + more)
         return
-    for stranger in rule.strangers(struct):
+    for stranger in rule.dangling(struct):
         place = (*path, *stranger.path)
         if twin := next((known for known in stranger.known if alike(known, stranger.word)), None):
             yield Problem(

@@ -3,11 +3,11 @@
 `python examples/data/licences.py --task restricted|copyleft --out DIR` writes
 
 - gold.jsonl: rows with the expert's label, for the test and the gold budget;
-- unlabeled.jsonl.gz: the heap. Its rows carry the label too, so that the arm `ceiling` can be shown; w2s keeps
+- unlabeled.jsonl.gz: the pool. Its rows carry the label too, so that the arm `ceiling` can be shown; w2s keeps
   it apart and nothing else reads it.
 
 Fields: id, licence (the group: texts of one licence belong together), text, label. A licence goes to gold or to
-the heap by a hash of its key, and classes are balanced in each, so the data never depend on chance.
+the pool by a hash of its key, and classes are balanced in each, so the data never depend on chance.
 """
 
 import argparse
@@ -117,14 +117,14 @@ def main() -> None:
     arguments = parser.parse_args()
     found = rows(arguments.task)
     gold = balanced([row for row in found if lot("gold", row["licence"]) < GOLD_SHARE])
-    heap = balanced([row for row in found if lot("gold", row["licence"]) >= GOLD_SHARE])
+    pool = balanced([row for row in found if lot("gold", row["licence"]) >= GOLD_SHARE])
     arguments.out.mkdir(parents=True, exist_ok=True)
     with (arguments.out / "gold.jsonl").open("w", encoding="utf-8") as file:
         file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in gold)
     # mtime 0, so that the same data are the same bytes and w2s finds its work again
     with gzip.GzipFile(arguments.out / "unlabeled.jsonl.gz", "wb", mtime=0) as packed:
-        packed.writelines(json.dumps(row, ensure_ascii=False).encode() + b"\n" for row in heap)
-    print(f"{arguments.task}: {len(gold):,} gold rows, {len(heap):,} in the heap")
+        packed.writelines(json.dumps(row, ensure_ascii=False).encode() + b"\n" for row in pool)
+    print(f"{arguments.task}: {len(gold):,} gold rows, {len(pool):,} in the pool")
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ Key = TypeVar("Key")
 
 
 class WorkQueue(Generic[Key]):
-    """Ready keys in order, and a heap of those that are due later.
+    """Ready keys in order, and a pool of those that are due later.
 
     Args:
         clock: seconds, monotonic.

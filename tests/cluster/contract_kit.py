@@ -31,7 +31,7 @@ TEST = "test.w2s.dev/"
 
 SPEC: dict[str, Any] = {
     "task": {"classes": [{"name": "other"}, {"name": "indemnity"}], "positiveClass": "indemnity"},
-    "data": {"unlabeled": {"uri": "s3://legal/heap.jsonl"}, "gold": {"uri": "s3://legal/gold.jsonl"}},
+    "data": {"unlabeled": {"uri": "s3://legal/pool.jsonl"}, "gold": {"uri": "s3://legal/gold.jsonl"}},
     "storage": {"uri": "s3://legal/w2s"},
     "weak": {
         "labelers": [
@@ -235,17 +235,19 @@ class Job:
         path = f"/api/v1/namespaces/{self.namespace}/pods"
         return list(self.api("GET", path, labelSelector=selector)["items"])
 
-    def running_pod(self, stage: str, *, other_than: str = "") -> Object:
-        """The pod of a stage, once it runs."""
+    def running_pod(self, stage: str, *, other_than: str = "", of: str = "") -> Object:
+        """The pod of a stage, once it runs; with `of`, the UID of the job that it must belong to."""
 
-        def found() -> Object | None:
+        def running() -> Object | None:
             for pod in self.pods(stage):
-                runs = pod["status"].get("phase") == "Running" and "deletionTimestamp" not in pod["metadata"]
-                if runs and pod["metadata"]["name"] != other_than:
+                meta = pod["metadata"]
+                runs = pod["status"].get("phase") == "Running" and "deletionTimestamp" not in meta
+                belongs = not of or meta["labels"][f"{GROUP}/job-uid"] == of
+                if runs and belongs and meta["name"] != other_than:
                     return pod
             return None
 
-        return until(f"a pod of {stage} of {self.name} to run", found)
+        return until(f"a pod of {stage} of {self.name} to run", running)
 
     def until(self, what: str, holds: Callable[[Object], bool], seconds: float = 30.0) -> Object:
         """The status, once it is so."""

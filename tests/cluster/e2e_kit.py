@@ -235,10 +235,10 @@ def site(kubeconfig: Path, folder: Path) -> Iterator[Site]:
         here.store.stop()
 
 
-def licences(folder: Path, gold: int, heap: int) -> tuple[list[Object], list[Object]]:
+def licences(folder: Path, gold: int, pool: int) -> tuple[list[Object], list[Object]]:
     """Some rows of the example's data: every so many, so that licences and classes are mixed."""
     with (folder / "data/gold.jsonl").open() as file:
         all_gold = [json.loads(line) for line in file]
     with gzip.open(folder / "data/unlabeled.jsonl.gz", "rt") as file:
-        all_heap = [json.loads(line) for line in file]
-    return all_gold[:: len(all_gold) // gold][:gold], all_heap[:: len(all_heap) // heap][:heap]
+        all_pool = [json.loads(line) for line in file]
+    return all_gold[:: len(all_gold) // gold][:gold], all_pool[:: len(all_pool) // pool][:pool]

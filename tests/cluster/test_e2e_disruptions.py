@@ -19,13 +19,13 @@ FAKE, TAINT = "w2s-fake-0", "test.w2s.dev/fake=true:NoSchedule"
 
 @pytest.fixture(scope="module")
 def data(here: Site) -> Object:
-    gold, heap = licences(here.folder, gold=200, heap=160)
+    gold, pool = licences(here.folder, gold=200, pool=160)
     return {
         "data__gold__uri": here.rows(f"s3://{BUCKET}/data/some/gold.jsonl", gold),
-        "data__unlabeled__uri": here.rows(f"s3://{BUCKET}/data/some/heap.jsonl", heap),
+        "data__unlabeled__uri": here.rows(f"s3://{BUCKET}/data/some/pool.jsonl", pool),
         "data__goldBudget": 20,
         "evaluation": {"seeds": 1, "controls": []},
-        "promotion": {"over": []},
+        "promotion": {"mustBeat": []},
     }
 
 

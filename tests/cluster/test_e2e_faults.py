@@ -15,13 +15,13 @@ QUICK = {"execution": {"maxRetries": 1, "retryBackoffSeconds": 1}}
 @pytest.fixture(scope="module")
 def spec(here: Site) -> Object:
     """The example, made small."""
-    gold, heap = licences(here.folder, gold=240, heap=80)
+    gold, pool = licences(here.folder, gold=240, pool=80)
     small = example("restricted")
     small["data"]["gold"]["uri"] = here.rows(f"s3://{BUCKET}/data/small/gold.jsonl", gold)
-    small["data"]["unlabeled"]["uri"] = here.rows(f"s3://{BUCKET}/data/small/heap.jsonl", heap)
+    small["data"]["unlabeled"]["uri"] = here.rows(f"s3://{BUCKET}/data/small/pool.jsonl", pool)
     small["data"]["testFraction"], small["data"]["goldBudget"] = "0.5", 20
     small["evaluation"] = {"seeds": 1, "controls": []}
-    small["promotion"] = {"over": []}
+    small["promotion"] = {"mustBeat": []}
     return small | QUICK
 
 

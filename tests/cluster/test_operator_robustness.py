@@ -198,7 +198,7 @@ def test_a_namespace_that_comes_after_the_operator_and_one_that_is_made_again(
     operator = Operator(kwok_cluster, tmp_path, f"{namespace},{late}")
     ending.callback(operator.stop)
     operator.start()
-    assert operator.get("readyz") == (200, "ok")
+    until("no trouble", lambda: operator.get("readyz") == (200, "ok"), 60)
     for _ in range(2):
         api.core.create_namespace({"metadata": {"name": late}})
         a_job(api, late, "one").apply().until_complete()

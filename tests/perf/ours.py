@@ -12,7 +12,7 @@ import numpy as np
 
 from w2s_api.spec.tuning import LoRA
 from w2s_trainer.models.tokens import tokenize
-from w2s_trainer.tuning.keeper import Forgetful
+from w2s_trainer.tuning.keeper import NoCheckpoints
 from w2s_trainer.tuning.loop import Schedule, TrainingTexts, tune
 from w2s_trainer.tuning.losses.cross_entropy import WeakLabels
 from w2s_trainer.tuning.precision import Precision
@@ -25,7 +25,7 @@ DATA = Path(__file__).parents[2] / "examples" / "data" / "licences.py"
 
 @dataclass(frozen=True)
 class Texts:
-    """The demo's heap of licence texts."""
+    """The demo's pool of licence texts."""
 
     texts: list[str]
     labels: np.ndarray
@@ -43,7 +43,7 @@ def demo_texts(directory: Path) -> Texts:
 
 
 def read(directory: Path) -> tuple[list[str], np.ndarray]:
-    """Texts and labels float64[n, 2] of the heap in a directory."""
+    """Texts and labels float64[n, 2] of the pool in a directory."""
     with gzip.open(directory / "unlabeled.jsonl.gz", "rt") as file:
         rows = [json.loads(line) for line in file]
     labels = np.array([[row["label"] == name for name in CLASSES] for row in rows], dtype=np.float64)
@@ -74,5 +74,5 @@ def train(
 ) -> list[float]:
     """One epoch by the manifest's defaults; the mean loss of each step."""
     schedule = Schedule(1, 32, rate, shape, warmup_fraction=0.1 if shape == "Linear" else 0.0)
-    state, _ = tune(made, texts, WeakLabels(), schedule, keeper=keeper or Forgetful())
+    state, _ = tune(made, texts, WeakLabels(), schedule, keeper=keeper or NoCheckpoints())
     return state.losses

@@ -29,7 +29,7 @@ from rounds import Timed, in_turn
 
 from w2s_trainer.models.head import Head
 from w2s_trainer.models.loading import quiet
-from w2s_trainer.models.products import onednn_is_faster
+from w2s_trainer.models.matmul import onednn_is_faster
 from w2s_trainer.models.published import load_classifier, publish_model
 from w2s_trainer.models.tokens import tokenize
 from w2s_trainer.models.uri import fetch_model

@@ -23,7 +23,7 @@ from w2s_api.spec.tuning import LoRA
 from w2s_trainer.models.head import fit
 from w2s_trainer.models.tokens import tokenize
 from w2s_trainer.models.uri import fetch_model
-from w2s_trainer.tuning.keeper import Forgetful
+from w2s_trainer.tuning.keeper import NoCheckpoints
 from w2s_trainer.tuning.loop import Schedule, TrainingTexts, tune
 from w2s_trainer.tuning.losses import make_targets
 from w2s_trainer.tuning.precision import fastest_precision
@@ -112,7 +112,7 @@ def one_split(
             TrainingTexts(trained, weak, np.ones(len(pool))),
             make_targets(Loss(), prior, schedule.batch_size),
             schedule,
-            keeper=Forgetful(),
+            keeper=NoCheckpoints(),
         )
         seconds.setdefault(name, []).append(time.monotonic() - began)
         found[name] = score(student.probabilities(asked, 8192).argmax(1))

@@ -33,7 +33,7 @@ from w2s_trainer.models.uri import fetch_model
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SIZES = (16, 32, 64, 128, 256)
 DRAWS = 5
-TEST, BUDGET = 0.5, 0.17  # of the families; the rest is the heap, about as in the example
+TEST, BUDGET = 0.5, 0.17  # of the families; the rest is the pool, about as in the example
 REPLICATES = 1000
 STRENGTHS = tuple(2 / l2 for l2 in (10, 3, 1, 0.3, 0.1, 0.03))  # of two classes: C = 2 / l2
 
@@ -43,8 +43,8 @@ def read_rows() -> list[dict[str, str]]:
         script = EXAMPLES / "data" / "licences.py"
         subprocess.run([sys.executable, str(script), "--task", "restricted", "--out", out], check=True)
         gold = (Path(out) / "gold.jsonl").read_text(encoding="utf-8").splitlines()
-        heap = gzip.decompress((Path(out) / "unlabeled.jsonl.gz").read_bytes()).decode().splitlines()
-    return [json.loads(line) for line in gold + heap]
+        pool = gzip.decompress((Path(out) / "unlabeled.jsonl.gz").read_bytes()).decode().splitlines()
+    return [json.loads(line) for line in gold + pool]
 
 
 def families_of(rows: list[dict[str, str]], words: int, similarity: float) -> np.ndarray:
@@ -132,7 +132,7 @@ def macro_f1(counts: np.ndarray) -> np.ndarray:
 
 def split(
     number: int, x: np.ndarray, y: np.ndarray, family: np.ndarray, weak: np.ndarray, voted: np.ndarray,
-    untouched: np.ndarray, c: float,
+    zero_shot: np.ndarray, c: float,
 ) -> dict[str, Any]:  # fmt: skip
     rng = np.random.default_rng(20261121 + number)
     place = rng.permutation(family.max() + 1)[family] / (family.max() + 1)
@@ -146,7 +146,7 @@ def split(
     teacher = np.where(voted[test], weak[test] > 0.5, silent).astype(int)
     answers = {
         "weak": [teacher],
-        "untouched": [untouched[test]],
+        "zero-shot": [zero_shot[test]],
         "strong": [student],
         "cascade": [np.where(voted[test], teacher, student)],
         "ceiling": [],
@@ -155,7 +155,7 @@ def split(
         order = draw_budget(budget, y, np.random.default_rng([number, draw]))
         for size in SIZES:
             part = order[:size]
-            answers.setdefault(f"direct {size}", []).append(
+            answers.setdefault(f"gold-only {size}", []).append(
                 direct_head(x[part], y[part], family[part]).predict(x[test])
             )
         same = np.random.default_rng([number, draw, 1]).permutation(pool)[: len(covered)]
@@ -171,7 +171,7 @@ def split(
         spread[arm] = np.mean([macro_f1(np.tensordot(weights, one, 1)) for one in counts], axis=0)
     gains = {
         rival: np.quantile(spread["strong"] - spread[rival], [0.025, 0.975])
-        for rival in ("weak", "untouched", "direct 64")
+        for rival in ("weak", "zero-shot", "gold-only 64")
     }
     return {"point": point, "gains": gains, "sizes": (len(test), local.max() + 1, len(covered), len(budget))}
 
@@ -190,12 +190,12 @@ def main() -> None:
     encoder = load_encoder(model)
     x = encoder.features(texts, spec["strong"]["maxTokens"], 8192)[0].astype(np.float64)
     words = [a_class["description"] for a_class in spec["task"]["classes"]]
-    untouched = (normalise(x) @ normalise(encoder.features(words, 128, 8192)[0]).T).argmax(1)
+    zero_shot = (normalise(x) @ normalise(encoder.features(words, 128, 8192)[0]).T).argmax(1)
     c = 2 / float(spec["strong"]["tuning"]["head"]["l2"])
 
     print(f"{len(rows):,} texts, {family.max() + 1:,} families, {voted.mean():.3f} with a vote", end="; ")
     print(f"votes right: {(y == (weak > 0.5))[voted].mean():.3f}")
-    found = [split(n, x, y, family, weak, voted, untouched, c) for n in range(arguments.splits)]
+    found = [split(n, x, y, family, weak, voted, zero_shot, c) for n in range(arguments.splits)]
     mean_sizes = np.mean([one["sizes"] for one in found], axis=0)
     print(
         "mean of a split: {:.0f} test texts, {:.0f} families, trained on {:.0f}, budget {:.0f}\n".format(

@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 
 
 @dataclass(frozen=True)
-class Stranger:
+class DanglingReference:
     """A word that should name something else in the manifest, and names nothing."""
 
     path: tuple[str | int, ...]
@@ -35,15 +35,17 @@ class Rule:
     holds: Callable[[Any], bool]
     field: str = ""
     """The field (camelCase, dotted) that the message is about; empty for the struct itself."""
-    strangers: Callable[[Any], Iterable[Stranger]] | None = None
+    dangling: Callable[[Any], Iterable[DanglingReference]] | None = None
     """Of a rule about references: each that is broken. CEL can name no place inside a list."""
     excess: Callable[[Any], int] | None = None
     """Of a rule about lengths: how many characters are too many. CEL could say it only at a cost above its budget."""
 
 
-def refers(cel: str, message: str, field: str, strangers: Callable[[Any], Iterable[Stranger]]) -> Rule:
+def refers(
+    cel: str, message: str, field: str, dangling: Callable[[Any], Iterable[DanglingReference]]
+) -> Rule:
     """A rule about references: it holds when there are no strangers."""
-    return Rule(cel, message, lambda struct: not any(strangers(struct)), field, strangers)
+    return Rule(cel, message, lambda struct: not any(dangling(struct)), field, dangling)
 
 
 def fits(cel_excess: str, message: str, field: str, excess: Callable[[Any], int]) -> Rule:
@@ -57,7 +59,7 @@ def fits(cel_excess: str, message: str, field: str, excess: Callable[[Any], int]
     )
 
 
-def once(field: str) -> Rule:
+def immutable(field: str) -> Rule:
     """A field that stays as it is once it is given. It takes two versions to tell: only the API server has them."""
     return Rule(
         cel=f"!has(oldSelf.{field}) || (has(self.{field}) && self.{field} == oldSelf.{field})",

@@ -80,7 +80,7 @@ class Data(Struct):
     )
 
     unlabeled: Source = Field(
-        description="The heap of texts to learn from. If rows carry the label field, it is kept apart and"
+        description="The pool of texts to learn from. If rows carry the label field, it is kept apart and"
         " used only for the arm `ceiling`."
     )
     gold: Source = Field(description="Texts that experts have labelled: split into the test and the budget.")

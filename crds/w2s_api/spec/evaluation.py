@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     Metric = str
 else:
     Control = Literal[CONTROLS]
-    Baseline = Literal[BASELINES]
+    Baseline = Literal[tuple(BASELINES)]
     Metric = Literal[tuple(METRICS)]
 
 TO_BEAT = ("Weak",)
@@ -40,13 +40,13 @@ class Evaluation(Struct):
     )
     ceiling: bool = Field(
         default=False,
-        description="Train on expert labels of the heap too, to see how far the weak labels are from them."
+        description="Train on expert labels of the pool too, to see how far the weak labels are from them."
         " Needs the label field in the rows of `data.unlabeled`.",
     )
     controls: Annotated[list[Control], Field(max_length=5), OneOrder] = Field(
         default_factory=lambda: list(CONTROLS),
-        description="What else is compared. Unfiltered: trained without selection. Direct: tuned on the gold"
-        " budget alone. Untouched: the strong model as it came. Cascade: the weak labels where there are any,"
+        description="What else is compared. Unfiltered: trained without selection. GoldOnly: tuned on the gold"
+        " budget alone. ZeroShot: the strong model as it came. Cascade: the weak labels where there are any,"
         " the strong model elsewhere. Head: while LoRA or Full is tuned, a head on the frozen model beside it,"
         " trained on the same labels, to see what the tuning is worth.",
         json_schema_extra={"x-kubernetes-list-type": "set"},
@@ -71,7 +71,7 @@ class Promotion(Struct):
         description="The metric that the comparison is about, declared before it is measured. "
         + " ".join(f"{metric.name}: {metric.words}." for metric in METRICS.values()),
     )
-    over: Annotated[list[Baseline], Field(max_length=4), OneOrder] = Field(
+    must_beat: Annotated[list[Baseline], Field(max_length=4), OneOrder] = Field(
         default_factory=lambda: list(TO_BEAT),
         description="The arms that the strong model must beat: each lower bound of the 95 % interval of the"
         " gain must be above `minLowerBound`. Empty: it is published in any case.",

@@ -9,7 +9,17 @@ from pydantic import ConfigDict, Field
 from w2s_api.metrics import METRICS, Metric
 from w2s_api.names import ROOM
 from w2s_api.places import cel_below, is_below
-from w2s_api.spec.base import NAME_MEANING, NAME_PATTERN, Rule, Stranger, Struct, fits, once, refers, text
+from w2s_api.spec.base import (
+    NAME_MEANING,
+    NAME_PATTERN,
+    DanglingReference,
+    Rule,
+    Struct,
+    fits,
+    immutable,
+    refers,
+    text,
+)
 from w2s_api.spec.data import Data
 from w2s_api.spec.evaluation import Evaluation, Promotion, Report
 from w2s_api.spec.pods import Execution, Pods
@@ -30,38 +40,38 @@ ManagedBy = Annotated[
 ]
 
 
-def _strange_rivals(spec: "Spec") -> Iterator[Stranger]:
+def _dangling_baselines(spec: "Spec") -> Iterator[DanglingReference]:
     computed = ("Weak", *spec.evaluation.controls)
-    for place, rival in enumerate(spec.promotion.over):
-        if rival not in computed:
-            yield Stranger(("promotion", "over", place), rival, computed)
+    for place, baseline in enumerate(spec.promotion.must_beat):
+        if baseline not in computed:
+            yield DanglingReference(("promotion", "mustBeat", place), baseline, computed)
 
 
-def _strange_votes(spec: "Spec") -> Iterator[Stranger]:
+def _dangling_votes(spec: "Spec") -> Iterator[DanglingReference]:
     known = spec.task.class_names
     for number, labeler in enumerate(spec.weak.labelers):
         for place, rule in enumerate(labeler.functions.rules_ if labeler.functions else ()):
             if rule.class_name not in known:
                 path = ("weak", "labelers", number, "functions", "rules", place, "className")
-                yield Stranger(path, rule.class_name, known)
+                yield DanglingReference(path, rule.class_name, known)
 
 
-def _strange_meanings(spec: "Spec") -> Iterator[Stranger]:
+def _dangling_labels(spec: "Spec") -> Iterator[DanglingReference]:
     known = spec.task.class_names
     for number, labeler in enumerate(spec.weak.labelers):
         for place, label in enumerate(labeler.classifier.labels if labeler.classifier else ()):
             if label.class_name not in known:
                 path = ("weak", "labelers", number, "classifier", "labels", place, "className")
-                yield Stranger(path, label.class_name, known)
+                yield DanglingReference(path, label.class_name, known)
 
 
-def _strange_weights(spec: "Spec") -> Iterator[Stranger]:
+def _dangling_weights(spec: "Spec") -> Iterator[DanglingReference]:
     known = tuple(labeler.name for labeler in spec.weak.labelers)
     average = spec.aggregation.weighted_average
     for place, weight in enumerate(average.weights if average else ()):
         if weight.labeler not in known:
             path = ("aggregation", "weightedAverage", "weights", place, "labeler")
-            yield Stranger(path, weight.labeler, known)
+            yield DanglingReference(path, weight.labeler, known)
 
 
 def _applies(metric: Metric) -> Rule:
@@ -109,17 +119,17 @@ class Spec(Struct):
 
     rules = (
         refers(
-            cel="self.promotion.over.all(a, a == 'Weak' || a in self.evaluation.controls)",
-            message="`promotion.over` names an arm that is not computed: add it to `evaluation.controls`",
-            field="promotion.over",
-            strangers=_strange_rivals,
+            cel="self.promotion.mustBeat.all(a, a == 'Weak' || a in self.evaluation.controls)",
+            message="`promotion.mustBeat` names an arm that is not computed: add it to `evaluation.controls`",
+            field="promotion.mustBeat",
+            dangling=_dangling_baselines,
         ),
         Rule(
-            cel="!('Unfiltered' in self.promotion.over) || size(self.selection.steps) > 0",
-            message="`promotion.over` names Unfiltered, but without `selection.steps` that arm is `strong`"
+            cel="!('Unfiltered' in self.promotion.mustBeat) || size(self.selection.steps) > 0",
+            message="`promotion.mustBeat` names Unfiltered, but without `selection.steps` that arm is `strong`"
             " itself: leave it out, or select",
-            holds=lambda s: "Unfiltered" not in s.promotion.over or bool(s.selection.steps),
-            field="promotion.over",
+            holds=lambda s: "Unfiltered" not in s.promotion.must_beat or bool(s.selection.steps),
+            field="promotion.mustBeat",
         ),
         *(_applies(metric) for metric in METRICS.values() if metric.cel),
         Rule(
@@ -134,21 +144,21 @@ class Spec(Struct):
             " || l.functions.rules.all(r, self.task.classes.exists(c, c.name == r.className)))",
             message="a rule votes for a class that `task.classes` does not have",
             field="weak.labelers",
-            strangers=_strange_votes,
+            dangling=_dangling_votes,
         ),
         refers(
             cel="self.weak.labelers.all(l, !has(l.classifier) || !has(l.classifier.labels)"
             " || l.classifier.labels.all(m, self.task.classes.exists(c, c.name == m.className)))",
             message="a label of a classifier is mapped to a class that `task.classes` does not have",
             field="weak.labelers",
-            strangers=_strange_meanings,
+            dangling=_dangling_labels,
         ),
         refers(
             cel="!has(self.aggregation.weightedAverage) || self.aggregation.weightedAverage.weights.all(w,"
             " self.weak.labelers.exists(l, l.name == w.labeler))",
             message="a weight names a labeler that `weak.labelers` does not have",
             field="aggregation.weightedAverage.weights",
-            strangers=_strange_weights,
+            dangling=_dangling_weights,
         ),
         _apart("data.unlabeled", f"!{cel_below('self.storage.uri', 'self.data.unlabeled.uri')}"),
         _apart("data.gold", f"!{cel_below('self.storage.uri', 'self.data.gold.uri')}"),
@@ -161,7 +171,7 @@ class Spec(Struct):
             " || !has(l.classifier.trainedOn.data) || l.classifier.trainedOn.data.all(d,"
             f" !{cel_below('self.storage.uri', 'd.uri')}))",
         ),
-        once("managedBy"),
+        immutable("managedBy"),
     )
 
     task: Task = Field(description="What is to be decided about each text.")
@@ -232,7 +242,7 @@ class Metadata(Struct):
 
 
 class WeakToStrongJob(Struct):
-    """A job that turns a weak model and a heap of unlabelled text into a strong specialised model.
+    """A job that turns a weak model and a pool of unlabelled text into a strong specialised model.
 
     It measures, too, whether that was worth it: against the weak model, against the strong model as it came,
     and against tuning on the expert labels alone.

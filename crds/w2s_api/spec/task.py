@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from w2s_api.spec.base import Stranger, Struct, refers, text
+from w2s_api.spec.base import DanglingReference, Struct, refers, text
 
 
 class ClassLabel(Struct):
@@ -14,7 +14,7 @@ class ClassLabel(Struct):
     name: Annotated[str, text(63, 1)] = Field(description="The class as it is written in the label field.")
     description: Annotated[str, text(500)] = Field(
         default="",
-        description="The class in a sentence, as one would explain it to a new colleague. The arm `untouched`"
+        description="The class in a sentence, as one would explain it to a new colleague. The arm `zero-shot`"
         " compares texts with it, so write it even if the name speaks for itself. Default: the name.",
     )
 
@@ -27,7 +27,7 @@ class Task(Struct):
             cel="!has(self.positiveClass) || self.classes.exists(c, c.name == self.positiveClass)",
             message="`positiveClass` must be one of `classes`",
             field="positiveClass",
-            strangers=lambda task: _strange_positive(task),
+            dangling=lambda task: _dangling_positive_class(task),
         ),
     )
 
@@ -54,6 +54,6 @@ class Task(Struct):
         return tuple(c.name for c in self.classes)
 
 
-def _strange_positive(task: Task) -> Iterator[Stranger]:
+def _dangling_positive_class(task: Task) -> Iterator[DanglingReference]:
     if task.positive_class is not None and task.positive_class not in task.class_names:
-        yield Stranger(("positiveClass",), task.positive_class, task.class_names)
+        yield DanglingReference(("positiveClass",), task.positive_class, task.class_names)

@@ -1,4 +1,4 @@
-"""Who labels the heap: the weak labelers."""
+"""Who labels the pool: the weak labelers."""
 
 from typing import Annotated, Literal
 
@@ -100,7 +100,7 @@ class Prompted(Struct):
     prior: Literal["Uniform", "Gold", "None"] = Field(
         default="Uniform",
         description="Models prefer some words, whatever the text. Uniform: scores are shifted until each"
-        " class is as likely as the others over the heap. Gold: as in the gold budget of each seed. None:"
+        " class is as likely as the others over the pool. Gold: as in the gold budget of each seed. None:"
         " they are taken as they are.",
     )
     max_tokens: MaxTokens = Field(

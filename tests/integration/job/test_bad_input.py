@@ -128,14 +128,14 @@ def test_a_typo_in_the_manifest_starts_nothing(workplace):
     assert done.stdout == ""
 
 
-@pytest.mark.parametrize("evaluation", [{"controls": []}, {"controls": ["Direct"], "ceiling": True}, {}])
+@pytest.mark.parametrize("evaluation", [{"controls": []}, {"controls": ["GoldOnly"], "ceiling": True}, {}])
 def test_nobody_votes(workplace, evaluation):
     """Whatever is compared, it ends before the strong model is read."""
     rules = [{"className": name, "keywords": [f"nowhere {name}"]} for name in ("copyleft", "permissive")]
 
     def edit(spec):
         spec["weak"]["labelers"] = [{"name": "rules", "type": "Functions", "functions": {"rules": rules}}]
-        spec["promotion"] = {"over": []}
+        spec["promotion"] = {"mustBeat": []}
         spec["evaluation"] = {"seeds": 1, **evaluation}
 
     workplace.edit(edit)

@@ -56,7 +56,7 @@ def begin(workplace) -> subprocess.Popen:
 
 
 def test_a_stage_is_killed_then_the_run_is_stopped_and_killed_and_what_was_finished_is_kept(workplace):
-    workplace.edit(lambda spec: spec.update(promotion={"over": ["Weak"], "minLowerBound": "0.9"}))
+    workplace.edit(lambda spec: spec.update(promotion={"mustBeat": ["Weak"], "minLowerBound": "0.9"}))
     run = begin(workplace)
     until_started(run, "label-rules")
     for pid in children(run.pid):

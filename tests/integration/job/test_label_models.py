@@ -22,7 +22,7 @@ from w2s_trainer.stages import label, session
 from w2s_trainer.stages.label.prompted import Question
 from w2s_trainer.stages.label.summary import whole_summary
 from w2s_trainer.stages.tables import EVERY_SEED, matrix, read_examples, write_table
-from w2s_trainer.stages.train.frozen import _untouched
+from w2s_trainer.stages.train.frozen import _zero_shot
 from w2s_trainer.store.artifacts import Artifact, ArtifactStore
 from w2s_trainer.store.objects import Objects
 
@@ -183,10 +183,10 @@ def test_a_causal_model_tells_sport_from_food_without_a_label(zero_shot):
     answers = found[EVERY_SEED]
     assert (answers.argmax(axis=1) == GOLD).mean() >= 0.85
     pool = answers[PARTS == "pool"]
-    assert pool.mean(axis=0) == pytest.approx([0.5, 0.5], abs=1e-4)  # the prior is corrected over the heap
+    assert pool.mean(axis=0) == pytest.approx([0.5, 0.5], abs=1e-4)  # the prior is corrected over the pool
     summary = artifact.summary
     assert (summary["rows"], summary["abstained"], summary["truncated"]) == (14, 0, 0)
-    assert 0 <= summary["unsteady"] <= 14
+    assert 0 <= summary["order_sensitive"] <= 14
     prompt = summary["prompt"]["-1"]
     assert (prompt["chat"], prompt["orders"], set(prompt["answers"])) == (True, 2, {"sport", "food"})
 
@@ -225,7 +225,7 @@ def test_labels_do_not_depend_on_shards_or_batches(bench):
     assert part.shard is None
     assert np.abs(labels(whole)[0] - labels(part)[0]).max() < 1e-4
     together = whole_summary(part.summary)
-    for figure in ("rows", "unsteady", "abstained", "prompt", "temperature"):
+    for figure in ("rows", "order_sensitive", "abstained", "prompt", "temperature"):
         assert together[figure] == whole.summary[figure]
     assert together["shift"]["0"] == pytest.approx(whole.summary["shift"]["0"], abs=1e-3)
 
@@ -235,13 +235,13 @@ def test_shots_that_leave_nothing_to_calibrate_on_are_refused(bench):
         bench.label(bench.context(asked(shots=6, calibration="Temperature")))
 
 
-def test_the_untouched_causal_model_is_asked_as_the_labeler_asks(zero_shot):
+def test_the_zero_shot_causal_model_is_asked_as_the_labeler_asks(zero_shot):
     """Also of a few texts: the answer to one does not depend on those asked beside it."""
     bench, artifact = zero_shot
     examples = read_examples(bench.prepared, bench.directory)
     rows = examples.rows("budget", "test")[5:8]
-    untouched = _untouched(bench.context(asked()), examples, rows, np.empty((0, 0), dtype=np.float32))
-    assert np.abs(untouched - labels(artifact)[EVERY_SEED][rows]).max() < 1e-4
+    zero_shot = _zero_shot(bench.context(asked()), examples, rows, np.empty((0, 0), dtype=np.float32))
+    assert np.abs(zero_shot - labels(artifact)[EVERY_SEED][rows]).max() < 1e-4
 
 
 def tuned(how: str, **more: Any) -> dict[str, Any]:

@@ -18,15 +18,19 @@ def test_the_first_run_does_every_stage(finished):
 def test_the_results_have_every_arm_and_the_answer(finished):
     results = finished.results()
     arms = {arm["arm"]: arm for arm in results["evaluation"]["arms"]}
-    assert set(arms) == {"weak", "strong", "direct", "untouched", "cascade", "ceiling"}
+    assert set(arms) == {"weak", "strong", "gold-only", "zero-shot", "cascade", "ceiling"}
     for arm in arms.values():
         value = arm["metrics"]["MacroF1"]
         assert 0 < value["low"] <= value["estimate"] <= value["high"] <= 1
         positive = arm["positive"]["firstSeed"]
         assert positive["found"] + positive["missed"] == positive["positives"]
-    assert [one["over"] for one in results["evaluation"]["comparisons"]] == ["weak", "untouched", "direct"]
-    assert arms["direct"]["trainedOn"] == 32
-    assert [point["labels"] for point in results["evaluation"]["directCurve"]] == [16, 32]
+    assert [one["baseline"] for one in results["evaluation"]["comparisons"]] == [
+        "weak",
+        "zero-shot",
+        "gold-only",
+    ]
+    assert arms["gold-only"]["trainedOn"] == 32
+    assert [point["labels"] for point in results["evaluation"]["goldOnlyCurve"]] == [16, 32]
     assert arms["ceiling"]["trainedOn"] == arms["strong"]["trainedOn"]
     assert results["answer"]
     assert all(sentence in finished.runs[0].stdout for sentence in results["answer"])
@@ -37,8 +41,8 @@ def test_the_report_is_one_file_without_texts(finished, licences):
     assert finished.results()["answer"][0].split("(")[0] in report
     assert "<script" not in report
     assert 'src="' not in report
-    gold, heap = licences
-    assert not [row["id"] for row in gold + heap if row["text"][:60] in report]
+    gold, pool = licences
+    assert not [row["id"] for row in gold + pool if row["text"][:60] in report]
 
 
 def test_running_again_does_nothing_again(finished):
@@ -99,7 +103,7 @@ def test_the_published_model_loads_by_itself_and_predicts(finished, tmp_path, ca
 
 
 def test_a_changed_gate_trains_nothing_and_is_no_new_look_at_the_test(finished):
-    finished.edit(lambda spec: spec.update(promotion={"over": ["Weak"], "minLowerBound": "0.9"}))
+    finished.edit(lambda spec: spec.update(promotion={"mustBeat": ["Weak"], "minLowerBound": "0.9"}))
     gated = finished.run()
     assert gated.returncode == 0, gated.stderr
     assert finished.worked == ["evaluate", "promote"]

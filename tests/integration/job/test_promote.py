@@ -65,7 +65,7 @@ def test_a_student_is_published_merged_then_apart_then_refused(workplace, capsys
     assert "model.safetensors" not in there  # of the model that was there before
     check_predictions(workplace, capsys)
 
-    workplace.edit(lambda spec: spec["promotion"].update(over=["Weak"], minLowerBound="0.99"))
+    workplace.edit(lambda spec: spec["promotion"].update(mustBeat=["Weak"], minLowerBound="0.99"))
     refused = workplace.run()
     assert refused.returncode == 0, refused.stderr
     assert "Not published" in refused.stdout

@@ -49,7 +49,7 @@ def spec_of(model: str, tuning: str, publish: str) -> Spec:
         "maxTokens": MAX_TOKENS,
         "tuning": {"type": tuning, **({"lora": {"rank": 4}} if tuning == "LoRA" else {})},
     }
-    spec["promotion"] = {"over": [], "publish": publish}
+    spec["promotion"] = {"mustBeat": [], "publish": publish}
     return Spec.model_validate(spec)
 
 

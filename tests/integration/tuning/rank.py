@@ -77,7 +77,7 @@ def main(models: Path, out: Path) -> None:
 
     torch.set_num_threads(1)
     world = World.join()
-    said: dict[str, Any] = {"size": world.size, "told": world.told(f"rank {world.rank}")}
+    said: dict[str, Any] = {"size": world.size, "told": world.broadcast_object(f"rank {world.rank}")}
 
     for run in RUNS:
         kept = Kept(out / run / str(world.rank))

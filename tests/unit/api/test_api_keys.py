@@ -51,7 +51,7 @@ def same(spec):
 
 OWN_TEST = put("data.test", {"uri": "s3://legal/test.csv"})
 UNTAUGHT = put("weak.labelers.1", {**RULES, "name": "small"})
-NO_DIRECT = put("evaluation.controls", ["Unfiltered", "Untouched"])
+NO_GOLD_ONLY = put("evaluation.controls", ["Unfiltered", "ZeroShot"])
 TRAINED_ON = put(
     "weak.labelers.2.classifier.trainedOn", {"type": "Data", "data": [{"uri": "s3://legal/old.csv"}]}
 )
@@ -61,17 +61,17 @@ EDITS_OF = [
     ("division of gold, where the test is given", OWN_TEST, put("data.testFraction", "0.6"), []),
     ("split seed, where the test is given", OWN_TEST, put("data.splitSeed", 1), []),
     ("gold budget, where no labeler is taught", UNTAUGHT, put("data.goldBudget", 64), FROM_TRAIN),
-    ("gold budget, that nobody uses", both(UNTAUGHT, NO_DIRECT), put("data.goldBudget", 64), []),
-    ("seeds, that only intervals use", both(UNTAUGHT, NO_DIRECT), put("evaluation.seeds", 5), ["evaluate", "promote"]),
-    ("seeds of the ceiling", both(UNTAUGHT, NO_DIRECT, put("evaluation.ceiling", True)), put("evaluation.seeds", 5), FROM_TRAIN),
-    ("description of a class, without untouched", put("evaluation.controls", []), put("task.classes.0.description", "Free."), ["evaluate", "promote"]),
+    ("gold budget, that nobody uses", both(UNTAUGHT, NO_GOLD_ONLY), put("data.goldBudget", 64), []),
+    ("seeds, that only intervals use", both(UNTAUGHT, NO_GOLD_ONLY), put("evaluation.seeds", 5), ["evaluate", "promote"]),
+    ("seeds of the ceiling", both(UNTAUGHT, NO_GOLD_ONLY, put("evaluation.ceiling", True)), put("evaluation.seeds", 5), FROM_TRAIN),
+    ("description of a class, without zero-shot", put("evaluation.controls", []), put("task.classes.0.description", "Free."), ["evaluate", "promote"]),
     ("where a teacher was trained, twice", TRAINED_ON, put("weak.labelers.2.classifier.trainedOn.data", [{"uri": "s3://legal/old.csv"}] * 2), []),
     ("order of the model's labels", put("weak.labelers.2.classifier.labels", LABELS), put("weak.labelers.2.classifier.labels", LABELS[::-1]), []),
     ("a label that is called as the class", same, put("weak.labelers.2.classifier.labels", [{"modelLabel": "free", "className": "free"}]), []),
     ("a weight of one", same, put("aggregation", {"weightedAverage": {"weights": [{"labeler": "own", "weight": "1.0"}]}}), []),
     ("order of the labelers", same, lambda spec: spec["weak"]["labelers"].reverse(), []),
     ("empty structs", same, lambda spec: spec["strong"].update(tuning={"head": {}}, loss={"crossEntropy": {}}), []),
-    ("instruction, without untouched", put("evaluation.controls", []), put("task.instruction", "Free?"), ["evaluate", "promote"]),
+    ("instruction, without zero-shot", put("evaluation.controls", []), put("task.instruction", "Free?"), ["evaluate", "promote"]),
     ("minus nothing", same, put("promotion.minLowerBound", "-0.0"), []),
 ]  # fmt: skip
 
@@ -111,18 +111,18 @@ EDITS = [
     ("strong model", put("strong.model.uri", "hf://org/other"), FROM_TRAIN),
     ("regularisation", put("strong.tuning", {"type": "Head", "head": {"l2": "3"}}), FROM_TRAIN),
     ("hard targets", put("strong.loss", {"type": "CrossEntropy", "crossEntropy": {"targets": "Hard"}}), FROM_TRAIN),
-    ("description of a class, that untouched reads", put("task.classes.0.description", "Free."), FROM_TRAIN),
+    ("description of a class, that zero-shot reads", put("task.classes.0.description", "Free."), FROM_TRAIN),
     ("ceiling", put("evaluation.ceiling", True), FROM_TRAIN),
     ("fewer controls", put("evaluation.controls", ["Cascade", "Unfiltered"]), FROM_TRAIN),
-    ("without the cascade", put("evaluation.controls", ["Direct", "Unfiltered", "Untouched"]), ["evaluate", "promote"]),
+    ("without the cascade", put("evaluation.controls", ["GoldOnly", "Unfiltered", "ZeroShot"]), ["evaluate", "promote"]),
     ("threshold", put("evaluation.positiveThreshold", "0.4"), ["evaluate", "promote"]),
     ("positive class", put("task.positiveClass", "free"), ["evaluate", "promote"]),
-    ("instruction, that untouched reads", put("task.instruction", "Is it free?"), FROM_TRAIN),
+    ("instruction, that zero-shot reads", put("task.instruction", "Is it free?"), FROM_TRAIN),
     ("excerpts", put("report.examples", "Excerpts"), ["evaluate", "promote"]),
     ("metric", put("promotion.metric", "Accuracy"), ["evaluate", "promote"]),
     ("a teacher that saw nothing", put("weak.labelers.2.classifier.trainedOn", {"type": "Elsewhere"}), ["evaluate", "promote"]),
     ("gate", put("promotion.minLowerBound", "0.02"), ["evaluate", "promote"]),
-    ("arms to beat", put("promotion.over", ["Weak", "Direct"]), ["evaluate", "promote"]),
+    ("arms to beat", put("promotion.mustBeat", ["Weak", "GoldOnly"]), ["evaluate", "promote"]),
     ("storage", put("storage", {"uri": "s3://elsewhere/w2s", "endpoint": "http://127.0.0.1:1"}), []),
     ("credentials", put("storage.credentialsSecretRef", {"name": "store"}), []),
     ("certificates", put("storage.caBundleRef", {"name": "ca", "key": "ca.crt"}), []),
@@ -139,7 +139,7 @@ EDITS = [
     ("defaults written out", put("selection", {"steps": []}), []),
     ("a default struct written out", put("strong.tuning", {"type": "Head", "head": {"l2": "0.3"}}), []),
     ("another form of the same number", put("data.testFraction", "0.500"), []),
-    ("a set in another order", put("evaluation.controls", ["Untouched", "Head", "Direct", "Unfiltered", "Cascade"]), []),
+    ("a set in another order", put("evaluation.controls", ["ZeroShot", "Head", "GoldOnly", "Unfiltered", "Cascade"]), []),
 ]  # fmt: skip
 
 
@@ -154,17 +154,17 @@ SELECTED = put("selection.steps", [{"type": "Confidence", "confidence": {"keepFr
 CEILING = put("evaluation", {"seeds": 2, "ceiling": True})
 STRONG = ["train-strong-0", "train-strong-1"]
 UNFILTERED = ["train-unfiltered-0", "train-unfiltered-1"]
-DIRECT = ["train-direct-0", "train-direct-1"]
+GOLD_ONLY = ["train-gold-only-0", "train-gold-only-1"]
 REFERENCE = ["train-ceiling-0", "train-ceiling-1"]
 LAST = ["evaluate", "promote"]
 
 DEEP_EDITS = [
-    ("rank", put("strong.tuning.lora", {"rank": 4}), [*STRONG, *UNFILTERED, *DIRECT, *REFERENCE, *LAST]),
-    ("schedule", put("strong.training", {"epochs": 3}), [*STRONG, *UNFILTERED, *DIRECT, *REFERENCE, *LAST]),
+    ("rank", put("strong.tuning.lora", {"rank": 4}), [*STRONG, *UNFILTERED, *GOLD_ONLY, *REFERENCE, *LAST]),
+    ("schedule", put("strong.training", {"epochs": 3}), [*STRONG, *UNFILTERED, *GOLD_ONLY, *REFERENCE, *LAST]),
     ("stopping", put("strong.training", {"stopping": {"type": "WeakValidation"}}), [*STRONG, *UNFILTERED, *LAST]),
     ("loss", put("strong.loss", {"type": "LogConf"}), [*STRONG, *UNFILTERED, *LAST]),
     ("selection", put("selection.steps.0.confidence.keepFractionPerClass", "0.6"), ["select", "train-frozen", *STRONG, *REFERENCE, *LAST]),
-    ("another control", put("evaluation.controls", ["Direct", "Untouched", "Head"]), LAST),
+    ("another control", put("evaluation.controls", ["GoldOnly", "ZeroShot", "Head"]), LAST),
     ("how often it is saved", put("strong.training", {"checkpointIntervalSeconds": 5}), []),
     ("where activations are", put("strong.training", {"gradientCheckpointing": True}), []),
     ("empty structs", put("strong.tuning.lora", {}), []),
@@ -181,7 +181,7 @@ def test_an_edit_of_a_deep_job_changes_just_these_keys(what, edit, changed):
 def test_another_seed_is_work_for_that_seed_only():
     before = keys(UNTAUGHT, LORA, put("evaluation.seeds", 2))
     after = keys(UNTAUGHT, LORA, put("evaluation.seeds", 3))
-    new = ["train-strong-2", "train-direct-2", *LAST]
+    new = ["train-strong-2", "train-gold-only-2", *LAST]
     assert [name for name in after if before.get(name) != after[name]] == new
 
 
@@ -207,55 +207,55 @@ SMALL_TOO = {"name": "second", "type": "Finetuned", "finetuned": {"model": {"uri
 # on purpose, it is a new version of a method (pipeline.METHOD_VERSIONS), and the release notes say so.
 GOLDEN = {
     "sound": {
-        "prepare": "ab34160cc60a64ca036a1ed466290853",
-        "label-rules": "d29a0dffd62a843f9cd9373dd4f88b55",
-        "label-small": "b95453f3bd5ee42106f649c09873b732",
-        "label-own": "b626b6f78ea11cf6dfea6d82f85c5916",
-        "aggregate": "01eaa38f17b297f9fa9c57a86aa78ec6",
-        "select": "d1bc6ba904cb66c5a04144fe7f5b3c78",
-        "train": "e0e4343a55e56faa20f85db17d48e9c3",
-        "evaluate": "95630827731fedb5d5c6bc77032c5717",
-        "promote": "8f545586bb8296fcad1020bb20dae2cd",
+        "prepare": "55498cdd97f5df7970b045b756750661",
+        "label-rules": "9af77af5d1f3a5a412b8f18a4388b921",
+        "label-small": "ebbca11a4088e6804a2a2c4a793db018",
+        "label-own": "26dade4b38cfde48542447eb988ae464",
+        "aggregate": "dd6269c6f365d5d8da315603b5fbe74f",
+        "select": "8fe1c56ed8838a50d8d94fc0f901522c",
+        "train": "deeed942391755c50fd0589485b27fd8",
+        "evaluate": "03750244b7a5cd212f00cf18f3a746f1",
+        "promote": "18aa2e84c2a28dcbb10755f45a77bcc3",
     },
     "full": {
-        "prepare": "2e826aa1035f45051e59906563dddba5",
-        "label-rules": "62b546116391a3af1ccf33107d26e814",
-        "label-small": "ac3bfb7c65497168a672b39a3f9073a6",
-        "label-own": "8435924bc22cce4eafb2b716418ce916",
-        "aggregate": "4812d14126b06b9c653a0cfbe24cc6d4",
-        "select": "1377bad38f5fe5c2a9aea7768e1c2b49",
-        "train": "fa544e1b9e621a3345ee49d9c8c991f6",
-        "evaluate": "30a27da8755f04e187069739fbf1613c",
-        "promote": "ae2388706ac7a8f75e90c74fcad97ab6",
+        "prepare": "fa26e7e3a6a3760cafa5227edbe4f134",
+        "label-rules": "caf36775dc40d9f9a23c1c268325d81c",
+        "label-small": "7e4decf4ed2314e65df81fa44d8d2a93",
+        "label-own": "82c13309e099eeb33c6c2831a2cfaf98",
+        "aggregate": "d1ed2abfcfe4c60b4687f66f966ce3e8",
+        "select": "907c1929079d4f2cfb6d1c766bc78836",
+        "train": "6b284435be93363ee0da279a4b6dd48d",
+        "evaluate": "d15270d9da06e1dec8367cb5665e743a",
+        "promote": "bbe9668dddbdc2062651dd753714241b",
     },
     "deep": {
-        "prepare": "ab34160cc60a64ca036a1ed466290853",
-        "label-rules": "d29a0dffd62a843f9cd9373dd4f88b55",
-        "label-small": "cef6decf735a035de5b85d915cd4c397",
-        "label-own": "b626b6f78ea11cf6dfea6d82f85c5916",
-        "label-asked": "1c06a65b4119a5dcf8c8784c395f88b6",
-        "aggregate": "dec76e49cc997e09506c418e6ba67063",
-        "select": "36702485a45d85f92bc63e5b7c2d083d",
-        "train-frozen": "71b06bbed2820713a4c70778f6145490",
-        "train-strong-0": "764591ba6ca68668061dc91143c5cdb5",
-        "train-strong-1": "0fa6b7d92f4da221915fd4d9007655b3",
-        "train-unfiltered-0": "4b0806157faed5e227dc3c7a87f82ae4",
-        "train-unfiltered-1": "87541d1fd7aa61253e9dc155b53c6f62",
-        "train-direct-0": "c7dfd5c62961563c40abe10034713fc4",
-        "train-direct-1": "10c4d648061a03769dc35b1f1de6cc59",
-        "train-ceiling-0": "f5153f3da8969c7dcf216f69c8f0df07",
-        "train-ceiling-1": "78d87c862259dcf6fc40604a349c4553",
-        "evaluate": "96b7c10da2f8e2a128eabdf21a96d80e",
-        "promote": "3e4ef84c7afd49f71913bd37f653a8a8",
+        "prepare": "55498cdd97f5df7970b045b756750661",
+        "label-rules": "9af77af5d1f3a5a412b8f18a4388b921",
+        "label-small": "493c9619fadf55163d7c9686f8280a74",
+        "label-own": "26dade4b38cfde48542447eb988ae464",
+        "label-asked": "8be249f76c03c38e798cea05a0aa4a71",
+        "aggregate": "2b9b466a250af47b0bce223f0161f362",
+        "select": "be9c790ca99b5bad05ec2d33a5dc7408",
+        "train-frozen": "d9c3081b92843a51ee0eeaf46313456a",
+        "train-strong-0": "010e64dabff8a9d99b2548013c901c87",
+        "train-strong-1": "f6bbed06d7181aaeb6c66f32158ce45d",
+        "train-unfiltered-0": "cf128e9116ce73d9f2e46c0b9dceab82",
+        "train-unfiltered-1": "ad020e35b525b0838addcf72f0bc44c2",
+        "train-gold-only-0": "0246b98e3ed63b0784abd737a96bd431",
+        "train-gold-only-1": "33ec92c10b036f194910a36c4751a48f",
+        "train-ceiling-0": "b65eec2d0412c10ff57bd76331793c8d",
+        "train-ceiling-1": "eaf0d4b8d89326b495161caf33e65bf3",
+        "evaluate": "e568ef6a3d23a02a836e0b3c2aa4af92",
+        "promote": "7993e99dabd83786c57b3990b6f56df1",
     },
     "minimal": {
-        "prepare": "a7acb2af3b9c34ec4defde79249e1c58",
-        "label-own": "8324f0e523c2ffdd45ca4a8c9a7f3516",
-        "aggregate": "41ace13a258c921de6b737c9e5357f0d",
-        "select": "b1361488208e847e0b57251f35156367",
-        "train": "d8aa16f934a11dfafcfdc81f55ee47b8",
-        "evaluate": "19625757cbb6725b951b153ac4526cc5",
-        "promote": "b955d127be355a6f96ed450351064e6c",
+        "prepare": "0b009723e86ae71ee636241cb4025dbf",
+        "label-own": "4a7af2679ac379542022531a9e744a7f",
+        "aggregate": "ea1ad0719fc4bab467029d0f13fe1be9",
+        "select": "6db67062f032764065edb69b220b65c7",
+        "train": "d726ba43ece44df3d37e5c8fc1fad9ec",
+        "evaluate": "84afc15b37f1ab946e522b77cf147e0e",
+        "promote": "756385a765eacc471dd4f11504043f5f",
     },
 }
 MANIFESTS = {"sound": SOUND, "full": FULL, "deep": DEEP, "minimal": MINIMAL}

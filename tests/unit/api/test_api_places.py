@@ -77,7 +77,7 @@ def test_data_that_overlap_are_refused_in_every_pairing(one, other, fields):
     assert {problem.path[:2] for problem in problems} == {("spec", "data")}
 
 
-@pytest.mark.parametrize("storage", ["s3://legal//heap/w2s", "s3://legal/x/../heap", "s3://legal/./heap//"])
+@pytest.mark.parametrize("storage", ["s3://legal//pool/w2s", "s3://legal/x/../pool", "s3://legal/./pool//"])
 def test_storage_in_the_data_however_it_is_written(storage):
     _, (problem,) = validate(manifest(put("storage.uri", storage)))
     assert problem.path == ("spec", "storage", "uri")

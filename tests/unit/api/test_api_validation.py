@@ -109,11 +109,11 @@ def test_every_mistake_is_reported_at_once():
 
 
 def test_a_broken_rule_is_reported_beside_other_mistakes():
-    job, problems = validate(manifest(put("strong.maxtokens", 3), put("promotion.over", ["Unfiltered"])))
+    job, problems = validate(manifest(put("strong.maxtokens", 3), put("promotion.mustBeat", ["Unfiltered"])))
     assert job is None
     assert {problem.path for problem in problems} == {
         ("spec", "strong", "maxtokens"),
-        ("spec", "promotion", "over"),
+        ("spec", "promotion", "mustBeat"),
     }
 
 
@@ -135,7 +135,7 @@ def spots(value: Any, path: tuple[Any, ...] = ()):
         yield from spots(below, (*path, name))
 
 
-TEXTS = ["", "x", "free", "own", "Direct", "None", "Data", "0", "1", "0.7", "-0.0", "é", "a\n", "x" * 70]
+TEXTS = ["", "x", "free", "own", "GoldOnly", "None", "Data", "0", "1", "0.7", "-0.0", "é", "a\n", "x" * 70]
 URIS = ["s3://a/b", "s3://legal/gold.csv", "s3://legal/w2s\n", "hf://x"]
 OTHERS = [
     None,
@@ -149,7 +149,7 @@ OTHERS = [
     [],
     {},
     ["Weak"],
-    ["Direct", "Direct"],
+    ["GoldOnly", "GoldOnly"],
     [None],
     [[]],
     {"uri": None},

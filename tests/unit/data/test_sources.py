@@ -61,7 +61,7 @@ class Bucket:
 @pytest.mark.parametrize("place", ["s3", "file"])
 def test_what_is_passed_over_is_named_but_for_markers(tmp_path: Path, place: str) -> None:
     objects: Any = Bucket(NOT_DATA + DATA)
-    uri = "s3://b/heap/" if place == "s3" else f"file://{tmp_path}/"
+    uri = "s3://b/pool/" if place == "s3" else f"file://{tmp_path}/"
     for name in NOT_DATA + DATA if place == "file" else ():
         path = tmp_path / name
         if name == "" or name.endswith("/"):
@@ -83,14 +83,14 @@ def test_an_object_that_is_named_is_read_whatever_its_name(tmp_path: Path) -> No
 def test_only_markers_are_no_data() -> None:
     objects: Any = Bucket(["", "a/", "_SUCCESS"])
     with pytest.raises(BadData) as caught:
-        expand("s3://b/heap/", objects)
+        expand("s3://b/pool/", objects)
     assert caught.value.reason == "NoSuchData"
 
 
 def test_an_unknown_format_is_named_where_it_is_data() -> None:
     objects: Any = Bucket(["a/part.avro", "_x/part.avro"])
     with pytest.raises(BadSpec, match=r"a/part\.avro"):
-        expand("s3://b/heap/", objects)
+        expand("s3://b/pool/", objects)
 
 
 def test_a_link_to_nothing_is_no_silence(tmp_path: Path) -> None:
@@ -120,15 +120,15 @@ def test_a_file_that_may_not_be_read_is_named(tmp_path: Path, monkeypatch: pytes
 
 
 PARTITIONS: list[tuple[str, dict[str, str | None]]] = [
-    ("s3://b/heap/country=de/part-0.parquet", {"country": "de"}),
-    ("s3://b/heap/year=2026/month=01/p.jsonl", {"year": "2026", "month": "01"}),
-    ("s3://b/heap/client=A%26B%20C/p.jsonl", {"client": "A&B C"}),
-    ("s3://b/heap/client=__HIVE_DEFAULT_PARTITION__/p.jsonl", {"client": None}),
-    ("s3://b/heap/client=/p.jsonl", {"client": ""}),
-    ("s3://b/heap/client=a=b/p.jsonl", {"client": "a=b"}),
-    ("s3://b/heap/a=1.jsonl", {}),
-    ("s3://a=b/heap/p.jsonl", {}),
-    ("s3://b/heap/=1/p.jsonl", {}),
+    ("s3://b/pool/country=de/part-0.parquet", {"country": "de"}),
+    ("s3://b/pool/year=2026/month=01/p.jsonl", {"year": "2026", "month": "01"}),
+    ("s3://b/pool/client=A%26B%20C/p.jsonl", {"client": "A&B C"}),
+    ("s3://b/pool/client=__HIVE_DEFAULT_PARTITION__/p.jsonl", {"client": None}),
+    ("s3://b/pool/client=/p.jsonl", {"client": ""}),
+    ("s3://b/pool/client=a=b/p.jsonl", {"client": "a=b"}),
+    ("s3://b/pool/a=1.jsonl", {}),
+    ("s3://a=b/pool/p.jsonl", {}),
+    ("s3://b/pool/=1/p.jsonl", {}),
     ("file:///data/country=de/p.csv", {"country": "de"}),
 ]
 

@@ -71,10 +71,15 @@ def test_share_of_the_gap_carries_the_spread_of_the_seeds() -> None:
 def test_comparisons_come_in_the_declared_order_and_the_rest_is_exploratory() -> None:
     arms = {
         arm: right_on(GOLD, 0.7)
-        for arm in ("ceiling", "cascade", "unfiltered", "direct", "untouched", "weak", "strong")
+        for arm in ("ceiling", "cascade", "unfiltered", "gold-only", "zero-shot", "weak", "strong")
     }
     found = result(gold_test(GOLD), Arms(arms, trained_on=TRAINED))
-    assert [one["over"] for one in found["comparisons"]] == ["weak", "untouched", "direct", "unfiltered"]
+    assert [one["baseline"] for one in found["comparisons"]] == [
+        "weak",
+        "zero-shot",
+        "gold-only",
+        "unfiltered",
+    ]
     assert not any(one["exploratory"] for one in found["comparisons"])
     assert found["exploratory"]
     assert all(one["exploratory"] for one in found["exploratory"])
@@ -228,7 +233,7 @@ def test_worth_of_a_student_in_labels_of_its_own_model() -> None:
     found = result(gold_test(GOLD), arms)
     assert found["worth"]["estimate"]["text"] == "45"
     assert found["worth"]["low"]["labels"] <= 45 <= found["worth"]["high"]["labels"]
-    assert [(one["labels"], one["estimate"]) for one in found["directCurve"]] == [
+    assert [(one["labels"], one["estimate"]) for one in found["goldOnlyCurve"]] == [
         (16, 0.6),
         (32, 0.7),
         (64, 0.9),
@@ -253,7 +258,7 @@ def test_worth_carries_the_spread_of_the_seeds(
     """What hangs on which labels were drawn is said by the interval."""
 
     def width(strong: tuple[float, ...], curve: dict[int, tuple[float, ...]]) -> float:
-        arms = {"weak": (0.5,), "strong": strong, "direct": curve[64]}
+        arms = {"weak": (0.5,), "strong": strong, "gold-only": curve[64]}
         worth = result(
             gold_test(GOLD),
             Arms(
@@ -319,8 +324,8 @@ GIVEN_UP = {"arm": "strong", "class": "spam", "seed": 1, "predicted": 0.02, "lab
             id="seeds of one class are one note",
         ),
         pytest.param(
-            [GIVEN_UP, {**GIVEN_UP, "arm": "direct"}, {**GIVEN_UP, "class": "ham"}],
-            ["`strong` all but gave up the class “spam”", "`direct`", "“ham”"],
+            [GIVEN_UP, {**GIVEN_UP, "arm": "gold-only"}, {**GIVEN_UP, "class": "ham"}],
+            ["`strong` all but gave up the class “spam”", "`gold-only`", "“ham”"],
             id="arms and classes apart",
         ),
     ],
@@ -333,10 +338,10 @@ def test_classes_that_were_given_up_are_noted_first(collapsed: list[dict[str, An
 
 
 def test_deep_is_compared_with_shallow_and_stopped_with_the_end() -> None:
-    arms = {"weak": 0.5, "strong": 0.9, "head": 0.7, "unstopped": 0.95}
+    arms = {"weak": 0.5, "strong": 0.9, "head": 0.7, "full-schedule": 0.95}
     found = result(gold_test(GOLD), Arms({arm: right_on(GOLD, share) for arm, share in arms.items()}))
-    assert [(one["arm"], one["over"], one["verdict"]) for one in found["exploratory"]] == [
+    assert [(one["arm"], one["baseline"], one["verdict"]) for one in found["exploratory"]] == [
         ("strong", "head", "better"),
-        ("strong", "unstopped", "worse"),
+        ("strong", "full-schedule", "worse"),
     ]
     assert [one["estimate"] for one in found["exploratory"]] == pytest.approx([0.2, -0.05])

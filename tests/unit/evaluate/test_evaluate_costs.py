@@ -82,14 +82,17 @@ NOT_ASKED = "not asked for in `evaluation.controls`"
         pytest.param(spec(), "unfiltered", "nothing was selected: it would be `strong`", id="no steps"),
         pytest.param(spec(), "head", "`strong` is itself a head on the frozen model", id="a head already"),
         pytest.param(
-            spec(), "unstopped", "`strong` was trained to the end: it would be the same", id="no stopping"
+            spec(), "full-schedule", "`strong` was trained to the end: it would be the same", id="no stopping"
         ),
         pytest.param(
-            spec(LORA), "unstopped", "`strong` was trained to the end: it would be the same", id="to the end"
+            spec(LORA),
+            "full-schedule",
+            "`strong` was trained to the end: it would be the same",
+            id="to the end",
         ),
         *(
             pytest.param(spec(LORA, evaluation={"controls": []}), arm, NOT_ASKED, id=f"{arm}, not asked for")
-            for arm in ("head", "direct", "untouched", "cascade")
+            for arm in ("head", "gold-only", "zero-shot", "cascade")
         ),
     ],
 )

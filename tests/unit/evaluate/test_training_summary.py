@@ -5,13 +5,13 @@ import pytest
 from w2s_trainer.stages.evaluate.training import training_summary
 
 
-def heads(arms=("strong", "direct"), **more):
+def heads(arms=("strong", "gold-only"), **more):
     return {
         "arms": list(arms),
         "examples": dict.fromkeys(arms, 100),
         "truncated": 2,
         "features": {"dimension": 384, "key": "abc"},
-        "directL2": {"0": 0.3},
+        "goldOnlyL2": {"0": 0.3},
         "l2": 0.5,
         "model": "py://small",
         "tuning": "Head",
@@ -50,7 +50,7 @@ def cost(arm, tuning, students, each, in_all, joules=None):
 @pytest.mark.parametrize(
     ("summaries", "costs"),
     [
-        ([heads()], [cost("strong", "Head", 2, 11.0, 12.0), cost("direct", "Head", 2, 11.0, 12.0)]),
+        ([heads()], [cost("strong", "Head", 2, 11.0, 12.0), cost("gold-only", "Head", 2, 11.0, 12.0)]),
         ([tuned()], [cost("strong", "LoRA", 1, 20.0, 20.0, 500)]),
         (
             [heads(arms=["head"]), tuned(seed=0), tuned(seed=1, trainings=[(90, 30.0, 700)])],
@@ -58,8 +58,8 @@ def cost(arm, tuning, students, each, in_all, joules=None):
         ),
         # A student costs what the one with all the gold costs; the smaller ones are for the curve.
         (
-            [tuned(), tuned("direct", trainings=[(10, 2.0, 20), (50, 9.0, 90)])],
-            [cost("strong", "LoRA", 1, 20.0, 20.0, 500), cost("direct", "LoRA", 1, 9.0, 11.0, 90)],
+            [tuned(), tuned("gold-only", trainings=[(10, 2.0, 20), (50, 9.0, 90)])],
+            [cost("strong", "LoRA", 1, 20.0, 20.0, 500), cost("gold-only", "LoRA", 1, 9.0, 11.0, 90)],
         ),
         # Where one machine does not count, or a training was interrupted, the mean would be of others.
         (
@@ -92,7 +92,7 @@ def test_costs(summaries, costs):
         ),
         ([tuned()], {"tuning": "LoRA", "model": "py://large", "loss": "LogConf", "truncated": 5}),
         (
-            [heads(arms=["head"]), tuned("direct", loss="CrossEntropy"), tuned()],
+            [heads(arms=["head"]), tuned("gold-only", loss="CrossEntropy"), tuned()],
             {"tuning": "LoRA", "model": "py://large", "loss": "LogConf", "truncated": 5, "l2": 0.5},
         ),
     ],
@@ -105,8 +105,8 @@ def test_it_speaks_for_the_student(summaries, expected):
 
 def test_what_heads_alone_have_is_absent_without_them():
     found = training_summary([tuned()])
-    assert not {"features", "directL2", "seconds", "l2"} & found.keys()
-    assert {"features", "directL2", "seconds", "l2"} <= training_summary([heads(), tuned()]).keys()
+    assert not {"features", "goldOnlyL2", "seconds", "l2"} & found.keys()
+    assert {"features", "goldOnlyL2", "seconds", "l2"} <= training_summary([heads(), tuned()]).keys()
 
 
 def test_an_arm_s_texts_are_those_of_its_largest_student():
@@ -117,8 +117,8 @@ def test_an_arm_s_texts_are_those_of_its_largest_student():
 
 
 def test_the_student_that_went_on_to_the_end_was_trained_on_the_same_texts():
-    stopped = tuned(arms=["strong", "unstopped"], trainings=[(80, 1, 1)])
-    assert training_summary([stopped])["examples"] == {"strong": 80, "unstopped": 80}
+    stopped = tuned(arms=["strong", "full-schedule"], trainings=[(80, 1, 1)])
+    assert training_summary([stopped])["examples"] == {"strong": 80, "full-schedule": 80}
 
 
 def test_every_training_and_every_collapse_is_named():
@@ -127,15 +127,15 @@ def test_every_training_and_every_collapse_is_named():
         [
             heads(arms=["head"]),
             tuned(seed=0),
-            tuned("direct", seed=1, trainings=[(10, 1.0, 1), (20, 2.0, 2)], collapsed=[gone]),
+            tuned("gold-only", seed=1, trainings=[(10, 1.0, 1), (20, 2.0, 2)], collapsed=[gone]),
         ]
     )
     assert [(one["arm"], one["seed"], one["size"]) for one in found["trained"]] == [
         ("strong", 0, 100),
-        ("direct", 1, 10),
-        ("direct", 1, 20),
+        ("gold-only", 1, 10),
+        ("gold-only", 1, 20),
     ]
-    assert found["collapsed"] == [{"arm": "direct", "seed": 1, **gone}]
+    assert found["collapsed"] == [{"arm": "gold-only", "seed": 1, **gone}]
 
 
 def test_it_reads_what_it_is_given_once():

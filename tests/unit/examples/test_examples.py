@@ -43,8 +43,8 @@ def built(task, tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def data(built) -> dict[str, list[dict[str, str]]]:
     gold = (built / "gold.jsonl").read_text(encoding="utf-8").splitlines()
-    heap = gzip.decompress((built / "unlabeled.jsonl.gz").read_bytes()).decode().splitlines()
-    return {"gold": [json.loads(line) for line in gold], "heap": [json.loads(line) for line in heap]}
+    pool = gzip.decompress((built / "unlabeled.jsonl.gz").read_bytes()).decode().splitlines()
+    return {"gold": [json.loads(line) for line in gold], "pool": [json.loads(line) for line in pool]}
 
 
 def test_there_is_an_example_of_each_kind_of_labeler():
@@ -58,7 +58,7 @@ def test_a_manifest_is_valid_and_its_rules_compile(path):
     for labeler in spec.weak.labelers:
         if labeler.functions:
             assert compile_rules(labeler.functions, labeler.name)
-    assert all(label.description for label in spec.task.classes), "`untouched` compares texts with them"
+    assert all(label.description for label in spec.task.classes), "`zero-shot` compares texts with them"
 
 
 @pytest.mark.parametrize("path", MANIFESTS, ids=lambda path: path.stem)
@@ -92,14 +92,14 @@ def test_classes_are_balanced_and_no_licence_weighs_more_than_four_rows(data):
 def test_a_row_and_a_licence_are_in_one_file_only(data):
     every = [row["id"] for rows in data.values() for row in rows]
     assert len(every) == len(set(every))
-    assert not {row["licence"] for row in data["gold"]} & {row["licence"] for row in data["heap"]}
+    assert not {row["licence"] for row in data["gold"]} & {row["licence"] for row in data["pool"]}
 
 
-def test_there_are_enough_rows_for_a_test_a_budget_and_a_heap(task, data):
+def test_there_are_enough_rows_for_a_test_a_budget_and_a_pool(task, data):
     spec = job(EXAMPLES / f"{task}.yaml").spec
     outside_the_test = len(data["gold"]) * (1 - float(spec.data.test_fraction))
     assert len(data["gold"]) >= 1000
-    assert len(data["heap"]) >= 600
+    assert len(data["pool"]) >= 600
     assert outside_the_test >= 256 > spec.data.gold_budget, "so that seeds draw different budgets"
 
 
@@ -112,7 +112,7 @@ def test_the_same_package_gives_the_same_bytes(task, built, tmp_path):
 def test_the_rules_say_something_about_half_of_the_texts_and_are_better_than_chance(task, data):
     spec = job(EXAMPLES / f"{task}.yaml").spec
     rules = next(labeler.functions for labeler in spec.weak.labelers if labeler.functions)
-    rows = data["gold"] + data["heap"]
+    rows = data["gold"] + data["pool"]
     votes = vote(rules, spec.task.class_names, [row["text"] for row in rows])
     label = np.array([spec.task.class_names.index(row["label"]) for row in rows])
     voted = ~votes.abstain

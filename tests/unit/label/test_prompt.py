@@ -9,7 +9,7 @@ import pytest
 from w2s_api.spec.task import Task
 from w2s_trainer.errors import BadSpec
 from w2s_trainer.stages.label.prompt import QUESTION, Shot, orders_of, prompt_of, shots_of
-from w2s_trainer.stages.label.prompted import HEAP_SAMPLE, draw_shots, heap_rows, probabilities_of
+from w2s_trainer.stages.label.prompted import HEAP_SAMPLE, draw_shots, pool_rows, probabilities_of
 from w2s_trainer.stages.tables import Examples
 
 
@@ -74,26 +74,26 @@ def test_shots_are_drawn_from_the_budget_alone_and_in_its_order():
         draw_shots(budget, labels, 5, 1)
 
 
-def test_the_sample_of_the_heap_is_of_the_heap_and_the_same_in_any_order():
+def test_the_sample_of_the_pool_is_of_the_pool_and_the_same_in_any_order():
     ids = [f"id-{number}" for number in range(1000)]
     parts = np.where(np.arange(1000) % 4 == 0, "test", "pool")
     there = Examples(ids, ids, parts, np.arange(1000))
     back = Examples(ids[::-1], ids[::-1], parts[::-1], np.arange(1000))
-    found = heap_rows(there)
+    found = pool_rows(there)
     assert len(found) == HEAP_SAMPLE
     assert set(parts[found]) == {"pool"}
     assert (np.diff(found) > 0).all()
-    assert {ids[row] for row in found} == {ids[::-1][row] for row in heap_rows(back)}
+    assert {ids[row] for row in found} == {ids[::-1][row] for row in pool_rows(back)}
     few = Examples(ids[:8], ids[:8], parts[:8], np.arange(8))
-    assert heap_rows(few).tolist() == [1, 2, 3, 5, 6, 7]
+    assert pool_rows(few).tolist() == [1, 2, 3, 5, 6, 7]
 
 
 def test_probabilities_are_of_the_mean_over_orders_and_the_shift():
     scores = np.array([[[0.0, 1.0], [2.0, 0.0]], [[0.0, 3.0], [0.0, 1.0]]])  # [orders, n, K]
-    probabilities, unsteady = probabilities_of(scores, np.zeros(2))
+    probabilities, order_sensitive = probabilities_of(scores, np.zeros(2))
     assert probabilities[0] == pytest.approx([1 / (1 + math.e**2), 1 / (1 + math.e**-2)])
     assert probabilities[1] == pytest.approx([1 / (1 + math.e**-0.5), 1 / (1 + math.e**0.5)])
-    assert unsteady.tolist() == [False, True]
+    assert order_sensitive.tolist() == [False, True]
     shifted, steady = probabilities_of(scores, np.array([5.0, 0.0]))
     assert shifted[0] == pytest.approx([1 / (1 + math.e**-3), 1 / (1 + math.e**3)])
     assert steady.tolist() == [False, False]

@@ -176,7 +176,7 @@ def test_new_and_dropped_stages_are_named_and_the_same_is_silent():
     assert changes(as_plan(STAGES), STAGES) == {}
 
 
-DATA, MODEL = Read("s3://heap/texts.jsonl", "data"), Read("hf://org/model", "model")
+DATA, MODEL = Read("s3://pool/texts.jsonl", "data"), Read("hf://org/model", "model")
 READERS = (
     replace(stage("prepare"), reads=(DATA, DATA)),
     replace(stage("train", "prepare"), reads=(MODEL,)),
@@ -189,7 +189,7 @@ LAST = {"prepare": "p1", "train": "t1", "evaluate": "e1"}
     ("artifacts", "name", "why"),
     [
         (LAST, "prepare", None),
-        ({**LAST, "prepare": "p2"}, "prepare", "the data changed behind s3://heap/texts.jsonl"),
+        ({**LAST, "prepare": "p2"}, "prepare", "the data changed behind s3://pool/texts.jsonl"),
         ({**LAST, "train": "t2"}, "train", "the model changed behind hf://org/model"),
         ({"prepare": "p2", "train": "t2"}, "train", None),  # the data explain it
         ({**LAST, "evaluate": "e2"}, "evaluate", None),  # it reads nothing from outside

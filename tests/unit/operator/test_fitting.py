@@ -30,7 +30,7 @@ def largest(cluster: Cluster) -> Cluster:
     cluster.spec |= {
         "weak": {"labelers": labelers},
         "selection": {"steps": [confidence]},
-        "evaluation": {"seeds": 20, "ceiling": True, "controls": ["Direct", "Unfiltered", "Untouched"]},
+        "evaluation": {"seeds": 20, "ceiling": True, "controls": ["GoldOnly", "Unfiltered", "ZeroShot"]},
         "execution": {"maxRetries": 20, "retryBackoffSeconds": 300},
     }
     cluster.spec["strong"]["tuning"] = {"type": "LoRA", "lora": {}}

@@ -440,7 +440,7 @@ def test_a_gate_that_is_not_passed_is_an_end_and_no_failure(cluster: Cluster):
     from w2s_operator.observed import Words
 
     cluster.finish("prepare", "label-small", "aggregate", "select", "train", "evaluate")
-    why = ["strong − untouched = +0.035 [-0.007, +0.077]: the lower bound is not above 0"]
+    why = ["strong − zero-shot = +0.035 [-0.007, +0.077]: the lower bound is not above 0"]
     refused = Words("Done", artifact="a", figures={"promoted": False, "reasons": why})
     cluster.run("promote").end("promote", words=refused).settle()
     assert cluster.condition("Complete")[0] == "True"

@@ -89,5 +89,5 @@ def gold(count: int = 120, start: int = 0) -> list[dict[str, Any]]:
     return [{"text": clause(number), "label": CLASSES[number % 2]} for number in range(start, start + count)]
 
 
-def heap(count: int = 50, start: int = 10_000) -> list[dict[str, Any]]:
+def pool(count: int = 50, start: int = 10_000) -> list[dict[str, Any]]:
     return [{"text": clause(number)} for number in range(start, start + count)]

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from prepare_kit import MemoryObjects, Prepared, clause, gold, heap, jsonl, spec_of
+from prepare_kit import MemoryObjects, Prepared, clause, gold, jsonl, pool, spec_of
 
 from w2s_trainer.data.sources import source_digest
 from w2s_trainer.errors import StageError
@@ -236,10 +236,10 @@ def test_bad_gold_is_refused(run_prepare: Run, case: str) -> None:
             "contract": number,
             "g": -1,
         }
-        for number, row in enumerate(heap())
+        for number, row in enumerate(pool())
     ]
-    objects = MemoryObjects({f"s3://b/{name}": content, "s3://b/heap.jsonl": jsonl(unlabelled)})
-    sources = {"gold": {"uri": f"s3://b/{name}"}, "unlabeled": {"uri": "s3://b/heap.jsonl"}} | data
+    objects = MemoryObjects({f"s3://b/{name}": content, "s3://b/pool.jsonl": jsonl(unlabelled)})
+    sources = {"gold": {"uri": f"s3://b/{name}"}, "unlabeled": {"uri": "s3://b/pool.jsonl"}} | data
     with pytest.raises(StageError) as caught:
         run_prepare(spec_of(sources), objects)
     error = caught.value
@@ -271,9 +271,9 @@ def test_a_spoilt_line_is_quarantined_and_reading_goes_on(run_prepare: Run, case
     line, reason = SPOILT[case]
     lines = jsonl(ROWS).splitlines()
     lines.insert(60, line)
-    objects = MemoryObjects({"s3://b/gold.jsonl": b"\n".join(lines), "s3://b/heap.jsonl": jsonl(heap())})
+    objects = MemoryObjects({"s3://b/gold.jsonl": b"\n".join(lines), "s3://b/pool.jsonl": jsonl(pool())})
     done = run_prepare(
-        spec_of({"gold": {"uri": "s3://b/gold.jsonl"}, "unlabeled": {"uri": "s3://b/heap.jsonl"}}), objects
+        spec_of({"gold": {"uri": "s3://b/gold.jsonl"}, "unlabeled": {"uri": "s3://b/pool.jsonl"}}), objects
     )
     (bad,) = done.rows("quarantine.parquet")
     assert (bad["source"], bad["row"]) == ("s3://b/gold.jsonl", 61)
@@ -300,9 +300,9 @@ def test_a_spoilt_csv_row_is_quarantined(run_prepare: Run, case: str) -> None:
     lines = table(ROWS).split(b"\r\n")
     lines[1] = lines[1].replace(b" ", b"\n", 1)  # a record of two lines is one row
     lines.insert(61, line)
-    objects = MemoryObjects({"s3://b/gold.csv": b"\n".join(lines), "s3://b/heap.jsonl": jsonl(heap())})
+    objects = MemoryObjects({"s3://b/gold.csv": b"\n".join(lines), "s3://b/pool.jsonl": jsonl(pool())})
     done = run_prepare(
-        spec_of({"gold": {"uri": "s3://b/gold.csv"}, "unlabeled": {"uri": "s3://b/heap.jsonl"}}), objects
+        spec_of({"gold": {"uri": "s3://b/gold.csv"}, "unlabeled": {"uri": "s3://b/pool.jsonl"}}), objects
     )
     (bad,) = done.rows("quarantine.parquet")
     assert bad["row"] == 61
@@ -321,7 +321,7 @@ FORMATS = {
 @pytest.mark.parametrize("name", FORMATS)
 @pytest.mark.parametrize("place", ["s3", "file"])
 def test_every_format_gives_the_same_rows(run_prepare: Run, tmp_path: Any, name: str, place: str) -> None:
-    objects = MemoryObjects({"s3://b/heap.jsonl": jsonl(heap())})
+    objects = MemoryObjects({"s3://b/pool.jsonl": jsonl(pool())})
     root = "s3://b/in/" if place == "s3" else f"file://{tmp_path}/in/"
     for file, content in (
         (f"deep/{name}", FORMATS[name]), ("_SUCCESS", b""), (".part.crc", b"x")
@@ -332,7 +332,7 @@ def test_every_format_gives_the_same_rows(run_prepare: Run, tmp_path: Any, name:
             path = tmp_path / "in" / file
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
-    done = run_prepare(spec_of({"gold": {"uri": root}, "unlabeled": {"uri": "s3://b/heap.jsonl"}}), objects)
+    done = run_prepare(spec_of({"gold": {"uri": root}, "unlabeled": {"uri": "s3://b/pool.jsonl"}}), objects)
     found = done.part("budget") + done.part("test")
     assert {row["text"] for row in found} == {row["text"] for row in ROWS}
     assert {row["id"] for row in found} == {f"deep/{name}:{number}" for number in range(1, 121)}
@@ -346,9 +346,9 @@ def test_every_format_gives_the_same_rows(run_prepare: Run, tmp_path: Any, name:
 )  # fmt: skip
 def test_labels_may_be_numbers(run_prepare: Run, values: list[Any], classes: list[str]) -> None:
     rows = [row | {"label": values[number % 2]} for number, row in enumerate(ROWS)]
-    objects = MemoryObjects({"s3://b/gold.parquet": parquet(rows), "s3://b/heap.jsonl": jsonl(heap())})
+    objects = MemoryObjects({"s3://b/gold.parquet": parquet(rows), "s3://b/pool.jsonl": jsonl(pool())})
     spec = spec_of(
-        {"gold": {"uri": "s3://b/gold.parquet"}, "unlabeled": {"uri": "s3://b/heap.jsonl"}},
+        {"gold": {"uri": "s3://b/gold.parquet"}, "unlabeled": {"uri": "s3://b/pool.jsonl"}},
         task={"classes": [{"name": name} for name in classes]},
         weak={"labelers": [{"name": "f", "type": "Finetuned", "finetuned": {"model": {"uri": "py://m"}}}]},
     )
@@ -359,13 +359,13 @@ def test_labels_may_be_numbers(run_prepare: Run, values: list[Any], classes: lis
 
 def test_rows_without_a_group_stand_alone(run_prepare: Run) -> None:
     rows = [row | {"contract": "c" if number < 3 else None} for number, row in enumerate(ROWS)]
-    unlabelled = [row | {"contract": number, "g": -1} for number, row in enumerate(heap())]
-    objects = MemoryObjects({"s3://b/gold.jsonl": jsonl(rows), "s3://b/heap.jsonl": jsonl(unlabelled)})
+    unlabelled = [row | {"contract": number, "g": -1} for number, row in enumerate(pool())]
+    objects = MemoryObjects({"s3://b/gold.jsonl": jsonl(rows), "s3://b/pool.jsonl": jsonl(unlabelled)})
     done = run_prepare(
         spec_of(
             {
                 "gold": {"uri": "s3://b/gold.jsonl"},
-                "unlabeled": {"uri": "s3://b/heap.jsonl"},
+                "unlabeled": {"uri": "s3://b/pool.jsonl"},
                 "fields": {"group": "contract"},
             }
         ),
@@ -392,10 +392,10 @@ def test_the_digest_of_a_source_changes_with_its_data(tmp_path: Any) -> None:
 
 def test_a_label_longer_than_any_text_is_cut_in_the_message(run_prepare: Run) -> None:
     rows = [*ROWS, {"text": clause(999), "label": clause(998)}]
-    objects = MemoryObjects({"s3://b/gold.jsonl": jsonl(rows), "s3://b/heap.jsonl": jsonl(heap())})
+    objects = MemoryObjects({"s3://b/gold.jsonl": jsonl(rows), "s3://b/pool.jsonl": jsonl(pool())})
     with pytest.raises(StageError) as caught:
         run_prepare(
-            spec_of({"gold": {"uri": "s3://b/gold.jsonl"}, "unlabeled": {"uri": "s3://b/heap.jsonl"}}),
+            spec_of({"gold": {"uri": "s3://b/gold.jsonl"}, "unlabeled": {"uri": "s3://b/pool.jsonl"}}),
             objects,
         )
     assert clause(998) not in str(caught.value)

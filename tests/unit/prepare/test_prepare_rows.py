@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from prepare_kit import CLASSES, MemoryObjects, Prepared, gold, heap, jsonl, spec_of
+from prepare_kit import CLASSES, MemoryObjects, Prepared, gold, jsonl, pool, spec_of
 
 from w2s_trainer.contract.last_words import LastWords
 from w2s_trainer.errors import StageError
@@ -32,8 +32,8 @@ def table(rows: list[dict[str, Any]]) -> bytes:
     return stream.getvalue().encode()
 
 
-def sources(gold_name: str, heap_name: str, **more: Any) -> dict[str, Any]:
-    return {"gold": {"uri": f"s3://b/{gold_name}"}, "unlabeled": {"uri": f"s3://b/{heap_name}"}, **more}
+def sources(gold_name: str, pool_name: str, **more: Any) -> dict[str, Any]:
+    return {"gold": {"uri": f"s3://b/{gold_name}"}, "unlabeled": {"uri": f"s3://b/{pool_name}"}, **more}
 
 
 WRITERS: dict[str, Callable[[list[dict[str, Any]]], bytes]] = {
@@ -56,12 +56,12 @@ GROUP_FORMS: dict[str, tuple[str, Callable[[int], Any]]] = {
 
 
 @pytest.mark.parametrize("case", GROUP_FORMS)
-@pytest.mark.parametrize("turned", [False, True], ids=["heap", "gold"])
+@pytest.mark.parametrize("turned", [False, True], ids=["pool", "gold"])
 def test_a_group_is_one_group_in_every_form(run_prepare: Run, case: str, turned: bool) -> None:
-    """Each gold row has its group, and each group two rows in the heap: half of them are of the test."""
+    """Each gold row has its group, and each group two rows in the pool: half of them are of the test."""
     kind, form = GROUP_FORMS[case]
     labelled = [row | {"contract": number} for number, row in enumerate(gold(120))]
-    unlabelled = [row | {"contract": number % 130} for number, row in enumerate(heap(260))]
+    unlabelled = [row | {"contract": number % 130} for number, row in enumerate(pool(260))]
     changed = [row | {"contract": form(int(row["contract"]))} for row in (labelled if turned else unlabelled)]
     files = {f"s3://b/changed.{kind}": WRITERS[kind](changed), "s3://b/plain.csv": table(unlabelled if turned else labelled)}  # fmt: skip
     names = (f"changed.{kind}", "plain.csv") if turned else ("plain.csv", f"changed.{kind}")
@@ -77,7 +77,7 @@ def test_a_group_is_one_group_in_every_form(run_prepare: Run, case: str, turned:
 
 def test_composed_and_decomposed_names_are_one_group(run_prepare: Run) -> None:
     labelled = [row | {"client": f"Caf\u00e9 {number}"} for number, row in enumerate(gold(120))]
-    unlabelled = [row | {"client": f"Cafe\u0301 {number}"} for number, row in enumerate(heap(130))]
+    unlabelled = [row | {"client": f"Cafe\u0301 {number}"} for number, row in enumerate(pool(130))]
     files = {"s3://b/g.jsonl": jsonl(labelled), "s3://b/h.csv": table(unlabelled)}
     done = run_prepare(spec_of(sources("g.jsonl", "h.csv", fields={"group": "client"})), MemoryObjects(files))
     assert done.summary["removed"]["testFamilies"] == 60
@@ -86,7 +86,7 @@ def test_composed_and_decomposed_names_are_one_group(run_prepare: Run) -> None:
 def test_what_the_teacher_has_seen_is_known_by_its_group_in_every_form(run_prepare: Run) -> None:
     labelled = [row | {"contract": number} for number, row in enumerate(gold(200))]
     seen = [{"text": f"seen {number}", "contract": f"{number}.0"} for number in range(30)]
-    unlabelled = [row | {"contract": f"h{number}"} for number, row in enumerate(heap())]
+    unlabelled = [row | {"contract": f"h{number}"} for number, row in enumerate(pool())]
     files = {
         "s3://b/g.jsonl": jsonl(labelled),
         "s3://b/h.jsonl": jsonl(unlabelled),
@@ -108,7 +108,7 @@ def test_what_the_teacher_has_seen_is_known_by_its_group_in_every_form(run_prepa
 def test_words_for_no_group_are_no_group_and_are_counted(run_prepare: Run, word: Any) -> None:
     """As one group they would be one family, which cannot be divided."""
     labelled = [row | {"contract": word if number < 100 else number} for number, row in enumerate(gold(120))]
-    unlabelled = [row | {"contract": word if number < 7 else number} for number, row in enumerate(heap())]
+    unlabelled = [row | {"contract": word if number < 7 else number} for number, row in enumerate(pool())]
     files = {"s3://b/g.jsonl": jsonl(labelled), "s3://b/h.jsonl": jsonl(unlabelled)}
     done = run_prepare(
         spec_of(sources("g.jsonl", "h.jsonl", fields={"group": "contract"})), MemoryObjects(files)
@@ -122,7 +122,7 @@ def test_words_for_no_group_are_no_group_and_are_counted(run_prepare: Run, word:
 @pytest.mark.parametrize("word", ["NULL", "None"])
 def test_words_for_no_group_may_be_classes(run_prepare: Run, word: str) -> None:
     rows = [row | {"label": word if row["label"] == "other" else "indemnity"} for row in gold()]
-    files = {"s3://b/g.csv": table(rows), "s3://b/h.jsonl": jsonl(heap())}
+    files = {"s3://b/g.csv": table(rows), "s3://b/h.jsonl": jsonl(pool())}
     spec = spec_of(sources("g.csv", "h.jsonl"), task={"classes": [{"name": word}, {"name": "indemnity"}]})
     assert run_prepare(spec, MemoryObjects(files)).summary["classes"][word] == {"budget": 30, "test": 30}
 
@@ -146,7 +146,7 @@ def test_a_label_is_its_class_in_every_form(
     run_prepare: Run, classes: tuple[str, str], labels: tuple[Any, Any], kind: str
 ) -> None:
     rows = [row | {"label": labels[number % 2]} for number, row in enumerate(gold())]
-    unlabelled = [row | {"label": labels[1]} for row in heap()]
+    unlabelled = [row | {"label": labels[1]} for row in pool()]
     files = {f"s3://b/g.{kind}": WRITERS[kind](rows), f"s3://b/h.{kind}": WRITERS[kind](unlabelled)}
     spec = spec_of(
         sources(f"g.{kind}", f"h.{kind}"),
@@ -186,7 +186,7 @@ def test_classes_that_no_label_can_tell_apart_are_refused(run_prepare: Run, clas
 
 def test_letters_that_look_the_same_are_shown_by_code_points(run_prepare: Run) -> None:
     rows = [row | {"label": row["label"].replace("o", "\u043e")} for row in gold()]
-    error = refusal(run_prepare, spec_of(sources("g.jsonl", "h.jsonl")), {"s3://b/g.jsonl": jsonl(rows), "s3://b/h.jsonl": jsonl(heap())})  # fmt: skip
+    error = refusal(run_prepare, spec_of(sources("g.jsonl", "h.jsonl")), {"s3://b/g.jsonl": jsonl(rows), "s3://b/h.jsonl": jsonl(pool())})  # fmt: skip
     assert error.reason == "LabelOutsideClasses"
     assert "(U+043E) the class `other`?" in str(error)
 
@@ -194,7 +194,7 @@ def test_letters_that_look_the_same_are_shown_by_code_points(run_prepare: Run) -
 @pytest.mark.parametrize(("one", "other"), [(12, "12.0"), (" 12", 12.0), ("caf\u00e9", "cafe\u0301")])
 def test_an_id_in_two_forms_is_one_id(run_prepare: Run, one: Any, other: Any) -> None:
     labelled = [row | {"id": f"g{number}"} for number, row in enumerate(gold())]
-    unlabelled = [row | {"id": f"h{number}"} for number, row in enumerate(heap())]
+    unlabelled = [row | {"id": f"h{number}"} for number, row in enumerate(pool())]
     labelled[3]["id"], unlabelled[4]["id"] = one, other
     files = {"s3://b/g.jsonl": jsonl(labelled), "s3://b/h.jsonl": jsonl(unlabelled)}
     error = refusal(run_prepare, spec_of(sources("g.jsonl", "h.jsonl", fields={"id": "id"})), files)
@@ -213,7 +213,7 @@ def swallowing(rows: list[dict[str, Any]], lines: int) -> bytes:
 
 
 def test_lines_that_a_quote_has_swallowed_are_counted(run_prepare: Run) -> None:
-    files = {"s3://b/g.jsonl": jsonl(gold()), "s3://b/h.csv": swallowing(heap(60), 8)}
+    files = {"s3://b/g.jsonl": jsonl(gold()), "s3://b/h.csv": swallowing(pool(60), 8)}
     done = run_prepare(spec_of(sources("g.jsonl", "h.csv")), MemoryObjects(files))
     assert done.summary["rows"]["pool"] == 52
     assert done.summary["removed"]["unusable"] == 8
@@ -223,7 +223,7 @@ def test_lines_that_a_quote_has_swallowed_are_counted(run_prepare: Run) -> None:
 
 
 def test_more_than_one_line_in_ten_is_refused_with_the_line_where_it_began(run_prepare: Run) -> None:
-    files = {"s3://b/g.jsonl": jsonl(gold()), "s3://b/h.csv": swallowing(heap(100), 60)}
+    files = {"s3://b/g.jsonl": jsonl(gold()), "s3://b/h.csv": swallowing(pool(100), 60)}
     error = refusal(run_prepare, spec_of(sources("g.jsonl", "h.csv")), files)
     assert error.reason == "TooManyUnusableRows"
     assert "60 of 100 rows" in str(error)
@@ -233,7 +233,7 @@ def test_more_than_one_line_in_ten_is_refused_with_the_line_where_it_began(run_p
 
 def test_a_sound_row_of_many_lines_counts_once(run_prepare: Run) -> None:
     rows = [{"text": "\n".join(row["text"].split()), "label": row["label"] if number else ""} for number, row in enumerate(gold(121))]  # fmt: skip
-    files = {"s3://b/g.csv": table(rows), "s3://b/h.jsonl": jsonl(heap())}
+    files = {"s3://b/g.csv": table(rows), "s3://b/h.jsonl": jsonl(pool())}
     done = run_prepare(spec_of(sources("g.csv", "h.jsonl")), MemoryObjects(files))
     assert done.summary["removed"]["unusable"] == 1
     assert done.rows("quarantine.parquet")[0]["reason"] == "no `label` (line 2)"
@@ -243,7 +243,7 @@ def test_rows_over_several_lines_are_counted_and_the_longest_is_named(run_prepar
     rows = [dict(row) for row in gold()]
     rows[3]["text"] += "\nend"
     rows[7]["text"] += "\nand\nend"
-    files = {"s3://b/g.csv": table(rows), "s3://b/h.jsonl": jsonl(heap())}
+    files = {"s3://b/g.csv": table(rows), "s3://b/h.jsonl": jsonl(pool())}
     done = run_prepare(spec_of(sources("g.csv", "h.jsonl")), MemoryObjects(files))
     assert "; 2 go over several lines, g.csv row 8 over 3" in done.said
 
@@ -259,7 +259,7 @@ EMPTY_PARTS: dict[str, bytes] = {
 
 def test_parts_without_rows_are_no_fault(run_prepare: Run) -> None:
     files = {f"s3://b/h/{name}": content for name, content in EMPTY_PARTS.items()}
-    files |= {"s3://b/h/": b"", "s3://b/h/part-0.parquet": parquet(heap()), "s3://b/g.jsonl": jsonl(gold())}
+    files |= {"s3://b/h/": b"", "s3://b/h/part-0.parquet": parquet(pool()), "s3://b/g.jsonl": jsonl(gold())}
     done = run_prepare(spec_of(sources("g.jsonl", "h/")), MemoryObjects(files))
     assert done.summary["rows"]["pool"] == 50
     assert "3 of 4 files have no rows" in done.said
@@ -273,8 +273,8 @@ def test_a_source_without_rows_is_refused(run_prepare: Run) -> None:
 
 
 def test_what_is_passed_over_is_told(run_prepare: Run) -> None:
-    files = {"s3://b/g.jsonl": jsonl(gold()), "s3://b/h/part-0.jsonl": jsonl(heap())}
-    files |= {f"s3://b/h/_temporary/0/part-{number}.jsonl": jsonl(heap(9, 500)) for number in range(5)}
+    files = {"s3://b/g.jsonl": jsonl(gold()), "s3://b/h/part-0.jsonl": jsonl(pool())}
+    files |= {f"s3://b/h/_temporary/0/part-{number}.jsonl": jsonl(pool(9, 500)) for number in range(5)}
     done = run_prepare(spec_of(sources("g.jsonl", "h/")), MemoryObjects(files))
     assert done.summary["rows"]["pool"] == 50
     assert "Passed over 5 objects below s3://b/h/" in done.said
@@ -290,7 +290,7 @@ def test_what_is_passed_over_is_told(run_prepare: Run) -> None:
 def test_a_group_may_stand_in_the_path(run_prepare: Run) -> None:
     labelled = [row | {"client": number} for number, row in enumerate(gold(120))]
     files = {
-        f"s3://b/h/client={number}/p.parquet": parquet(heap(2, 1000 + 10 * number)) for number in range(130)
+        f"s3://b/h/client={number}/p.parquet": parquet(pool(2, 1000 + 10 * number)) for number in range(130)
     }
     done = run_prepare(
         spec_of(sources("g.jsonl", "h/", fields={"group": "client"})),
@@ -302,13 +302,13 @@ def test_a_group_may_stand_in_the_path(run_prepare: Run) -> None:
 def test_labels_may_stand_in_the_path(run_prepare: Run) -> None:
     files = {f"s3://b/g/label={name}/p.jsonl": jsonl([{"text": row["text"]} for row in gold() if row["label"] == name]) for name in CLASSES}  # fmt: skip
     done = run_prepare(
-        spec_of(sources("g/", "h.jsonl")), MemoryObjects(files | {"s3://b/h.jsonl": jsonl(heap())})
+        spec_of(sources("g/", "h.jsonl")), MemoryObjects(files | {"s3://b/h.jsonl": jsonl(pool())})
     )
     assert done.summary["classes"] == {name: {"budget": 30, "test": 30} for name in CLASSES}
 
 
-def test_labels_of_the_heap_that_can_be_no_label_are_counted(run_prepare: Run) -> None:
-    unlabelled = [row | {"label": ["indemnity"]} if number < 3 else row for number, row in enumerate(heap())]
+def test_labels_of_the_pool_that_can_be_no_label_are_counted(run_prepare: Run) -> None:
+    unlabelled = [row | {"label": ["indemnity"]} if number < 3 else row for number, row in enumerate(pool())]
     files = {"s3://b/g.jsonl": jsonl(gold()), "s3://b/h.jsonl": jsonl(unlabelled)}
     done = run_prepare(spec_of(sources("g.jsonl", "h.jsonl")), MemoryObjects(files))
     assert done.summary["poolLabelsIgnored"] == 3
@@ -336,7 +336,7 @@ def test_columns_of_other_types_are_named_as_what_they_are(
     }
     stream = io.BytesIO()
     pq.write_table(pa.table(columns | {name: column}), stream)
-    unlabelled = [row | {"contract": f"h{number}"} for number, row in enumerate(heap())]
+    unlabelled = [row | {"contract": f"h{number}"} for number, row in enumerate(pool())]
     files = {"s3://b/g.parquet": stream.getvalue(), "s3://b/h.jsonl": jsonl(unlabelled)}
     error = refusal(
         run_prepare, spec_of(sources("g.parquet", "h.jsonl", fields={"group": "contract"})), files
@@ -346,7 +346,7 @@ def test_columns_of_other_types_are_named_as_what_they_are(
 
 
 def test_a_field_with_half_a_surrogate_pair_in_its_name_is_shown(run_prepare: Run) -> None:
-    files = {"s3://b/g.jsonl": b'{"te\\ud83dxt": "a"}\n', "s3://b/h.jsonl": jsonl(heap())}
+    files = {"s3://b/g.jsonl": b'{"te\\ud83dxt": "a"}\n', "s3://b/h.jsonl": jsonl(pool())}
     error = refusal(run_prepare, spec_of(sources("g.jsonl", "h.jsonl")), files)
     assert error.reason == "TextFieldMissing"
     assert r"te\ud83dxt" in str(error)

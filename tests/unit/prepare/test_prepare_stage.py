@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from prepare_kit import CLASSES, MemoryObjects, Prepared, clause, gold, heap, jsonl, spec_of
+from prepare_kit import CLASSES, MemoryObjects, Prepared, clause, gold, jsonl, pool, spec_of
 
 from w2s_trainer.errors import BadData, BadSpec
 
@@ -16,20 +16,20 @@ Run = Callable[..., Prepared]
 def uris(**more: Any) -> dict[str, Any]:
     return {
         "gold": {"uri": "s3://bucket/gold.jsonl"},
-        "unlabeled": {"uri": "s3://bucket/heap.jsonl"},
+        "unlabeled": {"uri": "s3://bucket/pool.jsonl"},
         **more,
     }
 
 
-def store(gold_rows: list[dict[str, Any]], heap_rows: list[dict[str, Any]], **more: bytes) -> MemoryObjects:
+def store(gold_rows: list[dict[str, Any]], pool_rows: list[dict[str, Any]], **more: bytes) -> MemoryObjects:
     return MemoryObjects(
-        {"s3://bucket/gold.jsonl": jsonl(gold_rows), "s3://bucket/heap.jsonl": jsonl(heap_rows)}
+        {"s3://bucket/gold.jsonl": jsonl(gold_rows), "s3://bucket/pool.jsonl": jsonl(pool_rows)}
         | {f"s3://bucket/{name}.jsonl": content for name, content in more.items()}
     )
 
 
 def test_files_are_those_of_the_contract(run_prepare: Run) -> None:
-    done = run_prepare(spec_of(uris()), store(gold(), heap()))
+    done = run_prepare(spec_of(uris()), store(gold(), pool()))
 
     examples = done.rows("examples.parquet")
     assert list(examples[0]) == ["id", "text", "part", "family"]
@@ -52,14 +52,14 @@ def test_files_are_those_of_the_contract(run_prepare: Run) -> None:
 
 
 def test_families_are_never_divided(run_prepare: Run) -> None:
-    """Groups, near-duplicates and chains of both, over gold and heap."""
+    """Groups, near-duplicates and chains of both, over gold and pool."""
     chance = random.Random(7)
     rows = [row | {"group": f"g{chance.randrange(150)}"} for row in gold(400)]
     words = clause(5_000, 60).split()
     for number in range(20):  # a chain: each text is near the next, the ends are not near each other
         words[number] = f"chain{number}"
         rows.append({"text": " ".join(words), "label": CLASSES[number % 2], "group": f"g{number}"})
-    unlabelled = [row | {"group": f"g{chance.randrange(300)}"} for row in heap(200)]
+    unlabelled = [row | {"group": f"g{chance.randrange(300)}"} for row in pool(200)]
     spec = spec_of(uris(fields={"group": "group"}))
     done = run_prepare(spec, store(rows, unlabelled))
 
@@ -75,12 +75,12 @@ def test_families_are_never_divided(run_prepare: Run) -> None:
 
 
 def test_the_division_does_not_depend_on_row_order(run_prepare: Run) -> None:
-    rows, unlabelled = gold(150), heap(60)
+    rows, unlabelled = gold(150), pool(60)
     spec = spec_of(uris())
     before = run_prepare(spec, store(rows, unlabelled))
     random.Random(3).shuffle(rows)
     after = run_prepare(spec, store(rows, unlabelled[::-1]))
-    more = run_prepare(spec, store(rows, heap(80)))
+    more = run_prepare(spec, store(rows, pool(80)))
     for part in ("test", "budget"):
         expected = {row["text"] for row in before.part(part)}
         assert {row["text"] for row in after.part(part)} == expected
@@ -88,15 +88,15 @@ def test_the_division_does_not_depend_on_row_order(run_prepare: Run) -> None:
 
 
 def test_another_split_seed_makes_another_division(run_prepare: Run) -> None:
-    one = run_prepare(spec_of(uris()), store(gold(), heap()))
-    other = run_prepare(spec_of(uris(splitSeed=1)), store(gold(), heap()))
+    one = run_prepare(spec_of(uris()), store(gold(), pool()))
+    other = run_prepare(spec_of(uris(splitSeed=1)), store(gold(), pool()))
     assert {row["text"] for row in one.part("test")} != {row["text"] for row in other.part("test")}
 
 
 def test_copies_are_kept_once_and_gold_wins(run_prepare: Run) -> None:
     rows = gold(121)
     rows.append(rows[0] | {"text": f"  {rows[0]['text'].upper()}\n"})
-    unlabelled = heap(50)
+    unlabelled = pool(50)
     unlabelled += [unlabelled[3], {"text": rows[5]["text"]}]
     unlabelled += [{"text": row["text"]} for row in rows[:40]]
     done = run_prepare(spec_of(uris()), store(rows, unlabelled))
@@ -112,7 +112,7 @@ def test_copies_are_kept_once_and_gold_wins(run_prepare: Run) -> None:
 def test_contradicting_labels_are_quarantined(run_prepare: Run) -> None:
     rows = gold(122)
     rows += [rows[0] | {"label": CLASSES[1]}, rows[1]]
-    done = run_prepare(spec_of(uris()), store(rows, heap()))
+    done = run_prepare(spec_of(uris()), store(rows, pool()))
     bad = done.rows("quarantine.parquet")
     assert [(row["source"], row["row"]) for row in bad] == [
         ("s3://bucket/gold.jsonl", 1),
@@ -127,7 +127,7 @@ def test_contradicting_labels_are_quarantined(run_prepare: Run) -> None:
 def test_a_test_of_its_own(run_prepare: Run) -> None:
     test = gold(60, start=500)
     rows = [*gold(100), {"text": test[0]["text"] + " thereof", "label": CLASSES[0]}]
-    unlabelled = [*heap(50), {"text": "hereby " + test[1]["text"]}]
+    unlabelled = [*pool(50), {"text": "hereby " + test[1]["text"]}]
     done = run_prepare(
         spec_of(uris(test={"uri": "s3://bucket/test.jsonl"})), store(rows, unlabelled, test=jsonl(test))
     )
@@ -151,7 +151,7 @@ def test_what_the_teacher_has_seen_leaves_the_test(run_prepare: Run, own_test: b
     content = {"seen": jsonl(seen)} | ({"test": jsonl(tested)} if own_test else {})
     more = {"test": {"uri": "s3://bucket/test.jsonl"}} if own_test else {}
     spec = spec_of(uris(**more), weak=teacher("s3://bucket/seen.jsonl"))
-    done = run_prepare(spec, store(gold(200), heap(), **content))
+    done = run_prepare(spec, store(gold(200), pool(), **content))
 
     assert not {row["text"] for row in tested[:30]} & {row["text"] for row in done.part("test")}
     assert done.summary["removed"]["seenByTeacher"] == 30
@@ -159,8 +159,8 @@ def test_what_the_teacher_has_seen_leaves_the_test(run_prepare: Run, own_test: b
     assert done.summary["rows"] == {"pool": 50, **expected}
 
 
-def test_gold_of_the_heap_is_kept_apart(run_prepare: Run) -> None:
-    unlabelled = heap(50)
+def test_gold_of_the_pool_is_kept_apart(run_prepare: Run) -> None:
+    unlabelled = pool(50)
     unlabelled[0]["label"] = unlabelled[1]["label"] = "indemnity"
     unlabelled[2]["label"] = "unheard of"
     unlabelled.append(unlabelled[1] | {"label": "other"})
@@ -172,14 +172,14 @@ def test_gold_of_the_heap_is_kept_apart(run_prepare: Run) -> None:
 
 
 def test_ids_are_those_of_the_rows_or_say_where_they_are(run_prepare: Run) -> None:
-    named = [row | {"name": number} for number, row in enumerate(gold() + heap())]
+    named = [row | {"name": number} for number, row in enumerate(gold() + pool())]
     done = run_prepare(spec_of(uris(fields={"id": "name"})), store(named[:120], named[120:]))
     assert {row["id"] for row in done.rows("examples.parquet")} == {str(number) for number in range(170)}
 
     objects = MemoryObjects(
-        {"s3://bucket/gold/a.jsonl": jsonl(gold()), "s3://bucket/heap/a.jsonl": jsonl(heap())}
+        {"s3://bucket/gold/a.jsonl": jsonl(gold()), "s3://bucket/pool/a.jsonl": jsonl(pool())}
     )
-    data = {"gold": {"uri": "s3://bucket/gold/"}, "unlabeled": {"uri": "s3://bucket/heap/"}}
+    data = {"gold": {"uri": "s3://bucket/gold/"}, "unlabeled": {"uri": "s3://bucket/pool/"}}
     done = run_prepare(spec_of(data), objects)
     names = {row["id"] for row in done.rows("examples.parquet")}
     assert {"gold/a.jsonl:1", "unlabeled/a.jsonl:1"} <= names
@@ -189,11 +189,11 @@ def test_ids_are_those_of_the_rows_or_say_where_they_are(run_prepare: Run) -> No
 def test_one_bad_line_in_100_000_is_named_and_the_rest_is_used(run_prepare: Run, tmp_path: Path) -> None:
     lines = [b'{"text": "w%d"}' % number for number in range(100_000)]
     lines[54_320] = b'{"text": "\xff"}'
-    (tmp_path / "heap.jsonl").write_bytes(b"\n".join(lines))
+    (tmp_path / "pool.jsonl").write_bytes(b"\n".join(lines))
     (tmp_path / "gold.jsonl").write_bytes(jsonl(gold()))
     data = {
         name: {"uri": f"file://{tmp_path}/{file}.jsonl"}
-        for name, file in (("gold", "gold"), ("unlabeled", "heap"))
+        for name, file in (("gold", "gold"), ("unlabeled", "pool"))
     }
     done = run_prepare(spec_of(data))
     assert done.rows("quarantine.parquet") == [
@@ -209,7 +209,7 @@ def test_one_bad_line_in_100_000_is_named_and_the_rest_is_used(run_prepare: Run,
 SMALL = gold(40)
 JUDGED: list[tuple[str, dict[str, Any], dict[str, Any], type[Exception], str, list[str]]] = [
     ("small", {}, {}, BadData, "TestTooSmall", ["20 rows in 20 families", "0.31", "29 families more"]),
-    ("ceiling", {}, {"evaluation": {"ceiling": True}}, BadData, "NoPoolGold", ["heap.jsonl", "`label`"]),
+    ("ceiling", {}, {"evaluation": {"ceiling": True}}, BadData, "NoPoolGold", ["pool.jsonl", "`label`"]),
     ("budget", {"goldBudget": 61}, {}, BadSpec, "GoldBudgetTooLarge", ["61", "only 60"]),
     (
         "regex",
@@ -246,7 +246,7 @@ def test_what_is_judged_of_a_reused_artifact_too(
 ) -> None:
     from w2s_trainer.stages.prepare import verify
 
-    made = run_prepare(spec_of(uris()), store(gold(40 if case == "small" else 120), heap()), verified=False)
+    made = run_prepare(spec_of(uris()), store(gold(40 if case == "small" else 120), pool()), verified=False)
     with pytest.raises(kind) as caught:
         verify(made.summary, spec_of(uris(**data), **more))
     error: Any = caught.value
@@ -269,8 +269,8 @@ def test_an_empty_pool_is_refused(run_prepare: Run) -> None:
 
 
 def test_rules_that_cannot_vote_are_named_before_anything_is_read(run_prepare):
-    objects = MemoryObjects({"s3://b/gold.jsonl": jsonl(gold()), "s3://b/heap.jsonl": jsonl(heap())})
-    spec = spec_of({"gold": {"uri": "s3://b/gold.jsonl"}, "unlabeled": {"uri": "s3://b/heap.jsonl"}})
+    objects = MemoryObjects({"s3://b/gold.jsonl": jsonl(gold()), "s3://b/pool.jsonl": jsonl(pool())})
+    spec = spec_of({"gold": {"uri": "s3://b/gold.jsonl"}, "unlabeled": {"uri": "s3://b/pool.jsonl"}})
     done = run_prepare(spec, objects)
     assert "Warning: spec.weak.labelers: no rule votes for the class 'other'" in done.said
     assert done.said.index("Warning") < done.said.index("Read ")

@@ -99,8 +99,8 @@ def manifest(tuning: str, stopped: bool) -> Strong:
 def results(
     strong: float = 0.8,
     weak: float = 0.65,
-    direct: float = 0.72,
-    untouched: float = 0.6,
+    gold_only: float = 0.72,
+    zero_shot: float = 0.6,
     classes: tuple[str, ...] = ("other", "indemnity"),
     positive: str | None = "indemnity",
     seeds: int = 3,
@@ -109,7 +109,7 @@ def results(
     excerpts: Any = None,
     tuning: str = "Head",
     head: float | None = None,
-    unstopped: float | None = None,
+    full_schedule: float | None = None,
     collapsed: tuple[dict[str, Any], ...] = (),
     joules: int | None = None,
     seconds: tuple[float, float] = (40.0, 10.0),
@@ -122,24 +122,24 @@ def results(
     teacher = ArmAnswers(np.where(silent[..., None], 1 / k, teacher.probabilities), silent)
     student = answering(gold, strong, 1, k, rng)
     arms = {"weak": teacher, "strong": student}
-    arms["direct"] = answering(gold, direct, seeds, k, rng)
-    arms["untouched"] = answering(gold, untouched, 1, k, rng)
+    arms["gold-only"] = answering(gold, gold_only, seeds, k, rng)
+    arms["zero-shot"] = answering(gold, zero_shot, 1, k, rng)
     if ceiling:
         arms["ceiling"] = answering(gold, ceiling, seeds, k, rng)
     if head:
         arms["head"] = answering(gold, head, 1, k, rng)
-    if unstopped:
-        arms["unstopped"] = answering(gold, unstopped, 1, k, rng)
+    if full_schedule:
+        arms["full-schedule"] = answering(gold, full_schedule, 1, k, rng)
     arms["cascade"] = cascade_answers(teacher, student)
     curve = {
         16: answering(gold, 0.55, seeds, k, rng).probabilities,
         32: answering(gold, 0.62, seeds, k, rng).probabilities,
     }
-    curve[64] = arms["direct"].probabilities
+    curve[64] = arms["gold-only"].probabilities
     test = GoldTest(
         gold, rng.integers(0, 500, n), classes, "MacroF1", classes.index(positive) if positive else None
     )
-    trained = {"strong": 400, "direct": 64, "ceiling": 400}
+    trained = {"strong": 400, "gold-only": 64, "ceiling": 400}
     evaluation = compare(test, Arms(arms, curve, trained), np.random.default_rng(1))
     evaluation["evaluations"] = 3
     evaluation["notes"] = notes(evaluation, True, 3, collapsed)
@@ -176,9 +176,9 @@ def results(
             "kept": 400,
             "warnings": [],
         },
-        "training": training(tuning, trained, arms, unstopped is not None, collapsed, joules, seconds),
-        "promotion": {"metric": "MacroF1", "over": ["Direct", "Weak"], "minLowerBound": "0"},
-        "decision": apply_gate(evaluation, ["Direct", "Weak"], 0.0).to_json(),
+        "training": training(tuning, trained, arms, full_schedule is not None, collapsed, joules, seconds),
+        "promotion": {"metric": "MacroF1", "mustBeat": ["GoldOnly", "Weak"], "minLowerBound": "0"},
+        "decision": apply_gate(evaluation, ["GoldOnly", "Weak"], 0.0).to_json(),
         "provenance": {
             "train": {"key": "ab" * 16, "attempt": "1", "seconds": 9.5, "versions": {"torch": "2"}}
         },

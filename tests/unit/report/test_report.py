@@ -34,16 +34,16 @@ class Page(HTMLParser):
     [
         ({}, "Yes: the new model is better than its teacher", "better"),
         (
-            {"strong": 0.5, "weak": 0.9, "coverage": 1.0, "direct": 0.4, "untouched": 0.3},
+            {"strong": 0.5, "weak": 0.9, "coverage": 1.0, "gold_only": 0.4, "zero_shot": 0.3},
             "No: the new model is worse",
             "worse",
         ),
         (
-            {"strong": 0.66, "coverage": 1.0, "direct": 0.5, "untouched": 0.5},
+            {"strong": 0.66, "coverage": 1.0, "gold_only": 0.5, "zero_shot": 0.5},
             "Not shown: there is no clear difference",
             "unsure",
         ),
-        ({"direct": 0.95}, "Yes: the new model is better than its teacher", "unsure"),
+        ({"gold_only": 0.95}, "Yes: the new model is better than its teacher", "unsure"),
     ],
 )
 def test_the_first_sentence_is_the_answer(figures, first, colour):
@@ -53,7 +53,7 @@ def test_the_first_sentence_is_the_answer(figures, first, colour):
 
 
 def test_something_simpler_that_is_better_is_said_at_once():
-    found = results(direct=0.95)
+    found = results(gold_only=0.95)
     assert "the same model tuned on your own labels alone would be better still" in found["answer"][0]
     assert any(
         sentence.startswith("It is worse than the same model tuned on your 64 gold labels")
@@ -70,7 +70,7 @@ def test_something_simpler_that_is_better_is_said_at_once():
     ],
 )
 def test_worth_is_said_with_its_bounds(strong, says):
-    assert any(says in sentence for sentence in results(strong=strong, direct=0.75)["answer"])
+    assert any(says in sentence for sentence in results(strong=strong, gold_only=0.75)["answer"])
 
 
 def test_figures_in_sentences_are_those_of_the_results():
@@ -180,7 +180,7 @@ def test_charts_are_sound_and_true():
     assert sorted(width, key=width.__getitem__) == sorted(values, key=values.__getitem__)
     strong = next(arm for arm in found["arms"] if arm["arm"] == "strong")
     for chart in (
-        charts.curve(found["directCurve"], strong["metrics"]["MacroF1"], "MacroF1"),
+        charts.curve(found["goldOnlyCurve"], strong["metrics"]["MacroF1"], "MacroF1"),
         charts.calibration(strong["calibration"]),
         charts.shares({"a<b": 3, "c": 4}, {"a<b": 2, "c": 1}),
     ):
@@ -188,11 +188,11 @@ def test_charts_are_sound_and_true():
 
 
 def test_the_terminal_says_the_same_as_the_report():
-    found = results(direct=0.95)
+    found = results(gold_only=0.95)
     said = table(found, "s3://bucket/model/")
     assert found["answer"][0] in said
     assert "Not published:" in said
-    assert re.search(r"strong − direct\s+-0\.\d+", said)
+    assert re.search(r"strong − gold-only\s+-0\.\d+", said)
     assert "Published: s3://bucket/model/" in table(results(), "s3://bucket/model/")
 
 

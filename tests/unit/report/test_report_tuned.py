@@ -41,7 +41,7 @@ def test_what_tuning_gained_over_a_head_is_said_with_its_cost(figures, says):
 
 def test_the_figures_of_the_sentence_are_those_of_the_comparison():
     found = results(tuning="Full", strong=0.85, head=0.7)
-    one = next(one for one in found["evaluation"]["exploratory"] if one["over"] == "head")
+    one = next(one for one in found["evaluation"]["exploratory"] if one["baseline"] == "head")
     (sentence,) = [said for said in found["answer"] if said.startswith("Tuning all weights")]
     assert f"gained {one['estimate'] * 100:.1f} points" in sentence
     assert f"between {one['low'] * 100:.1f} and {one['high'] * 100:.1f} points" in sentence
@@ -53,18 +53,18 @@ def test_a_head_that_costs_nothing_is_no_division():
 
 
 def test_a_head_that_is_better_spoils_the_banner():
-    found = results(tuning="LoRA", strong=0.8, head=0.95, direct=0.4, untouched=0.3)
+    found = results(tuning="LoRA", strong=0.8, head=0.95, gold_only=0.4, zero_shot=0.3)
     assert "a head on the frozen model would be better still, and simpler" in found["answer"][0]
     assert tone(found["evaluation"]) == "unsure"
-    assert tone(results(tuning="LoRA", strong=0.8, head=0.5, direct=0.4)["evaluation"]) == "better"
+    assert tone(results(tuning="LoRA", strong=0.8, head=0.5, gold_only=0.4)["evaluation"]) == "better"
 
 
 @pytest.mark.parametrize(
-    ("unstopped", "says"),
+    ("full_schedule", "says"),
     [(0.6, " gained "), (0.95, " lost "), (0.8, " made no clear difference to ")],
 )
-def test_stopping_is_held_against_the_end_of_the_schedule(unstopped, says):
-    found = results(tuning="LoRA", unstopped=unstopped)
+def test_stopping_is_held_against_the_end_of_the_schedule(full_schedule, says):
+    found = results(tuning="LoRA", full_schedule=full_schedule)
     (sentence,) = [one for one in found["answer"] if one.startswith("Stopping where held-out weak labels")]
     assert says in sentence
 
@@ -99,7 +99,7 @@ def test_every_trained_arm_has_its_costs():
     rows = {row["arm"]: row for row in cost_rows(found)}
     assert set(rows) == {
         "strong",
-        "direct",
+        "gold-only",
         "ceiling",
         "head",
     }
@@ -138,7 +138,7 @@ def test_seconds_have_the_digits_they_are_worth(value, said):
             ],
         ),
         (
-            {"tuning": "LoRA", "unstopped": 0.7},
+            {"tuning": "LoRA", "full_schedule": 0.7},
             ["where held-out weak labels were predicted best (10% of the texts"],
         ),
         ({"tuning": "Full"}, ["all weights and a head, starting from the head of the frozen model (L2 0.3)"]),
@@ -160,7 +160,7 @@ def test_how_it_was_made(figures, words):
 
 
 def test_trainings_are_listed_with_losses_and_the_step_that_was_kept():
-    rows = training_rows(results(tuning="LoRA", unstopped=0.7))
+    rows = training_rows(results(tuning="LoRA", full_schedule=0.7))
     strong = next(row for row in rows if row["arm"] == "strong")
     assert (strong["seeds"], strong["steps"], strong["first"], strong["last"]) == (
         "3",

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from w2s_trainer.stages.train.arms import as_many, curve_sizes, gold_set, weak_set
-from w2s_trainer.stages.train.untouched import similarity_probabilities
+from w2s_trainer.stages.train.zero_shot import similarity_probabilities
 
 
 @pytest.mark.parametrize(
@@ -16,7 +16,7 @@ from w2s_trainer.stages.train.untouched import similarity_probabilities
         (300, [16, 32, 64, 128, 256, 300]),
     ],
 )
-def test_the_direct_curve_doubles_up_to_the_budget(budget, sizes):
+def test_the_gold_only_curve_doubles_up_to_the_budget(budget, sizes):
     assert curve_sizes(budget) == sizes
 
 
@@ -42,7 +42,7 @@ def test_as_many_draws_by_id_and_not_by_place():
     assert len(as_many(ids, 99, seed=1)) == 50
 
 
-def test_untouched_prefers_the_nearest_description():
+def test_zero_shot_prefers_the_nearest_description():
     descriptions = np.array([[1.0, 0.0], [0.0, 1.0]], dtype=np.float32)
     texts = np.array([[0.8, 0.6], [0.6, 0.8], [2**-0.5, 2**-0.5]], dtype=np.float32)
     probabilities = similarity_probabilities(texts, descriptions)

@@ -66,7 +66,7 @@ def train(monkeypatch, tmp_path):
                 return data if weights is None else data.__class__(data.rows, data.targets, np.array(weights))
 
             return SimpleNamespace(
-                of=lambda arm, _seed: [of(size) for size in (sizes if arm.name == "direct" else sizes[:1])]
+                of=lambda arm, _seed: [of(size) for size in (sizes if arm.name == "gold-only" else sizes[:1])]
             )
 
         students: list = []
@@ -123,9 +123,9 @@ def test_the_strong_arm(train):
 
 def test_with_weak_validation_both_answer_and_the_best_is_kept(train):
     done = train("strong", [4], best={"weight": torch.tensor([0.75])})
-    assert answers(done.output) == {("unstopped", 2, 4): {0.0}, ("strong", 2, 4): {0.75}}
+    assert answers(done.output) == {("full-schedule", 2, 4): {0.0}, ("strong", 2, 4): {0.75}}
     assert load_file(done.output / "student.safetensors")["weight"].item() == 0.75
-    assert done.result.summary["arms"] == ["strong", "unstopped"]
+    assert done.result.summary["arms"] == ["full-schedule", "strong"]
     assert done.result.summary["examples"] == {"strong": 4}
 
 
@@ -135,21 +135,21 @@ def test_the_unfiltered_control_is_stopped_alike_and_answers_once(train):
     assert not (done.output / "student.safetensors").exists()
 
 
-def test_direct_is_tuned_on_more_and_more_gold(train):
-    done = train("direct", [2, 4, 7])
+def test_gold_only_is_tuned_on_more_and_more_gold(train):
+    done = train("gold-only", [2, 4, 7])
     assert answers(done.output) == {
-        ("direct", 2, 2): {0.0},
-        ("direct", 2, 4): {0.1},
-        ("direct", 2, 7): {0.2},
+        ("gold-only", 2, 2): {0.0},
+        ("gold-only", 2, 4): {0.1},
+        ("gold-only", 2, 7): {0.2},
     }
     assert [name for _, _, name, _ in done.seen] == ["2", "4", "7"]
-    assert done.result.summary["examples"] == {"direct": 7}
+    assert done.result.summary["examples"] == {"gold-only": 7}
     assert [one["size"] for one in done.result.summary["trained"]] == [2, 4, 7]
     assert done.result.figures["texts"] == 7
 
 
 def test_one_student_at_a_time_is_held_in_memory(train):
-    assert train("direct", [2, 4, 7]).alive == [0, 0, 0]
+    assert train("gold-only", [2, 4, 7]).alive == [0, 0, 0]
 
 
 def test_rows_without_weight_are_not_trained_on(train):
@@ -177,7 +177,7 @@ LOG_CONF = Strong.model_validate(
     [
         ("strong", "LogConf", "WeakValidation", 0.7),
         ("unfiltered", "LogConf", "WeakValidation", 0.7),
-        ("direct", "CrossEntropy", "FixedSchedule", None),
+        ("gold-only", "CrossEntropy", "FixedSchedule", None),
         ("ceiling", "CrossEntropy", "FixedSchedule", None),
     ],
 )

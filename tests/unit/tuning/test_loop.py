@@ -9,7 +9,7 @@ from tiny_kit import LORA, LOSSES, Kept, keeper_of, load, some_labels, targets_o
 
 from w2s_api.exit_codes import ExitCode
 from w2s_trainer.errors import BadSpec, Stopped
-from w2s_trainer.tuning.keeper import Forgetful
+from w2s_trainer.tuning.keeper import NoCheckpoints
 from w2s_trainer.tuning.loop import Schedule, TrainingTexts, _check_steps, make_optimizer, tune
 from w2s_trainer.tuning.losses.cross_entropy import WeakLabels
 from w2s_trainer.tuning.order import Order
@@ -31,7 +31,7 @@ def trained(student, loss="CrossEntropy", *, n=18, keeper=None, held_out=False, 
         texts,
         targets_of(loss, schedule.batch_size, texts),
         schedule,
-        keeper=keeper or Forgetful(),
+        keeper=keeper or NoCheckpoints(),
         held_out=training_texts(student, 9, seed=5) if held_out else None,
         **call,
     )
@@ -296,7 +296,7 @@ def test_saving_disturbs_nothing(tiny, tmp_path):
     saved, plain = load(tiny["bert"], dropout=0.2), load(tiny["bert"], dropout=0.2)
     kept = Kept(tmp_path)
     trained(saved, "LogConf", keeper=keeper_of(kept, tmp_path, interval=0))
-    trained(plain, "LogConf", keeper=Forgetful())
+    trained(plain, "LogConf", keeper=NoCheckpoints())
     assert 10 in kept.all
     assert all(torch.equal(one, plain.state()[name]) for name, one in saved.state().items())
 
@@ -312,7 +312,7 @@ def test_weights_are_relative(tiny):
         student = load(tiny["bert"])
         texts = training_texts(student, 12)
         scaled = TrainingTexts(texts.tokens, texts.targets, texts.weights * scale)
-        tune(student, scaled, WeakLabels(), Schedule(1, 4, 1e-3), keeper=Forgetful())
+        tune(student, scaled, WeakLabels(), Schedule(1, 4, 1e-3), keeper=NoCheckpoints())
         ends.append(copied(student))
     for name, one in ends[0].items():
         assert torch.equal(one, ends[1][name])
@@ -328,7 +328,7 @@ def test_labels_and_weights_matter(tiny):
     ):
         student = load(tiny["bert"])
         texts = TrainingTexts(training_texts(student, 12).tokens, targets, weights)
-        tune(student, texts, WeakLabels(), Schedule(1, 4, 1e-3), keeper=Forgetful())
+        tune(student, texts, WeakLabels(), Schedule(1, 4, 1e-3), keeper=NoCheckpoints())
         ends.append(torch.cat([one.flatten() for one in copied(student).values()]))
     assert not torch.allclose(ends[0], ends[1], atol=1e-5)
     assert not torch.allclose(ends[0], ends[2], atol=1e-5)
@@ -353,7 +353,7 @@ def test_targets_learn_of_each_step_and_see_its_whole_batch_in_order(tiny):
     rows = Order(18, batch_size=4, epochs=1, seed=0)
     with torch.no_grad():
         first = student.log_probs([texts.tokens[row] for row in rows.batch(0)])
-    tune(student, texts, targets, Schedule(1, 4, 1e-3, batch_tokens=30), keeper=Forgetful())
+    tune(student, texts, targets, Schedule(1, 4, 1e-3, batch_tokens=30), keeper=NoCheckpoints())
     assert targets.begun == [0, 0.2, 0.4, 0.6, 0.8]
     assert [len(one) for one in targets.observed] == [4, 4, 4, 4, 2]
     torch.testing.assert_close(targets.observed[0], first, atol=1e-5, rtol=0)

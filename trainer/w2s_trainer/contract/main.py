@@ -24,7 +24,7 @@ from w2s_trainer.contract.last_words import LastWords
 from w2s_trainer.contract.processes import Rank
 from w2s_trainer.contract.progress import Progress
 from w2s_trainer.contract.resolve import complete_artifacts, read_digests
-from w2s_trainer.contract.signals import Asked, be_deaf, raise_when_asked
+from w2s_trainer.contract.signals import Asked, ignore_stop_signals, raise_when_asked
 from w2s_trainer.errors import InputGone, OwnFault, StageError, Stopped
 from w2s_trainer.store.artifacts import Artifact, ArtifactStore
 from w2s_trainer.store.objects import Objects
@@ -69,7 +69,7 @@ def run_stage(
                 code = ExitCode.DONE
         except BaseException as error:
             words, code = _ended_by(error, headway)
-        be_deaf()
+        ignore_stop_signals()
         if rank:
             rank.leave(words, code)
             return int(ExitCode.DONE)

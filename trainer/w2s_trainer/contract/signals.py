@@ -32,7 +32,7 @@ def raise_when_asked() -> Iterator[None]:
             signal.signal(name, signal.SIG_DFL if one is None else one)
 
 
-def be_deaf() -> None:
+def ignore_stop_signals() -> None:
     """To the end of the block, nothing is heard any more: last words say how it ended, whatever comes now."""
     for name in ASKING:
         signal.signal(name, signal.SIG_IGN)

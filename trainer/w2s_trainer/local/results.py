@@ -24,12 +24,12 @@ def table(results: Mapping[str, Any], model_uri: str) -> str:
         if arm["arm"] in costs:
             trained += f" in {seconds(costs[arm['arm']])}"
         between = f"[{value['low']:.3f}, {value['high']:.3f}]"
-        lines.append(f"  {arm['arm']:<11} {value['estimate']:.3f}  {between}  {trained}".rstrip())
+        lines.append(f"  {arm['arm']:<13} {value['estimate']:.3f}  {between}  {trained}".rstrip())
     tuning = [one for one in evaluation["exploratory"] if one["arm"] == "strong"]
     for one in [*evaluation["comparisons"], *tuning]:
         mark = " (exploratory)" if one["exploratory"] else ""
         lines.append(
-            f"  strong − {one['over']:<11} {one['estimate']:+.3f}  [{one['low']:+.3f}, {one['high']:+.3f}]"
+            f"  strong − {one['baseline']:<13} {one['estimate']:+.3f}  [{one['low']:+.3f}, {one['high']:+.3f}]"
             f"  {one['verdict']}{mark}"
         )
     lines.append("")

@@ -360,7 +360,7 @@ def load_causal(directory: Path, uri: str) -> CausalModel:
     """
     import torch
 
-    from w2s_trainer.models.products import use_fast_products
+    from w2s_trainer.models.matmul import use_fast_matmul
 
     config = load_config(directory, uri)
     if not is_causal(directory):
@@ -373,7 +373,7 @@ def load_causal(directory: Path, uri: str) -> CausalModel:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     dtype = torch.bfloat16 if device == "cuda" else torch.float32
     model = load_model(directory, uri, config, CAUSAL, dtype).to(device)
-    use_fast_products(model)
+    use_fast_matmul(model)
     tokenizer = load_tokenizer(directory, uri)
     fit_tokenizer(tokenizer, model, uri)
     tokenizer.name_or_path = uri

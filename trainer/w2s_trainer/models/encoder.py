@@ -91,14 +91,14 @@ def load_encoder(directory: Path, name: str | None = None) -> Encoder:
     """
     import torch
 
-    from w2s_trainer.models.products import use_fast_products
+    from w2s_trainer.models.matmul import use_fast_matmul
 
     name = name or str(directory)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     dtype = torch.bfloat16 if device == "cuda" else torch.float32
     config = load_config(directory, name)
     model = load_model(directory, name, config, BODY, dtype).to(device)
-    use_fast_products(model)
+    use_fast_matmul(model)
     tokenizer = load_tokenizer(directory, name)
     fit_tokenizer(tokenizer, model, name)
     return Encoder(model, tokenizer, pooling_of(config), device, name)

@@ -161,7 +161,7 @@ def load_classifier(directory: Path, name: str | None = None) -> SequenceClassif
     """
     import torch
 
-    from w2s_trainer.models.products import use_fast_products
+    from w2s_trainer.models.matmul import use_fast_matmul
 
     name = name or str(directory)
     device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -171,7 +171,7 @@ def load_classifier(directory: Path, name: str | None = None) -> SequenceClassif
     config = load_config(directory, name)
     labels = labels or config.id2label
     model = load_model(directory, name, config, _role(directory), dtype).to(device)
-    use_fast_products(model)
+    use_fast_matmul(model)
     tokenizer = load_tokenizer(directory, name)
     fit_tokenizer(tokenizer, model, name)
     if getattr(model.config, "pad_token_id", None) is None:

@@ -21,7 +21,7 @@ def answers(results: Mapping[str, Any]) -> list[str]:
         results: the content of results.json, without `answer`.
     """
     evaluation = results["evaluation"]
-    comparisons = {one["over"]: one for one in evaluation["comparisons"]}
+    comparisons = {one["baseline"]: one for one in evaluation["comparisons"]}
     said = [_gain(evaluation, comparisons["weak"]) + _but(evaluation)]
     said += [
         _against(name, comparisons[name], results)
@@ -62,7 +62,7 @@ def better_and_simpler(evaluation: Mapping[str, Any]) -> list[str]:
         *evaluation["comparisons"],
         *(one for one in evaluation["exploratory"] if one["arm"] == "strong"),
     ]
-    worse = {one["over"] for one in against if one["verdict"] == "worse"}
+    worse = {one["baseline"] for one in against if one["verdict"] == "worse"}
     return [arm.name for arm in ARMS.values() if arm.simpler and arm.name in worse]
 
 
@@ -74,15 +74,15 @@ def _but(evaluation: Mapping[str, Any]) -> str:
 
 
 def _against(name: str, one: Mapping[str, Any], results: Mapping[str, Any]) -> str:
-    rival = ARMS[name].as_baseline
-    if name == "direct":
-        on = next(arm for arm in results["evaluation"]["arms"] if arm["arm"] == "direct")["trainedOn"]
-        rival = f"the same model tuned on your {on:,} gold labels alone"
+    baseline = ARMS[name].as_baseline
+    if name == "gold-only":
+        on = next(arm for arm in results["evaluation"]["arms"] if arm["arm"] == "gold-only")["trainedOn"]
+        baseline = f"the same model tuned on your {on:,} gold labels alone"
     if one["verdict"] == "better":
-        return f"It is better than {rival}, by {points(one['estimate'])} (between {between(one)})."
+        return f"It is better than {baseline}, by {points(one['estimate'])} (between {between(one)})."
     if one["verdict"] == "worse":
-        return f"It is worse than {rival}, by {points(one['estimate'])} (between {between(one, -1)})."
-    return f"There is no clear difference to {rival}: {from_to(one)}."
+        return f"It is worse than {baseline}, by {points(one['estimate'])} (between {between(one, -1)})."
+    return f"There is no clear difference to {baseline}: {from_to(one)}."
 
 
 def _worth(worth: Mapping[str, Any]) -> str:

@@ -39,7 +39,7 @@ def bars(arms: Sequence[Mapping[str, Any]], metric: str) -> str:
 
 
 def curve(points: Sequence[Mapping[str, Any]], strong: Mapping[str, float], metric: str) -> str:
-    """The direct curve over labels (log scale) with the student laid over it as a band."""
+    """The gold-only curve over labels (log scale) with the student laid over it as a band."""
     from math import log2
 
     low = min([strong["low"], *(point["low"] for point in points)]) - 0.02

@@ -52,7 +52,7 @@ def render(results: Mapping[str, Any]) -> str:
         metric=metric,
         metric_words=metric_words(metric),
         arms=arms,
-        rivals={name: ARMS[name].as_baseline for name in ARMS["strong"].beats},
+        baselines={name: ARMS[name].as_baseline for name in ARMS["strong"].beats},
         tone=tone(evaluation),
         headline=said[0],
         answers=said[1:],
@@ -68,8 +68,8 @@ def render(results: Mapping[str, Any]) -> str:
         imitation=imitation_sentence(results),
         pgr=pgr_sentence(results),
         bars=Markup(charts.bars(evaluation["arms"], metric)),
-        curve=Markup(charts.curve(evaluation["directCurve"], arms["strong"]["metrics"][metric], metric))
-        if len(evaluation.get("directCurve", [])) > 1
+        curve=Markup(charts.curve(evaluation["goldOnlyCurve"], arms["strong"]["metrics"][metric], metric))
+        if len(evaluation.get("goldOnlyCurve", [])) > 1
         else None,
         calibration=Markup(charts.calibration(arms["strong"]["calibration"])),
         shares=Markup(charts.shares(steps[0]["classesBefore"], steps[-1]["classesAfter"])) if steps else None,

@@ -28,12 +28,12 @@ def from_to(one: Mapping[str, Any]) -> str:
 
 def tuning_answers(results: Mapping[str, Any]) -> list[str]:
     """Whether deep tuning, and stopping it early, were worth it; nothing where neither was tried."""
-    found = {(one["arm"], one["over"]): one for one in results["evaluation"]["exploratory"]}
+    found = {(one["arm"], one["baseline"]): one for one in results["evaluation"]["exploratory"]}
     said = []
     if ("strong", "head") in found:
         said.append(_over_a_head(found["strong", "head"], results["training"]))
-    if ("strong", "unstopped") in found:
-        said.append(_over_the_end(found["strong", "unstopped"]))
+    if ("strong", "full-schedule") in found:
+        said.append(_over_the_end(found["strong", "full-schedule"]))
     return said
 
 
@@ -155,9 +155,9 @@ def how_it_was_made(results: Mapping[str, Any]) -> list[tuple[str, str]]:
             ),
             ("stopping", _stopping(given["stopping"])),
         ]
-    gold = {"direct", "ceiling"}.intersection(arm["arm"] for arm in results["evaluation"]["arms"])
+    gold = {"gold-only", "ceiling"}.intersection(arm["arm"] for arm in results["evaluation"]["arms"])
     if gold:
-        named = " and ".join(f"`{arm}`" for arm in ("direct", "ceiling") if arm in gold)
+        named = " and ".join(f"`{arm}`" for arm in ("gold-only", "ceiling") if arm in gold)
         said.append((f"{named}, on expert labels", _on_gold(bool(given["schedule"]))))
     return said
 

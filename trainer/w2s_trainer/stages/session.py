@@ -22,7 +22,7 @@ from w2s_trainer.tuning.energy import EnergyMeter
 from w2s_trainer.tuning.keeper import StoreKeeper, unfit
 from w2s_trainer.tuning.loop import Schedule, TrainingTexts, tune
 from w2s_trainer.tuning.losses import make_targets
-from w2s_trainer.tuning.numbers import Numbers, settled
+from w2s_trainer.tuning.numerics import NumericSettings, agree_on_numerics
 from w2s_trainer.tuning.precision import fastest_precision, kept_precision
 from w2s_trainer.tuning.state import TrainingState
 from w2s_trainer.tuning.stop import StopRequest
@@ -149,13 +149,15 @@ def tune_student(context: StageContext, recipe: Recipe, labelled: Labelled, *, n
     found = _newest(checkpoints, context.scratch / "checkpoints", world)
     directory = fetch_model(recipe.model, context.objects, context.cache)
     if found:
-        numbers = Numbers(found.meta["precision"], found.meta["threads"])
+        numbers = NumericSettings(found.meta["precision"], found.meta["threads"])
         note(f"going on from step {found.step}")
     else:
         device = "cuda" if torch.cuda.is_available() else "cpu"
         fastest = kept_precision(device, context.cache, fastest_precision)
-        mine = Numbers(fastest, torch.get_num_threads())
-        numbers = world.told(settled(context.objects, home, mine) if world.leads else mine)
+        mine = NumericSettings(fastest, torch.get_num_threads())
+        numbers = world.broadcast_object(
+            agree_on_numerics(context.objects, home, mine) if world.leads else mine
+        )
     torch.set_num_threads(numbers.threads)
     training = recipe.training
     student = load_student(
@@ -248,7 +250,7 @@ def hold_out(families: NDArray[np.int64], fraction: float, seed: int) -> NDArray
 def _newest(checkpoints: Checkpoints, directory: Path, world: World) -> Found | None:
     """The checkpoint that all processes go on from: the newest that the one that leads can read."""
     found = checkpoints.newest(directory) if world.leads else None
-    step = world.told(found.step if found else None)
+    step = world.broadcast_object(found.step if found else None)
     if world.leads or step is None:
         return found
     found = checkpoints.newest(directory, step_at_most=step)

@@ -36,7 +36,7 @@ class Keeper(Protocol):
         """Called after each step; saves when it is time to, and at once when it is the final one of this run."""
 
 
-class Forgetful:
+class NoCheckpoints:
     """Saves nothing: for trainings of seconds."""
 
     def restore(self, run: TrainingRun) -> None:

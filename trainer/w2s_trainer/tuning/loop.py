@@ -114,7 +114,7 @@ def tune(
     state = TrainingState(seconds=spent)
     run = TrainingRun(student, optimizer, targets, decided, state)
     keeper.restore(run)
-    world.follow(student.state().values())  # the same fit has other last digits on another machine
+    world.broadcast(student.state().values())  # the same fit has other last digits on another machine
     checks = _check_steps(order.steps, schedule.checks if held_out else 0)
 
     progress("tuning", state.step, order.steps)
@@ -205,7 +205,7 @@ def _backward(
     gradients = [
         torch.zeros_like(one) if one.grad is None else one.grad for one in student.parameters().values()
     ]
-    world.add_up([*gradients, log_probs, loss])
+    world.all_reduce_sum([*gradients, log_probs, loss])
     if world.size > 1:
         for one, gradient in zip(student.parameters().values(), gradients, strict=True):
             one.grad = gradient

@@ -72,13 +72,13 @@ def _seconds(dtype: "torch.dtype") -> float:
     """
     import torch
 
-    from w2s_trainer.models.products import use_fast_products
+    from w2s_trainer.models.matmul import use_fast_matmul
 
     random_state = torch.get_rng_state()
     wide, narrow = torch.nn.Linear(_WIDTH, 4 * _WIDTH), torch.nn.Linear(4 * _WIDTH, _WIDTH)
     torch.set_rng_state(random_state)
     layer = torch.nn.ModuleList([wide, narrow]).requires_grad_(False)
-    use_fast_products(layer)
+    use_fast_matmul(layer)
     texts = torch.ones(_TEXTS, _TOKENS, _WIDTH, requires_grad=True)
 
     def there_and_back() -> None:

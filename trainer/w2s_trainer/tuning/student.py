@@ -74,7 +74,7 @@ class Student:
         """Says which weights are tuned; with LoRA, puts adapters beside them that change nothing yet."""
         import torch
 
-        from w2s_trainer.models.products import use_fast_products
+        from w2s_trainer.models.matmul import use_fast_matmul
 
         if self.lora:
             from peft import LoraConfig, TaskType, get_peft_model
@@ -92,7 +92,7 @@ class Student:
         else:
             for name, parameter in self.model.named_parameters():
                 parameter.requires_grad_(".pooler." not in name)  # nothing reads what poolers make
-        use_fast_products(self.model)
+        use_fast_matmul(self.model)
         _set_dropout(self.model, self.dropout)
         self.model.train()
 
@@ -198,8 +198,8 @@ def load_student(
     import torch
     from transformers import AutoModelForSequenceClassification
 
+    from w2s_trainer.models.matmul import use_fast_matmul
     from w2s_trainer.models.modeling_w2s import W2SForSequenceClassification
-    from w2s_trainer.models.products import use_fast_products
 
     name = name or str(directory)
     device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -225,7 +225,7 @@ def load_student(
     head = getattr(model, head_name(model))
     head.__class__ = _exact_linear()
     head.float()
-    use_fast_products(model)
+    use_fast_matmul(model)
     if gradient_checkpointing:
         model.gradient_checkpointing_enable({"use_reentrant": False})
     encoder = Encoder(model.base_model.eval(), tokenizer, pooling, device, name)

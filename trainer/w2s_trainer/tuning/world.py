@@ -49,7 +49,7 @@ class World:
         """Whether this process saves, commits and speaks for all."""
         return self.rank == 0
 
-    def add_up(self, tensors: Iterable["torch.Tensor"]) -> None:
+    def all_reduce_sum(self, tensors: Iterable["torch.Tensor"]) -> None:
         """Replaces each tensor by its sum over the processes, in one exchange."""
         if self.size == 1:
             return
@@ -63,7 +63,7 @@ class World:
         for tensor, part in zip(given, torch.split(flat, [tensor.numel() for tensor in given]), strict=True):
             tensor.copy_(part.view_as(tensor))
 
-    def follow(self, tensors: Iterable["torch.Tensor"]) -> None:
+    def broadcast(self, tensors: Iterable["torch.Tensor"]) -> None:
         """Replaces each tensor by that of the process that leads."""
         if self.size > 1:
             import torch.distributed as dist
@@ -72,16 +72,16 @@ class World:
                 for tensor in tensors:
                     dist.broadcast(tensor, src=0)
 
-    def told(self, mine: T) -> T:
+    def broadcast_object(self, mine: T) -> T:
         """What the process that leads says, whatever the others would."""
         if self.size == 1:
             return mine
         import torch.distributed as dist
 
-        said = [mine]
+        objects = [mine]
         with _together():
-            dist.broadcast_object_list(said, src=0)
-        return said[0]
+            dist.broadcast_object_list(objects, src=0)
+        return objects[0]
 
     def wait(self) -> None:
         """Until all processes are here."""

@@ -17,7 +17,7 @@ INSTANCE = "0123456789abcdef0123456789abcdef"
 
 SPEC: dict[str, Any] = {
     "task": {"classes": [{"name": "other"}, {"name": "indemnity"}], "positiveClass": "indemnity"},
-    "data": {"unlabeled": {"uri": "s3://legal/heap.jsonl"}, "gold": {"uri": "s3://legal/gold.jsonl"}},
+    "data": {"unlabeled": {"uri": "s3://legal/pool.jsonl"}, "gold": {"uri": "s3://legal/gold.jsonl"}},
     "storage": {"uri": "s3://legal/w2s"},
     "weak": {
         "labelers": [

@@ -58,7 +58,7 @@ def run(context: StageContext) -> StageResult:
     result["notComputed"] = [
         {"arm": arm.name, "why": why} for arm in ARMS.values() if (why := arm.absent(spec)) is not None
     ]
-    decision = apply_gate(result, spec.promotion.over, float(spec.promotion.min_lower_bound))
+    decision = apply_gate(result, spec.promotion.must_beat, float(spec.promotion.min_lower_bound))
 
     results: dict[str, Any] = {
         "job": {"namespace": context.job.namespace, "name": context.job.name},
@@ -129,10 +129,10 @@ def _arms(
         for key, by_seed in read_predictions(artifact, rows, examples, context.scratch).items():
             predictions.setdefault(key, {}).update(by_seed)
     weak = weak_answers(labels, rows, examples.rows("pool"))
-    curve = {size: stacked(by_seed) for (arm, size), by_seed in predictions.items() if arm == "direct"}
+    curve = {size: stacked(by_seed) for (arm, size), by_seed in predictions.items() if arm == "gold-only"}
     found = {"weak": weak}
     for arm in (arm.name for arm in ARMS.values()):
-        # Of one seed the largest: the curve of `direct` has several, another arm may have another size a seed.
+        # Of one seed the largest: the curve of `gold-only` has several, another arm may have another size a seed.
         sizes = sorted(size for name, size in predictions if name == arm)
         if by_seed := {seed: p for size in sizes for seed, p in predictions[arm, size].items()}:
             probabilities = stacked(by_seed)

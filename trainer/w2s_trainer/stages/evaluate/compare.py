@@ -33,7 +33,7 @@ class Arms:
     answers: Mapping[str, ArmAnswers]
     """By arm; `weak` and `strong` at least."""
     curve: Mapping[int, NDArray[np.float64]] = field(default_factory=dict)
-    """The direct curve: float64[S, n, K] by number of labels; the largest is the arm `direct`."""
+    """The gold-only curve: float64[S, n, K] by number of labels; the largest is the arm `gold-only`."""
     trained_on: Mapping[str, int] = field(default_factory=dict)
     """Texts each arm was trained on."""
 
@@ -87,7 +87,7 @@ def compare(test: GoldTest, arms: Arms, rng: np.random.Generator) -> dict[str, A
         ],
         "coverage": round(float(1 - arms.answers["weak"].abstain.mean()), 6),
         "comparisons": [
-            {**_difference(declared, "strong", other, drawn), "over": other, "exploratory": False}
+            {**_difference(declared, "strong", other, drawn), "baseline": other, "exploratory": False}
             for other in ARMS["strong"].beats
             if other in declared
         ],
@@ -95,7 +95,7 @@ def compare(test: GoldTest, arms: Arms, rng: np.random.Generator) -> dict[str, A
             {
                 **_difference(declared, arm.name, other, drawn),
                 "arm": arm.name,
-                "over": other,
+                "baseline": other,
                 "exploratory": True,
             }
             for arm in ARMS.values()
@@ -106,7 +106,7 @@ def compare(test: GoldTest, arms: Arms, rng: np.random.Generator) -> dict[str, A
         "pgr": _pgr(declared, arms, drawn),
     }
     if arms.curve:
-        result["directCurve"], result["worth"] = _curve_and_worth(test, arms, declared["strong"], drawn)
+        result["goldOnlyCurve"], result["worth"] = _curve_and_worth(test, arms, declared["strong"], drawn)
     return result
 
 

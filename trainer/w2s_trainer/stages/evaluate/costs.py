@@ -13,7 +13,7 @@ def detailed_costs(training: Mapping[str, Any], texts: int, classes: int) -> lis
 
     Args:
         training: of `training_summary`.
-        texts: how many texts the job has: heap, budget and test.
+        texts: how many texts the job has: pool, budget and test.
         classes: K.
 
     Returns:

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from w2s_api.arms import BASELINES
+
 
 @dataclass(frozen=True)
 class Decision:
@@ -18,17 +20,17 @@ class Decision:
         return {"promoted": self.promoted, "reasons": list(self.reasons)}
 
 
-def apply_gate(evaluation: Mapping[str, Any], over: Sequence[str], min_lower_bound: float) -> Decision:
+def apply_gate(evaluation: Mapping[str, Any], must_beat: Sequence[str], min_lower_bound: float) -> Decision:
     """Holds the comparisons of the declared metric against the gate.
 
     Args:
         evaluation: the `evaluation` part of results.json.
-        over: arms to beat, as the manifest writes them (`Weak`); one that was not computed is not beaten.
+        must_beat: arms to beat, as the manifest writes them (`Weak`); one that was not computed is not beaten.
         min_lower_bound: what each lower bound of the 95 % interval must exceed.
     """
-    comparisons = {one["over"]: one for one in evaluation["comparisons"]}
+    comparisons = {one["baseline"]: one for one in evaluation["comparisons"]}
     reasons, promoted = [], True
-    named = {arm.lower() for arm in over}
+    named = {BASELINES[value] for value in must_beat}
     order = [name for name in comparisons if name in named]
     for name in [*order, *sorted(named - set(order))]:
         comparison = comparisons.get(name)

@@ -24,8 +24,8 @@ def training_summary(summaries: Iterable[Summary]) -> dict[str, Any]:
     for one in given:
         for arm, size in one["examples"].items():
             examples[arm] = max(size, examples.get(arm, 0))
-        if "unstopped" in one["arms"]:
-            examples["unstopped"] = examples["strong"]
+        if "full-schedule" in one["arms"]:
+            examples["full-schedule"] = examples["strong"]
     return {
         **{name: value for one in heads for name, value in one.items() if name not in ("arms", "examples")},
         "model": student["model"],

@@ -1,4 +1,4 @@
-"""Worth in expert labels: where the student meets the direct curve (docs/protocol.md). Pure."""
+"""Worth in expert labels: where the student meets the gold-only curve (docs/protocol.md). Pure."""
 
 from dataclasses import dataclass
 from typing import Literal

@@ -109,12 +109,14 @@ def _write(context: StageContext, opinions: Mapping[int, Opinion], ids: list[str
 def _counts(opinions: Mapping[int, Opinion]) -> dict[str, int]:
     """Of the first seed."""
     first = opinions[min(opinions)]
-    unsteady = {} if first.unsteady is None else {"unsteady": int(first.unsteady.sum())}
+    order_sensitive = (
+        {} if first.order_sensitive is None else {"order_sensitive": int(first.order_sensitive.sum())}
+    )
     return {
         "abstained": int(first.abstain.sum()),
         "truncated": first.truncated,
         **unread(first.unreadable),
-        **unsteady,
+        **order_sensitive,
     }
 
 

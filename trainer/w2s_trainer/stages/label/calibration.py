@@ -50,7 +50,7 @@ def calibrated(
             scores=opinion.scores[mine],
             probabilities=at_temperature(opinion.probabilities[mine], temperature),
             abstain=opinion.abstain[mine],
-            unsteady=None if opinion.unsteady is None else opinion.unsteady[mine],
+            order_sensitive=None if opinion.order_sensitive is None else opinion.order_sensitive[mine],
         )
     return opinions, temperatures
 

@@ -30,7 +30,7 @@ class Opinion:
     """What the seed's summary says beside, as JSON."""
     shown: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     """Rows whose gold label the labeler was shown: what it says of them proves nothing."""
-    unsteady: NDArray[np.bool_] | None = None
+    order_sensitive: NDArray[np.bool_] | None = None
     """bool[n]: the answer changes with the order of the classes, where there are orders."""
 
 

@@ -26,7 +26,7 @@ from w2s_trainer.stages.label.prompt import Shot, orders_of, prompt_of, shots_of
 from w2s_trainer.stages.tables import EVERY_SEED, Examples, of_seed, read_gold
 
 HEAP_SAMPLE = 256
-"""Texts of the heap by which a prior is corrected."""
+"""Texts of the pool by which a prior is corrected."""
 
 _PROBES = 64
 """So many of the longest texts are looked at before the first is read; each is checked again with its batch."""
@@ -53,8 +53,8 @@ def ask(
 
     model = load_causal(fetch_model(settings.model.uri, context.objects, context.cache), settings.model.uri)
     # The same sample in each shard: the shift must be that of the whole.
-    heap = examples.rows("pool")[:0] if settings.prior == "None" else heap_rows(examples)
-    asked = np.union1d(rows, heap)
+    pool = examples.rows("pool")[:0] if settings.prior == "None" else pool_rows(examples)
+    asked = np.union1d(rows, pool)
     texts, was_cut = model.cut([examples.texts[row] for row in asked], settings.max_tokens)
     read = tokenize(model.tokenizer, [examples.texts[row] for row in rows], settings.max_tokens)
     read.require_some(settings.model.uri)
@@ -76,14 +76,14 @@ def ask(
         )
     )
 
-    mine, sample = np.searchsorted(asked, rows), np.searchsorted(asked, heap)
+    mine, sample = np.searchsorted(asked, rows), np.searchsorted(asked, pool)
     k = len(context.spec.task.classes)
     opinions = {}
     for seed in seeds if per_seed else [EVERY_SEED]:
         said = of_seed(scores, seed)
         target = shares(gold[budgets[seed]], k) if settings.prior == "Gold" else uniform(k)
         shift = matching_shift(said.mean(axis=0)[sample], target)
-        probabilities, unsteady = probabilities_of(said[:, mine], shift)
+        probabilities, order_sensitive = probabilities_of(said[:, mine], shift)
         opinions[seed] = Opinion(
             said.mean(axis=0)[mine],
             probabilities,
@@ -95,7 +95,7 @@ def ask(
                 "prompt": provenance(model, of_seed(questions, seed)),
             },
             shown=shown.get(seed, rows[:0]),
-            unsteady=unsteady,
+            order_sensitive=order_sensitive,
         )
     return opinions
 
@@ -182,8 +182,8 @@ def probabilities_of(
     return softmax(scores.mean(axis=0) + shift), np.asarray((answers != answers[0]).any(axis=0))
 
 
-def heap_rows(examples: Examples) -> NDArray[np.int64]:
-    """A fixed sample of the heap, ascending: the rows whose ids have the lowest sha256."""
+def pool_rows(examples: Examples) -> NDArray[np.int64]:
+    """A fixed sample of the pool, ascending: the rows whose ids have the lowest sha256."""
     pool = examples.rows("pool")
     hashed = {row: sha256(f"prior:{examples.ids[row]}".encode()).digest() for row in pool.tolist()}
     return np.array(sorted(sorted(hashed, key=hashed.__getitem__)[:HEAP_SAMPLE]), dtype=np.int64)

@@ -12,7 +12,7 @@ def whole_summary(summary: Mapping[str, Any]) -> dict[str, Any]:
     if shards is None:
         return dict(summary)
     together = dict(shards[0])
-    for count in {"rows", "abstained", "unsteady"} & set(together):
+    for count in {"rows", "abstained", "order_sensitive"} & set(together):
         together[count] = sum(shard[count] for shard in shards)
     if "tuned" in together:
         together["tuned"] = {seed: _costs(seed, shards) for seed in together["tuned"]}

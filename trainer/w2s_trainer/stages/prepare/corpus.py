@@ -45,9 +45,9 @@ class Corpus:
     """What a weak model was trained on; it has no part in the job but to keep its families out of the test."""
     quarantine: list[Quarantined]
     without_group: int = 0
-    """Rows of gold, test and heap without a group, where a field for it is named."""
+    """Rows of gold, test and pool without a group, where a field for it is named."""
     labels_ignored: int = 0
-    """Labels of the heap that can be no label."""
+    """Labels of the pool that can be no label."""
 
 
 def read_corpus(spec: Spec, objects: "Objects", scratch: Path, progress: "Progress") -> Corpus:
@@ -130,7 +130,7 @@ def _sources(spec: Spec) -> list[tuple[Role, str]]:
         if labeler.classifier
         for source in labeler.classifier.trained_on.data or ()
     ]
-    # A text keeps the form in which it came first, so that gold is never rewritten by the heap.
+    # A text keeps the form in which it came first, so that gold is never rewritten by the pool.
     found: list[tuple[Role, str]] = [("gold", data.gold.uri), ("unlabeled", data.unlabeled.uri)]
     if data.test:
         found.insert(0, ("test", data.test.uri))

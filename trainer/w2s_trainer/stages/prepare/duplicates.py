@@ -116,7 +116,7 @@ class Shingler:
 class _Pairing:
     """Compares candidates: many at once by what can only overstate their similarity, the rest exactly.
 
-    In a heap of filled-in forms most candidates are a little below the threshold, and there are many of them.
+    In a pool of filled-in forms most candidates are a little below the threshold, and there are many of them.
     """
 
     def __init__(

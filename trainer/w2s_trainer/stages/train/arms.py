@@ -54,7 +54,7 @@ def one_hot(labels: NDArray[np.int64], classes: int) -> NDArray[np.float64]:
 
 
 def curve_sizes(budget: int) -> list[int]:
-    """Sizes of the direct curve: 16, 32, 64, … below the budget, and the budget itself."""
+    """Sizes of the gold-only curve: 16, 32, 64, … below the budget, and the budget itself."""
     sizes = []
     size = SMALLEST_CURVE_SIZE
     while size < budget:

@@ -20,7 +20,7 @@ from w2s_trainer.stages.tables import EVERY_SEED, Examples, read_examples, unrea
 from w2s_trainer.stages.train.head import Fitted, HeadToFit, fit_heads_of
 from w2s_trainer.stages.train.predictions import Predictions
 from w2s_trainer.stages.train.sets import TrainingSets
-from w2s_trainer.stages.train.untouched import prompted_probabilities, similarity_probabilities
+from w2s_trainer.stages.train.zero_shot import prompted_probabilities, similarity_probabilities
 
 
 def fit_heads(context: StageContext) -> StageResult:
@@ -28,7 +28,7 @@ def fit_heads(context: StageContext) -> StageResult:
     spec = context.spec
     examples = read_examples(context.artifact("examples"), context.scratch)
     to_fit = list(_arms(context, TrainingSets(context, examples)))
-    untouched = "Untouched" in spec.evaluation.controls
+    zero_shot = "ZeroShot" in spec.evaluation.controls
 
     clock = time.monotonic
     features = features_of(context, spec.strong.model.uri, spec.strong.max_tokens, spec.strong.batch_tokens)
@@ -38,7 +38,7 @@ def fit_heads(context: StageContext) -> StageResult:
     fitted: list[Fitted] = []
     seconds: dict[str, list[float]] = {}
     began = clock()
-    largest = max((len(head.data) for head in to_fit if head.arm == "direct"), default=0)
+    largest = max((len(head.data) for head in to_fit if head.arm == "gold-only"), default=0)
     for result in fit_heads_of(
         to_fit,
         features.matrix,
@@ -48,17 +48,17 @@ def fit_heads(context: StageContext) -> StageResult:
         fitted.append(result)
         seconds.setdefault(result.arm, []).append(round(clock() - began, 3))
         predictions.add(result.arm, result.seed, result.size, result.head.probabilities(asked))
-        if result.arm != "direct" or result.size == largest:
+        if result.arm != "gold-only" or result.size == largest:
             for name in ("weight", "bias", "mean"):
                 values = np.ascontiguousarray(getattr(result.head, name), dtype=np.float32)
                 heads[f"{result.arm}.{result.seed}.{name}"] = values
         began = clock()
-    if untouched:
-        predictions.add("untouched", EVERY_SEED, 0, _untouched(context, examples, predictions.rows, asked))
+    if zero_shot:
+        predictions.add("zero-shot", EVERY_SEED, 0, _zero_shot(context, examples, predictions.rows, asked))
 
     save_file(heads, context.output / "heads.safetensors")
     predictions.write(context.output / "predictions.parquet")
-    return _result(context, fitted, features, largest, untouched, seconds)
+    return _result(context, fitted, features, largest, zero_shot, seconds)
 
 
 def _arms(context: StageContext, sets: TrainingSets) -> Iterator[HeadToFit]:
@@ -74,7 +74,7 @@ def _arms(context: StageContext, sets: TrainingSets) -> Iterator[HeadToFit]:
                     yield from (HeadToFit(arm.name, seed, part, strength) for part in sets.of(arm, seed))
 
 
-def _untouched(
+def _zero_shot(
     context: StageContext, examples: Examples, rows: NDArray[np.int64], features: NDArray[np.float32]
 ) -> NDArray[np.float64]:
     """What the model says without a label: a causal one is asked, an encoder compares (features of the rows)."""
@@ -92,17 +92,17 @@ def _result(
     fitted: list[Fitted],
     features: Features,
     largest: int,
-    untouched: bool,
+    zero_shot: bool,
     seconds: dict[str, list[float]],
 ) -> StageResult:
     sizes = {arm: max(r.size for r in fitted if r.arm == arm) for arm in dict.fromkeys(r.arm for r in fitted)}
     summary: dict[str, Any] = {
-        "arms": [*sizes, *(["untouched"] if untouched else [])],
+        "arms": [*sizes, *(["zero-shot"] if zero_shot else [])],
         "examples": sizes,
         "truncated": features.truncated,
         "unreadable": features.unreadable,
         "features": {"dimension": int(features.matrix.shape[1]), "key": features.key},
-        "directL2": {str(r.seed): r.l2 for r in fitted if r.arm == "direct" and r.size == largest},
+        "goldOnlyL2": {str(r.seed): r.l2 for r in fitted if r.arm == "gold-only" and r.size == largest},
         "l2": _strength(context),
         "model": context.spec.strong.model.uri,
         "tuning": "Head",

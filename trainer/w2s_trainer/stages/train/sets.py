@@ -22,7 +22,7 @@ from w2s_trainer.stages.train.arms import TrainingSet, as_many, curve_sizes, gol
 
 
 class TrainingSets:
-    """What each arm is trained on. Only what an arm asks for is read: `direct` reads no weak label."""
+    """What each arm is trained on. Only what an arm asks for is read: `gold-only` reads no weak label."""
 
     def __init__(self, context: StageContext, examples: Examples) -> None:
         self._context = context
@@ -56,14 +56,14 @@ class TrainingSets:
         return weak_set(_some(rows), weak.probabilities[rows], weights, self._hard)
 
     def all_labels(self, seed: int) -> TrainingSet:
-        """All weak labels of the heap."""
+        """All weak labels of the pool."""
         weak: WeakLabels = of_seed(self._labels, seed)
         pool = self._examples.rows("pool")
         voted = pool[~weak.abstain[pool]]
         return weak_set(_some(voted), weak.probabilities[voted], np.ones(len(voted)), self._hard)
 
     def gold_budget(self, seed: int) -> list[TrainingSet]:
-        """The seed's gold budget, after its beginnings: the sizes of the direct curve, ascending."""
+        """The seed's gold budget, after its beginnings: the sizes of the gold-only curve, ascending."""
         budget, ids = self._examples.rows("budget"), self._examples.ids
         gold = self._gold_budget
         size = self._context.spec.data.gold_budget
@@ -72,7 +72,7 @@ class TrainingSets:
         return [gold_set(part, gold[part], self._classes) for part in parts]
 
     def gold_pool(self, seed: int) -> TrainingSet:
-        """Gold labels of the heap, as many as `strong` has texts if there are so many."""
+        """Gold labels of the pool, as many as `strong` has texts if there are so many."""
         gold, ids = self._gold_pool, self._examples.ids
         pool = self._examples.rows("pool")
         known = pool[gold[pool] != NO_GOLD]

@@ -92,7 +92,7 @@ def _answering(arm: str, tuned: Tuned) -> list[tuple[str, Any]]:
     """Who is asked: with weak validation the student at the end of its schedule first, then the best one."""
     if tuned.best is None:
         return [(arm, None)]
-    return [*([("unstopped", None)] if arm == "strong" else []), (arm, tuned.best)]
+    return [*([("full-schedule", None)] if arm == "strong" else []), (arm, tuned.best)]
 
 
 def _labelled(examples: Examples, data: TrainingSet) -> Labelled:

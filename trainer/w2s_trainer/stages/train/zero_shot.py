@@ -1,4 +1,4 @@
-"""The arm `untouched`: the strong model as it came, without a label. An encoder compares the text with the class
+"""The arm `zero-shot`: the strong model as it came, without a label. An encoder compares the text with the class
 descriptions; a causal model is asked."""
 
 from functools import partial
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from w2s_trainer.contract.context import StageContext
 from w2s_trainer.models.causal import load_causal
 from w2s_trainer.stages.label.prior import matching_shift, uniform
-from w2s_trainer.stages.label.prompted import Question, answer_scores, heap_rows, probabilities_of
+from w2s_trainer.stages.label.prompted import Question, answer_scores, pool_rows, probabilities_of
 from w2s_trainer.stages.tables import Examples
 
 SHARPNESS = 20.0
@@ -45,7 +45,7 @@ def prompted_probabilities(
     """Class probabilities by asking a causal model the task's question, as labeler `Prompted` does without shots.
 
     No label of anything is read, and the answer to a text does not depend on the texts asked beside it: the
-    prior is corrected so that each class is as likely as the others over a fixed sample of the heap.
+    prior is corrected so that each class is as likely as the others over a fixed sample of the pool.
 
     Args:
         context: its spec has the task and the strong model.
@@ -62,13 +62,13 @@ def prompted_probabilities(
     """
     task, strong = context.spec.task, context.spec.strong
     k = len(task.classes)
-    heap = heap_rows(examples)
-    asked = np.union1d(rows, heap)
+    pool = pool_rows(examples)
+    asked = np.union1d(rows, pool)
     model = load_causal(directory, strong.model.uri)
     texts, _ = model.cut([examples.texts[row] for row in asked], strong.max_tokens)
     question = Question(task, min(k, MOST_ORDERS))
     progress = partial(context.progress, "asking the model")
     (scores,) = answer_scores(model, [question], texts, strong.batch_tokens, progress)
-    shift = matching_shift(scores.mean(axis=0)[np.searchsorted(asked, heap)], uniform(k))
+    shift = matching_shift(scores.mean(axis=0)[np.searchsorted(asked, pool)], uniform(k))
     probabilities, _ = probabilities_of(scores[:, np.searchsorted(asked, rows)], shift)
     return probabilities

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 
-def use_fast_products(model: torch.nn.Module) -> None:
+def use_fast_matmul(model: torch.nn.Module) -> None:
     """Makes every linear layer of a model multiply by the faster library; changes nothing where there is none."""
     if not onednn_is_faster():
         return

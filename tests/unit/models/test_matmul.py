@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from w2s_trainer.models import products
-from w2s_trainer.models.products import FastLinear, onednn_is_faster, use_fast_products
+from w2s_trainer.models import matmul
+from w2s_trainer.models.matmul import FastLinear, onednn_is_faster, use_fast_matmul
 
 pytestmark = pytest.mark.skipif(
     not hasattr(torch.ops.mkldnn, "_linear_pointwise"), reason="this torch has no oneDNN"
@@ -77,10 +77,10 @@ def test_only_plain_layers_change(monkeypatch: pytest.MonkeyPatch) -> None:
     class Special(torch.nn.Linear):
         pass
 
-    monkeypatch.setattr(products, "onednn_is_faster", lambda: True)
+    monkeypatch.setattr(matmul, "onednn_is_faster", lambda: True)
     model = torch.nn.Sequential(torch.nn.Linear(2, 2), Special(2, 2))
     names = list(model.state_dict())
-    use_fast_products(model)
+    use_fast_matmul(model)
     assert [type(layer) for layer in model] == [FastLinear, Special]
     assert list(model.state_dict()) == names
 
@@ -92,7 +92,7 @@ def test_only_plain_layers_change(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_processor_decides(
     monkeypatch: pytest.MonkeyPatch, maker: str, capability: str, faster: bool
 ) -> None:
-    monkeypatch.setattr(products, "_cpuinfo", lambda: f"vendor_id\t: {maker}\n")
+    monkeypatch.setattr(matmul, "_cpuinfo", lambda: f"vendor_id\t: {maker}\n")
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
     onednn_is_faster.cache_clear()
     try:

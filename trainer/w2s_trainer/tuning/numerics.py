@@ -1,4 +1,4 @@
-"""In which numbers a stage computes: settled in the store before its first step.
+"""Precision and threads that a stage computes with: agreed on in the store before its first step.
 
 Sums in other digits, or of other parts, end in other weights. Which precision is faster is measured, and a
 measurement can come out otherwise on a busy machine or another one. So what the first process found holds for
@@ -14,15 +14,15 @@ from w2s_trainer.tuning.precision import Precision
 
 
 @dataclass(frozen=True)
-class Numbers:
+class NumericSettings:
     """What results depend on in their last digits."""
 
     precision: Precision
     threads: int
 
 
-def settled(objects: Objects, home_uri: str, mine: Numbers) -> Numbers:
-    """The numbers of a stage: those that the first process wrote down, else these.
+def agree_on_numerics(objects: Objects, home_uri: str, mine: NumericSettings) -> NumericSettings:
+    """The settings of a stage: those that the first process wrote down, else these.
 
     Args:
         objects: the store.
@@ -33,5 +33,5 @@ def settled(objects: Objects, home_uri: str, mine: Numbers) -> Numbers:
     try:
         objects.write(place, json.dumps(asdict(mine)).encode(), if_absent=True)
     except AlreadyExists:
-        return Numbers(**json.loads(objects.read(place)))
+        return NumericSettings(**json.loads(objects.read(place)))
     return mine
