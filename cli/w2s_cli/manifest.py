@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from w2s_api.spec import WeakToStrongJob
+from w2s_api.spec.job import WeakToStrongJob
 from w2s_api.validation import Problem, dotted, validate
 from w2s_api.warnings import warnings
 from w2s_cli.kubernetes_json import json_documents

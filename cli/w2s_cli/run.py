@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from w2s_api.exit_codes import ExitCode
 from w2s_api.pipeline import pipeline
-from w2s_api.spec import WeakToStrongJob
+from w2s_api.spec.job import WeakToStrongJob
 from w2s_cli.manifest import read_manifests
 from w2s_cli.stage import default_cache, positive
 

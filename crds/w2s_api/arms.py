@@ -73,7 +73,7 @@ def _unfiltered_absent(spec: "Spec") -> str | None:
 
 
 def _head_absent(spec: "Spec") -> str | None:
-    if spec.strong.tuning.type == "Head":
+    if spec.strong.tuning.settings.on_frozen_model:
         return "`strong` is itself a head on the frozen model"
     return _unless_asked("Head")(spec)
 

@@ -8,8 +8,8 @@ from typing import Any
 from pydantic.fields import FieldInfo
 
 from w2s_api.names import GROUP, KIND, PLURAL, SHORT_NAME, VERSION
-from w2s_api.spec import Spec, WeakToStrongJob
 from w2s_api.spec.base import Rule, Struct
+from w2s_api.spec.job import Spec, WeakToStrongJob
 from w2s_api.status import NEVER, Status
 
 _DROPPED = frozenset({"title", "additionalProperties", "uniqueItems", "default", "propertyNames"})

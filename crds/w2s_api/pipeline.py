@@ -6,36 +6,19 @@ from typing import Any
 
 from w2s_api.arms import ARMS, LearnsFrom, arms_of, on_frozen_model
 from w2s_api.keys import canonical, stage_key
+from w2s_api.methods.losses import CrossEntropy
+from w2s_api.methods.method import Method
+from w2s_api.methods.tunings import Head
 from w2s_api.names import StageKind
 from w2s_api.spec.base import Struct
 from w2s_api.spec.job import Spec
 from w2s_api.spec.strong import Strong
-from w2s_api.spec.tuning import Training
-from w2s_api.spec.weak import Aggregation, Labeler
-from w2s_api.stage import Read, Role, Stage
+from w2s_api.spec.weak import Labeler
+from w2s_api.stage import ModelReference, Read, Role, Stage
 
-__all__ = ["FIRST_SEED", "METHOD_VERSIONS", "Read", "Stage", "needs_gold", "pipeline"]
-
-METHOD_VERSIONS: Mapping[str, int] = {
-    "prepare": 2,
-    "Classifier": 2,
-    "Finetuned": 2,
-    "Prompted": 1,
-    "Functions": 2,
-    "Temperature": 1,
-    "WeightedAverage": 1,
-    "Confidence": 1,
-    "Head": 2,
-    "LoRA": 1,
-    "Full": 1,
-    "CrossEntropy": 1,
-    "Product": 1,
-    "LogConf": 1,
-    "ZeroShot": 1,
-    "evaluate": 2,
-    "promote": 1,
-}
-"""A method whose results change for the same settings gets the next number, and its work is done anew."""
+VERSIONS: Mapping[str, int] = {"prepare": 2, "Temperature": 1, "ZeroShot": 1, "evaluate": 2, "promote": 1}
+"""Of what has no settings class of its own. What gives other results for the same settings gets the next number, and its
+work is done anew; of methods the number stands with their settings (`w2s_api.methods`)."""
 
 
 @dataclass
@@ -47,12 +30,20 @@ class _Builder:
         name: str,
         kind: StageKind,
         inputs: Mapping[str, Any],
-        methods: list[str],
+        methods: Iterable[type[Method] | str],
         roles: Mapping[Role, tuple[str, ...]] | None = None,
+        model: ModelReference | None = None,
+        reads: tuple[Read, ...] = (),
         **more: Any,
     ) -> None:
-        versions = {method: METHOD_VERSIONS[method] for method in sorted(methods)}
-        stage = Stage(name, kind, roles or {}, canonical(inputs), versions, key="", **more)
+        versions = dict(sorted(map(_version, methods)))
+        if model and model.uri:
+            reads = (*reads, Read(model.uri, "model"))
+        if model and model.stage:
+            roles = {**(roles or {}), "model": (model.stage,)}
+        stage = Stage(
+            name, kind, roles or {}, canonical(inputs), versions, key="", model=model, reads=reads, **more
+        )
         needs = [(need, self.stages[need].key) for need in stage.needs]
         self.stages[name] = replace(stage, key=stage_key(kind, stage.inputs, versions, needs))
 
@@ -61,20 +52,20 @@ class _Builder:
         return tuple(name for name, stage in self.stages.items() if stage.kind == kind)
 
 
+def _version(method: type[Method] | str) -> tuple[str, int]:
+    if isinstance(method, str):
+        return method, VERSIONS[method]
+    return method.__name__, method.version
+
+
 def pipeline(spec: Spec) -> tuple[Stage, ...]:
     """The stages of a spec, each after those it needs. Pure."""
     build = _Builder()
     task, data, weak, strong, evaluation = spec.task, spec.data, spec.weak, spec.strong, spec.evaluation
     classes = list(task.class_names)
+    model = ModelReference(uri=strong.model.uri)
 
-    seen = sorted(
-        {
-            source.uri
-            for labeler in weak.labelers
-            if labeler.classifier
-            for source in labeler.classifier.trained_on.data or ()
-        }
-    )
+    seen = sorted({uri for labeler in weak.labelers for uri in labeler.settings.sources()})
     sources = [data.unlabeled.uri, data.gold.uri, *([data.test.uri] if data.test else []), *seen]
     build.add(
         "prepare",
@@ -96,13 +87,13 @@ def pipeline(spec: Spec) -> tuple[Stage, ...]:
             f"label-{labeler.name}",
             "label",
             {
-                **(_question(spec) if labeler.prompted else {"task.classes": classes}),
-                "weak.labelers[]": _labeler_settings(labeler),
-                **({**budget, **seeds} if needs_gold(labeler) else {}),
+                **(_question(spec) if labeler.settings.is_asked else {"task.classes": classes}),
+                "weak.labelers[]": labeler.result_settings(),
+                **({**budget, **seeds} if labeler.sees_gold else {}),
             },
             _labeler_methods(labeler),
             {"examples": ("prepare",)},
-            reads=_models(labeler),
+            model=next((ModelReference(uri=uri) for uri in labeler.settings.models()), None),
             shards=labeler.shards,
             labeler=labeler.name,
         )
@@ -112,21 +103,13 @@ def pipeline(spec: Spec) -> tuple[Stage, ...]:
         "aggregate",
         "aggregate",
         {
-            "aggregation": _settings(spec.aggregation, without={"weighted_average"}),
-            "aggregation.weightedAverage.weights": _weights(spec.aggregation),
+            "aggregation": spec.aggregation.result_settings(),
         },
-        [spec.aggregation.type],
+        [spec.aggregation.method, *spec.aggregation.settings.uses()],
         {"examples": ("prepare",), "opinions": opinions},
     )
-    build.add(
-        "select",
-        "select",
-        {"selection": spec.selection},
-        sorted({step.type for step in spec.selection.steps}),
-        {"examples": ("prepare",), "labels": ("aggregate",)},
-    )
-
-    _add_training(build, spec, classes)
+    _add_selection(build, spec, model)
+    _add_training(build, spec, classes, model)
     students = build.names("train")
     published = next(name for name in students if name in ("train", f"train-strong-{FIRST_SEED}"))
     build.add(
@@ -137,10 +120,10 @@ def pipeline(spec: Spec) -> tuple[Stage, ...]:
             "evaluation": _settings(evaluation, without={"credentials_secret_ref"}),
             "promotion": _settings(spec.promotion, without={"publish"}),
             "report": spec.report,
-            "weak.labelers[].classifier.trainedOn.type": {
-                labeler.name: labeler.classifier.trained_on.type
+            "weak.labelers[].trainedOn.type": {
+                labeler.name: elsewhere.type
                 for labeler in weak.labelers
-                if labeler.classifier and labeler.classifier.trained_on.type != "Unknown"
+                if (elsewhere := labeler.settings.trained_elsewhere()) and elsewhere.type != "Unknown"
             },
         },
         ["evaluate"],
@@ -160,17 +143,38 @@ def pipeline(spec: Spec) -> tuple[Stage, ...]:
         ["promote"],
         {"student": (published,), "results": ("evaluate",)},
         always_runs=True,
-        reads=(Read(strong.model.uri, "model"),),
+        model=model,
     )
     return tuple(build.stages.values())
 
 
-def _add_training(build: _Builder, spec: Spec, classes: list[str]) -> None:
+def _add_selection(build: _Builder, spec: Spec, model: ModelReference) -> None:
+    """A selection reads what its steps look at, and nothing else."""
+    steps = [step.settings for step in spec.selection.steps]
+    sights = {sight for step in steps for sight in step.looks_at}
+    roles: dict[Role, tuple[str, ...]] = {"examples": ("prepare",), "labels": ("aggregate",)}
+    inputs: dict[str, Any] = {"selection.steps": [step.result_settings() for step in spec.selection.steps]}
+    if "opinions" in sights:
+        roles["opinions"] = build.names("label")
+    if "students" in sights:
+        roles["students"] = build.names("train")
+    if "features" in sights:
+        inputs["strong"] = {
+            "model": spec.strong.model,
+            "maxTokens": _unless_default(spec.strong, "max_tokens"),
+        }
+    if any(step.sees_gold for step in steps):
+        inputs["data.goldBudget"] = spec.data.gold_budget
+        inputs["evaluation.seeds"] = _unless_default(spec.evaluation, "seeds")
+    used = [method for step in steps for method in (type(step), *step.uses())]
+    build.add("select", "select", inputs, used, roles, model=model if "features" in sights else None)
+
+
+def _add_training(build: _Builder, spec: Spec, classes: list[str], model: ModelReference) -> None:
     """Heads of all arms share one process and one pass over the texts; deeper tuning has one an arm and seed."""
     strong, evaluation, budget = spec.strong, spec.evaluation, {"data.goldBudget": spec.data.gold_budget}
     seeds = {"evaluation.seeds": _unless_default(evaluation, "seeds")}
-    model = (Read(strong.model.uri, "model"),)
-    deep = strong.tuning.type != "Head"
+    deep = not strong.tuning.settings.on_frozen_model
     on_frozen = {arm.control for arm in ARMS.values() if on_frozen_model(arm, deep)}
     frozen = on_frozen.intersection(evaluation.controls)
     ceiling = evaluation.ceiling and not deep
@@ -186,17 +190,19 @@ def _add_training(build: _Builder, spec: Spec, classes: list[str]) -> None:
                 **(budget if "GoldOnly" in frozen else {}),
                 **(seeds if "GoldOnly" in frozen or ceiling else {}),
             },
-            ["Head", "CrossEntropy", *(["ZeroShot"] if "ZeroShot" in frozen else [])],
+            [Head, CrossEntropy, *(["ZeroShot"] if "ZeroShot" in frozen else [])],
             _TRAINING_ROLES[LearnsFrom.SELECTED_LABELS],
-            reads=model,
+            model=model,
         )
     if not deep:
         return
     settings: dict[str, Any] = {
         "task.classes": classes,
         "strong": {
-            **_settings(strong, without={"batch_tokens", "training"}),
-            "training": _schedule(strong.training),
+            **_settings(strong, without={"batch_tokens", "tuning", "loss", "training"}),
+            "tuning": strong.tuning.result_settings(),
+            "loss": strong.loss.result_settings(),
+            "training": strong.training.result_settings() if strong.training else None,
         },
     }
     # The loss and the stopping rule are for weak labels: gold labels are taken at their word, to the end.
@@ -205,7 +211,9 @@ def _add_training(build: _Builder, spec: Spec, classes: list[str]) -> None:
         "strong": {
             **settings["strong"],
             "loss": None,
-            "training": _schedule(strong.training, without={"stopping"}),
+            "training": (
+                strong.training.result_settings(without=frozenset({"stopping"})) if strong.training else None
+            ),
         },
     }
     for arm in arms_of(spec):
@@ -216,15 +224,15 @@ def _add_training(build: _Builder, spec: Spec, classes: list[str]) -> None:
             **(on_gold if gold else settings),
             **(budget if arm.learns_from is LearnsFrom.GOLD_BUDGET else {}),
         }
-        loss = "CrossEntropy" if gold else strong.loss.type
+        loss = CrossEntropy if gold else strong.loss.method
         for seed in range(FIRST_SEED, FIRST_SEED + evaluation.seeds):
             build.add(
                 f"train-{arm.name}-{seed}",
                 "train",
                 {**inputs, "arm": arm.name, "seed": seed},
-                [strong.tuning.type, "Head", loss],
+                [strong.tuning.method, *strong.tuning.settings.uses(), Head, loss],
                 _TRAINING_ROLES[arm.learns_from],
-                reads=model,
+                model=model,
                 processes="PerGPU",
                 arm=arm.name,
                 seed=seed,
@@ -253,37 +261,9 @@ def _settings(struct: Struct, without: set[str]) -> dict[str, Any]:
     return struct.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude=without)
 
 
-def _labeler_settings(labeler: Labeler) -> dict[str, Any]:
-    settings = _settings(labeler, without={"name", "shards", "batch_tokens"})
-    if labeler.finetuned and labeler.finetuned.training:
-        settings["finetuned"]["training"] = _schedule(labeler.finetuned.training)
-    if labeler.classifier:
-        settings["classifier"].pop("trainedOn", None)  # it decides what leaves the test, not the labels
-        settings["classifier"]["labels"] = {
-            label.model_label: label.class_name
-            for label in labeler.classifier.labels
-            if label.model_label != label.class_name
-        }
-    return settings
-
-
-def needs_gold(labeler: Labeler) -> bool:
-    """Whether a labeler reads expert labels of the budget, so that it says something else for each seed."""
-    asked = labeler.prompted
-    return (
-        labeler.type == "Finetuned"
-        or labeler.calibration != "None"
-        or (asked is not None and (asked.shots > 0 or asked.prior == "Gold"))
-    )
-
-
-def _labeler_methods(labeler: Labeler) -> list[str]:
-    methods: list[str] = [labeler.type]
-    if labeler.finetuned:
-        methods += {"Head", labeler.finetuned.tuning.type}
-    if labeler.calibration != "None":
-        methods.append(labeler.calibration)
-    return methods
+def _labeler_methods(labeler: Labeler) -> list[type[Method] | str]:
+    calibration = [] if labeler.calibration == "None" else [labeler.calibration]
+    return [labeler.method, *labeler.settings.uses(), *calibration]
 
 
 def _question(spec: Spec) -> dict[str, Any]:
@@ -297,28 +277,10 @@ def _frozen_settings(strong: Strong) -> dict[str, Any]:
         "model": strong.model,
         "maxTokens": _unless_default(strong, "max_tokens"),
         "tuning": {"head": strong.tuning.head},
-        "loss": {"crossEntropy": strong.loss.cross_entropy},
+        "loss": {"crossEntropy": strong.loss.given(CrossEntropy)},
     }
-
-
-def _schedule(training: Training | None, without: Iterable[str] = ()) -> dict[str, Any] | None:
-    """What training depends on; how it is saved and where its activations are does not change its results."""
-    not_results = {"gradient_checkpointing", "checkpoint_interval_seconds"}
-    return _settings(training, without=not_results | set(without)) if training else None
-
-
-def _weights(aggregation: Aggregation) -> dict[str, str]:
-    average = aggregation.weighted_average
-    return (
-        {given.labeler: given.weight for given in average.weights if given.weight != "1"} if average else {}
-    )
 
 
 def _unless_default(struct: Struct, name: str) -> Any:
     value = getattr(struct, name)
     return None if value == type(struct).model_fields[name].get_default(call_default_factory=True) else value
-
-
-def _models(labeler: Labeler) -> tuple[Read, ...]:
-    settings = labeler.classifier or labeler.finetuned or labeler.prompted
-    return (Read(settings.model.uri, "model"),) if settings else ()

@@ -7,12 +7,12 @@ from typing import Any, Literal
 
 from w2s_api.names import StageKind
 
-Role = Literal["examples", "opinions", "labels", "selection", "students", "student", "results"]
+Role = Literal["examples", "opinions", "labels", "selection", "model", "students", "student", "results"]
 """What an artifact is to the stage that reads it.
 
 examples: every text, its part and family, the gold labels. opinions: of each labeler, in the manifest's order. labels: what
-the opinions were aggregated to. selection: the rows to train on. students: of every arm and seed. student: the one that is
-published. results: of the evaluation.
+the opinions were aggregated to. selection: the rows to train on. model: one that a stage made. students: of every arm and
+seed. student: the one that is published. results: of the evaluation.
 """
 
 
@@ -22,6 +22,14 @@ class Read:
 
     uri: str
     what: Literal["data", "model"]
+
+
+@dataclass(frozen=True)
+class ModelReference:
+    """A model: one that is there, by its URI, or one that a stage of the job makes. One of the two is given."""
+
+    uri: str = ""
+    stage: str = ""
 
 
 @dataclass(frozen=True)
@@ -37,6 +45,8 @@ class Stage:
     """The canonical parts of the spec it depends on, by dotted path: what an edit is compared with."""
     methods: Mapping[str, int]
     key: str
+    model: ModelReference | None = None
+    """The model that it labels with, tunes or publishes."""
     reads: tuple[Read, ...] = ()
     shards: int = 1
     always_runs: bool = False

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Self
 
-from w2s_api.pipeline import Stage, pipeline
-from w2s_api.spec import Spec
+from w2s_api.pipeline import pipeline
+from w2s_api.spec.job import Spec
+from w2s_api.stage import Stage
 
 _OF_THE_CLUSTER = {"pods", "execution", "suspend", "ttl_seconds_after_finished", "managed_by"}
 """Fields of the spec that are about pods, not about what a stage does: no process reads them."""

@@ -14,8 +14,8 @@ from pydantic_core import ErrorDetails
 
 from w2s_api.lookalikes import alike, in_code_points
 from w2s_api.names import API_VERSION, KIND
-from w2s_api.spec import WeakToStrongJob
 from w2s_api.spec.base import MEANING, Rule, Struct
+from w2s_api.spec.job import WeakToStrongJob
 
 Path = tuple[str | int, ...]
 

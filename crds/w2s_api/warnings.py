@@ -1,12 +1,11 @@
 """What is valid in a manifest and was surely not meant: said by `w2s validate`, before anything runs."""
 
 import re
-import unicodedata
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 
-from w2s_api.canonical_text import canonical_text
-from w2s_api.spec import Spec
+from w2s_api.methods.method import field_of
+from w2s_api.spec.job import Spec
 from w2s_api.spec.pods import PodSettings
 from w2s_api.validation import Problem
 
@@ -18,50 +17,30 @@ _SUFFIXES: dict[str, int | Decimal] = {
 }
 _LEAST_BYTES = 1024**2
 _MOST_CORES = 512
-_SEPARATORS = "\x85\u2028\u2029"
-"""What YAML makes of \\N, \\L and \\P in double quotes."""
 
 Place = tuple[str | int, ...]
 
 
 def warnings(spec: Spec) -> list[Problem]:
     """Every doubt about a spec, in the order of its fields."""
-    return [*rule_warnings(spec), *pod_warnings(spec)]
+    return [*labeler_warnings(spec), *pod_warnings(spec)]
 
 
-def rule_warnings(spec: Spec) -> Iterator[Problem]:
-    """Rules that cannot vote, and classes that nobody can vote for."""
+def labeler_warnings(spec: Spec) -> Iterator[Problem]:
+    """What is doubtful in the labelers, and classes that nobody can vote for."""
     for number, labeler in enumerate(spec.weak.labelers):
-        path: Place = ("spec", "weak", "labelers", number, "functions", "rules")
-        for place, rule in enumerate(labeler.functions.rules_ if labeler.functions else ()):
-            if rule.pattern is not None:
-                yield from _odd_characters((*path, place, "pattern"), rule.pattern)
-            for index, keyword in enumerate(rule.keywords or ()):
-                yield from _odd_characters((*path, place, "keywords", index), keyword)
-                if not canonical_text(keyword):
-                    yield Problem(
-                        (*path, place, "keywords", index), "nothing in it can be seen: it never votes"
-                    )
-    functions = [labeler.functions for labeler in spec.weak.labelers if labeler.functions]
-    if len(functions) == len(spec.weak.labelers):
-        voted_for = {rule.class_name for one in functions for rule in one.rules_}
+        path: Place = ("spec", "weak", "labelers", number, field_of(labeler.method))
+        for place, doubt in labeler.settings.doubts():
+            yield Problem((*path, *place), doubt)
+    voted_for = [labeler.settings.votes_for() for labeler in spec.weak.labelers]
+    known = [classes for classes in voted_for if classes is not None]
+    if len(known) == len(voted_for):
         for name in spec.task.class_names:
-            if name not in voted_for:
+            if name not in frozenset().union(*known):
                 yield Problem(
                     ("spec", "weak", "labelers"),
                     f"no rule votes for the class {name!r}: no text will get it as its weak label",
                 )
-
-
-def _odd_characters(path: Place, text: str) -> Iterator[Problem]:
-    for character in dict.fromkeys(text):
-        control = unicodedata.category(character) == "Cc" and not character.isspace()
-        if control or character in _SEPARATORS:
-            yield Problem(
-                path,
-                f"has the control character U+{ord(character):04X}, which texts do not have. In double quotes YAML"
-                r" makes one of \b, \a, \e, \0, \N, \L and \P: write it in single quotes",
-            )
 
 
 def pod_warnings(spec: Spec) -> Iterator[Problem]:

@@ -5,8 +5,9 @@ from functools import lru_cache
 
 from pydantic import ValidationError
 
-from w2s_api.pipeline import Stage, pipeline
-from w2s_api.spec import Spec
+from w2s_api.pipeline import pipeline
+from w2s_api.spec.job import Spec
+from w2s_api.stage import Stage
 
 
 @lru_cache(maxsize=128)

@@ -26,7 +26,7 @@ from contract_kit import (
 )
 
 from w2s_api.pipeline import pipeline
-from w2s_api.spec import Spec
+from w2s_api.spec.job import Spec
 
 DONE = pods(message=words())
 ALL_BUT_LAST = pods(message=words(artifacts=dict.fromkeys(EVERY[:5], ARTIFACT)))

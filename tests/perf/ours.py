@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from w2s_api.spec.tuning import LoRA
+from w2s_api.methods.tunings import LoRA
 from w2s_trainer.models.tokens import tokenize
 from w2s_trainer.tuning.keeper import NoCheckpoints
 from w2s_trainer.tuning.loop import Schedule, TrainingTexts, tune
@@ -54,7 +54,7 @@ def student(directory: Path, precision: Precision = "float32") -> Student:
     """A student with LoRA by its defaults, whose adapters no longer are zero and whose head decides something."""
     import torch
 
-    made = load_student(directory, CLASSES, lora=LoRA(), precision=precision)
+    made = load_student(directory, CLASSES, tuning=LoRA(), precision=precision)
     made.make_tunable(seed=0)
     torch.manual_seed(1)
     with torch.no_grad():

@@ -39,7 +39,8 @@ from w2s_trainer.store.objects import Objects
 from w2s_trainer.tuning.keeper import StoreKeeper
 from w2s_trainer.tuning.order import Order
 from w2s_trainer.tuning.precision import fastest_precision
-from w2s_trainer.tuning.student import adapter_targets, head_name
+from w2s_trainer.tuning.student import head_name
+from w2s_trainer.tuning.tunings.lora import adapter_targets
 
 TRAINING, LABELLING = 1.2, 1.5
 """How many times the plain loop's examples a second are required."""
@@ -170,7 +171,9 @@ def constant_rate(plain: Any, loader: Any) -> list[float]:
 def plain_twin(directory: Path, made: Any) -> tuple[Any, Any]:
     """The plain model with the weights of our student."""
     bare, tokenizer = baseline.load(directory, ours.CLASSES)
-    plain = baseline.with_lora(bare, 16, 32, adapter_targets(bare, "AllLinear"), head_name(bare))
+    plain = baseline.with_lora(
+        bare, 16, 32, adapter_targets(bare, "AllLinear", head_name(bare)), head_name(bare)
+    )
     state = {key: value.float().clone() for key, value in made.state().items()}
     _, unexpected = plain.load_state_dict(state, strict=False)
     assert not unexpected, unexpected

@@ -21,7 +21,7 @@ def main() -> None:
     from w2s_trainer.models.head import fit
 
     texts = ours.Texts(*ours.read(licences)).first(64)
-    made = ours.load_student(directory, ours.CLASSES, lora=ours.LoRA())
+    made = ours.load_student(directory, ours.CLASSES, tuning=ours.LoRA())
     done["model loaded"] = time.time() - began
     features, _ = made.encoder.features(texts.texts, 64, 8192)
     made.start_from(fit(features, texts.labels, ours.np.ones(64), 2.0), features)

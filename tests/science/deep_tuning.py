@@ -18,8 +18,8 @@ from head_defaults import licences, shared, weak_labels
 from numpy.typing import NDArray
 from sklearn.metrics import f1_score
 
+from w2s_api.methods.tunings import Full, LoRA, TuningSettings
 from w2s_api.spec.strong import Loss
-from w2s_api.spec.tuning import LoRA
 from w2s_trainer.models.head import fit
 from w2s_trainer.models.tokens import tokenize
 from w2s_trainer.models.uri import fetch_model
@@ -33,9 +33,9 @@ TASKS = ("subjectivity", "medical_abstracts_test", "mr_sentence_polarity")
 SPLITS = 3
 TEST, POOL, GOLD = 300, 300, 64
 L2 = 0.3
-VARIANTS: dict[str, tuple[LoRA | None, float, int]] = {
+VARIANTS: dict[str, tuple[TuningSettings, float, int]] = {
     **{f"LoRA {rate:g}": (LoRA(), rate, 2) for rate in (1e-4, 3e-4, 1e-3, 3e-3)},
-    **{f"Full {rate:g}": (None, rate, 2) for rate in (3e-5, 1e-4)},
+    **{f"Full {rate:g}": (Full(), rate, 2) for rate in (3e-5, 1e-4)},
 }
 
 
@@ -93,7 +93,7 @@ def one_split(
         return float(f1_score(y[test], said, average="macro"))
 
     found = {"weak": float(f1_score(y[pool], weak.argmax(1), average="macro"))}
-    start = load_student(directory, classes, lora=None)
+    start = load_student(directory, classes, tuning=Full())
     features, _ = start.encoder.features([texts[i] for i in [*pool, *test]], arguments.tokens, 8192)
     head = fit(features[: len(pool)], weak, np.ones(len(pool)), L2)
     found["head"] = score(head.probabilities(features[len(pool) :]).argmax(1))
@@ -101,8 +101,8 @@ def one_split(
     asked = tokenize(start.tokenizer, [texts[i] for i in test], arguments.tokens).ids
     prior = torch.from_numpy(weak.mean(axis=0)).float()
     for name in arguments.variants:
-        lora, rate, epochs = VARIANTS[name]
-        student = load_student(directory, classes, lora=lora, precision=fastest_precision("cpu"))
+        tuning, rate, epochs = VARIANTS[name]
+        student = load_student(directory, classes, tuning=tuning, precision=fastest_precision("cpu"))
         student.start_from(head, features[: len(pool)])
         student.make_tunable(split)
         schedule = Schedule(epochs, 32, rate, batch_tokens=8192, seed=split)
@@ -110,7 +110,7 @@ def one_split(
         tune(
             student,
             TrainingTexts(trained, weak, np.ones(len(pool))),
-            make_targets(Loss(), prior, schedule.batch_size),
+            make_targets(Loss().settings, prior, schedule.batch_size),
             schedule,
             keeper=NoCheckpoints(),
         )

@@ -23,7 +23,7 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.metrics import f1_score
 from sklearn.naive_bayes import MultinomialNB
 
-from w2s_api.spec.weak import Functions
+from w2s_api.methods.labelers import Functions
 from w2s_trainer.models.encoder import load_encoder
 from w2s_trainer.models.head import Head, _fit, fit, normalise
 from w2s_trainer.models.uri import fetch_model

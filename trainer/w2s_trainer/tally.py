@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from w2s_api.spec.weak import FunctionRule, Functions
+from w2s_api.methods.labelers import Functions
+from w2s_api.methods.labelers.functions import FunctionRule
 
 SHOWN = 10
 """Silent rules that are named one by one."""

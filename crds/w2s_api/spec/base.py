@@ -98,6 +98,11 @@ class Struct(BaseModel):
         return self
 
 
+def attribute_of(struct: type[Struct], field: str) -> str:
+    """The attribute of a field by its name in manifests (camelCase)."""
+    return next(name for name, info in struct.model_fields.items() if (info.alias or name) == field)
+
+
 def union(**members: str) -> tuple[Rule, ...]:
     """Rules of a union: the struct that `type` names is set, and no other.
 

@@ -1,11 +1,16 @@
 """The WeakToStrongJob itself, and the rules that cross its parts."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
 
+from w2s_api.methods.aggregations import AGGREGATIONS
+from w2s_api.methods.labelers import LABELERS
+from w2s_api.methods.method import Method, field_of
+from w2s_api.methods.selection_steps import SELECTION_STEPS
+from w2s_api.methods.tunings import TUNINGS
 from w2s_api.metrics import METRICS, Metric
 from w2s_api.names import ROOM
 from w2s_api.places import cel_below, is_below
@@ -22,11 +27,13 @@ from w2s_api.spec.base import (
 )
 from w2s_api.spec.data import Data
 from w2s_api.spec.evaluation import Evaluation, Promotion, Report
+from w2s_api.spec.paths import Place, cel_for_all, values_at
 from w2s_api.spec.pods import Execution, Pods
 from w2s_api.spec.selection import Selection
 from w2s_api.spec.storage import Storage
 from w2s_api.spec.strong import Strong
 from w2s_api.spec.task import Task
+from w2s_api.spec.unions import MethodUnion, only_types
 from w2s_api.spec.weak import Aggregation, Weak
 
 ManagedBy = Annotated[
@@ -47,31 +54,62 @@ def _dangling_baselines(spec: "Spec") -> Iterator[DanglingReference]:
             yield DanglingReference(("promotion", "mustBeat", place), baseline, computed)
 
 
-def _dangling_votes(spec: "Spec") -> Iterator[DanglingReference]:
-    known = spec.task.class_names
-    for number, labeler in enumerate(spec.weak.labelers):
-        for place, rule in enumerate(labeler.functions.rules_ if labeler.functions else ()):
-            if rule.class_name not in known:
-                path = ("weak", "labelers", number, "functions", "rules", place, "className")
-                yield DanglingReference(path, rule.class_name, known)
+def _named(
+    kind: str,
+    methods: Mapping[str, type[Method]],
+    chosen: Callable[["Spec"], Iterable[tuple[Place, MethodUnion]]],
+) -> Iterator[Rule]:
+    """Rules that what settings name is there: classes of the task, and labelers.
+
+    Args:
+        kind: where the methods are chosen, for CEL: `weak.labelers[]`.
+        methods: those that can be chosen there.
+        chosen: those of a spec, with their places.
+    """
+    for method in methods.values():
+        for path, message in method.names_classes.items():
+            yield _names(
+                kind, chosen, method, path, message, "task.classes", lambda spec: spec.task.class_names
+            )
+        for path, message in method.names_labelers.items():
+            yield _names(kind, chosen, method, path, message, "weak.labelers", _labeler_names)
 
 
-def _dangling_labels(spec: "Spec") -> Iterator[DanglingReference]:
-    known = spec.task.class_names
-    for number, labeler in enumerate(spec.weak.labelers):
-        for place, label in enumerate(labeler.classifier.labels if labeler.classifier else ()):
-            if label.class_name not in known:
-                path = ("weak", "labelers", number, "classifier", "labels", place, "className")
-                yield DanglingReference(path, label.class_name, known)
+def _names(
+    kind: str,
+    chosen: Callable[["Spec"], Iterable[tuple[Place, MethodUnion]]],
+    method: type[Method],
+    path: str,
+    message: str,
+    named: str,
+    known: Callable[["Spec"], tuple[str, ...]],
+) -> Rule:
+    def dangling(spec: "Spec") -> Iterator[DanglingReference]:
+        names = known(spec)
+        for place, choice in chosen(spec):
+            settings = choice.given(method)
+            for below, name in values_at(settings, path) if settings else ():
+                if name not in names:
+                    yield DanglingReference((*place, field_of(method), *below), name, names)
+
+    cel = cel_for_all(
+        "self",
+        f"{kind}.{field_of(method)}.{path}",
+        lambda value: f"self.{named}.exists(named, named.name == {value})",
+    )
+    return refers(cel, message, kind.removesuffix("[]"), dangling)
 
 
-def _dangling_weights(spec: "Spec") -> Iterator[DanglingReference]:
-    known = tuple(labeler.name for labeler in spec.weak.labelers)
-    average = spec.aggregation.weighted_average
-    for place, weight in enumerate(average.weights if average else ()):
-        if weight.labeler not in known:
-            path = ("aggregation", "weightedAverage", "weights", place, "labeler")
-            yield DanglingReference(path, weight.labeler, known)
+def _labeler_names(spec: "Spec") -> tuple[str, ...]:
+    return tuple(labeler.name for labeler in spec.weak.labelers)
+
+
+def _labelers(spec: "Spec") -> Iterator[tuple[Place, MethodUnion]]:
+    return ((("weak", "labelers", number), labeler) for number, labeler in enumerate(spec.weak.labelers))
+
+
+def _steps(spec: "Spec") -> Iterator[tuple[Place, MethodUnion]]:
+    return ((("selection", "steps", number), step) for number, step in enumerate(spec.selection.steps))
 
 
 def _applies(metric: Metric) -> Rule:
@@ -105,12 +143,7 @@ def _sources(spec: "Spec") -> dict[str, list[str]]:
         "data.unlabeled": [data.unlabeled.uri],
         "data.gold": [data.gold.uri],
         "data.test": [data.test.uri] if data.test else [],
-        "trainedOn.data": [
-            source.uri
-            for labeler in spec.weak.labelers
-            if labeler.classifier
-            for source in labeler.classifier.trained_on.data or ()
-        ],
+        "trainedOn.data": [uri for labeler in spec.weak.labelers for uri in labeler.settings.sources()],
     }
 
 
@@ -133,33 +166,16 @@ class Spec(Struct):
         ),
         *(_applies(metric) for metric in METRICS.values() if metric.cel),
         Rule(
-            cel="self.promotion.publish != 'Adapter' || self.strong.tuning.type == 'LoRA'",
+            cel="self.promotion.publish != 'Adapter'"
+            f" || {only_types(TUNINGS, 'leaves_adapter', 'self.strong.tuning.type')}",
             message="Adapter is for students tuned by LoRA: others leave nothing to keep apart from the model."
             " Write `publish: Merged`, or `strong.tuning: {type: LoRA}`",
-            holds=lambda s: s.promotion.publish != "Adapter" or s.strong.tuning.type == "LoRA",
+            holds=lambda s: s.promotion.publish != "Adapter" or s.strong.tuning.settings.leaves_adapter,
             field="promotion.publish",
         ),
-        refers(
-            cel="self.weak.labelers.all(l, !has(l.functions)"
-            " || l.functions.rules.all(r, self.task.classes.exists(c, c.name == r.className)))",
-            message="a rule votes for a class that `task.classes` does not have",
-            field="weak.labelers",
-            dangling=_dangling_votes,
-        ),
-        refers(
-            cel="self.weak.labelers.all(l, !has(l.classifier) || !has(l.classifier.labels)"
-            " || l.classifier.labels.all(m, self.task.classes.exists(c, c.name == m.className)))",
-            message="a label of a classifier is mapped to a class that `task.classes` does not have",
-            field="weak.labelers",
-            dangling=_dangling_labels,
-        ),
-        refers(
-            cel="!has(self.aggregation.weightedAverage) || self.aggregation.weightedAverage.weights.all(w,"
-            " self.weak.labelers.exists(l, l.name == w.labeler))",
-            message="a weight names a labeler that `weak.labelers` does not have",
-            field="aggregation.weightedAverage.weights",
-            dangling=_dangling_weights,
-        ),
+        *_named("weak.labelers[]", LABELERS, _labelers),
+        *_named("aggregation", AGGREGATIONS, lambda spec: [(("aggregation",), spec.aggregation)]),
+        *_named("selection.steps[]", SELECTION_STEPS, _steps),
         _apart("data.unlabeled", f"!{cel_below('self.storage.uri', 'self.data.unlabeled.uri')}"),
         _apart("data.gold", f"!{cel_below('self.storage.uri', 'self.data.gold.uri')}"),
         _apart(
@@ -167,9 +183,11 @@ class Spec(Struct):
         ),
         _apart(
             "trainedOn.data",
-            "self.weak.labelers.all(l, !has(l.classifier) || !has(l.classifier.trainedOn)"
-            " || !has(l.classifier.trainedOn.data) || l.classifier.trainedOn.data.all(d,"
-            f" !{cel_below('self.storage.uri', 'd.uri')}))",
+            cel_for_all(
+                "self",
+                "weak.labelers[].classifier.trainedOn.data[].uri",
+                lambda uri: f"!{cel_below('self.storage.uri', uri)}",
+            ),
         ),
         immutable("managedBy"),
     )
@@ -265,12 +283,15 @@ class WeakToStrongJob(Struct):
             lambda job: len(job.metadata.name) + _longest_labeler(job) - (ROOM - _LABEL),
         ),
         fits(
-            f"self.spec.strong.tuning.type == 'Head' ? 0 : size(self.metadata.name) - {ROOM - _DEEP}",
+            f"{only_types(TUNINGS, 'on_frozen_model', 'self.spec.strong.tuning.type')} ? 0"
+            f" : size(self.metadata.name) - {ROOM - _DEEP}",
             f"`metadata.name` may have {ROOM - _DEEP} characters where `spec.strong.tuning.type` is LoRA or Full:"
             " Jobs are named after it and after the arm and seed that they tune",
             "metadata.name",
             lambda job: (
-                0 if job.spec.strong.tuning.type == "Head" else len(job.metadata.name) - (ROOM - _DEEP)
+                0
+                if job.spec.strong.tuning.settings.on_frozen_model
+                else len(job.metadata.name) - (ROOM - _DEEP)
             ),
         ),
         Rule(

@@ -1,39 +1,28 @@
 """Which weakly labelled texts the strong model is trained on."""
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from w2s_api.spec.base import Fraction, Rule, Struct, union
+from w2s_api.methods.selection_steps import SELECTION_STEPS, StepSettings
+from w2s_api.spec.base import Struct
+from w2s_api.spec.unions import MethodUnion, of_methods
 
 
-class Confidence(Struct):
-    """Keeps the texts that the labelers are surest of, class by class.
-
-    Per class, because keeping the surest of all texts moves the class shares, and a student copies that.
-    """
-
-    rules = (
-        Rule(
-            cel="double(self.keepFractionPerClass) > 0.0",
-            message="`keepFractionPerClass` must be above 0: nothing would be left to train on",
-            holds=lambda c: float(c.keep_fraction_per_class) > 0,
-            field="keepFractionPerClass",
-        ),
-    )
-
-    keep_fraction_per_class: Fraction = Field(description='The share of each class that is kept, e.g. "0.7".')
-
-
-class SelectionStep(Struct):
+class _SelectionStep(MethodUnion):
     """One step of the selection; steps are applied in order."""
 
-    rules = union(Confidence="confidence")
+    @property
+    def settings(self) -> StepSettings:
+        """The settings of the method that `type` names."""
+        settings: StepSettings = super().settings
+        return settings
 
-    type: Literal["Confidence"] = Field(
-        description="Confidence: keep the texts that the labelers are surest of, class by class."
-    )
-    confidence: Confidence | None = Field(default=None, description="Settings of type Confidence.")
+
+if TYPE_CHECKING:
+    SelectionStep = _SelectionStep
+else:
+    SelectionStep = of_methods(_SelectionStep, SELECTION_STEPS)
 
 
 class Selection(Struct):

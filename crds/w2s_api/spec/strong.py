@@ -1,57 +1,31 @@
 """The strong model, and how it is tuned."""
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from w2s_api.spec.base import Fraction, NonNegative, Rule, Struct, optional_union
+from w2s_api.methods.losses import LOSSES, LossSettings
+from w2s_api.methods.tunings import TUNINGS
+from w2s_api.spec.base import Rule, Struct
+from w2s_api.spec.model import MaxTokens, Model
 from w2s_api.spec.tuning import Training, Tuning, needs_schedule
-from w2s_api.spec.weak import MaxTokens, Model
+from w2s_api.spec.unions import MethodUnion, of_methods, only_types
 
 
-class CrossEntropy(Struct):
-    """Cross-entropy to the weak labels."""
-
-    targets: Literal["Soft", "Hard"] = Field(
-        default="Soft",
-        description="Soft: the labelers' probabilities. Hard: their likeliest class.",
-    )
-
-
-class Product(Struct):
-    """Cross-entropy to weak label^alpha · student^beta, normalised."""
-
-    alpha: NonNegative = Field(default="1", description="Power of the weak label.")
-    beta: NonNegative = Field(default="1", description="Power of the student's own probability.")
-
-
-class LogConf(Struct):
-    """Cross-entropy to a mixture of the weak labels and the student's own decisions (Burns et al. 2023)."""
-
-    max_weight: Fraction = Field(
-        default="0.5", description="Weight of the student's own decisions once it is warm."
-    )
-    warmup_fraction: Fraction = Field(
-        default="0.2", description="Share of the steps in which that weight rises from 0, linearly."
-    )
-
-
-class Loss(Struct):
+class _Loss(MethodUnion):
     """What the tuning minimises."""
 
-    rules = optional_union(CrossEntropy="crossEntropy", Product="product", LogConf="logConf")
+    @property
+    def settings(self) -> LossSettings:
+        """The settings of the method that `type` names."""
+        settings: LossSettings = super().settings
+        return settings
 
-    type: Literal["CrossEntropy", "Product", "LogConf"] = Field(
-        default="CrossEntropy",
-        description="CrossEntropy: cross-entropy to the weak labels. LogConf: the student's own confident"
-        " decisions count too, so that it repeats fewer of the teacher's errors. Product: the weak labels"
-        " are multiplied by the student's probabilities.",
-    )
-    cross_entropy: CrossEntropy | None = Field(
-        default=None, description="Settings of type CrossEntropy. Default: soft targets."
-    )
-    product: Product | None = Field(default=None, description="Settings of type Product.")
-    log_conf: LogConf | None = Field(default=None, description="Settings of type LogConf.")
+
+if TYPE_CHECKING:
+    Loss = _Loss
+else:
+    Loss = of_methods(_Loss, LOSSES, default="CrossEntropy", may_be_left_out=True)
 
 
 class Strong(Struct):
@@ -60,10 +34,13 @@ class Strong(Struct):
     rules = (
         needs_schedule(),
         Rule(
-            cel="self.loss.type == 'CrossEntropy' || self.tuning.type != 'Head'",
+            cel=f"!({only_types(LOSSES, 'looks_at_student', 'self.loss.type')})"
+            f" || !({only_types(TUNINGS, 'on_frozen_model', 'self.tuning.type')})",
             message="`loss.type` can be CrossEntropy only while `tuning.type` is Head: other losses look at the"
             " student while it learns, and a head is fitted in one go. Write `tuning: {type: LoRA}`",
-            holds=lambda strong: strong.loss.type == "CrossEntropy" or strong.tuning.type != "Head",
+            holds=lambda strong: (
+                not strong.loss.settings.looks_at_student or not strong.tuning.settings.on_frozen_model
+            ),
             field="loss",
         ),
     )

@@ -1,63 +1,12 @@
 """How a model is tuned: what of it, and on which schedule. Shared by the strong model and by weak labelers."""
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
+from w2s_api.methods.tunings import TUNINGS, Head, TuningSettings
 from w2s_api.spec.base import Fraction, NonNegative, Rule, Struct, optional_union
-
-
-def _positive(field: str, why: str) -> Rule:
-    attribute = {"l2": "l2", "learningRate": "learning_rate"}[field]
-    return Rule(
-        cel=f"!has(self.{field}) || double(self.{field}) > 0.0",
-        message=f"`{field}` must be above 0: {why}",
-        holds=lambda struct: float(getattr(struct, attribute)) > 0,
-        field=field,
-    )
-
-
-class Head(Struct):
-    """A linear classification head on the frozen model; its features are computed once and kept."""
-
-    rules = (_positive("l2", "without regularisation the head copies the teacher's errors"),)
-
-    l2: NonNegative = Field(
-        default="0.3",
-        description="Strength of the L2 penalty on the weights. More of it imitates the teacher less.",
-    )
-
-
-class LoRA(Struct):
-    """Low-rank adapters beside the frozen weights (Hu et al. 2021), and the head."""
-
-    rules = (_positive("learningRate", "nothing would be learned"),)
-
-    rank: Annotated[int, Field(ge=1, le=1024)] = Field(default=16, description="Rank of the adapters.")
-    alpha: Annotated[int, Field(ge=1, le=4096)] = Field(
-        default=32, description="Scale of the adapters: their output counts alpha / rank times."
-    )
-    targets: Literal["AllLinear", "Attention"] = Field(
-        default="AllLinear",
-        description="Which layers get adapters. AllLinear: each linear layer but the head. Attention: those"
-        " of the queries and values.",
-    )
-    learning_rate: NonNegative = Field(
-        default="0.001",
-        description="Learning rate at its highest. The default suits short schedules on models of up to some hundred"
-        ' million weights (docs/tuning.md); for a model of billions begin with "0.0002".',
-    )
-
-
-class Full(Struct):
-    """All weights of the model."""
-
-    rules = (_positive("learningRate", "nothing would be learned"),)
-
-    learning_rate: NonNegative = Field(
-        default="0.00003",
-        description='Learning rate at its highest. For a model of billions of weights begin with "0.00001".',
-    )
+from w2s_api.spec.unions import MethodUnion, of_methods, only_types
 
 
 class WeakValidation(Struct):
@@ -133,43 +82,55 @@ class Training(Struct):
         " saved, too, when it is asked to stop.",
     )
 
+    def result_settings(self, without: frozenset[str] = frozenset()) -> dict[str, Any]:
+        """What results depend on: not how training is saved, nor where its activations are.
 
-class Tuning(Struct):
+        Args:
+            without: names of fields that play no part for whoever asks.
+        """
+        not_results = {"gradient_checkpointing", "checkpoint_interval_seconds"}
+        return self.model_dump(
+            mode="json", by_alias=True, exclude_defaults=True, exclude=not_results | without
+        )
+
+
+class _AnyTuning(MethodUnion):
+    @property
+    def settings(self) -> TuningSettings:
+        """The settings of the method that `type` names."""
+        settings: TuningSettings = super().settings
+        return settings
+
+
+class _Tuning(_AnyTuning):
     """What of the strong model is tuned."""
 
-    rules = optional_union(LoRA="lora", Full="full")
-
-    type: Literal["Head", "LoRA", "Full"] = Field(
-        default="Head",
-        description="Head: a linear head; the model itself stays frozen. LoRA: low-rank adapters and the"
-        " head. Full: everything. LoRA and Full start from the head of the frozen model.",
-    )
+    type: str
     head: Head | None = Field(
         default=None, description="Settings of the head, whether it is all or what LoRA and Full start from."
     )
-    lora: LoRA | None = Field(default=None, description="Settings of type LoRA.")
-    full: Full | None = Field(default=None, description="Settings of type Full.")
 
 
-class LabelerTuning(Struct):
+class _LabelerTuning(_AnyTuning):
     """What of a weak model is tuned on the gold budget; the strength of its head is cross-validated there."""
 
-    rules = optional_union(LoRA="lora", Full="full")
+    without_settings = frozenset({"Head"})
 
-    type: Literal["Head", "LoRA", "Full"] = Field(
-        default="Head",
-        description="Head: a linear head on the frozen model. LoRA: low-rank adapters too. Full: everything.",
-    )
-    lora: LoRA | None = Field(default=None, description="Settings of type LoRA.")
-    full: Full | None = Field(default=None, description="Settings of type Full.")
+
+if TYPE_CHECKING:
+    Tuning = _Tuning
+    LabelerTuning = _LabelerTuning
+else:
+    Tuning = of_methods(_Tuning, TUNINGS, default="Head", may_be_left_out=True)
+    LabelerTuning = of_methods(_LabelerTuning, TUNINGS, default="Head", may_be_left_out=True)
 
 
 def needs_schedule() -> Rule:
     """`training` means something only where a schedule is followed."""
     return Rule(
-        cel="!has(self.training)"
-        " || (has(self.tuning) && has(self.tuning.type) && self.tuning.type != 'Head')",
+        cel="!has(self.training) || (has(self.tuning) && has(self.tuning.type)"
+        f" && !({only_types(TUNINGS, 'on_frozen_model', 'self.tuning.type')}))",
         message="`training` belongs to the types LoRA and Full: a head is fitted to the end, without a schedule",
-        holds=lambda struct: struct.training is None or struct.tuning.type != "Head",
+        holds=lambda struct: struct.training is None or not struct.tuning.settings.on_frozen_model,
         field="training",
     )

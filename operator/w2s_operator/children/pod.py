@@ -4,8 +4,8 @@ import re
 from typing import Any
 
 from w2s_api.child_jobs import CONTAINER, STAGE_JOB_ANNOTATION
-from w2s_api.pipeline import Stage
 from w2s_api.spec.pods import EnvFrom, EnvVar, PodSettings, Resources, Volume
+from w2s_api.stage import Stage
 from w2s_operator.children.settings import ChildSettings
 from w2s_operator.children.storage import storage_parts
 

@@ -5,7 +5,7 @@ from typing import Any, Self
 
 from w2s_api.keys import digest
 from w2s_api.names import StageKind
-from w2s_api.spec import Spec
+from w2s_api.spec.job import Spec
 from w2s_api.spec.pods import LocalObject, PodSettings
 from w2s_api.spec.storage import Storage
 

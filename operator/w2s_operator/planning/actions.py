@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Self
 
-from w2s_api.pipeline import Stage
-from w2s_api.spec import Spec
+from w2s_api.spec.job import Spec
+from w2s_api.stage import Stage
 from w2s_api.status import StageStatus
 from w2s_operator.observed import ChildJob, Seconds
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from w2s_api.retry import RetryPolicy
-from w2s_api.spec import Spec
+from w2s_api.spec.job import Spec
 from w2s_api.status import MOST_MESSAGE, StageState, StageStatus
 from w2s_operator.observed import Seconds
 from w2s_operator.planning.outcome import RunOutcome

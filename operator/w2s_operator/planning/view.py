@@ -6,8 +6,8 @@ from typing import Any, Self
 
 from w2s_api.keys import digest
 from w2s_api.names import StageKind
-from w2s_api.pipeline import Stage
-from w2s_api.spec import Spec
+from w2s_api.spec.job import Spec
+from w2s_api.stage import Stage
 from w2s_api.status import FINISHED, StageStatus
 from w2s_operator.observed import ChildJob, ChildPod, Job, Observed, Seconds
 from w2s_operator.planning.records import any_failed, renewed

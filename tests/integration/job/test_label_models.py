@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from w2s_api.pipeline import pipeline
-from w2s_api.spec import Spec
+from w2s_api.spec.job import Spec
 from w2s_trainer.contract.context import StageContext
 from w2s_trainer.contract.job import StageJob
 from w2s_trainer.errors import BadSpec, Stopped

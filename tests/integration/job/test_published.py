@@ -12,7 +12,7 @@ import pytest
 import torch
 import yaml
 
-from w2s_api.spec import Spec
+from w2s_api.spec.job import Spec
 from w2s_trainer.models.published import load_classifier, predict, softmax
 from w2s_trainer.models.tokens import tokenize
 from w2s_trainer.models.uri import fetch_model, model_digest
@@ -89,8 +89,7 @@ def published(smollm2, tmp_path_factory):
 
 def tune_at_random(pretrained: Path, spec: Spec, weights: Path) -> np.ndarray:
     """Saves a student whose tuned weights are off by noise, its answers far from those of the pretrained model."""
-    lora = spec.strong.tuning.lora
-    student = load_student(pretrained, CLASSES, lora=lora)
+    student = load_student(pretrained, CLASSES, tuning=spec.strong.tuning.settings)
     student.make_tunable(0)
     tokens = tokenize(student.tokenizer, TEXTS, MAX_TOKENS)
     assert tokens.truncated == 1
@@ -101,7 +100,7 @@ def tune_at_random(pretrained: Path, spec: Spec, weights: Path) -> np.ndarray:
             for name, one in student.state().items():
                 kind = next((kind for kind in ("classifier", "score") if kind in name), "inner")
                 if (kind == "inner") == (part == "inner"):
-                    scale = {"classifier": 1.0, "score": 0.03, "inner": 0.02 if lora else 0.2 * one.std()}[
+                    scale = {"classifier": 1.0, "score": 0.03, "inner": 0.02 if spec.strong.tuning.type == "LoRA" else 0.2 * one.std()}[
                         kind
                     ]
                     one.add_(scale * torch.randn(one.shape, generator=noise))

@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from w2s_api.keys import content_key
-from w2s_api.pipeline import Stage, pipeline
-from w2s_api.spec import Spec
+from w2s_api.pipeline import pipeline
+from w2s_api.spec.job import Spec
+from w2s_api.stage import Stage
 from w2s_trainer.contract.job import StageJob
 from w2s_trainer.contract.last_words import LastWords, read_last_words
 from w2s_trainer.contract.resolve import read_digests

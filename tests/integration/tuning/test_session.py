@@ -64,6 +64,7 @@ class Place:
             job=SimpleNamespace(stage=SimpleNamespace(kind="train")),
             spec=SimpleNamespace(task=SimpleNamespace(class_names=CLASSES)),
             key="key",
+            model=SimpleNamespace(directory=self.model, name=f"file://{self.model}"),
             progress=progress,
             scratch=scratch,
             cache=scratch / "cache",
@@ -99,13 +100,11 @@ def recipe(tiny) -> Recipe:
         }
     )
     return Recipe(
-        model=f"file://{tiny['bert']}",
         max_tokens=64,
         batch_tokens=80,
-        lora=LORA,
-        learning_rate=1e-3,
+        tuning=LORA,
         training=training,
-        loss=LOSSES["LogConf"],
+        loss=LOSSES["LogConf"].settings,
         l2=0.3,
     )
 

@@ -13,7 +13,7 @@ from typing import Any, get_args
 import pytest
 from pydantic import BaseModel
 
-from w2s_api.spec import Spec
+from w2s_api.spec.job import Spec
 
 DEFAULTS: dict[str, Any] = {
     "spec.task.type": "Classification",

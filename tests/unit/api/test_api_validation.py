@@ -11,7 +11,7 @@ from verdicts import BAD, BAD_NAMES, GOOD, GOOD_NAMES, LONG_LABELER, LORA, STEP,
 
 from w2s_api.names import MARK_DIGITS, RUN_DIGITS
 from w2s_api.pipeline import pipeline
-from w2s_api.spec import WeakToStrongJob
+from w2s_api.spec.job import WeakToStrongJob
 from w2s_api.validation import validate
 
 

@@ -3,7 +3,7 @@
 import pytest
 from manifests import ASKED, FULL, OWN, RULES, manifest, put
 
-from w2s_api.spec import WeakToStrongJob
+from w2s_api.spec.job import WeakToStrongJob
 from w2s_api.validation import validate
 from w2s_api.warnings import warnings
 

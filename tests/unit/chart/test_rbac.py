@@ -19,7 +19,7 @@ from job_kit import SPEC
 
 from w2s_api.names import GROUP, PLURAL
 from w2s_api.pipeline import pipeline
-from w2s_api.spec import Spec
+from w2s_api.spec.job import Spec
 
 NAMESPACE = "legal"
 START, END = "2026-11-21T00:00:01Z", "2026-11-21T00:00:02Z"

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from w2s_api.pipeline import pipeline
-from w2s_api.spec import Spec
+from w2s_api.spec.job import Spec
 from w2s_trainer.contract.job import StageJob, read_job
 from w2s_trainer.errors import BadSpec
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import yaml
 
-from w2s_api.spec import WeakToStrongJob
+from w2s_api.spec.job import WeakToStrongJob
 from w2s_trainer.stages.label.functions import compile_rules, vote
 
 EXAMPLES = Path(__file__).parents[3] / "examples"

@@ -3,7 +3,7 @@ import time
 import numpy as np
 import pytest
 
-from w2s_api.spec.weak import Functions
+from w2s_api.methods.labelers import Functions
 from w2s_trainer.errors import BadSpec
 from w2s_trainer.stages.label.functions import compile_rules, vote
 

@@ -9,7 +9,7 @@ import pytest
 from w2s_api.spec.task import Task
 from w2s_trainer.errors import BadSpec
 from w2s_trainer.stages.label.prompt import QUESTION, Shot, orders_of, prompt_of, shots_of
-from w2s_trainer.stages.label.prompted import HEAP_SAMPLE, draw_shots, pool_rows, probabilities_of
+from w2s_trainer.stages.label.prompted import POOL_SAMPLE, draw_shots, pool_rows, probabilities_of
 from w2s_trainer.stages.tables import Examples
 
 
@@ -80,7 +80,7 @@ def test_the_sample_of_the_pool_is_of_the_pool_and_the_same_in_any_order():
     there = Examples(ids, ids, parts, np.arange(1000))
     back = Examples(ids[::-1], ids[::-1], parts[::-1], np.arange(1000))
     found = pool_rows(there)
-    assert len(found) == HEAP_SAMPLE
+    assert len(found) == POOL_SAMPLE
     assert set(parts[found]) == {"pool"}
     assert (np.diff(found) > 0).all()
     assert {ids[row] for row in found} == {ids[::-1][row] for row in pool_rows(back)}

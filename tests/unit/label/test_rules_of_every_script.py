@@ -7,7 +7,7 @@ import unicodedata
 
 import pytest
 
-from w2s_api.spec.weak import Functions
+from w2s_api.methods.labelers import Functions
 from w2s_trainer.errors import BadSpec
 from w2s_trainer.stages.label.functions import compile_rules, vote
 from w2s_trainer.stages.label.rule_text import marked, searchable

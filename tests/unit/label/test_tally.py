@@ -9,8 +9,7 @@ import pytest
 from w2s_api.spec.weak import Labeler
 from w2s_trainer.errors import BadData
 from w2s_trainer.stages import aggregate
-from w2s_trainer.stages.label import say_votes
-from w2s_trainer.stages.label.functions import apply_rules
+from w2s_trainer.stages.label.functions import opinions, tell
 from w2s_trainer.stages.label.summary import whole_summary
 from w2s_trainer.stages.tables import EVERY_SEED, Examples, lists, write_table
 from w2s_trainer.tally import SHOWN, added, silences, votes_by_rule
@@ -54,7 +53,7 @@ def context_of(one: Labeler, **more) -> SimpleNamespace:
 
 def tally_of_rules(one: Labeler, texts: Examples, rows=None) -> dict:
     rows = np.arange(len(texts)) if rows is None else rows
-    return apply_rules(context_of(one), one, texts, rows)[EVERY_SEED].figures["votes"]
+    return opinions(context_of(one), one, texts, rows)[EVERY_SEED].figures["votes"]
 
 
 def test_votes_are_counted_on_the_pool_alone():
@@ -102,9 +101,9 @@ def test_what_is_told_and_how_many_warnings_there_were():
     rules = labeler(rule("pos", "good"), rule("neg", "bad"))
     context = context_of(rules)
     summary = {"votes": {"-1": tally_of_rules(rules, examples("good"))}}
-    assert say_votes(context, rules, summary) == 3
+    assert tell(context, rules, summary) == 3
     assert [line.startswith("Warning: ") for line in context.progress] == [False, True, True, True]
-    assert say_votes(context, rules, {}) == 0
+    assert tell(context, rules, {}) == 0
 
 
 @pytest.fixture

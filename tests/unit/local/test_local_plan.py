@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from w2s_api.exit_codes import ExitCode
-from w2s_api.pipeline import Read, Stage
+from w2s_api.stage import Read, Stage
 from w2s_trainer.local.changes import as_plan, changes, reads_changed
 from w2s_trainer.local.plan import (
     LONGEST_WAIT,

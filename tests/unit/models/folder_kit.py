@@ -25,10 +25,10 @@ def _encoder(directory: Path) -> Any:
 
 
 def _student(directory: Path) -> Any:
-    from w2s_api.spec.tuning import LoRA
+    from w2s_api.methods.tunings import LoRA
     from w2s_trainer.tuning.student import load_student
 
-    return load_student(directory, ["a", "b", "c"], lora=LoRA(), name="the-model").encoder.features(
+    return load_student(directory, ["a", "b", "c"], tuning=LoRA(), name="the-model").encoder.features(
         TEXTS, 64, 4096
     )
 

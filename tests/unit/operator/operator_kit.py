@@ -8,7 +8,7 @@ from typing import Any
 from w2s_api.exit_codes import ExitCode
 from w2s_api.names import StageKind
 from w2s_api.pipeline import pipeline
-from w2s_api.spec import Spec
+from w2s_api.spec.job import Spec
 from w2s_api.status import StageProgress, StageStatus, Status, condition
 from w2s_operator.observed import (
     ChildJob,

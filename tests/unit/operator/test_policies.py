@@ -6,7 +6,7 @@ import pytest
 from operator_kit import SPEC
 
 from w2s_api.retry import RetryPolicy
-from w2s_api.spec import Spec
+from w2s_api.spec.job import Spec
 from w2s_operator.observed import ChildJob, ChildPod, Exit, PodProblem
 from w2s_operator.planning.policies.deadline import pending_deadline
 from w2s_operator.planning.records import retries

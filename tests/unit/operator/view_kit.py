@@ -6,7 +6,7 @@ from typing import Any
 from operator_kit import SPEC, START
 
 from w2s_api.pipeline import pipeline
-from w2s_api.spec import Spec
+from w2s_api.spec.job import Spec
 from w2s_api.status import StageStatus, Status
 from w2s_operator.observed import ChildJob, ChildPod, Job, Observed
 from w2s_operator.planning.view import JobView, StageView

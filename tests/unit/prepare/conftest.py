@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from w2s_api.spec import Spec
+from w2s_api.spec.job import Spec
 from w2s_trainer.contract.progress import Progress
 from w2s_trainer.stages import prepare
 

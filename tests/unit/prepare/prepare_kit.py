@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 
 import pyarrow.parquet as pq
 
-from w2s_api.spec import Spec
+from w2s_api.spec.job import Spec
 
 CLASSES = ("other", "indemnity")
 

@@ -1,10 +1,13 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from w2s_api.spec.selection import SelectionStep
 from w2s_trainer.errors import BadData
-from w2s_trainer.stages.select import select, warnings
+from w2s_trainer.stages.select import confidence, select, warnings
 from w2s_trainer.stages.select.confidence import surest_per_class
+from w2s_trainer.stages.select.methods import Kept
 from w2s_trainer.stages.tables import Examples, WeakLabels
 
 
@@ -47,17 +50,26 @@ def examples(n: int) -> Examples:
     )
 
 
+def after(labels: WeakLabels, *steps: SelectionStep) -> tuple[list[int], list[dict]]:
+    """The rows that the steps keep of a pool and a last text that is the test's, and the audit."""
+    spec = SimpleNamespace(
+        task=SimpleNamespace(class_names=("a", "b")), selection=SimpleNamespace(steps=list(steps))
+    )
+    kept, audit = select(SimpleNamespace(spec=spec), examples(len(labels.abstain)), labels, seed=0)
+    return kept.rows.tolist(), audit
+
+
 def test_abstentions_and_the_test_are_never_selected():
     weak = WeakLabels(labels_of([0.9, 0.8, -0.9, -0.8, 0.9]), np.array([False, True, False, False, False]))
-    rows, audit = select(examples(5), weak, [], ("a", "b"))
-    assert rows.tolist() == [0, 2, 3]
+    rows, audit = after(weak)
+    assert rows == [0, 2, 3]
     assert audit == []
 
 
 def test_steps_are_audited_one_by_one():
     weak = WeakLabels(labels_of([0.9, 0.8, 0.7, 0.6, -0.9, -0.8, 0.5]), np.zeros(7, dtype=bool))
-    rows, audit = select(examples(7), weak, [step("0.5"), step("0.5")], ("a", "b"))
-    assert rows.tolist() == [0, 4]
+    rows, audit = after(weak, step("0.5"), step("0.5"))
+    assert rows == [0, 4]
     assert [(one["before"], one["after"]) for one in audit] == [(6, 3), (3, 2)]
     assert audit[0]["classesBefore"] == {"a": 2, "b": 4}
     assert audit[1]["classesAfter"] == {"a": 1, "b": 1}
@@ -80,9 +92,28 @@ def test_a_class_share_that_moves_by_a_tenth_of_itself_is_warned_of(after, warne
 
 
 def test_a_class_that_is_selected_away_is_refused(monkeypatch):
-    from w2s_trainer.stages import select as stage
+    def the_first_alone(_settings, candidates):
+        return Kept(np.array([0]), candidates.weights[:1])
 
-    monkeypatch.setitem(stage.METHODS, "Confidence", lambda _step, _examples, _labels, rows: rows[:1])
+    monkeypatch.setattr(confidence, "select", the_first_alone)
     weak = WeakLabels(labels_of([0.9, -0.9, 0.5]), np.zeros(3, dtype=bool))
     with pytest.raises(BadData, match="'a'"):
-        select(examples(3), weak, [step("0.5")], ("a", "b"))
+        after(weak, step("0.5"))
+
+
+def test_weights_of_a_step_go_on_to_the_next(monkeypatch):
+    """What a step made of them is what the next one sees, and what is left in the end."""
+    seen = []
+
+    def halves(_settings, candidates):
+        seen.append(candidates.weights.tolist())
+        return Kept(np.arange(len(candidates.rows)), candidates.weights / 2)
+
+    monkeypatch.setattr(confidence, "select", halves)
+    weak = WeakLabels(labels_of([0.9, -0.9, 0.5]), np.zeros(3, dtype=bool))
+    spec = SimpleNamespace(
+        task=SimpleNamespace(class_names=("a", "b")), selection=SimpleNamespace(steps=[step("1"), step("1")])
+    )
+    kept, _ = select(SimpleNamespace(spec=spec), examples(3), weak, seed=0)
+    assert seen == [[1.0, 1.0], [0.5, 0.5]]
+    assert kept.weights.tolist() == [0.25, 0.25]

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from tiny_kit import Kept, keeper_of, load, targets_of, training_texts
+from tiny_kit import LORA, Kept, keeper_of, load, targets_of, training_texts
 
 from w2s_trainer.errors import BadSpec, StoreUnavailable
 from w2s_trainer.tuning.keeper import unfit
@@ -17,10 +17,10 @@ class Clock:
         return self.now
 
 
-def trained(directory, keeper, clock=None, seconds_a_step=1.0, lora=None, epochs=2, spent=0.0):
+def trained(directory, keeper, clock=None, seconds_a_step=1.0, tuning=LORA, epochs=2, spent=0.0):
     """Tunes for 10 steps of a second each."""
     clock = clock or Clock()
-    student = load(directory, **({"lora": lora} if lora else {}))
+    student = load(directory, tuning)
     texts = training_texts(student, 18)
 
     def watch(_phase, _step, _steps, **_figures):
@@ -108,12 +108,12 @@ def test_what_this_version_saves_it_can_go_on_from_and_other_formats_it_cannot(t
 
 
 def test_a_checkpoint_of_another_tuning_is_refused(tiny, tmp_path):
-    from w2s_api.spec.tuning import LoRA
+    from w2s_api.methods.tunings import LoRA
 
     kept = Kept(tmp_path)
     trained(tiny["bert"], keeper_of(kept, tmp_path))
     with pytest.raises(BadSpec) as error:
-        trained(tiny["bert"], keeper_of(kept, tmp_path, found=kept.newest()), lora=LoRA(rank=8))
+        trained(tiny["bert"], keeper_of(kept, tmp_path, found=kept.newest()), tuning=LoRA(rank=8))
     assert error.value.reason == "AnotherStudent"
 
 

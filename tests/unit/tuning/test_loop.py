@@ -16,7 +16,7 @@ from w2s_trainer.tuning.order import Order
 from w2s_trainer.tuning.schedule import learning_rate_factor
 from w2s_trainer.tuning.stop import StopRequest
 
-TUNINGS = {"LoRA": LORA, "Full": None}
+TUNINGS = {"LoRA": LORA, "Full": Full()}
 
 
 def trained(student, loss="CrossEntropy", *, n=18, keeper=None, held_out=False, **settings):
@@ -217,7 +217,7 @@ class TestBest:
 
 RUNS = {
     "adapters, dropout, LogConf, weak validation": ("bert", LORA, "LogConf", {"dropout": 0.2}, {"checks": 4}),
-    "a causal model in full": ("llama", None, "CrossEntropy", {"dropout": 0.1}, {}),
+    "a causal model in full": ("llama", Full(), "CrossEntropy", {"dropout": 0.1}, {}),
     "an encoder in full, gradients checkpointed": (
         "bert",
         None,

@@ -5,16 +5,17 @@ import pytest
 import torch
 from tiny_kit import CLASSES, KINDS, LORA, load, save_tokenizer, some_labels, some_texts
 
-from w2s_api.spec.tuning import LoRA
+from w2s_api.methods.tunings import Full, LoRA
 from w2s_trainer.errors import BadSpec
 from w2s_trainer.models.head import fit
 from w2s_trainer.models.tokens import tokenize
 from w2s_trainer.tuning.losses import cross_entropy
-from w2s_trainer.tuning.student import adapter_targets, head_name, load_student, seeded
+from w2s_trainer.tuning.student import head_name, load_student, seeded
+from w2s_trainer.tuning.tunings.lora import adapter_targets
 
 TEXTS = some_texts(40)
 LABELS = some_labels(40)
-TUNINGS = {"LoRA": LORA, "Full": None}
+TUNINGS = {"LoRA": LORA, "Full": Full()}
 
 
 @pytest.fixture(params=KINDS)
@@ -49,14 +50,14 @@ def gradients(student, seed=0):
 
 class TestStart:
     def test_an_encoder_starts_as_the_fitted_head(self, tiny):
-        student = load_student(tiny["bert"], CLASSES, lora=None)
+        student = load_student(tiny["bert"], CLASSES, tuning=Full())
         head, features = fitted(student)
         student.start_from(head, features)
         assert probabilities(student) == pytest.approx(head.probabilities(features), abs=1e-5)
 
     @pytest.mark.parametrize("kind", ["llama", "opt"])
     def test_a_causal_model_starts_with_the_head_s_decisions_though_it_has_no_bias(self, tiny, kind):
-        student = load_student(tiny[kind], CLASSES, lora=None)
+        student = load_student(tiny[kind], CLASSES, tuning=Full())
         assert student.model.score.bias is None
         texts = TEXTS[:24]  # fewer than dimensions: a line through all of them exists
         features, _ = student.encoder.features(texts, 64, 4096)
@@ -68,7 +69,7 @@ class TestStart:
         assert found == pytest.approx(wanted, abs=0.03)
 
     def test_where_no_head_fits_exactly_it_is_the_least_squares_one(self, tiny):
-        student = load_student(tiny["opt"], CLASSES, lora=None)
+        student = load_student(tiny["opt"], CLASSES, tuning=Full())
         texts = some_texts(200)
         labels = some_labels(200)
         features, _ = student.encoder.features(texts, 64, 4096)
@@ -86,7 +87,9 @@ class TestStart:
         assert miss(found) < 1.1 * miss(best)
 
     def test_causal_models_become_their_stock_class_which_every_server_loads(self, tiny):
-        names = {kind: type(load_student(tiny[kind], CLASSES, lora=None).model).__name__ for kind in KINDS}
+        names = {
+            kind: type(load_student(tiny[kind], CLASSES, tuning=Full()).model).__name__ for kind in KINDS
+        }
         assert names == {
             "bert": "W2SForSequenceClassification",
             "llama": "LlamaForSequenceClassification",
@@ -99,20 +102,20 @@ class TestStart:
 
         directory = copytree(tiny["llama"], tmp_path / "model")
         save_tokenizer(directory, ends_in_padding=True)
-        student = load_student(directory, CLASSES, lora=None)
+        student = load_student(directory, CLASSES, tuning=Full())
         head, features = fitted(student)
         student.start_from(head, features)
         assert probabilities(student) == pytest.approx(head.probabilities(features), abs=1e-4)
 
     def test_classes_are_named(self, tiny, kind):
-        config = load_student(tiny[kind], CLASSES, lora=None).model.config
+        config = load_student(tiny[kind], CLASSES, tuning=Full()).model.config
         assert config.id2label == dict(enumerate(CLASSES))
         assert config.label2id == {name: index for index, name in enumerate(CLASSES)}
 
 
 class TestAdapters:
     def test_they_start_as_nothing(self, tiny, kind):
-        student = load_student(tiny[kind], CLASSES, lora=LORA)
+        student = load_student(tiny[kind], CLASSES, tuning=LORA)
         student.start_from(*fitted(student))
         before = probabilities(student)
         student.make_tunable(seed=0)
@@ -148,9 +151,9 @@ class TestAdapters:
                 self.mixer = torch.nn.Linear(2, 2)
                 self.score = torch.nn.Linear(2, 2)
 
-        assert adapter_targets(Model(), "AllLinear") == ["mixer"]
+        assert adapter_targets(Model(), "AllLinear", "score") == ["mixer"]
         with pytest.raises(BadSpec, match="Write `targets: AllLinear`") as error:
-            adapter_targets(Model(), "Attention")
+            adapter_targets(Model(), "Attention", "score")
         assert error.value.reason == "NoAdapterTargets"
         with pytest.raises(BadSpec) as error:
             head_name(torch.nn.Linear(2, 2))
@@ -184,7 +187,7 @@ class TestTuned:
         assert sum(one.numel() for one in state.values()) < everything / 4
 
     def test_the_state_of_full_tuning_is_everything_that_is_read(self, tiny, kind):
-        student = load(tiny[kind], None)
+        student = load(tiny[kind], Full())
         assert set(student.state()) >= {
             name for name, _ in student.model.named_parameters() if "pooler" not in name
         }
@@ -197,13 +200,13 @@ class TestState:
             for one in student.parameters().values():
                 one.add_(0.05 * torch.randn(one.shape, generator=torch.Generator().manual_seed(one.numel())))
         state = {name: one.clone() for name, one in student.state().items()}
-        again = load_student(tiny[kind], CLASSES, lora=tuning)
+        again = load_student(tiny[kind], CLASSES, tuning=tuning)
         again.make_tunable(seed=5)
         assert not np.array_equal(probabilities(again), probabilities(student))
         again.load(state)
         assert np.array_equal(probabilities(again), probabilities(student))
 
-    @pytest.mark.parametrize("other", [LoRA(rank=8), LoRA(rank=4, targets="Attention"), None])
+    @pytest.mark.parametrize("other", [LoRA(rank=8), LoRA(rank=4, targets="Attention"), Full()])
     def test_that_of_another_tuning_is_refused_and_changes_nothing(self, tiny, other):
         student = load(tiny["bert"], LORA)
         before = {name: one.clone() for name, one in student.state().items()}

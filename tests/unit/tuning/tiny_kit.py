@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from w2s_api.methods import losses
+from w2s_api.methods.tunings import LoRA, TuningSettings
 from w2s_api.spec import strong
-from w2s_api.spec.tuning import LoRA
 
 WORDS = [f"w{i}" for i in range(50)]
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
@@ -19,7 +20,7 @@ KINDS = ["bert", "llama", "opt"]
 LORA = LoRA(rank=4, alpha=8)
 LOSSES = {
     "CrossEntropy": strong.Loss(),
-    "Product": strong.Loss(type="Product", product=strong.Product()),
+    "Product": strong.Loss(type="Product", product=losses.Product()),
     "LogConf": strong.Loss.model_validate(
         {"type": "LogConf", "logConf": {"maxWeight": "0.5", "warmupFraction": "0.2"}}
     ),
@@ -91,12 +92,12 @@ def some_labels(n: int, seed: int = 0) -> Labels:
     return Labels(rng.dirichlet([0.5] * len(CLASSES), n), rng.uniform(0.2, 2.0, n))
 
 
-def load(directory: Path, lora: LoRA | None = LORA, *, seed: int = 0, **settings: Any) -> Any:
+def load(directory: Path, tuning: TuningSettings = LORA, *, seed: int = 0, **settings: Any) -> Any:
     """A tunable student that starts from a head fitted on random labels."""
     from w2s_trainer.models.head import fit
     from w2s_trainer.tuning.student import load_student
 
-    student = load_student(directory, CLASSES, lora=lora, **settings)
+    student = load_student(directory, CLASSES, tuning=tuning, **settings)
     texts = some_texts(24)
     labels = some_labels(24)
     features, _ = student.encoder.features(texts, 64, 4096)
@@ -120,7 +121,7 @@ def targets_of(loss: str, batch_size: int, texts: Any) -> Any:
     from w2s_trainer.tuning.losses import make_targets
 
     prior = texts.weights @ texts.targets / texts.weights.sum()
-    return make_targets(LOSSES[loss], torch.from_numpy(prior).float(), batch_size)
+    return make_targets(LOSSES[loss].settings, torch.from_numpy(prior).float(), batch_size)
 
 
 class Kept:

@@ -1,12 +1,14 @@
 """What a stage is given to work with."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from w2s_api.spec import Spec
+from w2s_api.spec.job import Spec
 from w2s_api.stage import Role
 from w2s_trainer.contract.job import StageJob
+from w2s_trainer.contract.model import StageModel
 from w2s_trainer.contract.progress import Progress
 from w2s_trainer.store.artifacts import Artifact, ArtifactStore
 from w2s_trainer.store.objects import Objects
@@ -61,6 +63,14 @@ class StageContext:
     def artifacts(self, role: Role) -> list[Artifact]:
         """The input artifacts of a role, in the pipeline's order."""
         return [self.needs[name] for name in self.job.stage.roles[role]]
+
+    @cached_property
+    def model(self) -> StageModel:
+        """The model that the stage labels with, tunes or publishes."""
+        reference = self.job.stage.model
+        assert reference is not None, f"stage {self.job.stage.name} has no model"
+        made = self.needs[reference.stage] if reference.stage else None
+        return StageModel(reference, self.objects, self.cache, made)
 
     @property
     def spec(self) -> Spec:

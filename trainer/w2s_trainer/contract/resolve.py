@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from w2s_api.keys import content_key
-from w2s_api.pipeline import Stage
+from w2s_api.stage import Stage
 from w2s_trainer.store.artifacts import ArtifactStore
 from w2s_trainer.store.objects import Objects
 

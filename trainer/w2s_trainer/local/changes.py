@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from w2s_api.pipeline import Stage
+from w2s_api.stage import Stage
 
 Plan = dict[str, Any]
 """As it is kept in the store: by stage name {key, inputs, methods, needs, artifact if known}."""

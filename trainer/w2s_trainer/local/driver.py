@@ -14,7 +14,7 @@ from typing import Any
 
 from w2s_api.exit_codes import FINAL, ExitCode
 from w2s_api.pipeline import pipeline
-from w2s_api.spec import WeakToStrongJob
+from w2s_api.spec.job import WeakToStrongJob
 from w2s_trainer.contract.job import StageJob
 from w2s_trainer.contract.machine import cores
 from w2s_trainer.local.changes import Plan, as_plan, changes, reads_changed

@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 
 from w2s_api.keys import content_key
-from w2s_api.pipeline import Stage
-from w2s_api.spec import WeakToStrongJob
+from w2s_api.spec.job import WeakToStrongJob
+from w2s_api.stage import Stage
 from w2s_trainer.contract.credentials import storage_settings
 from w2s_trainer.contract.resolve import complete_artifacts, read_digests
 from w2s_trainer.local.changes import Plan

@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from w2s_api.exit_codes import FINAL, ExitCode
-from w2s_api.pipeline import Stage
 from w2s_api.retry import RetryPolicy
+from w2s_api.stage import Stage
 
 MAX_FAILURES = 2
 """Faults of its own that a run may have before it is given up."""

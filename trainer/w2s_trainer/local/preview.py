@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from w2s_api.pipeline import Stage, pipeline
-from w2s_api.spec import WeakToStrongJob
+from w2s_api.pipeline import pipeline
+from w2s_api.spec.job import WeakToStrongJob
+from w2s_api.stage import Stage
 from w2s_trainer.errors import StageError
 from w2s_trainer.local.changes import changes
 from w2s_trainer.local.job_store import JobStore

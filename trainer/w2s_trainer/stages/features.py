@@ -12,7 +12,6 @@ from w2s_api.keys import digest
 from w2s_trainer.contract.context import StageContext
 from w2s_trainer.models.encoder import load_encoder
 from w2s_trainer.models.head import normalise
-from w2s_trainer.models.uri import fetch_model, model_digest
 from w2s_trainer.stages.tables import read_examples
 
 STAGE = "features"
@@ -34,8 +33,8 @@ class Features:
     """That computing them took, whenever that was."""
 
 
-def features_of(context: StageContext, model_uri: str, max_tokens: int, batch_tokens: int) -> Features:
-    """Features of every example of the job by a frozen model.
+def features_of(context: StageContext, max_tokens: int, batch_tokens: int) -> Features:
+    """Features of every example of the job by the stage's model, frozen.
 
     They are addressed by the model, the texts and max_tokens, so that another loss, seed or head reads them
     from the store in place of a forward pass.
@@ -44,7 +43,7 @@ def features_of(context: StageContext, model_uri: str, max_tokens: int, batch_to
     key = digest(
         {
             "version": VERSION,
-            "model": model_digest(model_uri, context.objects),
+            "model": context.model.digest,
             "maxTokens": max_tokens,
             "examples": prepared.files["examples.parquet"].sha256,
         }
@@ -53,14 +52,14 @@ def features_of(context: StageContext, model_uri: str, max_tokens: int, batch_to
     if found is None:
         began = time.monotonic()
         texts = read_examples(prepared, context.scratch).texts
-        encoder = load_encoder(fetch_model(model_uri, context.objects, context.cache), model_uri)
+        encoder = load_encoder(context.model.directory, context.model.name)
         matrix, tokens = encoder.features(
             texts,
             max_tokens,
             batch_tokens,
             lambda done, total: context.progress("reading texts", done, total),
         )
-        if caution := tokens.caution(model_uri):
+        if caution := tokens.caution(context.model.name):
             context.progress.note(caution)
         attempt = context.store.begin(STAGE, key)
         save_file({"features": matrix}, attempt.directory / "features.safetensors")
@@ -68,7 +67,7 @@ def features_of(context: StageContext, model_uri: str, max_tokens: int, batch_to
             "truncated": tokens.truncated,
             "unreadable": len(tokens.unreadable),
             "unknown": round(tokens.unknown, 4),
-            "model": model_uri,
+            "model": context.model.name,
             "seconds": round(time.monotonic() - began, 3),
         }
         found = attempt.commit(summary, {"maxTokens": max_tokens})
@@ -82,10 +81,8 @@ def features_of(context: StageContext, model_uri: str, max_tokens: int, batch_to
     )
 
 
-def text_features(
-    context: StageContext, model_uri: str, max_tokens: int, texts: Sequence[str]
-) -> NDArray[np.float32]:
+def text_features(context: StageContext, max_tokens: int, texts: Sequence[str]) -> NDArray[np.float32]:
     """Features of a few texts, float32[n, d] of unit length."""
-    encoder = load_encoder(fetch_model(model_uri, context.objects, context.cache), model_uri)
+    encoder = load_encoder(context.model.directory, context.model.name)
     matrix, _ = encoder.features(texts, max_tokens, batch_tokens=8192)
     return normalise(matrix).astype(np.float32)

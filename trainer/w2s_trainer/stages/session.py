@@ -10,12 +10,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from w2s_api.spec import strong, tuning, weak
+from w2s_api.methods.labelers import Finetuned
+from w2s_api.methods.losses import CrossEntropy, LossSettings
+from w2s_api.methods.tunings import Head as HeadSettings
+from w2s_api.methods.tunings import TuningSettings
+from w2s_api.spec.strong import Strong
+from w2s_api.spec.tuning import Stopping, Training, WeakValidation
 from w2s_trainer.contract.context import StageContext
 from w2s_trainer.errors import StoreUnavailable
 from w2s_trainer.models.head import cross_validated_l2, fit
 from w2s_trainer.models.tokens import tokenize
-from w2s_trainer.models.uri import fetch_model
 from w2s_trainer.store.checkpoints import Checkpoints, Found
 from w2s_trainer.tuning.collapse import Alarm
 from w2s_trainer.tuning.energy import EnergyMeter
@@ -37,58 +41,41 @@ if TYPE_CHECKING:
 class Recipe:
     """How a model is tuned: the part of a manifest that a student or a weak labeler is made from."""
 
-    model: str
-    """Its URI."""
     max_tokens: int
     batch_tokens: int
-    lora: tuning.LoRA | None
-    """None: all weights."""
-    learning_rate: float
-    training: tuning.Training
-    loss: strong.Loss
+    tuning: TuningSettings
+    training: Training
+    loss: LossSettings
     l2: float | None
     """Of the head it starts from; None: chosen by cross-validation, for gold labels."""
 
     @classmethod
-    def of_strong(cls, settings: strong.Strong, *, on_gold: bool) -> "Recipe":
+    def of_strong(cls, settings: Strong, *, on_gold: bool) -> "Recipe":
         """That of a student. Gold labels are taken at their word: plain cross-entropy, to the end."""
-        lora, rate = _method(settings.tuning)
-        training = settings.training or tuning.Training()
+        training = settings.training or Training()
         if on_gold:
-            training = training.model_copy(update={"stopping": tuning.Stopping()})
+            training = training.model_copy(update={"stopping": Stopping()})
         return cls(
-            settings.model.uri,
             settings.max_tokens,
             settings.batch_tokens,
-            lora,
-            rate,
+            settings.tuning.settings,
             training,
-            strong.Loss() if on_gold else settings.loss,
-            None if on_gold else float((settings.tuning.head or tuning.Head()).l2),
+            CrossEntropy() if on_gold else settings.loss.settings,
+            None if on_gold else float((settings.tuning.head or HeadSettings()).l2),
         )
 
     @classmethod
-    def of_labeler(cls, settings: weak.Finetuned, batch_tokens: int) -> "Recipe":
+    def of_labeler(cls, settings: Finetuned, batch_tokens: int) -> "Recipe":
         """That of a weak labeler, which is tuned on gold labels."""
-        lora, rate = _method(settings.tuning)
-        training = settings.training or tuning.Training()
+        training = settings.training or Training()
         return cls(
-            settings.model.uri,
             settings.max_tokens,
             batch_tokens,
-            lora,
-            rate,
-            training.model_copy(update={"stopping": tuning.Stopping()}),
-            strong.Loss(),
+            settings.tuning.settings,
+            training.model_copy(update={"stopping": Stopping()}),
+            CrossEntropy(),
             None,
         )
-
-
-def _method(settings: tuning.Tuning | tuning.LabelerTuning) -> tuple[tuning.LoRA | None, float]:
-    if settings.type == "LoRA":
-        lora = settings.lora or tuning.LoRA()
-        return lora, float(lora.learning_rate)
-    return None, float((settings.full or tuning.Full()).learning_rate)
 
 
 @dataclass(frozen=True)
@@ -147,7 +134,7 @@ def tune_student(context: StageContext, recipe: Recipe, labelled: Labelled, *, n
     home = context.store.home_uri(context.job.stage.kind, context.key)
     checkpoints = Checkpoints(context.objects, home, name, unfit=unfit, note=note, saved=context.headway)
     found = _newest(checkpoints, context.scratch / "checkpoints", world)
-    directory = fetch_model(recipe.model, context.objects, context.cache)
+    directory = context.model.directory
     if found:
         numbers = NumericSettings(found.meta["precision"], found.meta["threads"])
         note(f"going on from step {found.step}")
@@ -163,15 +150,15 @@ def tune_student(context: StageContext, recipe: Recipe, labelled: Labelled, *, n
     student = load_student(
         directory,
         context.spec.task.class_names,
-        lora=recipe.lora,
-        name=recipe.model,
+        tuning=recipe.tuning,
+        name=context.model.name,
         dropout=float(training.dropout),
         precision=numbers.precision,
         gradient_checkpointing=training.gradient_checkpointing,
     )
     held_out = np.zeros(len(labelled), dtype=bool)
     if training.stopping.type == "WeakValidation":
-        validation = training.stopping.weak_validation or tuning.WeakValidation()
+        validation = training.stopping.weak_validation or WeakValidation()
         held_out = hold_out(labelled.families, float(validation.fraction), seed)
     kept = labelled.part(~held_out)
     began, meter = time.monotonic(), EnergyMeter()
@@ -211,11 +198,11 @@ def tune_student(context: StageContext, recipe: Recipe, labelled: Labelled, *, n
 def schedule_of(recipe: Recipe, seed: int) -> Schedule:
     """The schedule of a recipe, in numbers."""
     training = recipe.training
-    validation = training.stopping.weak_validation or tuning.WeakValidation()
+    validation = training.stopping.weak_validation or WeakValidation()
     return Schedule(
         epochs=training.epochs,
         batch_size=training.batch_size,
-        learning_rate=recipe.learning_rate,
+        learning_rate=recipe.tuning.rate,
         shape=training.schedule,
         warmup_fraction=float(training.warmup_fraction),
         weight_decay=float(training.weight_decay),

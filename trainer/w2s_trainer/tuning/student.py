@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from w2s_api.spec.tuning import LoRA
+from w2s_api.methods.tunings import TuningSettings
 from w2s_trainer.errors import BadSpec
 from w2s_trainer.models.batches import by_tokens
 from w2s_trainer.models.encoder import Encoder, memory_bound, pooling_of
@@ -21,14 +21,10 @@ from w2s_trainer.models.head import Head
 from w2s_trainer.models.loading import BODY, NEW_CLASSIFIER, load_config, load_model, load_tokenizer
 from w2s_trainer.models.tokens import fit_tokenizer
 from w2s_trainer.tuning.precision import Precision, torch_dtype
+from w2s_trainer.tuning.tunings import tuning_method
 
 if TYPE_CHECKING:
     import torch
-
-QUERIES_AND_VALUES = frozenset(
-    ["q_proj", "v_proj", "q_lin", "v_lin", "query", "value", "qkv_proj", "Wqkv", "c_attn", "query_key_value"]
-)
-"""What the layers of queries and values are called in the models of transformers."""
 
 _RIDGE = 1e-3
 """Of the least squares that carry a head over to raw features, relative to their mean square."""
@@ -45,7 +41,7 @@ class Student:
     precision: Precision
     encoder: Encoder
     """The model without its head."""
-    lora: LoRA | None
+    tuning: TuningSettings
     dropout: float
 
     def start_from(self, head: Head, features: NDArray[np.float32]) -> None:
@@ -71,27 +67,12 @@ class Student:
             self.model.score.weight.copy_(torch.from_numpy(weight))
 
     def make_tunable(self, seed: int) -> None:
-        """Says which weights are tuned; with LoRA, puts adapters beside them that change nothing yet."""
-        import torch
-
+        """Says which weights are tuned; what the student answers stays what it was."""
         from w2s_trainer.models.matmul import use_fast_matmul
 
-        if self.lora:
-            from peft import LoraConfig, TaskType, get_peft_model
-
-            torch.manual_seed(seed)
-            config = LoraConfig(
-                task_type=TaskType.SEQ_CLS,
-                r=self.lora.rank,
-                lora_alpha=self.lora.alpha,
-                lora_dropout=self.dropout,
-                target_modules=adapter_targets(self.model, self.lora.targets),
-                modules_to_save=[head_name(self.model)],
-            )
-            self.model = get_peft_model(self.model, config)
-        else:
-            for name, parameter in self.model.named_parameters():
-                parameter.requires_grad_(".pooler." not in name)  # nothing reads what poolers make
+        self.model = tuning_method(self.tuning).make_tunable(
+            self.model, self.tuning, head=head_name(self.model), dropout=self.dropout, seed=seed
+        )
         use_fast_matmul(self.model)
         _set_dropout(self.model, self.dropout)
         self.model.train()
@@ -175,7 +156,7 @@ def load_student(
     directory: Path,
     class_names: Sequence[str],
     *,
-    lora: LoRA | None,
+    tuning: TuningSettings,
     name: str | None = None,
     dropout: float = 0.0,
     precision: Precision = "float32",
@@ -186,7 +167,7 @@ def load_student(
     Args:
         directory: the model.
         class_names: the K classes in order.
-        lora: adapters; None tunes everything.
+        tuning: what of it is tuned.
         name: what a person calls the model; None: by its directory.
         dropout: in place of the model's own.
         precision: of the computations. Weights that are tuned are float32 in any case.
@@ -203,7 +184,7 @@ def load_student(
 
     name = name or str(directory)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    dtype = torch_dtype(precision) if lora else torch.float32
+    dtype = torch_dtype(precision) if tuning.keeps_weights else torch.float32
     config = load_config(directory, name)
     tokenizer = load_tokenizer(directory, name)
     pooling = pooling_of(config)
@@ -229,7 +210,7 @@ def load_student(
     if gradient_checkpointing:
         model.gradient_checkpointing_enable({"use_reentrant": False})
     encoder = Encoder(model.base_model.eval(), tokenizer, pooling, device, name)
-    return Student(model, tokenizer, device, precision, encoder, lora, dropout)
+    return Student(model, tokenizer, device, precision, encoder, tuning, dropout)
 
 
 def diverged(what: str) -> BadSpec:
@@ -247,31 +228,6 @@ def head_name(model: Any) -> str:
             "Use tuning type Head, which needs neither.",
         )
     return found[0]
-
-
-def adapter_targets(model: Any, targets: str) -> list[str]:
-    """Names of the layers that get adapters.
-
-    Raises:
-        BadSpec: there are none.
-    """
-    import torch
-    from transformers.pytorch_utils import Conv1D
-
-    head = head_name(model)
-    linear = [
-        name
-        for name, module in model.named_modules()
-        if isinstance(module, (torch.nn.Linear, Conv1D)) and name != head and ".pooler." not in name
-    ]
-    found = [name for name in linear if targets == "AllLinear" or name.split(".")[-1] in QUERIES_AND_VALUES]
-    if not found:
-        raise BadSpec(
-            "NoAdapterTargets",
-            f"No layer of {type(model).__name__} is known to be one of queries or values.",
-            "Write `targets: AllLinear`.",
-        )
-    return found
 
 
 def _ends_in_padding(tokenizer: Any) -> bool:

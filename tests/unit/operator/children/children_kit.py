@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 from w2s_api.pipeline import pipeline
-from w2s_api.spec import Spec
+from w2s_api.spec.job import Spec
 from w2s_api.status import Status
 from w2s_operator.children.job import child_job
 from w2s_operator.children.settings import Defaults

@@ -1,27 +1,22 @@
 """`aggregate`: several labelers become one distribution per text."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from w2s_trainer.contract.context import StageContext, StageResult
 from w2s_trainer.errors import BadData
-from w2s_trainer.stages.aggregate.weighted_average import weighted_average
-from w2s_trainer.stages.label import say_votes
+from w2s_trainer.stages.aggregate.methods import aggregation_of
+from w2s_trainer.stages.label.methods import tell
 from w2s_trainer.stages.label.summary import whole_summary
 from w2s_trainer.stages.tables import (
     EVERY_SEED,
-    WeakLabels,
     lists,
     of_seed,
     read_examples,
     read_labels,
     write_table,
 )
-
-METHODS: Mapping[str, Callable[[Sequence[WeakLabels], Sequence[float]], WeakLabels]] = {
-    "WeightedAverage": weighted_average,
-}
 
 
 def run(context: StageContext) -> StageResult:
@@ -32,13 +27,15 @@ def run(context: StageContext) -> StageResult:
     opinions = context.artifacts("opinions")
     for labeler, opinion in zip(spec.weak.labelers, opinions, strict=True):
         if labeler.shards > 1:  # no shard knows what the others have seen
-            say_votes(context, labeler, whole_summary(opinion.summary))
+            tell(context, labeler, whole_summary(opinion.summary))
     labels = [read_labels(opinion, examples, context.scratch) for opinion in opinions]
-    given = {w.labeler: float(w.weight) for w in _weights(context)}
     seeds = sorted({seed for one in labels for seed in one} - {EVERY_SEED}) or [EVERY_SEED]
-    method = METHODS[spec.aggregation.type]
+    settings = spec.aggregation.settings
+    aggregate = aggregation_of(settings)
     found = {
-        seed: method([of_seed(one, seed) for one in labels], [given.get(name, 1.0) for name in names])
+        seed: aggregate(
+            settings, dict(zip(names, (of_seed(by_seed, seed) for by_seed in labels), strict=True))
+        )
         for seed in seeds
     }
     pool = examples.rows("pool")
@@ -77,8 +74,3 @@ def _nothing_to_train_on(texts: int, labelers: Sequence[str]) -> BadData:
         f" {'abstains' if len(labelers) == 1 else 'abstain'} on all of them.",
         "Mend the rules (the log of `label` says how often each votes), or add a labeler that always answers.",
     )
-
-
-def _weights(context: StageContext) -> Sequence:  # type: ignore[type-arg]
-    average = context.spec.aggregation.weighted_average
-    return average.weights if average else ()

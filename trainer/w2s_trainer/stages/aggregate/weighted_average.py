@@ -1,11 +1,18 @@
 """Aggregation `WeightedAverage`: the weighted average of distributions; who abstains is left out. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from w2s_api.methods.aggregations import WeightedAverage
 from w2s_trainer.stages.tables import WeakLabels
+
+
+def aggregate(settings: WeightedAverage, labels: Mapping[str, WeakLabels]) -> WeakLabels:
+    """The average by the manifest's weights; a labeler without one counts once."""
+    given = {weight.labeler: float(weight.weight) for weight in settings.weights}
+    return weighted_average(list(labels.values()), [given.get(name, 1.0) for name in labels])
 
 
 def weighted_average(labels: Sequence[WeakLabels], weights: Sequence[float]) -> WeakLabels:

@@ -51,7 +51,7 @@ def run(context: StageContext) -> StageResult:
     result = compare(test, arms, np.random.default_rng(BOOTSTRAP_SEED))
     result["evaluations"] = _count_evaluation(context)
     flattered = any(
-        labeler.classifier is not None and labeler.classifier.trained_on.type == "Unknown"
+        (elsewhere := labeler.settings.trained_elsewhere()) is not None and elsewhere.type == "Unknown"
         for labeler in spec.weak.labelers
     )
     result["notes"] = notes(result, flattered, result["evaluations"], training["collapsed"])

@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from w2s_api.methods.tunings import Head
 from w2s_api.spec.base import Struct
-from w2s_api.spec.strong import CrossEntropy, LogConf, Product, Strong
-from w2s_api.spec.tuning import Full, Head, LoRA, Training, WeakValidation
+from w2s_api.spec.strong import Strong
+from w2s_api.spec.tuning import Training, WeakValidation
 
 Summary = Mapping[str, Any]
 
@@ -93,21 +94,15 @@ def _cost(
 def student_settings(strong: Strong) -> dict[str, Any]:
     """How the manifest wants students to be trained, defaults filled in; None where a part does not apply."""
     tuning, loss = strong.tuning, strong.loss
-    deep = tuning.type != "Head"
+    deep = not tuning.settings.on_frozen_model
     training = (strong.training or Training()) if deep else None
     stopping = training.stopping if training else None
-    own = {"LoRA": tuning.lora or LoRA(), "Full": tuning.full or Full()}.get(tuning.type)
-    of_loss = {
-        "CrossEntropy": loss.cross_entropy or CrossEntropy(),
-        "Product": loss.product or Product(),
-        "LogConf": loss.log_conf or LogConf(),
-    }[loss.type]
     return {
         "tuning": tuning.type,
         "l2": (tuning.head or Head()).l2,
         "maxTokens": strong.max_tokens,
-        "settings": own and _dumped(own),
-        "loss": {"type": loss.type, **_dumped(of_loss)},
+        "settings": _dumped(tuning.settings) if deep else None,
+        "loss": {"type": loss.type, **_dumped(loss.settings)},
         "schedule": training
         and _dumped(training, without={"stopping", "gradient_checkpointing", "checkpoint_interval_seconds"}),
         "stopping": stopping

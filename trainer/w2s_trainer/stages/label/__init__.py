@@ -10,23 +10,12 @@ from w2s_api.spec.weak import Labeler
 from w2s_trainer.contract.context import StageContext, StageResult
 from w2s_trainer.contract.job import StageJob
 from w2s_trainer.stages.label.calibration import calibrated
-from w2s_trainer.stages.label.classifier import classify
-from w2s_trainer.stages.label.finetuned import finetune
-from w2s_trainer.stages.label.functions import apply_rules
-from w2s_trainer.stages.label.opinion import Method, Opinion, path_of
-from w2s_trainer.stages.label.prompted import ask
+from w2s_trainer.stages.label.methods import opinions_of, tell
+from w2s_trainer.stages.label.opinion import Opinion
 from w2s_trainer.stages.tables import EVERY_SEED, Examples, lists, read_examples, unread, write_table
 from w2s_trainer.store.artifacts import Artifact, ArtifactStore
 from w2s_trainer.store.checkpoints import clear_checkpoints
 from w2s_trainer.store.objects import Objects
-from w2s_trainer.tally import silences, tally_of, votes_by_rule
-
-METHODS: Mapping[str, Method] = {
-    "Classifier": classify,
-    "Finetuned": finetune,
-    "Prompted": ask,
-    "Functions": apply_rules,
-}
 
 
 def run(context: StageContext) -> StageResult:
@@ -41,7 +30,7 @@ def run(context: StageContext) -> StageResult:
     summary = {
         "labeler": labeler.name,
         "type": labeler.type,
-        "calibrated": labeler.calibration != "None" or labeler.type == "Finetuned",
+        "calibrated": labeler.calibration != "None" or bool(labeler.settings.not_calibrated_because),
         "perSeed": sorted(opinions) != [EVERY_SEED],
         "rows": len(rows),
         **_counts(opinions),
@@ -49,27 +38,9 @@ def run(context: StageContext) -> StageResult:
         **_figures(opinions),
     }
     key_figures = {name: summary[name] for name in ("rows", "abstained", "truncated")}
-    if count == 1 and (silent := say_votes(context, labeler, summary)):
+    if count == 1 and (silent := tell(context, labeler, summary)):
         key_figures["warnings"] = silent
     return StageResult(summary, key_figures | unread(opinions[min(opinions)].unreadable))
-
-
-def say_votes(context: StageContext, labeler: Labeler, summary: Mapping[str, Any]) -> int:
-    """Notes how often rules vote on the unlabelled texts, and which never do; returns how many notes warn.
-
-    Args:
-        context: is told.
-        labeler: of any type; one without rules has nothing to say.
-        summary: of all its shards.
-    """
-    found = tally_of(summary)
-    if found is None or labeler.functions is None:
-        return 0
-    context.progress.note(f"{labeler.name}: {votes_by_rule(found)}")
-    warnings = silences(found, labeler.functions, f"{path_of(context, labeler)}.functions")
-    for warning in warnings:
-        context.progress.note(f"Warning: {warning}")
-    return len(warnings)
 
 
 def publish(_job: StageJob, objects: Objects, store: ArtifactStore, artifact: Artifact) -> None:
@@ -82,7 +53,7 @@ def _opinions(
     context: StageContext, labeler: Labeler, examples: Examples, rows: NDArray[np.int64]
 ) -> tuple[dict[int, Opinion], dict[int, float]]:
     """Opinions on the rows by seed, and the temperatures, if they were calibrated."""
-    method = METHODS[labeler.type]
+    method = opinions_of(labeler)
     if labeler.calibration == "None":
         return method(context, labeler, examples, rows), {}
     # A shard needs the opinions on the gold budget too: the temperature must be that of the whole.

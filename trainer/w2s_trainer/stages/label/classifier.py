@@ -7,28 +7,26 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from w2s_api.spec.weak import Classifier, Labeler
+from w2s_api.methods.labelers import Classifier
+from w2s_api.spec.weak import Labeler
 from w2s_trainer.contract.context import StageContext
 from w2s_trainer.errors import BadSpec
 from w2s_trainer.models.published import load_classifier, softmax
-from w2s_trainer.models.uri import fetch_model
 from w2s_trainer.stages.label.opinion import Opinion, from_probabilities
 from w2s_trainer.stages.tables import EVERY_SEED, Examples
 
 
-def classify(
+def opinions(
     context: StageContext, labeler: Labeler, examples: Examples, rows: NDArray[np.int64]
 ) -> dict[int, Opinion]:
-    """The method of type Classifier."""
-    settings = labeler.classifier
-    assert settings is not None
-    uri = settings.model.uri
-    classifier = load_classifier(fetch_model(uri, context.objects, context.cache), uri)
+    """What the model says of each text."""
+    settings: Classifier = labeler.settings
+    classifier = load_classifier(context.model.directory, context.model.name)
     columns = label_columns(classifier.labels, settings, context.spec.task.class_names)
     texts = [examples.texts[row] for row in rows]
     progress = partial(context.progress, "labelling")
     logits, tokens = classifier.logits(texts, settings.max_tokens, labeler.batch_tokens, progress)
-    if caution := tokens.caution(uri):
+    if caution := tokens.caution(context.model.name):
         context.progress.note(caution)
     return {
         EVERY_SEED: from_probabilities(

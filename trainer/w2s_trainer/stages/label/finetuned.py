@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from w2s_api.spec.weak import Finetuned, Labeler
+from w2s_api.methods.labelers import Finetuned
+from w2s_api.spec.weak import Labeler
 from w2s_trainer.contract.context import StageContext
 from w2s_trainer.models.head import cross_validated_l2, fit
 from w2s_trainer.models.tokens import tokenize
@@ -15,19 +16,18 @@ from w2s_trainer.stages.label.opinion import Opinion, drawn_budget, from_probabi
 from w2s_trainer.stages.tables import Examples, read_gold
 
 
-def finetune(
+def opinions(
     context: StageContext, labeler: Labeler, examples: Examples, rows: NDArray[np.int64]
 ) -> dict[int, Opinion]:
-    """The method of type Finetuned.
+    """What the model says after it was tuned on the budget of each seed.
 
     Raises:
         Stopped: it was asked to stop; what was tuned so far is saved, and the next run goes on from there.
     """
-    settings = labeler.finetuned
-    assert settings is not None
+    settings: Finetuned = labeler.settings
     gold = read_gold(context.artifact("examples"), "budget", examples, context.scratch)
     budgets = [drawn_budget(context, examples, gold, seed) for seed in range(context.spec.evaluation.seeds)]
-    if settings.tuning.type == "Head":
+    if settings.tuning.settings.on_frozen_model:
         return _heads(context, settings, labeler.batch_tokens, examples, gold, budgets, rows)
     return {
         seed: _tuned(context, settings, labeler.batch_tokens, examples, gold, drawn, rows, seed)
@@ -45,21 +45,21 @@ def _heads(
     rows: NDArray[np.int64],
 ) -> dict[int, Opinion]:
     """A head for each budget, on features of all texts that are computed once."""
-    features = features_of(context, settings.model.uri, settings.max_tokens, batch_tokens)
+    features = features_of(context, settings.max_tokens, batch_tokens)
     classes = np.eye(len(context.spec.task.classes))
-    opinions = {}
+    by_seed = {}
     for seed, drawn in enumerate(budgets):
         inputs, labels = features.matrix[drawn], gold[drawn]
         l2 = cross_validated_l2(inputs, labels, examples.families[drawn], seed=seed)
         head = fit(inputs, classes[labels], np.ones(len(drawn)), l2)
-        opinions[seed] = from_probabilities(
+        by_seed[seed] = from_probabilities(
             head.probabilities(features.matrix[rows]),
             features.truncated,
             {"l2": l2},
             unreadable=features.unreadable,
         )
         context.progress("tuning heads", seed + 1, len(budgets))
-    return opinions
+    return by_seed
 
 
 def _tuned(
@@ -91,8 +91,8 @@ def _tuned(
     tuned = tune_student(context, recipe, labelled, name=name, seed=seed)
     texts = [examples.texts[row] for row in rows]
     tokens = tokenize(tuned.student.tokenizer, texts, settings.max_tokens)
-    tokens.require_some(settings.model.uri)
-    if caution := tokens.caution(settings.model.uri):
+    tokens.require_some(context.model.name)
+    if caution := tokens.caution(context.model.name):
         context.progress.note(caution)
     probabilities = tuned.student.probabilities(
         tokens.ids, batch_tokens, partial(context.progress, "labelling")

@@ -1,6 +1,6 @@
 """Labeler `Functions`: keyword and regex rules that vote, in linear time (RE2)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,14 +8,15 @@ import numpy as np
 import re2
 from numpy.typing import NDArray
 
-from w2s_api.spec.weak import Functions, Labeler
+from w2s_api.methods.labelers import Functions
+from w2s_api.spec.weak import Labeler
 from w2s_trainer.contract.context import StageContext
 from w2s_trainer.errors import BadSpec
 from w2s_trainer.stages.label.opinion import Opinion, path_of
 from w2s_trainer.stages.label.rule_pattern import CaseAsked, keywords_pattern, translated
 from w2s_trainer.stages.label.rule_text import marked, searchable
 from w2s_trainer.stages.tables import EVERY_SEED, Examples
-from w2s_trainer.tally import tally
+from w2s_trainer.tally import silences, tally, tally_of, votes_by_rule
 
 SMOOTHING = 0.25
 """Added to each class's votes, so that one vote is not certainty."""
@@ -47,13 +48,12 @@ class Votes:
         return np.asarray(smoothed / smoothed.sum(axis=1, keepdims=True))
 
 
-def apply_rules(
+def opinions(
     context: StageContext, labeler: Labeler, examples: Examples, rows: NDArray[np.int64]
 ) -> dict[int, Opinion]:
-    """The method of type Functions."""
-    assert labeler.functions is not None
+    """What the rules vote for."""
     votes = vote(
-        labeler.functions,
+        labeler.settings,
         context.spec.task.class_names,
         [examples.texts[row] for row in rows],
         f"{path_of(context, labeler)}.functions",
@@ -62,6 +62,23 @@ def apply_rules(
     pool = examples.parts[rows] == "pool"
     counted = tally(votes.matches[pool], votes.counts[pool], context.spec.task.class_names)
     return {EVERY_SEED: Opinion(votes.counts, votes.probabilities, votes.abstain, figures={"votes": counted})}
+
+
+def check(settings: Functions, path: str) -> None:
+    """Raises BadSpec if a rule does not compile; `path` is that of the settings in the manifest."""
+    compile_rules(settings, path)
+
+
+def tell(context: StageContext, labeler: Labeler, summary: Mapping[str, Any]) -> int:
+    """Notes how often rules vote on the unlabelled texts, and which never do; returns how many notes warn."""
+    counted = tally_of(summary)
+    if counted is None:
+        return 0
+    context.progress.note(f"{labeler.name}: {votes_by_rule(counted)}")
+    warnings = silences(counted, labeler.settings, f"{path_of(context, labeler)}.functions")
+    for warning in warnings:
+        context.progress.note(f"Warning: {warning}")
+    return len(warnings)
 
 
 def vote(

@@ -1,6 +1,6 @@
 """What a labeler says, and what every labeler is: a function from texts to opinions."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,10 +32,6 @@ class Opinion:
     """Rows whose gold label the labeler was shown: what it says of them proves nothing."""
     order_sensitive: NDArray[np.bool_] | None = None
     """bool[n]: the answer changes with the order of the classes, where there are orders."""
-
-
-Method = Callable[[StageContext, Labeler, Examples, NDArray[np.int64]], dict[int, Opinion]]
-"""Opinions on some rows, by seed; EVERY_SEED alone where no draw changes them."""
 
 
 def from_probabilities(

@@ -10,39 +10,38 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from w2s_api.methods.labelers import Prompted
 from w2s_api.spec.task import Task
-from w2s_api.spec.weak import Labeler, Prompted
+from w2s_api.spec.weak import Labeler
 from w2s_trainer.contract.context import StageContext
 from w2s_trainer.errors import BadSpec
 from w2s_trainer.models.causal import CausalModel, load_causal
 from w2s_trainer.models.layout import Layout, layout_of
 from w2s_trainer.models.published import softmax
 from w2s_trainer.models.tokens import tokenize
-from w2s_trainer.models.uri import fetch_model
 from w2s_trainer.stages.label.calibration import nothing_left
 from w2s_trainer.stages.label.opinion import Opinion, drawn_budget, path_of
 from w2s_trainer.stages.label.prior import matching_shift, shares, uniform
 from w2s_trainer.stages.label.prompt import Shot, orders_of, prompt_of, shots_of
 from w2s_trainer.stages.tables import EVERY_SEED, Examples, of_seed, read_gold
 
-HEAP_SAMPLE = 256
+POOL_SAMPLE = 256
 """Texts of the pool by which a prior is corrected."""
 
 _PROBES = 64
 """So many of the longest texts are looked at before the first is read; each is checked again with its batch."""
 
 
-def ask(
+def opinions(
     context: StageContext, labeler: Labeler, examples: Examples, rows: NDArray[np.int64]
 ) -> dict[int, Opinion]:
-    """The method of type Prompted.
+    """What the model answers.
 
     Raises:
         BadSpec: the model cannot be asked so, or the shots leave nothing to calibrate on.
         OwnFault: memory ran out.
     """
-    settings = labeler.prompted
-    assert settings is not None
+    settings: Prompted = labeler.settings
     seeds = range(context.spec.evaluation.seeds)
     per_seed = settings.shots > 0 or settings.prior == "Gold"
     gold = np.empty(0, dtype=np.int64)
@@ -51,14 +50,14 @@ def ask(
     budgets = {seed: drawn_budget(context, examples, gold, seed) for seed in seeds if per_seed}
     shown = _shown(context, labeler, settings, budgets, gold)
 
-    model = load_causal(fetch_model(settings.model.uri, context.objects, context.cache), settings.model.uri)
+    model = load_causal(context.model.directory, context.model.name)
     # The same sample in each shard: the shift must be that of the whole.
     pool = examples.rows("pool")[:0] if settings.prior == "None" else pool_rows(examples)
     asked = np.union1d(rows, pool)
     texts, was_cut = model.cut([examples.texts[row] for row in asked], settings.max_tokens)
     read = tokenize(model.tokenizer, [examples.texts[row] for row in rows], settings.max_tokens)
-    read.require_some(settings.model.uri)
-    if caution := read.caution(settings.model.uri):
+    read.require_some(context.model.name)
+    if caution := read.caution(context.model.name):
         context.progress.note(caution)
     unreadable = len(read.unreadable)
     questions = _questions(context.spec.task, settings, model, examples, gold, shown)
@@ -78,13 +77,13 @@ def ask(
 
     mine, sample = np.searchsorted(asked, rows), np.searchsorted(asked, pool)
     k = len(context.spec.task.classes)
-    opinions = {}
+    by_seed = {}
     for seed in seeds if per_seed else [EVERY_SEED]:
         said = of_seed(scores, seed)
         target = shares(gold[budgets[seed]], k) if settings.prior == "Gold" else uniform(k)
         shift = matching_shift(said.mean(axis=0)[sample], target)
         probabilities, order_sensitive = probabilities_of(said[:, mine], shift)
-        opinions[seed] = Opinion(
+        by_seed[seed] = Opinion(
             said.mean(axis=0)[mine],
             probabilities,
             np.zeros(len(rows), dtype=bool),
@@ -97,7 +96,7 @@ def ask(
             shown=shown.get(seed, rows[:0]),
             order_sensitive=order_sensitive,
         )
-    return opinions
+    return by_seed
 
 
 @dataclass(frozen=True)
@@ -186,7 +185,7 @@ def pool_rows(examples: Examples) -> NDArray[np.int64]:
     """A fixed sample of the pool, ascending: the rows whose ids have the lowest sha256."""
     pool = examples.rows("pool")
     hashed = {row: sha256(f"prior:{examples.ids[row]}".encode()).digest() for row in pool.tolist()}
-    return np.array(sorted(sorted(hashed, key=hashed.__getitem__)[:HEAP_SAMPLE]), dtype=np.int64)
+    return np.array(sorted(sorted(hashed, key=hashed.__getitem__)[:POOL_SAMPLE]), dtype=np.int64)
 
 
 def draw_shots(budget: NDArray[np.int64], labels: NDArray[np.int64], n: int, seed: int) -> NDArray[np.int64]:

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from w2s_api.spec import Spec
-from w2s_api.warnings import rule_warnings
+from w2s_api.spec.job import Spec
+from w2s_api.warnings import labeler_warnings
 from w2s_trainer.errors import BadSpec
-from w2s_trainer.stages.prepare.conditions import check_rules, verify
+from w2s_trainer.stages.prepare.conditions import check_labelers, verify
 from w2s_trainer.stages.prepare.corpus import Corpus, read_corpus
 from w2s_trainer.stages.prepare.duplicates import near_duplicates
 from w2s_trainer.stages.prepare.labels import NO_CLASS, class_index
@@ -32,9 +32,9 @@ def run(context: "StageContext") -> "StageResult":
     from w2s_trainer.contract.context import StageResult
 
     spec, progress = context.spec, context.progress
-    check_rules(spec)
+    check_labelers(spec)
     class_index(spec.task.class_names)
-    for doubt in rule_warnings(spec):
+    for doubt in labeler_warnings(spec):
         progress.note(f"Warning: {doubt}")
     near = spec.data.near_duplicates
     similarity = float(near.similarity)

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from w2s_api.spec import Spec
+from w2s_api.methods.method import field_of
+from w2s_api.spec.job import Spec
 from w2s_trainer.errors import BadData, BadSpec
 from w2s_trainer.stages.prepare.power import LARGEST_USEFUL_GAIN, LEAST_SIZE, families_missing
 
@@ -15,19 +16,18 @@ def verify(summary: Mapping[str, Any], spec: Spec) -> None:
         BadSpec: a rule does not compile, or the gold budget is larger than what there is.
         BadData: the test is too small, or the ceiling is wanted without gold in the pool.
     """
-    check_rules(spec)
+    check_labelers(spec)
     _check_test_size(summary, spec)
     _check_budget(summary, spec)
     _check_ceiling(summary, spec)
 
 
-def check_rules(spec: Spec) -> None:
-    """Raises BadSpec if a rule of a labeler of type Functions does not compile."""
-    for number, labeler in enumerate(spec.weak.labelers):
-        if labeler.functions:
-            from w2s_trainer.stages.label.functions import compile_rules
+def check_labelers(spec: Spec) -> None:
+    """Raises BadSpec if a labeler could not work, such as a rule that does not compile."""
+    from w2s_trainer.stages.label.methods import check
 
-            compile_rules(labeler.functions, f"spec.weak.labelers[{number}].functions")
+    for number, labeler in enumerate(spec.weak.labelers):
+        check(labeler.settings, f"spec.weak.labelers[{number}].{field_of(labeler.method)}")
 
 
 def _check_test_size(summary: Mapping[str, Any], spec: Spec) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from w2s_api.spec import Spec
+from w2s_api.spec.job import Spec
 from w2s_trainer.data.sources import DataFile, listing
 from w2s_trainer.errors import BadData
 from w2s_trainer.stages.prepare.texts import Texts
@@ -124,12 +124,7 @@ def _remarks(reader: SourceReader) -> str:
 
 def _sources(spec: Spec) -> list[tuple[Role, str]]:
     data = spec.data
-    seen = [
-        source.uri
-        for labeler in spec.weak.labelers
-        if labeler.classifier
-        for source in labeler.classifier.trained_on.data or ()
-    ]
+    seen = [uri for labeler in spec.weak.labelers for uri in labeler.settings.sources()]
     # A text keeps the form in which it came first, so that gold is never rewritten by the pool.
     found: list[tuple[Role, str]] = [("gold", data.gold.uri), ("unlabeled", data.unlabeled.uri)]
     if data.test:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from w2s_api.spec import Spec
+from w2s_api.spec.job import Spec
 from w2s_trainer.errors import BadData
 from w2s_trainer.stages.prepare.corpus import Corpus, Rows
 from w2s_trainer.stages.prepare.families import families

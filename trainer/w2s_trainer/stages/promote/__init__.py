@@ -57,11 +57,9 @@ def publish(job: StageJob, objects: Objects, store: ArtifactStore, artifact: Art
 
 
 def _write_model(context: StageContext, results: dict[str, Any]) -> None:
-    from w2s_trainer.models.uri import fetch_model
-
     spec, directory = context.spec, context.output / "model"
-    pretrained = fetch_model(spec.strong.model.uri, context.objects, context.cache)
-    if spec.strong.tuning.type == "Head":
+    pretrained = context.model.directory
+    if spec.strong.tuning.settings.on_frozen_model:
         _write_head(context, pretrained, directory)
     else:
         from w2s_trainer.stages.promote.student import publish_student

@@ -7,18 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from w2s_api.pipeline import FIRST_SEED
-from w2s_api.spec import Spec
-from w2s_api.spec.tuning import LoRA
+from w2s_api.spec.job import Spec
 from w2s_trainer.models.adapter import BASE, CONFIG, base_uri
-
-_TARGETS = {
-    "AllLinear": "all linear layers but the head",
-    "Attention": "the layers of the queries and values",
-}
-_LOSSES = {
-    "LogConf": "LogConf, which mixes the labels with what the student itself is sure of",
-    "Product": "Product, whose targets are the labels times what the student itself says",
-}
+from w2s_trainer.tuning.tunings import tuning_method
 
 
 @dataclass(frozen=True)
@@ -52,7 +43,11 @@ def model_card(results: Mapping[str, Any], spec: Spec, files: Files) -> str:
         f"- `{label['name']}`" + (f": {label['description']}" if label["description"] else "")
         for label in task["classes"]
     )
-    made = _of_head(results, spec) if spec.strong.tuning.type == "Head" else _of_student(results, spec, files)
+    made = (
+        _of_head(results, spec)
+        if spec.strong.tuning.settings.on_frozen_model
+        else _of_student(results, spec, files)
+    )
     lines = [
         "---",
         "pipeline_tag: text-classification",
@@ -102,12 +97,10 @@ def _of_student(results: Mapping[str, Any], spec: Spec, files: Files) -> list[st
     (this,) = (
         one for one in results["training"]["trained"] if one["arm"] == "strong" and one["seed"] == FIRST_SEED
     )
-    if strong.tuning.type == "LoRA":
-        lora = strong.tuning.lora or LoRA()
-        how = f"LoRA of rank {lora.rank} (alpha {lora.alpha}) on {_TARGETS[lora.targets]}, and the head"
+    tuning = strong.tuning.settings
+    how, kept = tuning_method(tuning).in_words(tuning), None
+    if tuning.leaves_adapter:
         kept = "apart from the model that it changes" if files.adapter else "merged into the weights"
-    else:
-        how, kept = "all weights were tuned", None
     end = (
         f"; these are the weights of step {this['best']['step']}, which predicted held-out weak labels best"
         if this["best"]
@@ -116,8 +109,8 @@ def _of_student(results: Mapping[str, Any], spec: Spec, files: Files) -> list[st
     return [
         f"- Pretrained model: `{strong.model.uri}`; {how}. Tuning began with the head that fits the frozen model.",
         f"- Tuned on {this['texts']:,} weakly labelled texts in {this['steps']:,} steps, in {this['precision']},"
-        f" seed {FIRST_SEED} (fixed beforehand){end}. Loss: {_LOSSES.get(strong.loss.type, 'cross-entropy')}.",
-        f"- Published in float32{f', LoRA {kept}' if kept else ''}.",
+        f" seed {FIRST_SEED} (fixed beforehand){end}. Loss: {strong.loss.settings.card_words}.",
+        f"- Published in float32{f', {strong.tuning.type} {kept}' if kept else ''}.",
     ]
 
 

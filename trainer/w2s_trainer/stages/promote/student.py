@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from w2s_api.pipeline import FIRST_SEED
-from w2s_api.spec import Spec
-from w2s_api.spec.tuning import LoRA, Training
+from w2s_api.spec.job import Spec
+from w2s_api.spec.tuning import Training
 from w2s_trainer.models.adapter import BASE, write_adapter
 from w2s_trainer.models.published import write_model, write_tokenizer, write_weights
 from w2s_trainer.tuning.student import load_student
@@ -29,12 +29,12 @@ def publish_student(pretrained: Path, spec: Spec, weights: Path, directory: Path
     from safetensors.torch import load_file
 
     strong = spec.strong
-    lora = (strong.tuning.lora or LoRA()) if strong.tuning.type == "LoRA" else None
-    apart = lora is not None and spec.promotion.publish == "Adapter"
+    tuning = strong.tuning.settings
+    apart = tuning.leaves_adapter and spec.promotion.publish == "Adapter"
     student = load_student(
         pretrained,
         spec.task.class_names,
-        lora=lora,
+        tuning=tuning,
         name=strong.model.uri,
         dropout=float((strong.training or Training()).dropout),
         precision="float32",
@@ -51,7 +51,7 @@ def publish_student(pretrained: Path, spec: Spec, weights: Path, directory: Path
         write_adapter(student.model, base, revision, directory)
         write_tokenizer(student.tokenizer, strong.max_tokens, directory)
         return
-    model = student.model.merge_and_unload() if lora else student.model
+    model = student.model.merge_and_unload() if tuning.leaves_adapter else student.model
     write_model(model, student.tokenizer, strong.max_tokens, directory)
 
 

@@ -1,15 +1,13 @@
-"""`select`: which weakly labelled texts of the pool are trained on, and an audit of what was dropped."""
+"""`select`: which weakly labelled texts of the pool are trained on and how much each counts, with an audit of every step."""
 
-from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from w2s_api.spec.selection import SelectionStep
 from w2s_trainer.contract.context import StageContext, StageResult
 from w2s_trainer.errors import BadData
-from w2s_trainer.stages.select.confidence import surest_per_class
+from w2s_trainer.stages.select.methods import Candidates, step_of
 from w2s_trainer.stages.tables import Examples, WeakLabels, read_examples, read_labels, write_table
 
 LARGEST_SHIFT = 0.10
@@ -18,22 +16,23 @@ LARGEST_SHIFT = 0.10
 
 def run(context: StageContext) -> StageResult:
     """Applies the steps in order, for each seed."""
-    spec = context.spec
     examples = read_examples(context.artifact("examples"), context.scratch)
     labels = read_labels(context.artifact("labels"), examples, context.scratch)
     ids: list[str] = []
     seeds: list[int] = []
+    weights: list[NDArray[np.float64]] = []
     summary: dict[str, Any] = {}
     for seed in sorted(labels):
-        rows, audit = select(examples, labels[seed], spec.selection.steps, spec.task.class_names)
-        ids += [examples.ids[row] for row in rows]
-        seeds += [seed] * len(rows)
-        summary = summary or {"steps": audit, "kept": len(rows), "warnings": warnings(audit)}
+        kept, audit = select(context, examples, labels[seed], seed)
+        ids += kept.ids
+        seeds += [seed] * len(kept.rows)
+        weights.append(kept.weights)
+        summary = summary or {"steps": audit, "kept": len(kept.rows), "warnings": warnings(audit)}
     write_table(
         {
             "id": ids,
             "seed": np.array(seeds, dtype=np.int32),
-            "weight": np.ones(len(ids), dtype=np.float32),
+            "weight": np.concatenate(weights).astype(np.float32),
         },
         context.output / "selection.parquet",
     )
@@ -43,20 +42,23 @@ def run(context: StageContext) -> StageResult:
 
 
 def select(
-    examples: Examples, labels: WeakLabels, steps: list[SelectionStep], class_names: tuple[str, ...]
-) -> tuple[NDArray[np.int64], list[dict[str, Any]]]:
-    """The kept rows int64[n], ascending, and what each step did.
+    context: StageContext, examples: Examples, labels: WeakLabels, seed: int
+) -> tuple[Candidates, list[dict[str, Any]]]:
+    """What is left after all steps, and what each did.
 
     Raises:
         BadData: a class that had weak labels is left with none.
     """
+    class_names = context.spec.task.class_names
     pool = examples.rows("pool")
     rows = pool[~labels.abstain[pool]]
+    candidates = Candidates(context, examples, labels, seed, rows, np.ones(len(rows)))
     audit = []
-    for step in steps:
-        before = _histogram(labels, rows, class_names)
-        kept = METHODS[step.type](step, examples, labels, rows)
-        after = _histogram(labels, kept, class_names)
+    for step in context.spec.selection.steps:
+        before = _histogram(labels, candidates.rows, class_names)
+        kept = step_of(step.settings)(step.settings, candidates)
+        left = candidates.rows[kept.positions]
+        after = _histogram(labels, left, class_names)
         for name in class_names:
             if before[name] and not after[name]:
                 raise BadData(
@@ -67,42 +69,28 @@ def select(
         audit.append(
             {
                 "type": step.type,
-                "before": len(rows),
-                "after": len(kept),
+                "before": len(candidates.rows),
+                "after": len(left),
                 "classesBefore": before,
                 "classesAfter": after,
             }
         )
-        rows = kept
-    return rows, audit
+        candidates = Candidates(context, examples, labels, seed, left, kept.weights)
+    return candidates, audit
 
 
 def warnings(audit: list[dict[str, Any]]) -> list[str]:
     """A line for each class whose share a step moved by more than a tenth of itself."""
-    found = []
+    lines = []
     for step in audit:
         for name, count in step["classesBefore"].items():
             before, after = count / step["before"], step["classesAfter"][name] / step["after"]
             if before and abs(after - before) > LARGEST_SHIFT * before:
-                found.append(
+                lines.append(
                     f"{step['type']} moved the share of class {name!r} from {before:.3f} to {after:.3f};"
                     " a student copies class shares."
                 )
-    return found
-
-
-def _confidence(
-    step: SelectionStep, examples: Examples, labels: WeakLabels, rows: NDArray[np.int64]
-) -> NDArray[np.int64]:
-    assert step.confidence is not None
-    fraction = float(step.confidence.keep_fraction_per_class)
-    ids = [examples.ids[row] for row in rows]
-    return np.asarray(rows[surest_per_class(ids, labels.probabilities[rows], fraction)])
-
-
-METHODS: Mapping[
-    str, Callable[[SelectionStep, Examples, WeakLabels, NDArray[np.int64]], NDArray[np.int64]]
-] = {"Confidence": _confidence}
+    return lines
 
 
 def _histogram(labels: WeakLabels, rows: NDArray[np.int64], class_names: tuple[str, ...]) -> dict[str, int]:

@@ -6,6 +6,16 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from w2s_api.methods.selection_steps import Confidence
+from w2s_trainer.stages.select.methods import Candidates, Kept
+
+
+def select(settings: Confidence, candidates: Candidates) -> Kept:
+    """Keeps the surest of each class; how much they count stays what it was."""
+    fraction = float(settings.keep_fraction_per_class)
+    positions = surest_per_class(candidates.ids, candidates.probabilities, fraction)
+    return Kept(positions, candidates.weights[positions])
+
 
 def surest_per_class(
     ids: Sequence[str], probabilities: NDArray[np.float64], fraction: float

@@ -9,12 +9,11 @@ from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
 from w2s_api.arms import arms_of, is_on_gold, on_frozen_model
+from w2s_api.methods.tunings import Head
 from w2s_api.spec.task import ClassLabel
-from w2s_api.spec.tuning import Head
 from w2s_trainer.contract.context import StageContext, StageResult
 from w2s_trainer.models.causal import is_causal
 from w2s_trainer.models.head import normalise
-from w2s_trainer.models.uri import fetch_model
 from w2s_trainer.stages.features import Features, features_of, text_features
 from w2s_trainer.stages.tables import EVERY_SEED, Examples, read_examples, unread
 from w2s_trainer.stages.train.head import Fitted, HeadToFit, fit_heads_of
@@ -31,7 +30,7 @@ def fit_heads(context: StageContext) -> StageResult:
     zero_shot = "ZeroShot" in spec.evaluation.controls
 
     clock = time.monotonic
-    features = features_of(context, spec.strong.model.uri, spec.strong.max_tokens, spec.strong.batch_tokens)
+    features = features_of(context, spec.strong.max_tokens, spec.strong.batch_tokens)
     predictions = Predictions(examples)
     asked = features.matrix[predictions.rows]
     heads: dict[str, NDArray[np.float32]] = {}
@@ -64,7 +63,7 @@ def fit_heads(context: StageContext) -> StageResult:
 def _arms(context: StageContext, sets: TrainingSets) -> Iterator[HeadToFit]:
     """A head for each arm and seed; on gold labels its strength is cross-validated."""
     spec, l2 = context.spec, _strength(context)
-    deep = spec.strong.tuning.type != "Head"
+    deep = not spec.strong.tuning.settings.on_frozen_model
     arms = [arm for arm in arms_of(spec) if arm.learns_from is not None and on_frozen_model(arm, deep)]
     for on_gold, seeds in ((False, sets.seeds), (True, range(spec.evaluation.seeds))):
         for seed in seeds if any(is_on_gold(arm) is on_gold for arm in arms) else ():
@@ -79,11 +78,10 @@ def _zero_shot(
 ) -> NDArray[np.float64]:
     """What the model says without a label: a causal one is asked, an encoder compares (features of the rows)."""
     spec = context.spec
-    directory = fetch_model(spec.strong.model.uri, context.objects, context.cache)
-    if is_causal(directory):
-        return prompted_probabilities(context, directory, examples, rows)
+    if is_causal(context.model.directory):
+        return prompted_probabilities(context, examples, rows)
     descriptions = [_describe(label) for label in spec.task.classes]
-    found = text_features(context, spec.strong.model.uri, spec.strong.max_tokens, descriptions)
+    found = text_features(context, spec.strong.max_tokens, descriptions)
     return similarity_probabilities(normalise(features), found)
 
 
@@ -104,7 +102,7 @@ def _result(
         "features": {"dimension": int(features.matrix.shape[1]), "key": features.key},
         "goldOnlyL2": {str(r.seed): r.l2 for r in fitted if r.arm == "gold-only" and r.size == largest},
         "l2": _strength(context),
-        "model": context.spec.strong.model.uri,
+        "model": context.model.name,
         "tuning": "Head",
         "seconds": {"reading": features.seconds, "fitting": seconds},
     }

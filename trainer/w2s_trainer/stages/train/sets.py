@@ -27,8 +27,7 @@ class TrainingSets:
     def __init__(self, context: StageContext, examples: Examples) -> None:
         self._context = context
         self._examples = examples
-        loss = context.spec.strong.loss.cross_entropy
-        self._hard = bool(loss and loss.targets == "Hard")
+        self._hard = context.spec.strong.loss.settings.hard
         self._classes = len(context.spec.task.classes)
 
     @cached_property

@@ -39,8 +39,8 @@ def tune_arm(context: StageContext) -> StageResult:
         "unreadable": done[-1].unreadable,
         "trained": [one.figures for one in done],
         "tuning": strong.tuning.type,
-        "loss": recipe.loss.type,
-        "model": strong.model.uri,
+        "loss": type(recipe.loss).__name__,
+        "model": context.model.name,
     }
     last = done[-1].figures
     figures = {name: last[name] for name in ("texts", "steps", "seconds", "lastLoss")}
@@ -71,8 +71,8 @@ def _tune_and_ask(
     student = tuned.student
     asked = [examples.texts[row] for row in predictions.rows]
     tokens = tokenize(student.tokenizer, asked, recipe.max_tokens)
-    tokens.require_some(recipe.model)
-    if caution := tokens.caution(recipe.model):
+    tokens.require_some(context.model.name)
+    if caution := tokens.caution(context.model.name):
         context.progress.note(caution)
     answering = _answering(arm, tuned)
     for name, state in answering:

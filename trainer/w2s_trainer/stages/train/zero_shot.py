@@ -2,7 +2,6 @@
 descriptions; a causal model is asked."""
 
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,7 +39,7 @@ MOST_ORDERS = 4
 
 
 def prompted_probabilities(
-    context: StageContext, directory: Path, examples: Examples, rows: NDArray[np.int64]
+    context: StageContext, examples: Examples, rows: NDArray[np.int64]
 ) -> NDArray[np.float64]:
     """Class probabilities by asking a causal model the task's question, as labeler `Prompted` does without shots.
 
@@ -48,8 +47,7 @@ def prompted_probabilities(
     prior is corrected so that each class is as likely as the others over a fixed sample of the pool.
 
     Args:
-        context: its spec has the task and the strong model.
-        directory: that model (`models.causal.is_causal`).
+        context: its spec has the task, its model is causal (`models.causal.is_causal`).
         examples: N texts.
         rows: n of them, ascending.
 
@@ -64,7 +62,7 @@ def prompted_probabilities(
     k = len(task.classes)
     pool = pool_rows(examples)
     asked = np.union1d(rows, pool)
-    model = load_causal(directory, strong.model.uri)
+    model = load_causal(context.model.directory, context.model.name)
     texts, _ = model.cut([examples.texts[row] for row in asked], strong.max_tokens)
     question = Question(task, min(k, MOST_ORDERS))
     progress = partial(context.progress, "asking the model")

@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import one_hot
 
+from w2s_api.methods.losses import LogConf
+
 _ROWS_PER_CLASS = 20
 """The window's length: a class's threshold is then known to about a quarter of its share."""
 
@@ -20,7 +22,7 @@ _SWEEPS = 64
 _BELOW = 1e-6
 
 
-class LogConf:
+class ConfidentDecisions:
     """q = (1 − c) · weak + c · h, h being the student's decision after the prior's shares are imposed on it.
 
     c rises linearly from 0 to `max_weight` over the first `warmup_fraction` of the steps. h is the class with
@@ -125,3 +127,8 @@ def _balanced(columns: NDArray[np.float64], wanted: NDArray[np.int64]) -> NDArra
         if misplaced == 0:
             break
     return closest
+
+
+def targets(settings: LogConf, prior: Tensor, batch_size: int) -> ConfidentDecisions:
+    """Those of `losses.make_targets`."""
+    return ConfidentDecisions(prior, float(settings.max_weight), float(settings.warmup_fraction), batch_size)

@@ -1,0 +1,35 @@
+"""The weighted average of distributions."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field
+
+from w2s_api.methods.method import Method
+from w2s_api.spec.base import Name, NonNegative, Struct
+
+
+class LabelerWeight(Struct):
+    """How much a labeler counts."""
+
+    labeler: Name = Field(description="The name of the labeler.")
+    weight: NonNegative = Field(description="Its weight, relative to the others.")
+
+
+class WeightedAverage(Method):
+    """The weighted average of the labelers' distributions; who abstains on a text is left out there."""
+
+    words: ClassVar[str] = "the weighted average of the distributions"
+    names_labelers: ClassVar[Mapping[str, str]] = {
+        "weights[].labeler": "a weight names a labeler that `weak.labelers` does not have"
+    }
+
+    weights: Annotated[list[LabelerWeight], Field(max_length=8)] = Field(
+        default_factory=list,
+        description='Weights of labelers. Default: "1" for each that is not named.',
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["labeler"]},
+    )
+
+    def result_settings(self) -> dict[str, Any]:
+        """A weight of 1 is as if it were not named, and their order does not matter."""
+        return {"weights": {given.labeler: given.weight for given in self.weights if given.weight != "1"}}

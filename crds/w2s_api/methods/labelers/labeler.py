@@ -1,0 +1,33 @@
+"""What every labeler says of itself."""
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from w2s_api.methods.method import Method
+from w2s_api.spec.paths import Place
+from w2s_api.spec.trained_on import TrainedOn
+
+
+class LabelerSettings(Method):
+    """Settings of a labeler."""
+
+    is_asked: ClassVar[bool] = False
+    """It is asked the task's question, so that its labels depend on the instruction and the words for the classes."""
+    not_calibrated_because: ClassVar[str] = ""
+    """Why its scores must not be calibrated on the gold budget; empty if they may be."""
+
+    def sees_gold(self) -> bool:
+        """Whether it reads expert labels of the budget, so that it says something else for each seed."""
+        return False
+
+    def trained_elsewhere(self) -> TrainedOn | None:
+        """What a model that was there before the job has seen; None where there is no such model."""
+        return None
+
+    def votes_for(self) -> frozenset[str] | None:
+        """The classes that it can vote for; None where that is not known beforehand."""
+        return None
+
+    def doubts(self) -> Iterator[tuple[Place, str]]:
+        """What is valid in its settings and was surely not meant, with its place below them."""
+        return iter(())

@@ -1,0 +1,40 @@
+"""A causal model that is asked."""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from w2s_api.methods.labelers.labeler import LabelerSettings
+from w2s_api.spec.model import MaxTokens, Model
+
+
+class Prompted(LabelerSettings):
+    """A causal model that is asked `task.instruction`; each class name is scored in full as its answer."""
+
+    words: ClassVar[str] = "a causal model that is asked"
+    is_asked: ClassVar[bool] = True
+
+    model: Model = Field(description="The causal model, in the Hugging Face layout.")
+    shots: Annotated[int, Field(ge=0, le=64)] = Field(
+        default=0,
+        description="Expert-labelled examples in the prompt, drawn from the gold budget of each seed, the"
+        " classes in turn.",
+    )
+    orders: Annotated[int, Field(ge=1, le=24)] = Field(
+        default=2,
+        description="In how many orders the classes are listed; the scores are averaged, since models prefer"
+        " a place in the list.",
+    )
+    prior: Literal["Uniform", "Gold", "None"] = Field(
+        default="Uniform",
+        description="Models prefer some words, whatever the text. Uniform: scores are shifted until each"
+        " class is as likely as the others over the pool. Gold: as in the gold budget of each seed. None:"
+        " they are taken as they are.",
+    )
+    max_tokens: MaxTokens = Field(
+        default=512, description="Texts are cut there; the report counts how many were."
+    )
+
+    def sees_gold(self) -> bool:
+        """It does with shots, and where the prior is that of the budget."""
+        return self.shots > 0 or self.prior == "Gold"

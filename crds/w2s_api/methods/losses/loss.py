@@ -1,0 +1,20 @@
+"""What every loss says of itself."""
+
+from typing import ClassVar
+
+from w2s_api.methods.method import Method
+
+
+class LossSettings(Method):
+    """Settings of a loss."""
+
+    looks_at_student: ClassVar[bool] = True
+    """Its targets move with what the student says: not for a head, which is fitted in one go."""
+
+    card_words: ClassVar[str]
+    """As the model card calls it."""
+
+    @property
+    def hard(self) -> bool:
+        """Whether it takes the likeliest class of a weak label for the whole of it."""
+        return False

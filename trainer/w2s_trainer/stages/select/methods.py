@@ -1,0 +1,96 @@
+"""The steps of the selection: one module of this package for each of `w2s_api.methods.selection_steps`, called as that of its
+settings.
+
+A module has the function `select`.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from w2s_api.methods.selection_steps import StepSettings
+from w2s_trainer.contract.context import StageContext
+from w2s_trainer.methods import implementation
+from w2s_trainer.stages.features import features_of
+from w2s_trainer.stages.tables import Examples, WeakLabels, of_seed, read_gold, read_labels, read_predictions
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """The texts that a step may keep, n of them, and what it may look at. Only what it asks for is read."""
+
+    context: StageContext
+    examples: Examples
+    labels: WeakLabels
+    """Of all N examples, for this seed."""
+    seed: int
+    rows: NDArray[np.int64]
+    """int64[n], ascending: indices of examples."""
+    weights: NDArray[np.float64]
+    """float64[n]: how much each counts, as the steps before left it."""
+
+    @property
+    def probabilities(self) -> NDArray[np.float64]:
+        """The weak labels, float64[n, K]."""
+        return np.asarray(self.labels.probabilities[self.rows])
+
+    @property
+    def ids(self) -> list[str]:
+        """Their n ids."""
+        return [self.examples.ids[row] for row in self.rows]
+
+    @cached_property
+    def features(self) -> NDArray[np.float32]:
+        """Of the frozen strong model, float32[n, d]. For steps that look at `features`."""
+        strong = self.context.spec.strong
+        return features_of(self.context, strong.max_tokens, strong.batch_tokens).matrix[self.rows]
+
+    @cached_property
+    def opinions(self) -> dict[str, WeakLabels]:
+        """What each labeler says of all N examples, by its name. For steps that look at `opinions`."""
+        context = self.context
+        names = [labeler.name for labeler in context.spec.weak.labelers]
+        return {
+            name: of_seed(read_labels(artifact, self.examples, context.scratch), self.seed)
+            for name, artifact in zip(names, context.artifacts("opinions"), strict=True)
+        }
+
+    @cached_property
+    def students(self) -> list[NDArray[np.float64]]:
+        """What each student of the round before says of the texts, float64[n, K]. For steps that look at `students`."""
+        return [
+            of_seed(by_seed, self.seed)
+            for artifact in self.context.artifacts("students")
+            for by_seed in read_predictions(artifact, self.rows, self.examples, self.context.scratch).values()
+        ]
+
+    @cached_property
+    def gold(self) -> NDArray[np.int64]:
+        """Labels of the gold budget, int64[N], NO_GOLD elsewhere. For steps that see gold."""
+        context = self.context
+        return read_gold(context.artifact("examples"), "budget", self.examples, context.scratch)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What a step keeps of n candidates."""
+
+    positions: NDArray[np.int64]
+    """int64[m], ascending, among the candidates."""
+    weights: NDArray[np.float64]
+    """float64[m], above 0: how much each counts from now on."""
+
+
+class Select(Protocol):
+    """A step of the selection."""
+
+    def __call__(self, settings: Any, candidates: Candidates) -> Kept:
+        """Says which candidates stay, and how much each counts."""
+
+
+def step_of(settings: StepSettings) -> Select:
+    """The implementation of a step."""
+    return implementation(__package__, type(settings)).select  # type: ignore[no-any-return]

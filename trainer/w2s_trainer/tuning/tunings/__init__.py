@@ -1,0 +1,35 @@
+"""What of a model is tuned by gradient steps: one module for each such tuning of `w2s_api.methods.tunings`.
+
+A module has two functions, `make_tunable` and `in_words`.
+"""
+
+from typing import Any, Protocol
+
+from w2s_api.methods.tunings import TuningSettings
+from w2s_trainer.methods import implementation
+
+
+class TuningMethod(Protocol):
+    """The functions of a module."""
+
+    def make_tunable(self, model: Any, settings: Any, *, head: str, dropout: float, seed: int) -> Any:
+        """Says which weights of a classification model are tuned; what it answers stays what it was.
+
+        Args:
+            model: of transformers, with a head.
+            settings: of the tuning.
+            head: the name of the module that is the head.
+            dropout: of what is put beside the model.
+            seed: of what is drawn.
+
+        Returns:
+            What is called, tuned and saved in its place.
+        """
+
+    def in_words(self, settings: Any) -> str:
+        """What was tuned, for the model card."""
+
+
+def tuning_method(settings: TuningSettings) -> TuningMethod:
+    """The implementation of a tuning."""
+    return implementation(__name__, type(settings))

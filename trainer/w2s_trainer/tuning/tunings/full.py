@@ -1,0 +1,19 @@
+"""Tuning `Full`: all weights."""
+
+from typing import Any
+
+from w2s_api.methods.tunings import Full
+
+
+def make_tunable(model: Any, settings: Full, *, head: str, dropout: float, seed: int) -> Any:
+    """All weights but those of poolers, which nothing reads."""
+    del settings, head, dropout, seed
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(".pooler." not in name)
+    return model
+
+
+def in_words(settings: Full) -> str:
+    """For the model card."""
+    del settings
+    return "all weights were tuned"
