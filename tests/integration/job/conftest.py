@@ -115,6 +115,12 @@ def workplace(embedded_s3, tmp_path, licences) -> Workplace:
     return make_workplace(embedded_s3, tmp_path, licences)
 
 
+@pytest.fixture(scope="session")
+def new_workplace(embedded_s3, tmp_path_factory, licences) -> Callable[[], Workplace]:
+    """Makes a place that the tests of a module share."""
+    return lambda: make_workplace(embedded_s3, tmp_path_factory.mktemp("place"), licences)
+
+
 @pytest.fixture(scope="module")
 def finished(embedded_s3, tmp_path_factory, licences) -> Workplace:
     """A job that has run to its end once; tests of a module edit it in turn."""

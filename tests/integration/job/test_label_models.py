@@ -186,7 +186,7 @@ def test_a_causal_model_tells_sport_from_food_without_a_label(zero_shot):
     assert pool.mean(axis=0) == pytest.approx([0.5, 0.5], abs=1e-4)  # the prior is corrected over the pool
     summary = artifact.summary
     assert (summary["rows"], summary["abstained"], summary["truncated"]) == (14, 0, 0)
-    assert 0 <= summary["order_sensitive"] <= 14
+    assert 0 <= summary["orderSensitive"] <= 14
     prompt = summary["prompt"]["-1"]
     assert (prompt["chat"], prompt["orders"], set(prompt["answers"])) == (True, 2, {"sport", "food"})
 
@@ -225,7 +225,7 @@ def test_labels_do_not_depend_on_shards_or_batches(bench):
     assert part.shard is None
     assert np.abs(labels(whole)[0] - labels(part)[0]).max() < 1e-4
     together = whole_summary(part.summary)
-    for figure in ("rows", "order_sensitive", "abstained", "prompt", "temperature"):
+    for figure in ("rows", "orderSensitive", "abstained", "prompt", "temperature"):
         assert together[figure] == whole.summary[figure]
     assert together["shift"]["0"] == pytest.approx(whole.summary["shift"]["0"], abs=1e-3)
 

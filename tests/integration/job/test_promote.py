@@ -55,7 +55,7 @@ def test_a_student_is_published_merged_then_apart_then_refused(workplace, capsys
     card = workplace.objects.read(pointer["uri"] + "README.md").decode()
     student = workplace.results()["training"]["trained"][0]
     assert f"in {student['steps']} steps, in {student['precision']}, seed 0" in card
-    assert "LoRA of rank 4 (alpha 32) on all linear layers but the head" in card
+    assert "LoRA adapters of rank 4 (alpha 32) on every linear layer" in card
 
     workplace.edit(lambda spec: spec["promotion"].update(publish="Adapter"))
     assert workplace.run().returncode == 0

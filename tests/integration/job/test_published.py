@@ -100,9 +100,11 @@ def tune_at_random(pretrained: Path, spec: Spec, weights: Path) -> np.ndarray:
             for name, one in student.state().items():
                 kind = next((kind for kind in ("classifier", "score") if kind in name), "inner")
                 if (kind == "inner") == (part == "inner"):
-                    scale = {"classifier": 1.0, "score": 0.03, "inner": 0.02 if spec.strong.tuning.type == "LoRA" else 0.2 * one.std()}[
-                        kind
-                    ]
+                    scale = {
+                        "classifier": 1.0,
+                        "score": 0.03,
+                        "inner": 0.02 if spec.strong.tuning.type == "LoRA" else 0.2 * one.std(),
+                    }[kind]
                     one.add_(scale * torch.randn(one.shape, generator=noise))
         return student.probabilities(tokens.ids, 10_000)
 
@@ -193,7 +195,7 @@ def test_the_card_s_own_code_loads_the_student_without_us(published, smollm2, lo
         assert said["kind"] == kind[model]
     assert "frozen;" not in card
     assert f"Pretrained model: `{MODELS[model]}`" in card
-    assert ("LoRA of rank 4" in card) == (tuning == "LoRA")
+    assert ("LoRA adapters of rank 4" in card) == (tuning == "LoRA")
     assert "1,234 weakly labelled texts in 78 steps" in card
 
 

@@ -163,7 +163,7 @@ def test_a_labeler_of_weight_nothing_says_nothing():
 def test_a_summary_of_shards_adds_up():
     shard = {"labeler": "rules", "type": "Classifier", "rows": 10, "abstained": 2, "truncated": 1}
     assert whole_summary({"shards": [shard, shard]}) == {**shard, "rows": 20, "abstained": 4, "truncated": 2}
-    head = {**shard, "type": "Finetuned"}  # each shard reads the features of all texts
+    head = {**shard, "l2": {"0": 0.3}}  # each shard reads the features of all texts
     assert whole_summary({"shards": [head, head]})["truncated"] == 1
     assert whole_summary(shard) == shard
 

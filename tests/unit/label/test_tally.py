@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from w2s_api.spec.weak import Labeler
+from w2s_api.spec.weak import Aggregation, Labeler
 from w2s_trainer.errors import BadData
 from w2s_trainer.stages import aggregate
 from w2s_trainer.stages.label.functions import opinions, tell
@@ -139,7 +139,7 @@ def aggregated(tmp_path):
         labelers = [SimpleNamespace(name=name, shards=1) for name in abstain]
         spec = SimpleNamespace(
             weak=SimpleNamespace(labelers=labelers),
-            aggregation=SimpleNamespace(type="WeightedAverage", weighted_average=None),
+            aggregation=Aggregation(),
             task=SimpleNamespace(classes="xy", class_names=("x", "y")),
         )
         context = SimpleNamespace(spec=spec, scratch=tmp_path, output=tmp_path, progress=Told())

@@ -85,6 +85,7 @@ def train(monkeypatch, tmp_path):
                 task=SimpleNamespace(class_names=["no", "yes"]),
             ),
             artifact=lambda _role: None,
+            model=SimpleNamespace(name="file:///m"),
             scratch=tmp_path,
             output=tmp_path,
             progress=type("P", (), {"__call__": lambda *_: None, "note": progress.note})(),
@@ -184,7 +185,7 @@ LOG_CONF = Strong.model_validate(
 def test_gold_labels_are_taken_at_their_word(train, arm, loss, stopping, l2):
     done = train(arm, [4], strong=LOG_CONF)
     recipe = done.seen[0][0]
-    assert (recipe.loss.type, recipe.training.stopping.type, recipe.l2) == (loss, stopping, l2)
+    assert (type(recipe.loss).__name__, recipe.training.stopping.type, recipe.l2) == (loss, stopping, l2)
     assert recipe.training.epochs == 3
     assert done.result.summary["loss"] == loss
 

@@ -8,6 +8,7 @@ import torch
 from tiny_kit import LORA, LOSSES, Kept, keeper_of, load, some_labels, targets_of, training_texts
 
 from w2s_api.exit_codes import ExitCode
+from w2s_api.methods.tunings import Full
 from w2s_trainer.errors import BadSpec, Stopped
 from w2s_trainer.tuning.keeper import NoCheckpoints
 from w2s_trainer.tuning.loop import Schedule, TrainingTexts, _check_steps, make_optimizer, tune
@@ -220,7 +221,7 @@ RUNS = {
     "a causal model in full": ("llama", Full(), "CrossEntropy", {"dropout": 0.1}, {}),
     "an encoder in full, gradients checkpointed": (
         "bert",
-        None,
+        Full(),
         "Product",
         {"dropout": 0.2, "gradient_checkpointing": True},
         {"shape": "Cosine", "checks": 3},

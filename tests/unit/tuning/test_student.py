@@ -277,7 +277,7 @@ class TestPrecision:
         assert torch.bfloat16 in {one.dtype for one in frozen}
 
     def test_full_tuning_keeps_all_of_it_in_float32(self, tiny, kind):
-        student = load(tiny[kind], None, precision="bfloat16")
+        student = load(tiny[kind], Full(), precision="bfloat16")
         assert {one.dtype for one in student.model.parameters()} == {torch.float32}
 
     def test_it_says_about_the_same(self, tiny, kind, tuning):

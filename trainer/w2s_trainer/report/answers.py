@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from w2s_api.arms import ARMS
+from w2s_api.methods.labelers import LABELERS
 from w2s_api.metrics import METRICS
 from w2s_trainer.report.tuned import between, from_to, points, tuning_answers
 from w2s_trainer.tally import tally_of
@@ -117,7 +118,7 @@ def cautions(results: Mapping[str, Any]) -> list[str]:
     said += [
         f"The labels of `{labeler['labeler']}` are votes: how sure they sound was not checked against experts."
         for labeler in results["labelers"]
-        if labeler["type"] == "Functions" and not labeler["calibrated"]
+        if LABELERS[labeler["type"]].scores_are_votes and not labeler["calibrated"]
     ]
     for labeler in results["labelers"]:
         if found := tally_of(labeler):

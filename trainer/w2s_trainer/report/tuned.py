@@ -3,7 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-TUNING_WORDS = {"LoRA": "Tuning by LoRA", "Full": "Tuning all weights"}
+from w2s_api.methods.losses import LOSSES
+from w2s_api.methods.tunings import TUNINGS
+
 _NOT_SHOWN = "–"
 _MOST_ALARMS = 6
 
@@ -38,7 +40,7 @@ def tuning_answers(results: Mapping[str, Any]) -> list[str]:
 
 
 def _over_a_head(one: Mapping[str, Any], training: Mapping[str, Any]) -> str:
-    tuning, cost = TUNING_WORDS[training["tuning"]], _times_the_seconds(training["costs"])
+    tuning, cost = TUNINGS[training["tuning"]].subject, _times_the_seconds(training["costs"])
     if one["verdict"] == "better":
         return (
             f"{tuning} gained {points(one['estimate'])} over a head on the frozen model (between"
@@ -105,7 +107,7 @@ def cost_rows(results: Mapping[str, Any]) -> list[dict[str, str]]:
     return [
         {
             "arm": arm,
-            "tuning": {"Head": "head", "Full": "all weights"}.get(one["tuning"], one["tuning"]),
+            "tuning": TUNINGS[one["tuning"]].short,
             "parameters": f"{one['parameters']:,}",
             "students": str(one["students"]),
             "train": seconds(one["secondsToTrain"]),
@@ -163,31 +165,15 @@ def how_it_was_made(results: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def _tuned(given: Mapping[str, Any]) -> str:
-    if given["tuning"] == "Head":
-        return f"a linear head on the frozen model, L2 {given['l2']}"
-    start = f"starting from the head of the frozen model (L2 {given['l2']})"
-    if given["tuning"] == "Full":
-        return f"all weights and a head, {start}"
-    own = given["settings"]
-    where = {"AllLinear": "every linear layer", "Attention": "queries and values"}[own["targets"]]
-    return f"LoRA adapters of rank {own['rank']} (alpha {own['alpha']}) on {where}, and a head, {start}"
+    tuning = TUNINGS[given["tuning"]].model_validate(given["settings"] or {})
+    if tuning.on_frozen_model:
+        return f"{tuning.in_words()}, L2 {given['l2']}"
+    return f"{tuning.in_words()}, starting from the head of the frozen model (L2 {given['l2']})"
 
 
 def _loss(given: Mapping[str, Any]) -> str:
-    named = {
-        "CrossEntropy": "cross-entropy to the weak labels",
-        "Product": "Product: cross-entropy to weak labels times the student's own probabilities",
-        "LogConf": "LogConf: cross-entropy to the weak labels mixed with the student's own decisions",
-    }[given["type"]]
-    words = {
-        "targets": lambda value: {"Soft": "their probabilities", "Hard": "their likeliest class"}[value],
-        "alpha": lambda value: f"alpha {value}",
-        "beta": lambda value: f"beta {value}",
-        "maxWeight": lambda value: f"weight up to {value}",
-        "warmupFraction": lambda value: f"reached after {float(value):.0%} of the steps",
-    }
-    settings = [words[name](value) for name, value in given.items() if name in words]
-    return f"{named} ({', '.join(settings)})"
+    settings = {name: value for name, value in given.items() if name != "type"}
+    return LOSSES[given["type"]].model_validate(settings).in_words()
 
 
 def _stopping(given: Mapping[str, Any]) -> str:

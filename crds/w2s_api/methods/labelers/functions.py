@@ -48,6 +48,7 @@ class Functions(LabelerSettings):
 
     version: ClassVar[int] = 2
     words: ClassVar[str] = "keyword and regex rules"
+    scores_are_votes: ClassVar[bool] = True
     names_classes: ClassVar[Mapping[str, str]] = {
         "rules[].className": "a rule votes for a class that `task.classes` does not have"
     }

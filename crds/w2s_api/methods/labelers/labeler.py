@@ -13,6 +13,8 @@ class LabelerSettings(Method):
 
     is_asked: ClassVar[bool] = False
     """It is asked the task's question, so that its labels depend on the instruction and the words for the classes."""
+    scores_are_votes: ClassVar[bool] = False
+    """How sure they sound means nothing before it is checked against experts."""
     not_calibrated_because: ClassVar[str] = ""
     """Why its scores must not be calibrated on the gold budget; empty if they may be."""
 

@@ -11,13 +11,17 @@ class CrossEntropy(LossSettings):
     """Cross-entropy to the weak labels."""
 
     words: ClassVar[str] = "cross-entropy to the weak labels"
-    card_words: ClassVar[str] = "cross-entropy"
     looks_at_student: ClassVar[bool] = False
 
     targets: Literal["Soft", "Hard"] = Field(
         default="Soft",
         description="Soft: the labelers' probabilities. Hard: their likeliest class.",
     )
+
+    def in_words(self) -> str:
+        """With what is taken of a weak label."""
+        taken = "their likeliest class" if self.hard else "their probabilities"
+        return f"cross-entropy to the weak labels ({taken})"
 
     @property
     def hard(self) -> bool:

@@ -11,7 +11,6 @@ from w2s_api.spec.base import Fraction
 class LogConf(LossSettings):
     """Cross-entropy to a mixture of the weak labels and the student's own decisions (Burns et al. 2023)."""
 
-    card_words: ClassVar[str] = "LogConf, which mixes the labels with what the student itself is sure of"
     words: ClassVar[str] = (
         "the student's own confident decisions count too, so that it repeats fewer of the teacher's errors"
     )
@@ -22,3 +21,10 @@ class LogConf(LossSettings):
     warmup_fraction: Fraction = Field(
         default="0.2", description="Share of the steps in which that weight rises from 0, linearly."
     )
+
+    def in_words(self) -> str:
+        """With the weight, and when it is reached."""
+        return (
+            "LogConf: cross-entropy to the weak labels mixed with the student's own decisions (weight up to"
+            f" {self.max_weight}, reached after {float(self.warmup_fraction):.0%} of the steps)"
+        )

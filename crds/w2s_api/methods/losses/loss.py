@@ -11,8 +11,9 @@ class LossSettings(Method):
     looks_at_student: ClassVar[bool] = True
     """Its targets move with what the student says: not for a head, which is fitted in one go."""
 
-    card_words: ClassVar[str]
-    """As the model card calls it."""
+    def in_words(self) -> str:
+        """What it is with these settings, for the report and the model card."""
+        raise NotImplementedError
 
     @property
     def hard(self) -> bool:

@@ -11,8 +11,14 @@ from w2s_api.spec.base import NonNegative
 class Product(LossSettings):
     """Cross-entropy to weak label^alpha · student^beta, normalised."""
 
-    card_words: ClassVar[str] = "Product, whose targets are the labels times what the student itself says"
     words: ClassVar[str] = "the weak labels are multiplied by the student's probabilities"
 
     alpha: NonNegative = Field(default="1", description="Power of the weak label.")
     beta: NonNegative = Field(default="1", description="Power of the student's own probability.")
+
+    def in_words(self) -> str:
+        """With both powers."""
+        return (
+            "Product: cross-entropy to weak labels times the student's own probabilities"
+            f" (alpha {self.alpha}, beta {self.beta})"
+        )

@@ -13,6 +13,8 @@ class Head(TuningSettings):
 
     words: ClassVar[str] = "a linear head; the model itself stays frozen"
     version: ClassVar[int] = 2
+    short: ClassVar[str] = "head"
+    subject: ClassVar[str] = "A head on the frozen model"
     on_frozen_model: ClassVar[bool] = True
     rules = (positive("l2", "without regularisation the head copies the teacher's errors"),)
 
@@ -20,3 +22,7 @@ class Head(TuningSettings):
         default="0.3",
         description="Strength of the L2 penalty on the weights. More of it imitates the teacher less.",
     )
+
+    def in_words(self) -> str:
+        """It is all that there is."""
+        return "a linear head on the frozen model"

@@ -13,6 +13,8 @@ class LoRA(TuningSettings):
 
     words: ClassVar[str] = "low-rank adapters and the head; starts from the head of the frozen model"
     field: ClassVar[str] = "lora"
+    short: ClassVar[str] = "LoRA"
+    subject: ClassVar[str] = "Tuning by LoRA"
     keeps_weights: ClassVar[bool] = True
     leaves_adapter: ClassVar[bool] = True
     rules = (positive("learningRate", "nothing would be learned"),)
@@ -31,3 +33,8 @@ class LoRA(TuningSettings):
         description="Learning rate at its highest. The default suits short schedules on models of up to some hundred"
         ' million weights (docs/tuning.md); for a model of billions begin with "0.0002".',
     )
+
+    def in_words(self) -> str:
+        """Rank, scale, and where the adapters are."""
+        where = "every linear layer" if self.targets == "AllLinear" else "queries and values"
+        return f"LoRA adapters of rank {self.rank} (alpha {self.alpha}) on {where}, and a head"

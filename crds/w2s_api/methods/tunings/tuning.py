@@ -9,6 +9,10 @@ from w2s_api.spec.base import Rule, attribute_of
 class TuningSettings(Method):
     """Settings of a tuning."""
 
+    short: ClassVar[str]
+    """As a table calls it."""
+    subject: ClassVar[str]
+    """As the subject of a sentence: "Tuning by LoRA"."""
     on_frozen_model: ClassVar[bool] = False
     """The model itself stays as it is, and all students share one reading of the texts; otherwise each is tuned by gradient
     steps, by `training`'s schedule, in processes of its own."""
@@ -16,6 +20,10 @@ class TuningSettings(Method):
     """The model's own weights stay as they are, so that they need not be kept in full precision."""
     leaves_adapter: ClassVar[bool] = False
     """What was tuned can be published apart from the model, for peft."""
+
+    def in_words(self) -> str:
+        """What is tuned with these settings, for the report and the model card."""
+        raise NotImplementedError
 
     @property
     def rate(self) -> float:

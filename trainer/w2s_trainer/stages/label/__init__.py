@@ -81,7 +81,7 @@ def _counts(opinions: Mapping[int, Opinion]) -> dict[str, int]:
     """Of the first seed."""
     first = opinions[min(opinions)]
     order_sensitive = (
-        {} if first.order_sensitive is None else {"order_sensitive": int(first.order_sensitive.sum())}
+        {} if first.order_sensitive is None else {"orderSensitive": int(first.order_sensitive.sum())}
     )
     return {
         "abstained": int(first.abstain.sum()),

@@ -12,7 +12,7 @@ def whole_summary(summary: Mapping[str, Any]) -> dict[str, Any]:
     if shards is None:
         return dict(summary)
     together = dict(shards[0])
-    for count in {"rows", "abstained", "order_sensitive"} & set(together):
+    for count in {"rows", "abstained", "orderSensitive"} & set(together):
         together[count] = sum(shard[count] for shard in shards)
     if "tuned" in together:
         together["tuned"] = {seed: _costs(seed, shards) for seed in together["tuned"]}
@@ -21,7 +21,7 @@ def whole_summary(summary: Mapping[str, Any]) -> dict[str, Any]:
             seed: added([one["votes"][seed] for one in shards]) for seed in together["votes"]
         }
     # A head reads the features of all texts in each shard, every other labeler only its own.
-    on_features = together["type"] == "Finetuned" and "tuned" not in together
+    on_features = "l2" in together
     for count in ("truncated", "unreadable"):
         counted = [shard.get(count, 0) for shard in shards]
         whole = counted[0] if on_features else sum(counted)

@@ -9,7 +9,6 @@ from typing import Any
 from w2s_api.pipeline import FIRST_SEED
 from w2s_api.spec.job import Spec
 from w2s_trainer.models.adapter import BASE, CONFIG, base_uri
-from w2s_trainer.tuning.tunings import tuning_method
 
 
 @dataclass(frozen=True)
@@ -98,7 +97,7 @@ def _of_student(results: Mapping[str, Any], spec: Spec, files: Files) -> list[st
         one for one in results["training"]["trained"] if one["arm"] == "strong" and one["seed"] == FIRST_SEED
     )
     tuning = strong.tuning.settings
-    how, kept = tuning_method(tuning).in_words(tuning), None
+    how, kept = tuning.in_words(), None
     if tuning.leaves_adapter:
         kept = "apart from the model that it changes" if files.adapter else "merged into the weights"
     end = (
@@ -107,9 +106,9 @@ def _of_student(results: Mapping[str, Any], spec: Spec, files: Files) -> list[st
         else ""
     )
     return [
-        f"- Pretrained model: `{strong.model.uri}`; {how}. Tuning began with the head that fits the frozen model.",
+        f"- Pretrained model: `{strong.model.uri}`; tuned were {how}. Tuning began with the head that fits the frozen model.",
         f"- Tuned on {this['texts']:,} weakly labelled texts in {this['steps']:,} steps, in {this['precision']},"
-        f" seed {FIRST_SEED} (fixed beforehand){end}. Loss: {strong.loss.settings.card_words}.",
+        f" seed {FIRST_SEED} (fixed beforehand){end}. Loss: {strong.loss.settings.in_words()}.",
         f"- Published in float32{f', {strong.tuning.type} {kept}' if kept else ''}.",
     ]
 

@@ -1,6 +1,6 @@
 """What of a model is tuned by gradient steps: one module for each such tuning of `w2s_api.methods.tunings`.
 
-A module has two functions, `make_tunable` and `in_words`.
+A module has the function `make_tunable`.
 """
 
 from typing import Any, Protocol
@@ -25,9 +25,6 @@ class TuningMethod(Protocol):
         Returns:
             What is called, tuned and saved in its place.
         """
-
-    def in_words(self, settings: Any) -> str:
-        """What was tuned, for the model card."""
 
 
 def tuning_method(settings: TuningSettings) -> TuningMethod:

@@ -11,9 +11,3 @@ def make_tunable(model: Any, settings: Full, *, head: str, dropout: float, seed:
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(".pooler." not in name)
     return model
-
-
-def in_words(settings: Full) -> str:
-    """For the model card."""
-    del settings
-    return "all weights were tuned"

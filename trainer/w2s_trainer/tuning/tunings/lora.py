@@ -10,11 +10,6 @@ QUERIES_AND_VALUES = frozenset(
 )
 """What the layers of queries and values are called in the models of transformers."""
 
-_TARGETS = {
-    "AllLinear": "all linear layers but the head",
-    "Attention": "the layers of the queries and values",
-}
-
 
 def make_tunable(model: Any, settings: LoRA, *, head: str, dropout: float, seed: int) -> Any:
     """Puts adapters beside the layers; they change nothing yet.
@@ -35,12 +30,6 @@ def make_tunable(model: Any, settings: LoRA, *, head: str, dropout: float, seed:
         modules_to_save=[head],
     )
     return get_peft_model(model, config)
-
-
-def in_words(settings: LoRA) -> str:
-    """For the model card."""
-    targets = _TARGETS[settings.targets]
-    return f"LoRA of rank {settings.rank} (alpha {settings.alpha}) on {targets}, and the head"
 
 
 def adapter_targets(model: Any, targets: str, head: str) -> list[str]:
