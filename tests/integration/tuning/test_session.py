@@ -17,10 +17,11 @@ from tiny_kit import CLASSES, LORA, LOSSES, some_labels, some_texts
 from w2s_api.spec import tuning
 from w2s_trainer.errors import Stopped
 from w2s_trainer.stages import session
-from w2s_trainer.stages.session import Labelled, Recipe, tune_student
+from w2s_trainer.stages.session import Recipe, tune_student
 from w2s_trainer.store.checkpoints import Checkpoints
 from w2s_trainer.store.objects import Objects
 from w2s_trainer.store.settings import Patience
+from w2s_trainer.tuning.training_set import TrainingSet
 
 N = 24
 HELD_OUT_OF_24 = 0.2
@@ -72,7 +73,7 @@ class Place:
 
     def tune(self, recipe: Recipe, *, stop_in: int | None = None) -> tuple[Any, Watched]:
         watched = Watched(stop_in)
-        return tune_student(self.context(watched), recipe, LABELLED, name="24", seed=3), watched
+        return tune_student(self.context(watched), recipe, some_texts(N), DATA, name="24", seed=3), watched
 
     def saved(self) -> list[str]:
         return sorted(info.uri for info in self.objects.list(f"{self.home}checkpoints/24/"))
@@ -82,7 +83,7 @@ class Place:
 
 
 LABELS = some_labels(N)
-LABELLED = Labelled(some_texts(N), LABELS.targets, LABELS.weights, np.arange(N) // 2)
+DATA = TrainingSet(np.arange(N), LABELS.targets, LABELS.weights, np.arange(N) // 2)
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """What a process that tunes one arm leaves behind, with students that need no training."""
 
 import weakref
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -52,18 +53,18 @@ def train(monkeypatch, tmp_path):
     def train(arm, sizes, *, best=None, weights=None, strong=None, alarms=()):
         seen, alive, notes = [], [], []
 
-        def tune_student(context, recipe, labelled, *, name, seed):
+        def tune_student(context, recipe, texts, data, *, name, seed):
             alive.append(sum(one() is not None for one in students))
             student = Student(0.1 * len(seen))
             students.append(weakref.ref(student))
-            seen.append((recipe, labelled, name, seed))
-            figures = {"texts": len(labelled), "steps": 5, "seconds": 1.5, "lastLoss": 0.5, "joules": None}
+            seen.append((recipe, texts, data, name, seed))
+            figures = {"texts": len(texts), "steps": 5, "seconds": 1.5, "lastLoss": 0.5, "joules": None}
             return Tuned(student, best, list(alarms), figures)
 
         def sets(context, examples):
             def of(size):
-                data = gold_set(np.arange(size), LABELS[:size], 2)
-                return data if weights is None else data.__class__(data.rows, data.targets, np.array(weights))
+                data = gold_set(np.arange(size), LABELS[:size], EXAMPLES.families[:size], 2)
+                return data if weights is None else replace(data, weights=np.array(weights))
 
             return SimpleNamespace(
                 of=lambda arm, _seed: [of(size) for size in (sizes if arm.name == "gold-only" else sizes[:1])]
@@ -142,7 +143,7 @@ def test_gold_only_is_tuned_on_more_and_more_gold(train):
         ("gold-only", 2, 4): {0.1},
         ("gold-only", 2, 7): {0.2},
     }
-    assert [name for _, _, name, _ in done.seen] == ["2", "4", "7"]
+    assert [name for *_, name, _ in done.seen] == ["2", "4", "7"]
     assert done.result.summary["examples"] == {"gold-only": 7}
     assert [one["size"] for one in done.result.summary["trained"]] == [2, 4, 7]
     assert done.result.figures["texts"] == 7
@@ -154,11 +155,11 @@ def test_one_student_at_a_time_is_held_in_memory(train):
 
 def test_rows_without_weight_are_not_trained_on(train):
     done = train("strong", [4], weights=[1.0, 0.0, 2.0, 0.0])
-    _, labelled, name, _ = done.seen[0]
-    assert labelled.texts == ["x", "xxx"]
-    assert labelled.weights.tolist() == [1.0, 2.0]
-    assert labelled.targets.argmax(1).tolist() == [0, 0]
-    assert labelled.families.tolist() == [0, 2]
+    _, texts, data, name, _ = done.seen[0]
+    assert texts == ["x", "xxx"]
+    assert data.weights.tolist() == [1.0, 2.0]
+    assert data.targets.argmax(1).tolist() == [0, 0]
+    assert data.families.tolist() == [0, 2]
     assert name == "4"
 
 

@@ -42,7 +42,6 @@ def fit_heads(context: StageContext) -> StageResult:
     for result in fit_heads_of(
         to_fit,
         features.matrix,
-        examples.families,
         lambda done, total: context.progress("fitting heads", done, total),
     ):
         fitted.append(result)

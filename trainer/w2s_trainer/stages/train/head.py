@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2s_trainer.models.head import Head, cross_validated_l2, fit
-from w2s_trainer.stages.train.arms import TrainingSet
+from w2s_trainer.tuning.training_set import TrainingSet
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,6 @@ class HeadToFit:
 def fit_heads_of(
     heads: list[HeadToFit],
     features: NDArray[np.float32],
-    families: NDArray[np.int64],
     progress: Callable[[int, int], None],
 ) -> Iterator[Fitted]:
     """Fits each head.
@@ -44,7 +43,6 @@ def fit_heads_of(
     Args:
         heads: what is to be trained.
         features: float32[N, d] of all examples.
-        families: int64[N], so that no family is on both sides of a fold.
         progress: called with (done, total).
     """
     for done, head in enumerate(heads):
@@ -54,7 +52,7 @@ def fit_heads_of(
         l2 = head.l2
         if l2 is None:
             l2 = cross_validated_l2(
-                inputs, data.targets.argmax(axis=1), families[data.rows], seed=max(head.seed, 0)
+                inputs, data.targets.argmax(axis=1), data.families, seed=max(head.seed, 0)
             )
         yield Fitted(head.arm, head.seed, len(data), l2, fit(inputs, data.targets, data.weights, l2))
     progress(len(heads), len(heads))

@@ -18,7 +18,8 @@ from w2s_trainer.stages.tables import (
     read_labels,
     read_selection,
 )
-from w2s_trainer.stages.train.arms import TrainingSet, as_many, curve_sizes, gold_set, weak_set
+from w2s_trainer.stages.train.arms import as_many, curve_sizes, gold_set, weak_set
+from w2s_trainer.tuning.training_set import TrainingSet
 
 
 class TrainingSets:
@@ -53,14 +54,14 @@ class TrainingSets:
         """The selected weak labels."""
         rows, weights = of_seed(self._selection, seed)
         weak: WeakLabels = of_seed(self._labels, seed)
-        return weak_set(_some(rows), weak.probabilities[rows], weights, self._hard)
+        return self._weak(rows, weak, weights)
 
     def all_labels(self, seed: int) -> TrainingSet:
         """All weak labels of the pool."""
         weak: WeakLabels = of_seed(self._labels, seed)
         pool = self._examples.rows("pool")
         voted = pool[~weak.abstain[pool]]
-        return weak_set(_some(voted), weak.probabilities[voted], np.ones(len(voted)), self._hard)
+        return self._weak(voted, weak, np.ones(len(voted)))
 
     def gold_budget(self, seed: int) -> list[TrainingSet]:
         """The seed's gold budget, after its beginnings: the sizes of the gold-only curve, ascending."""
@@ -69,7 +70,7 @@ class TrainingSets:
         size = self._context.spec.data.gold_budget
         drawn = budget[draw([ids[row] for row in budget], gold[budget], size, seed)]
         parts = [drawn[:some] for some in curve_sizes(len(drawn))]
-        return [gold_set(part, gold[part], self._classes) for part in parts]
+        return [self._gold(part, gold) for part in parts]
 
     def gold_pool(self, seed: int) -> TrainingSet:
         """Gold labels of the pool, as many as `strong` has texts if there are so many."""
@@ -78,7 +79,14 @@ class TrainingSets:
         known = pool[gold[pool] != NO_GOLD]
         wanted = max(len(rows) for rows, _ in self._selection.values())
         part = known[as_many([ids[row] for row in known], wanted, seed)]
-        return gold_set(part, gold[part], self._classes)
+        return self._gold(part, gold)
+
+    def _weak(self, rows: NDArray[np.int64], weak: WeakLabels, weights: NDArray[np.float64]) -> TrainingSet:
+        families = self._examples.families[rows]
+        return weak_set(_some(rows), weak.probabilities[rows], weights, families, self._hard)
+
+    def _gold(self, rows: NDArray[np.int64], gold: NDArray[np.int64]) -> TrainingSet:
+        return gold_set(rows, gold[rows], self._examples.families[rows], self._classes)
 
     @cached_property
     def _labels(self) -> dict[int, WeakLabels]:

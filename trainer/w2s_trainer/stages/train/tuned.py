@@ -6,11 +6,11 @@ from typing import Any
 from w2s_api.arms import ARMS, is_on_gold
 from w2s_trainer.contract.context import StageContext, StageResult
 from w2s_trainer.models.tokens import tokenize
-from w2s_trainer.stages.session import Labelled, Recipe, Tuned, save_student, tune_student
+from w2s_trainer.stages.session import Recipe, Tuned, save_student, tune_student
 from w2s_trainer.stages.tables import Examples, read_examples, unread
-from w2s_trainer.stages.train.arms import TrainingSet
 from w2s_trainer.stages.train.predictions import Predictions
 from w2s_trainer.stages.train.sets import TrainingSets
+from w2s_trainer.tuning.training_set import TrainingSet
 
 STUDENT = "student.safetensors"
 
@@ -67,7 +67,9 @@ def _tune_and_ask(
     arm, seed = context.job.stage.arm, context.job.stage.seed
     assert arm is not None
     assert seed is not None
-    tuned = tune_student(context, recipe, _labelled(examples, data), name=str(len(data)), seed=seed)
+    kept = data.part(data.weights > 0)
+    texts = [examples.texts[row] for row in kept.rows]
+    tuned = tune_student(context, recipe, texts, kept, name=str(len(data)), seed=seed)
     student = tuned.student
     asked = [examples.texts[row] for row in predictions.rows]
     tokens = tokenize(student.tokenizer, asked, recipe.max_tokens)
@@ -93,14 +95,6 @@ def _answering(arm: str, tuned: Tuned) -> list[tuple[str, Any]]:
     if tuned.best is None:
         return [(arm, None)]
     return [*([("full-schedule", None)] if arm == "strong" else []), (arm, tuned.best)]
-
-
-def _labelled(examples: Examples, data: TrainingSet) -> Labelled:
-    kept = data.weights > 0
-    rows = data.rows[kept]
-    return Labelled(
-        [examples.texts[row] for row in rows], data.targets[kept], data.weights[kept], examples.families[rows]
-    )
 
 
 def _collapsed(context: StageContext, tuned: Tuned) -> list[dict[str, Any]]:
