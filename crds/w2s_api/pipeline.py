@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from w2s_api.arms import ARMS, LearnsFrom, arms_of, on_frozen_model
+from w2s_api.families import family_of
 from w2s_api.keys import canonical, stage_key
 from w2s_api.names import StageKind
 from w2s_api.spec.base import Struct
@@ -65,7 +66,7 @@ def pipeline(spec: Spec) -> tuple[Stage, ...]:
     """The stages of a spec, each after those it needs. Pure."""
     build = _Builder()
     task, data, weak, strong, evaluation = spec.task, spec.data, spec.weak, spec.strong, spec.evaluation
-    classes = list(task.class_names)
+    labels = family_of(task).label_inputs(task)
 
     seen = sorted(
         {
@@ -80,7 +81,7 @@ def pipeline(spec: Spec) -> tuple[Stage, ...]:
         "prepare",
         "prepare",
         {
-            "task.classes": classes,
+            **labels,
             "data": _settings(data, without={"gold_budget", *(_DIVISION if data.test else ())}),
             "weak.labelers[].classifier.trainedOn.data": seen or None,
         },
@@ -96,7 +97,7 @@ def pipeline(spec: Spec) -> tuple[Stage, ...]:
             f"label-{labeler.name}",
             "label",
             {
-                **(_question(spec) if labeler.prompted else {"task.classes": classes}),
+                **(family_of(task).question_inputs(task) if labeler.prompted else labels),
                 "weak.labelers[]": _labeler_settings(labeler),
                 **({**budget, **seeds} if needs_gold(labeler) else {}),
             },
@@ -126,7 +127,7 @@ def pipeline(spec: Spec) -> tuple[Stage, ...]:
         {"examples": ("prepare",), "labels": ("aggregate",)},
     )
 
-    _add_training(build, spec, classes)
+    _add_training(build, spec, labels)
     students = build.names("train")
     published = next(name for name in students if name in ("train", f"train-strong-{FIRST_SEED}"))
     build.add(
@@ -165,7 +166,7 @@ def pipeline(spec: Spec) -> tuple[Stage, ...]:
     return tuple(build.stages.values())
 
 
-def _add_training(build: _Builder, spec: Spec, classes: list[str]) -> None:
+def _add_training(build: _Builder, spec: Spec, labels: Mapping[str, Any]) -> None:
     """Heads of all arms share one process and one pass over the texts; deeper tuning has one an arm and seed."""
     strong, evaluation, budget = spec.strong, spec.evaluation, {"data.goldBudget": spec.data.gold_budget}
     seeds = {"evaluation.seeds": _unless_default(evaluation, "seeds")}
@@ -173,13 +174,15 @@ def _add_training(build: _Builder, spec: Spec, classes: list[str]) -> None:
     deep = strong.tuning.type != "Head"
     on_frozen = {arm.control for arm in ARMS.values() if on_frozen_model(arm, deep)}
     frozen = on_frozen.intersection(evaluation.controls)
+    if not family_of(spec.task).has_zero_shot:
+        frozen -= {"ZeroShot"}
     ceiling = evaluation.ceiling and not deep
     if frozen or not deep:
         build.add(
             "train-frozen" if deep else "train",
             "train",
             {
-                **(_question(spec) if "ZeroShot" in frozen else {"task.classes": classes}),
+                **(family_of(spec.task).question_inputs(spec.task) if "ZeroShot" in frozen else labels),
                 "strong": _frozen_settings(strong),
                 "evaluation.controls": sorted(frozen),
                 "evaluation.ceiling": ceiling or None,
@@ -193,7 +196,7 @@ def _add_training(build: _Builder, spec: Spec, classes: list[str]) -> None:
     if not deep:
         return
     settings: dict[str, Any] = {
-        "task.classes": classes,
+        **labels,
         "strong": {
             **_settings(strong, without={"batch_tokens", "training"}),
             "training": _schedule(strong.training),
@@ -284,11 +287,6 @@ def _labeler_methods(labeler: Labeler) -> list[str]:
     if labeler.calibration != "None":
         methods.append(labeler.calibration)
     return methods
-
-
-def _question(spec: Spec) -> dict[str, Any]:
-    """What a model reads of the task when it is asked."""
-    return {"task.classes": spec.task.classes, "task.instruction": spec.task.instruction or None}
 
 
 def _frozen_settings(strong: Strong) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 
 from w2s_api.canonical_text import canonical_text
+from w2s_api.families import family_of
 from w2s_api.spec import Spec
 from w2s_api.spec.pods import PodSettings
 from w2s_api.validation import Problem
@@ -45,7 +46,7 @@ def rule_warnings(spec: Spec) -> Iterator[Problem]:
     functions = [labeler.functions for labeler in spec.weak.labelers if labeler.functions]
     if len(functions) == len(spec.weak.labelers):
         voted_for = {rule.class_name for one in functions for rule in one.rules_}
-        for name in spec.task.class_names:
+        for name in family_of(spec.task).label_names(spec.task) or ():
             if name not in voted_for:
                 yield Problem(
                     ("spec", "weak", "labelers"),

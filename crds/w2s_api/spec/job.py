@@ -1,11 +1,12 @@
 """The WeakToStrongJob itself, and the rules that cross its parts."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
 
+from w2s_api.families import FAMILIES, Family, family_of
 from w2s_api.metrics import METRICS, Metric
 from w2s_api.names import ROOM
 from w2s_api.places import cel_below, is_below
@@ -48,7 +49,9 @@ def _dangling_baselines(spec: "Spec") -> Iterator[DanglingReference]:
 
 
 def _dangling_votes(spec: "Spec") -> Iterator[DanglingReference]:
-    known = spec.task.class_names
+    known = family_of(spec.task).label_names(spec.task)
+    if known is None:
+        return
     for number, labeler in enumerate(spec.weak.labelers):
         for place, rule in enumerate(labeler.functions.rules_ if labeler.functions else ()):
             if rule.class_name not in known:
@@ -57,7 +60,9 @@ def _dangling_votes(spec: "Spec") -> Iterator[DanglingReference]:
 
 
 def _dangling_labels(spec: "Spec") -> Iterator[DanglingReference]:
-    known = spec.task.class_names
+    known = family_of(spec.task).label_names(spec.task)
+    if known is None:
+        return
     for number, labeler in enumerate(spec.weak.labelers):
         for place, label in enumerate(labeler.classifier.labels if labeler.classifier else ()):
             if label.class_name not in known:
@@ -79,12 +84,55 @@ def _applies(metric: Metric) -> Rule:
     return Rule(
         cel=f"self.promotion.metric != '{metric.name}' || {metric.cel}",
         message=f"metric {metric.name} needs {metric.needs}",
-        holds=lambda s: (
-            s.promotion.metric != metric.name
-            or metric.applies(len(s.task.classes), s.task.positive_class is not None)
-        ),
+        holds=lambda s: s.promotion.metric != metric.name or metric.applies(s.task),
         field="promotion.metric",
     )
+
+
+def _measures(family: Family) -> Rule:
+    """The declared metric is one that measures this kind of task."""
+    names = [metric.name for metric in METRICS.values() if family.name in metric.families]
+    return Rule(
+        cel=f"self.task.type != '{family.name}' || self.promotion.metric in {names}",
+        message=f"a task of type {family.name} is measured by {' or '.join(names)}",
+        holds=lambda s: s.task.type != family.name or s.promotion.metric in names,
+        field="promotion.metric",
+    )
+
+
+def _known_methods(family: Family) -> Iterator[Rule]:
+    """A kind of task that knows only some of the methods is used with no other."""
+    for field, known, cel, given in (
+        (
+            "strong.tuning.type",
+            family.tunings,
+            "self.strong.tuning.type in {}",
+            lambda s: {s.strong.tuning.type},
+        ),
+        (
+            "weak.labelers",
+            family.labelers,
+            "self.weak.labelers.all(l, l.type in {})",
+            lambda s: {labeler.type for labeler in s.weak.labelers},
+        ),
+        (
+            "selection.steps",
+            family.selections,
+            "self.selection.steps.all(s, s.type in {})",
+            lambda s: {step.type for step in s.selection.steps},
+        ),
+    ):
+        if known is not None:
+            yield Rule(
+                cel=f"self.task.type != '{family.name}' || {cel.format(list(known))}",
+                message=f"a task of type {family.name} knows only {', '.join(known) or 'none'} here",
+                holds=_only(family.name, set(known), given),
+                field=field,
+            )
+
+
+def _only(kind: str, known: set[str], given: Callable[["Spec"], set[str]]) -> Callable[["Spec"], bool]:
+    return lambda spec: spec.task.type != kind or given(spec) <= known
 
 
 def _apart(source: str, cel: str) -> Rule:
@@ -132,6 +180,8 @@ class Spec(Struct):
             field="promotion.mustBeat",
         ),
         *(_applies(metric) for metric in METRICS.values() if metric.cel),
+        *(_measures(family) for family in FAMILIES.values() if len(FAMILIES) > 1),
+        *(rule for family in FAMILIES.values() for rule in _known_methods(family)),
         Rule(
             cel="self.promotion.publish != 'Adapter' || self.strong.tuning.type == 'LoRA'",
             message="Adapter is for students tuned by LoRA: others leave nothing to keep apart from the model."
@@ -140,14 +190,14 @@ class Spec(Struct):
             field="promotion.publish",
         ),
         refers(
-            cel="self.weak.labelers.all(l, !has(l.functions)"
+            cel="!has(self.task.classes) || self.weak.labelers.all(l, !has(l.functions)"
             " || l.functions.rules.all(r, self.task.classes.exists(c, c.name == r.className)))",
             message="a rule votes for a class that `task.classes` does not have",
             field="weak.labelers",
             dangling=_dangling_votes,
         ),
         refers(
-            cel="self.weak.labelers.all(l, !has(l.classifier) || !has(l.classifier.labels)"
+            cel="!has(self.task.classes) || self.weak.labelers.all(l, !has(l.classifier) || !has(l.classifier.labels)"
             " || l.classifier.labels.all(m, self.task.classes.exists(c, c.name == m.className)))",
             message="a label of a classifier is mapped to a class that `task.classes` does not have",
             field="weak.labelers",

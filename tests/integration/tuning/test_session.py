@@ -15,6 +15,8 @@ import torch
 from tiny_kit import CLASSES, LORA, LOSSES, some_labels, some_texts
 
 from w2s_api.spec import tuning
+from w2s_api.spec.evaluation import Evaluation
+from w2s_api.spec.task import Task
 from w2s_trainer.errors import Stopped
 from w2s_trainer.stages import session
 from w2s_trainer.stages.session import Recipe, tune_student
@@ -63,7 +65,10 @@ class Place:
             objects=self.objects,
             store=SimpleNamespace(home_uri=lambda _kind, _key: self.home),
             job=SimpleNamespace(stage=SimpleNamespace(kind="train")),
-            spec=SimpleNamespace(task=SimpleNamespace(class_names=CLASSES)),
+            spec=SimpleNamespace(
+                task=Task.model_validate({"classes": [{"name": name} for name in CLASSES]}),
+                evaluation=Evaluation(),
+            ),
             key="key",
             progress=progress,
             scratch=scratch,

@@ -2,10 +2,14 @@ import numpy as np
 import pytest
 
 from w2s_api.spec.selection import SelectionStep
+from w2s_api.spec.task import Task
 from w2s_trainer.errors import BadData
+from w2s_trainer.families.classification import Classification
 from w2s_trainer.stages.select import select, warnings
 from w2s_trainer.stages.select.confidence import surest_per_class
 from w2s_trainer.stages.tables import Examples, WeakLabels
+
+CLASSES = Classification(Task.model_validate({"classes": [{"name": "a"}, {"name": "b"}]}))
 
 
 def labels_of(sure: list[float]) -> np.ndarray:
@@ -49,14 +53,14 @@ def examples(n: int) -> Examples:
 
 def test_abstentions_and_the_test_are_never_selected():
     weak = WeakLabels(labels_of([0.9, 0.8, -0.9, -0.8, 0.9]), np.array([False, True, False, False, False]))
-    rows, audit = select(examples(5), weak, [], ("a", "b"))
+    rows, audit = select(examples(5), weak, [], CLASSES)
     assert rows.tolist() == [0, 2, 3]
     assert audit == []
 
 
 def test_steps_are_audited_one_by_one():
     weak = WeakLabels(labels_of([0.9, 0.8, 0.7, 0.6, -0.9, -0.8, 0.5]), np.zeros(7, dtype=bool))
-    rows, audit = select(examples(7), weak, [step("0.5"), step("0.5")], ("a", "b"))
+    rows, audit = select(examples(7), weak, [step("0.5"), step("0.5")], CLASSES)
     assert rows.tolist() == [0, 4]
     assert [(one["before"], one["after"]) for one in audit] == [(6, 3), (3, 2)]
     assert audit[0]["classesBefore"] == {"a": 2, "b": 4}
@@ -85,4 +89,4 @@ def test_a_class_that_is_selected_away_is_refused(monkeypatch):
     monkeypatch.setitem(stage.METHODS, "Confidence", lambda _step, _examples, _labels, rows: rows[:1])
     weak = WeakLabels(labels_of([0.9, -0.9, 0.5]), np.zeros(3, dtype=bool))
     with pytest.raises(BadData, match="'a'"):
-        select(examples(3), weak, [step("0.5")], ("a", "b"))
+        select(examples(3), weak, [step("0.5")], CLASSES)

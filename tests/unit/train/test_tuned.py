@@ -10,13 +10,15 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from w2s_api.spec.evaluation import Evaluation
 from w2s_api.spec.strong import Strong
+from w2s_api.spec.task import Task
 from w2s_trainer.models.tokens import Tokens
 from w2s_trainer.stages.session import Tuned
 from w2s_trainer.stages.tables import Examples, matrix, read_predictions
 from w2s_trainer.stages.train import tuned
-from w2s_trainer.stages.train.arms import gold_set
 from w2s_trainer.tuning.collapse import Alarm
+from w2s_trainer.tuning.training_set import TrainingSet
 
 EXAMPLES = Examples(
     ids=[f"id{i}" for i in range(10)],
@@ -63,7 +65,8 @@ def train(monkeypatch, tmp_path):
 
         def sets(context, examples):
             def of(size):
-                data = gold_set(np.arange(size), LABELS[:size], EXAMPLES.families[:size], 2)
+                rows = np.arange(size)
+                data = TrainingSet(rows, np.eye(2)[LABELS[:size]], np.ones(size), EXAMPLES.families[:size])
                 return data if weights is None else replace(data, weights=np.array(weights))
 
             return SimpleNamespace(
@@ -83,7 +86,8 @@ def train(monkeypatch, tmp_path):
             spec=SimpleNamespace(
                 strong=strong
                 or Strong.model_validate({"model": {"uri": "file:///m"}, "tuning": {"type": "LoRA"}}),
-                task=SimpleNamespace(class_names=["no", "yes"]),
+                task=Task.model_validate({"classes": [{"name": "no"}, {"name": "yes"}]}),
+                evaluation=Evaluation(),
             ),
             artifact=lambda _role: None,
             scratch=tmp_path,
@@ -204,7 +208,7 @@ def test_a_collapse_is_named_and_said(train):
 def test_answers_come_back_aligned_with_the_rows_that_are_asked_for(tmp_path):
     from w2s_trainer.stages.train.predictions import Predictions
 
-    predictions = Predictions(EXAMPLES)
+    predictions = Predictions(EXAMPLES, "probabilities")
     rows = predictions.rows
     given = np.random.default_rng(0).dirichlet([1, 1], len(rows))
     predictions.add("strong", 0, 9, given)
@@ -212,7 +216,7 @@ def test_answers_come_back_aligned_with_the_rows_that_are_asked_for(tmp_path):
     predictions.write(tmp_path / "predictions.parquet")
     artifact = SimpleNamespace(stage="train", key="k", fetch=lambda name, _place: tmp_path / name)
     test = EXAMPLES.rows("test")
-    found = read_predictions(artifact, test, EXAMPLES, tmp_path)
+    found = read_predictions(artifact, test, EXAMPLES, tmp_path, "probabilities")
     assert found.keys() == {("strong", 9)}
     assert found["strong", 9][0] == pytest.approx(given[3:], abs=1e-6)
     assert found["strong", 9][1] == pytest.approx(given[::-1][3:], abs=1e-6)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from w2s_api.spec import strong, tuning, weak
 from w2s_trainer.contract.context import StageContext
 from w2s_trainer.errors import StoreUnavailable
-from w2s_trainer.models.head import cross_validated_l2, fit
+from w2s_trainer.families import TaskFamily, family_of
 from w2s_trainer.models.tokens import tokenize
 from w2s_trainer.models.uri import fetch_model
 from w2s_trainer.store.checkpoints import Checkpoints, Found
@@ -26,7 +26,7 @@ from w2s_trainer.tuning.numerics import NumericSettings, agree_on_numerics
 from w2s_trainer.tuning.precision import fastest_precision, kept_precision
 from w2s_trainer.tuning.state import TrainingState
 from w2s_trainer.tuning.stop import StopRequest
-from w2s_trainer.tuning.student import Student, load_student
+from w2s_trainer.tuning.student import Student
 from w2s_trainer.tuning.training_set import TrainingSet
 from w2s_trainer.tuning.world import World
 
@@ -138,11 +138,11 @@ def tune_student(
         )
     torch.set_num_threads(numbers.threads)
     training = recipe.training
-    student = load_student(
+    family = family_of(context.spec)
+    student = family.load_student(
         directory,
-        context.spec.task.class_names,
+        recipe.model,
         lora=recipe.lora,
-        name=recipe.model,
         dropout=float(training.dropout),
         precision=numbers.precision,
         gradient_checkpointing=training.gradient_checkpointing,
@@ -154,7 +154,7 @@ def tune_student(
     kept, kept_texts = data.part(~held_out), _some(texts, ~held_out)
     began, meter = time.monotonic(), EnergyMeter()
     if not found:
-        _start(context, student, recipe, kept_texts, kept, seed)
+        _start(context, family, student, recipe, kept_texts, kept, seed)
     student.make_tunable(seed)
 
     with StopRequest() as stop:
@@ -244,6 +244,7 @@ def _newest(checkpoints: Checkpoints, directory: Path, world: World) -> Found | 
 
 def _start(
     context: StageContext,
+    family: TaskFamily,
     student: Student,
     recipe: Recipe,
     texts: Sequence[str],
@@ -259,8 +260,8 @@ def _start(
     )
     l2 = recipe.l2
     if l2 is None:
-        l2 = cross_validated_l2(features, data.targets.argmax(axis=1), data.families, seed=seed)
-    student.start_from(fit(features, data.targets, data.weights, l2), features)
+        l2 = family.choose_l2(features, data, seed)
+    family.start_student(student, features, data, l2)
 
 
 def _some(texts: Sequence[str], mask: NDArray[np.bool_]) -> list[str]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from w2s_api.spec.weak import Functions, Labeler
 from w2s_trainer.contract.context import StageContext
 from w2s_trainer.errors import BadSpec
+from w2s_trainer.families import family_of
 from w2s_trainer.stages.label.opinion import Opinion, path_of
 from w2s_trainer.stages.label.rule_pattern import CaseAsked, keywords_pattern, translated
 from w2s_trainer.stages.label.rule_text import marked, searchable
@@ -52,16 +53,19 @@ def apply_rules(
 ) -> dict[int, Opinion]:
     """The method of type Functions."""
     assert labeler.functions is not None
+    family = family_of(context.spec)
+    names = family.vote_names(labeler.functions)
     votes = vote(
         labeler.functions,
-        context.spec.task.class_names,
+        names,
         [examples.texts[row] for row in rows],
         f"{path_of(context, labeler)}.functions",
     )
     context.progress("applying rules", len(rows), len(rows))
     pool = examples.parts[rows] == "pool"
-    counted = tally(votes.matches[pool], votes.counts[pool], context.spec.task.class_names)
-    return {EVERY_SEED: Opinion(votes.counts, votes.probabilities, votes.abstain, figures={"votes": counted})}
+    counted = tally(votes.matches[pool], votes.counts[pool], names)
+    targets = family.of_votes(names, votes.probabilities)
+    return {EVERY_SEED: Opinion(votes.counts, targets, votes.abstain, figures={"votes": counted})}
 
 
 def vote(

@@ -7,9 +7,9 @@ from typing import Any
 from w2s_api.pipeline import FIRST_SEED
 from w2s_api.spec import Spec
 from w2s_api.spec.tuning import LoRA, Training
+from w2s_trainer.families import family_of
 from w2s_trainer.models.adapter import BASE, write_adapter
 from w2s_trainer.models.published import write_model, write_tokenizer, write_weights
-from w2s_trainer.tuning.student import load_student
 
 _MEAN = "mean"
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -31,11 +31,10 @@ def publish_student(pretrained: Path, spec: Spec, weights: Path, directory: Path
     strong = spec.strong
     lora = (strong.tuning.lora or LoRA()) if strong.tuning.type == "LoRA" else None
     apart = lora is not None and spec.promotion.publish == "Adapter"
-    student = load_student(
+    student = family_of(spec).load_student(
         pretrained,
-        spec.task.class_names,
+        strong.model.uri,
         lora=lora,
-        name=strong.model.uri,
         dropout=float((strong.training or Training()).dropout),
         precision="float32",
     )

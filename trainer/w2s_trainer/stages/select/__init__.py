@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from w2s_api.spec.selection import SelectionStep
 from w2s_trainer.contract.context import StageContext, StageResult
 from w2s_trainer.errors import BadData
+from w2s_trainer.families import TaskFamily, family_of
 from w2s_trainer.stages.select.confidence import surest_per_class
 from w2s_trainer.stages.tables import Examples, WeakLabels, read_examples, read_labels, write_table
 
@@ -20,12 +21,13 @@ def run(context: StageContext) -> StageResult:
     """Applies the steps in order, for each seed."""
     spec = context.spec
     examples = read_examples(context.artifact("examples"), context.scratch)
-    labels = read_labels(context.artifact("labels"), examples, context.scratch)
+    family = family_of(spec)
+    labels = read_labels(context.artifact("labels"), examples, context.scratch, family.label_column)
     ids: list[str] = []
     seeds: list[int] = []
     summary: dict[str, Any] = {}
     for seed in sorted(labels):
-        rows, audit = select(examples, labels[seed], spec.selection.steps, spec.task.class_names)
+        rows, audit = select(examples, labels[seed], spec.selection.steps, family)
         ids += [examples.ids[row] for row in rows]
         seeds += [seed] * len(rows)
         summary = summary or {"steps": audit, "kept": len(rows), "warnings": warnings(audit)}
@@ -43,7 +45,7 @@ def run(context: StageContext) -> StageResult:
 
 
 def select(
-    examples: Examples, labels: WeakLabels, steps: list[SelectionStep], class_names: tuple[str, ...]
+    examples: Examples, labels: WeakLabels, steps: list[SelectionStep], family: TaskFamily
 ) -> tuple[NDArray[np.int64], list[dict[str, Any]]]:
     """The kept rows int64[n], ascending, and what each step did.
 
@@ -54,10 +56,10 @@ def select(
     rows = pool[~labels.abstain[pool]]
     audit = []
     for step in steps:
-        before = _histogram(labels, rows, class_names)
+        before = family.weak_counts(labels.targets[rows])
         kept = METHODS[step.type](step, examples, labels, rows)
-        after = _histogram(labels, kept, class_names)
-        for name in class_names:
+        after = family.weak_counts(labels.targets[kept])
+        for name in before:
             if before[name] and not after[name]:
                 raise BadData(
                     "ClassSelectedAway",
@@ -97,14 +99,9 @@ def _confidence(
     assert step.confidence is not None
     fraction = float(step.confidence.keep_fraction_per_class)
     ids = [examples.ids[row] for row in rows]
-    return np.asarray(rows[surest_per_class(ids, labels.probabilities[rows], fraction)])
+    return np.asarray(rows[surest_per_class(ids, labels.targets[rows], fraction)])
 
 
 METHODS: Mapping[
     str, Callable[[SelectionStep, Examples, WeakLabels, NDArray[np.int64]], NDArray[np.int64]]
 ] = {"Confidence": _confidence}
-
-
-def _histogram(labels: WeakLabels, rows: NDArray[np.int64], class_names: tuple[str, ...]) -> dict[str, int]:
-    counts = np.bincount(labels.probabilities[rows].argmax(axis=1), minlength=len(class_names))
-    return {name: int(count) for name, count in zip(class_names, counts, strict=True)}

@@ -1,4 +1,4 @@
-"""The training sets of the arms: which rows, with which targets, for one seed (docs/protocol.md). Pure."""
+"""How many rows the arms are trained on, and which (docs/protocol.md). Pure."""
 
 import hashlib
 from collections.abc import Sequence
@@ -6,41 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from w2s_trainer.tuning.training_set import TrainingSet
-
 SMALLEST_CURVE_SIZE = 16
-
-
-def weak_set(
-    rows: NDArray[np.int64],
-    probabilities: NDArray[np.float64],
-    weights: NDArray[np.float64],
-    families: NDArray[np.int64],
-    hard: bool,
-) -> TrainingSet:
-    """Weak labels as targets.
-
-    Args:
-        rows: int64[n], indices of examples.
-        probabilities: float64[n, K], the labelers' distributions.
-        weights: float64[n].
-        families: int64[n].
-        hard: put all the weight on the likeliest class (ties: the first).
-    """
-    targets = one_hot(probabilities.argmax(axis=1), probabilities.shape[1]) if hard else probabilities
-    return TrainingSet(rows, targets, weights, families)
-
-
-def gold_set(
-    rows: NDArray[np.int64], labels: NDArray[np.int64], families: NDArray[np.int64], classes: int
-) -> TrainingSet:
-    """Gold labels as targets: rows int64[n], labels int64[n] of `classes` classes, families int64[n]."""
-    return TrainingSet(rows, one_hot(labels, classes), np.ones(len(rows)), families)
-
-
-def one_hot(labels: NDArray[np.int64], classes: int) -> NDArray[np.float64]:
-    """float64[n, K] of class indices int64[n]."""
-    return np.eye(classes)[labels]
 
 
 def curve_sizes(budget: int) -> list[int]:
