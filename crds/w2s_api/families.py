@@ -1,7 +1,7 @@
 """The kinds of task: what is known of each before anything is read. Each is declared here, once.
 
 The package of the same name in `w2s_trainer.families` says what its targets are, how students learn them and how they
-are measured (docs/architecture.md, "To add a kind of task").
+are measured (CONTRIBUTING.md, "How to add a kind of task").
 """
 
 from collections.abc import Callable, Mapping
@@ -35,6 +35,8 @@ class Family:
     """The values of `strong.tuning.type` that it knows; None: all."""
     labelers: tuple[str, ...] | None = None
     """The types of labelers whose opinions it understands; None: all."""
+    aggregations: tuple[str, ...] | None = None
+    """The values of `aggregation.type` by which its weak labels can be joined; None: all."""
     selections: tuple[str, ...] | None = None
     """The types of selection steps that can rank its weak labels; None: all."""
 

@@ -116,6 +116,12 @@ def _known_methods(family: Family) -> Iterator[Rule]:
             lambda s: {labeler.type for labeler in s.weak.labelers},
         ),
         (
+            "aggregation.type",
+            family.aggregations,
+            "self.aggregation.type in {}",
+            lambda s: {s.aggregation.type},
+        ),
+        (
             "selection.steps",
             family.selections,
             "self.selection.steps.all(s, s.type in {})",
