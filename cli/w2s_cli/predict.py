@@ -75,13 +75,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(arguments: argparse.Namespace) -> int:
-    """Prints {row, id, label, probabilities} for each text: for all of them, or for none."""
+    """Prints {row, id} and the answer for each text, of a classifier {label, probabilities}: for all of them, or for none."""
     if not arguments.file and not arguments.text:
         sys.stderr.write("Nothing to decide about: give a FILE or --text.\n")
         return ExitCode.BAD_SPEC
 
+    from w2s_trainer.families.predicting import load_predictor
     from w2s_trainer.json_text import strict_json
-    from w2s_trainer.models.published import load_classifier
     from w2s_trainer.store.objects import Objects
     from w2s_trainer.store.settings import Patience, StorageSettings
 
@@ -96,14 +96,11 @@ def main(arguments: argparse.Namespace) -> int:
     rows = [*_given_texts(arguments.text)]
     if arguments.file:
         rows += _read(arguments.file, arguments.text_field, arguments.id_field, len(rows) + 1, objects)
-    classifier = load_classifier(_model(uri, objects, arguments.cache), given)
-    probabilities, tokens = classifier.probabilities([row.text for row in rows], arguments.batch_tokens)
-    labels = classifier.labels
-    for row, values in zip(rows, probabilities, strict=True):
-        chances = {label: round(float(value), 6) for label, value in zip(labels, values, strict=True)}
-        said: dict[str, Any] = {"row": row.number} | ({} if row.id is None else {"id": row.id})
-        said |= {"label": labels[int(values.argmax())], "probabilities": chances}
-        print(strict_json(said))
+    predictor = load_predictor(_model(uri, objects, arguments.cache), given)
+    answers, tokens = predictor.answer([row.text for row in rows], arguments.batch_tokens)
+    for row, answer in zip(rows, answers, strict=True):
+        named: dict[str, Any] = {"row": row.number} | ({} if row.id is None else {"id": row.id})
+        print(strict_json(named | answer))
     if over_lines := [row for row in rows if row.lines > 1]:
         longest = max(over_lines, key=lambda row: row.lines)
         sys.stderr.write(

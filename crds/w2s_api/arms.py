@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from w2s_api.families import family_of
+
 if TYPE_CHECKING:
     from w2s_api.spec.job import Spec
 
@@ -70,6 +72,12 @@ def _unfiltered_absent(spec: "Spec") -> str | None:
     if not spec.selection.steps:
         return "nothing was selected: it would be `strong`"
     return _unless_asked("Unfiltered")(spec)
+
+
+def _zero_shot_absent(spec: "Spec") -> str | None:
+    if not family_of(spec.task).has_zero_shot:
+        return f"a model that was not tuned has no answer for a task of type {spec.task.type}"
+    return _unless_asked("ZeroShot")(spec)
 
 
 def _head_absent(spec: "Spec") -> str | None:
@@ -139,7 +147,7 @@ _TABLE = (
     Arm(
         "zero-shot",
         "The strong model as it came, without a label: asked, or by similarity to the class descriptions.",
-        _unless_asked("ZeroShot"),
+        _zero_shot_absent,
         control="ZeroShot",
         as_baseline="the strong model as it came",
         simpler=True,

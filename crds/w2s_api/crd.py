@@ -131,6 +131,10 @@ class _Schema:
         found["description"] = _described(field.description or "", found.get("description", ""))
         has_default = self._defaults and not field.is_required()
         default = field.get_default(call_default_factory=True) if has_default else None
+        if default == [] and found.get("minItems"):
+            default = (
+                None  # left out or of some length: the API server refuses a default that it would refuse
+            )
         if default is not None and not in_list:
             # In full: the API server judges a default by the rules before it fills what is missing in it.
             found["default"] = (

@@ -5,6 +5,10 @@ The module of the same name in `w2s_trainer.stages.evaluate.metrics` computes it
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from w2s_api.spec.task import Task
 
 
 @dataclass(frozen=True)
@@ -19,12 +23,22 @@ class Metric:
     bounds: tuple[float, float] = (0.0, 1.0)
     """The least and the greatest value that it can have; infinite where there is none."""
     higher_is_better: bool = True
-    applies: Callable[[int, bool], bool] = lambda _classes, _has_positive: True
-    """Whether it can be computed: of the number of classes, and whether one of them is the positive one."""
+    in_points: bool = True
+    """Whether differences are told in points, hundredths of it; else they are told as they are."""
+    families: tuple[str, ...] = ("Classification",)
+    """The kinds of task (`task.type`) that it measures."""
+    applies: Callable[["Task"], bool] = lambda _task: True
+    """Whether it can be computed for a task of these kinds."""
     cel: str = ""
     """The same for the API server, with `self` a spec; empty if it always can."""
     needs: str = ""
     """What a task without it must be given, for the message."""
+    on_parts: bool = True
+    """Whether it can be computed on any part of the test, such as the texts on which the teacher abstains."""
+
+    def measures(self, task: "Task") -> bool:
+        """Whether it can be computed for a task."""
+        return task.type in self.families and self.applies(task)
 
 
 _TABLE = (
@@ -34,9 +48,10 @@ _TABLE = (
         "AUROC",
         "AUROC",
         "the chance that a positive text is ranked above a negative one; .5 is guessing",
-        applies=lambda classes, has_positive: has_positive or classes > 2,
+        applies=lambda task: task.positive_class is not None or len(task.classes) > 2,
         cel="has(self.task.positiveClass) || size(self.task.classes) > 2",
         needs="`task.positiveClass`",
+        on_parts=False,
     ),
 )
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from w2s_api.arms import ARMS, LearnsFrom, arms_of, on_frozen_model
+from w2s_api.families import family_of
 from w2s_api.keys import canonical, stage_key
 from w2s_api.methods.losses import CrossEntropy
 from w2s_api.methods.method import Method
@@ -62,7 +63,7 @@ def pipeline(spec: Spec) -> tuple[Stage, ...]:
     """The stages of a spec, each after those it needs. Pure."""
     build = _Builder()
     task, data, weak, strong, evaluation = spec.task, spec.data, spec.weak, spec.strong, spec.evaluation
-    classes = list(task.class_names)
+    labels = family_of(task).label_inputs(task)
     model = ModelReference(uri=strong.model.uri)
 
     seen = sorted({uri for labeler in weak.labelers for uri in labeler.settings.sources()})
@@ -71,7 +72,7 @@ def pipeline(spec: Spec) -> tuple[Stage, ...]:
         "prepare",
         "prepare",
         {
-            "task.classes": classes,
+            **labels,
             "data": _settings(data, without={"gold_budget", *(_DIVISION if data.test else ())}),
             "weak.labelers[].classifier.trainedOn.data": seen or None,
         },
@@ -87,7 +88,7 @@ def pipeline(spec: Spec) -> tuple[Stage, ...]:
             f"label-{labeler.name}",
             "label",
             {
-                **(_question(spec) if labeler.settings.is_asked else {"task.classes": classes}),
+                **(family_of(task).question_inputs(task) if labeler.settings.is_asked else labels),
                 "weak.labelers[]": labeler.result_settings(),
                 **({**budget, **seeds} if labeler.sees_gold else {}),
             },
@@ -109,7 +110,7 @@ def pipeline(spec: Spec) -> tuple[Stage, ...]:
         {"examples": ("prepare",), "opinions": opinions},
     )
     _add_selection(build, spec, model)
-    _add_training(build, spec, classes, model)
+    _add_training(build, spec, labels, model)
     students = build.names("train")
     published = next(name for name in students if name in ("train", f"train-strong-{FIRST_SEED}"))
     build.add(
@@ -170,20 +171,22 @@ def _add_selection(build: _Builder, spec: Spec, model: ModelReference) -> None:
     build.add("select", "select", inputs, used, roles, model=model if "features" in sights else None)
 
 
-def _add_training(build: _Builder, spec: Spec, classes: list[str], model: ModelReference) -> None:
+def _add_training(build: _Builder, spec: Spec, labels: Mapping[str, Any], model: ModelReference) -> None:
     """Heads of all arms share one process and one pass over the texts; deeper tuning has one an arm and seed."""
     strong, evaluation, budget = spec.strong, spec.evaluation, {"data.goldBudget": spec.data.gold_budget}
     seeds = {"evaluation.seeds": _unless_default(evaluation, "seeds")}
     deep = not strong.tuning.settings.on_frozen_model
     on_frozen = {arm.control for arm in ARMS.values() if on_frozen_model(arm, deep)}
     frozen = on_frozen.intersection(evaluation.controls)
+    if not family_of(spec.task).has_zero_shot:
+        frozen -= {"ZeroShot"}
     ceiling = evaluation.ceiling and not deep
     if frozen or not deep:
         build.add(
             "train-frozen" if deep else "train",
             "train",
             {
-                **(_question(spec) if "ZeroShot" in frozen else {"task.classes": classes}),
+                **(family_of(spec.task).question_inputs(spec.task) if "ZeroShot" in frozen else labels),
                 "strong": _frozen_settings(strong),
                 "evaluation.controls": sorted(frozen),
                 "evaluation.ceiling": ceiling or None,
@@ -197,7 +200,7 @@ def _add_training(build: _Builder, spec: Spec, classes: list[str], model: ModelR
     if not deep:
         return
     settings: dict[str, Any] = {
-        "task.classes": classes,
+        **labels,
         "strong": {
             **_settings(strong, without={"batch_tokens", "tuning", "loss", "training"}),
             "tuning": strong.tuning.result_settings(),
@@ -264,11 +267,6 @@ def _settings(struct: Struct, without: set[str]) -> dict[str, Any]:
 def _labeler_methods(labeler: Labeler) -> list[type[Method] | str]:
     calibration = [] if labeler.calibration == "None" else [labeler.calibration]
     return [labeler.method, *labeler.settings.uses(), *calibration]
-
-
-def _question(spec: Spec) -> dict[str, Any]:
-    """What a model reads of the task when it is asked."""
-    return {"task.classes": spec.task.classes, "task.instruction": spec.task.instruction or None}
 
 
 def _frozen_settings(strong: Strong) -> dict[str, Any]:

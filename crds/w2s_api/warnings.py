@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 
+from w2s_api.families import family_of
 from w2s_api.methods.method import field_of
 from w2s_api.spec.job import Spec
 from w2s_api.spec.pods import PodSettings
@@ -35,7 +36,7 @@ def labeler_warnings(spec: Spec) -> Iterator[Problem]:
     voted_for = [labeler.settings.votes_for() for labeler in spec.weak.labelers]
     known = [classes for classes in voted_for if classes is not None]
     if len(known) == len(voted_for):
-        for name in spec.task.class_names:
+        for name in family_of(spec.task).label_names(spec.task) or ():
             if name not in frozenset().union(*known):
                 yield Problem(
                     ("spec", "weak", "labelers"),

@@ -6,18 +6,19 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from w2s_api.methods.tunings import LoRA
 from w2s_trainer.models.tokens import tokenize
 from w2s_trainer.tuning.keeper import NoCheckpoints
-from w2s_trainer.tuning.loop import Schedule, TrainingTexts, tune
+from w2s_trainer.tuning.loop import Schedule, Tokens, tune
 from w2s_trainer.tuning.losses.cross_entropy import WeakLabels
 from w2s_trainer.tuning.precision import Precision
 from w2s_trainer.tuning.schedule import Shape
 from w2s_trainer.tuning.student import Student, load_student
+from w2s_trainer.tuning.training_set import TrainingSet
 
 CLASSES = ["free", "restricted"]
 DATA = Path(__file__).parents[2] / "examples" / "data" / "licences.py"
@@ -64,9 +65,17 @@ def student(directory: Path, precision: Precision = "float32") -> Student:
     return made
 
 
+class TrainingTexts(NamedTuple):
+    """Tokens and labels of some texts."""
+
+    tokens: Tokens
+    data: TrainingSet
+
+
 def training_texts(made: Student, texts: Texts, max_tokens: int) -> TrainingTexts:
     tokens = tokenize(made.tokenizer, texts.texts, max_tokens).ids
-    return TrainingTexts(tokens, texts.labels, np.ones(len(tokens)))
+    rows = np.arange(len(tokens))
+    return TrainingTexts(tokens, TrainingSet(rows, texts.labels, np.ones(len(tokens)), rows))
 
 
 def train(
@@ -74,5 +83,5 @@ def train(
 ) -> list[float]:
     """One epoch by the manifest's defaults; the mean loss of each step."""
     schedule = Schedule(1, 32, rate, shape, warmup_fraction=0.1 if shape == "Linear" else 0.0)
-    state, _ = tune(made, texts, WeakLabels(), schedule, keeper=keeper or NoCheckpoints())
+    state, _ = tune(made, *texts, WeakLabels(), schedule, keeper=keeper or NoCheckpoints())
     return state.losses

@@ -105,7 +105,9 @@ def training(bench: Bench) -> None:
         same_training(bench, name, made, plain, tokenizer, max_tokens)
 
         def loop(by_length: bool, plain=plain, tokenizer=tokenizer, texts=texts) -> Any:
-            loader = baseline.batches(texts.tokens, texts.targets, tokenizer, by_length=by_length, seed=0)
+            loader = baseline.batches(
+                texts.tokens, texts.data.targets, tokenizer, by_length=by_length, seed=0
+            )
             return baseline.train(plain, loader, len(loader), RATE)
 
         ways = {
@@ -135,7 +137,7 @@ def same_training(bench: Bench, name: str, made: Any, plain: Any, tokenizer: Any
     loader = []
     for batch in batches:
         loader.append({**tokenizer.pad([rows[row] for row in batch], return_tensors="pt")})
-        loader[-1]["labels"] = torch.from_numpy(texts.targets[batch]).float()
+        loader[-1]["labels"] = torch.from_numpy(texts.data.targets[batch]).float()
     # The schedule of transformers begins at a rate of 0; ours learns from the first step on. Here both are constant.
     theirs = constant_rate(plain, loader)
     our_losses = ours.train(made, texts, RATE, shape="Constant")
@@ -263,7 +265,7 @@ def other_numbers(bench: Bench) -> None:
     plain, tokenizer = plain_twin(bench.model(ENCODER), made)
 
     def loop() -> Any:
-        loader = baseline.batches(texts.tokens, texts.targets, tokenizer, by_length=False, seed=0)
+        loader = baseline.batches(texts.tokens, texts.data.targets, tokenizer, by_length=False, seed=0)
         return baseline.train(plain, loader, len(loader), RATE, bfloat16=True)
 
     timed = in_turn({"plain": loop, "ours": lambda: ours.train(made, texts, RATE)}, 4, bench.bound)

@@ -24,10 +24,11 @@ from w2s_trainer.models.head import fit
 from w2s_trainer.models.tokens import tokenize
 from w2s_trainer.models.uri import fetch_model
 from w2s_trainer.tuning.keeper import NoCheckpoints
-from w2s_trainer.tuning.loop import Schedule, TrainingTexts, tune
+from w2s_trainer.tuning.loop import Schedule, tune
 from w2s_trainer.tuning.losses import make_targets
 from w2s_trainer.tuning.precision import fastest_precision
 from w2s_trainer.tuning.student import load_student
+from w2s_trainer.tuning.training_set import TrainingSet
 
 TASKS = ("subjectivity", "medical_abstracts_test", "mr_sentence_polarity")
 SPLITS = 3
@@ -109,7 +110,8 @@ def one_split(
         began = time.monotonic()
         tune(
             student,
-            TrainingTexts(trained, weak, np.ones(len(pool))),
+            trained,
+            TrainingSet(np.arange(len(pool)), weak, np.ones(len(pool)), np.arange(len(pool))),
             make_targets(Loss().settings, prior, schedule.batch_size),
             schedule,
             keeper=NoCheckpoints(),

@@ -15,10 +15,10 @@ import numpy as np
 from head_defaults import GOLD, SETS, SPLITS, shared
 from numpy.typing import NDArray
 
+from w2s_trainer.families.classification.calibration import calibration_error
 from w2s_trainer.models.encoder import load_encoder
 from w2s_trainer.models.head import cross_validated_l2, fit
 from w2s_trainer.models.uri import fetch_model
-from w2s_trainer.stages.evaluate.calibration import calibration_error
 from w2s_trainer.stages.label.calibration import at_temperature, fit_temperature
 
 FOLDS = 5

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
 
+from w2s_api.families import FAMILIES, Family, family_of
 from w2s_api.methods.aggregations import AGGREGATIONS
 from w2s_api.methods.labelers import LABELERS
 from w2s_api.methods.method import Method, field_of
@@ -68,9 +69,7 @@ def _named(
     """
     for method in methods.values():
         for path, message in method.names_classes.items():
-            yield _names(
-                kind, chosen, method, path, message, "task.classes", lambda spec: spec.task.class_names
-            )
+            yield _names(kind, chosen, method, path, message, "task.classes", _label_names)
         for path, message in method.names_labelers.items():
             yield _names(kind, chosen, method, path, message, "weak.labelers", _labeler_names)
 
@@ -82,10 +81,12 @@ def _names(
     path: str,
     message: str,
     named: str,
-    known: Callable[["Spec"], tuple[str, ...]],
+    known: Callable[["Spec"], tuple[str, ...] | None],
 ) -> Rule:
     def dangling(spec: "Spec") -> Iterator[DanglingReference]:
         names = known(spec)
+        if names is None:
+            return
         for place, choice in chosen(spec):
             settings = choice.given(method)
             for below, name in values_at(settings, path) if settings else ():
@@ -95,9 +96,13 @@ def _names(
     cel = cel_for_all(
         "self",
         f"{kind}.{field_of(method)}.{path}",
-        lambda value: f"self.{named}.exists(named, named.name == {value})",
+        lambda value: f"!has(self.{named}) || self.{named}.exists(named, named.name == {value})",
     )
     return refers(cel, message, kind.removesuffix("[]"), dangling)
+
+
+def _label_names(spec: "Spec") -> tuple[str, ...] | None:
+    return family_of(spec.task).label_names(spec.task)
 
 
 def _labeler_names(spec: "Spec") -> tuple[str, ...]:
@@ -117,12 +122,61 @@ def _applies(metric: Metric) -> Rule:
     return Rule(
         cel=f"self.promotion.metric != '{metric.name}' || {metric.cel}",
         message=f"metric {metric.name} needs {metric.needs}",
-        holds=lambda s: (
-            s.promotion.metric != metric.name
-            or metric.applies(len(s.task.classes), s.task.positive_class is not None)
-        ),
+        holds=lambda s: s.promotion.metric != metric.name or metric.applies(s.task),
         field="promotion.metric",
     )
+
+
+def _measures(family: Family) -> Rule:
+    """The declared metric is one that measures this kind of task."""
+    names = [metric.name for metric in METRICS.values() if family.name in metric.families]
+    return Rule(
+        cel=f"self.task.type != '{family.name}' || self.promotion.metric in {names}",
+        message=f"a task of type {family.name} is measured by {' or '.join(names)}",
+        holds=lambda s: s.task.type != family.name or s.promotion.metric in names,
+        field="promotion.metric",
+    )
+
+
+def _known_methods(family: Family) -> Iterator[Rule]:
+    """A kind of task that knows only some of the methods is used with no other."""
+    for field, known, cel, given in (
+        (
+            "strong.tuning.type",
+            family.tunings,
+            "self.strong.tuning.type in {}",
+            lambda s: {s.strong.tuning.type},
+        ),
+        (
+            "weak.labelers",
+            family.labelers,
+            "self.weak.labelers.all(l, l.type in {})",
+            lambda s: {labeler.type for labeler in s.weak.labelers},
+        ),
+        (
+            "aggregation.type",
+            family.aggregations,
+            "self.aggregation.type in {}",
+            lambda s: {s.aggregation.type},
+        ),
+        (
+            "selection.steps",
+            family.selections,
+            "self.selection.steps.all(s, s.type in {})",
+            lambda s: {step.type for step in s.selection.steps},
+        ),
+    ):
+        if known is not None:
+            yield Rule(
+                cel=f"self.task.type != '{family.name}' || {cel.format(list(known))}",
+                message=f"a task of type {family.name} knows only {', '.join(known) or 'none'} here",
+                holds=_only(family.name, set(known), given),
+                field=field,
+            )
+
+
+def _only(kind: str, known: set[str], given: Callable[["Spec"], set[str]]) -> Callable[["Spec"], bool]:
+    return lambda spec: spec.task.type != kind or given(spec) <= known
 
 
 def _apart(source: str, cel: str) -> Rule:
@@ -165,6 +219,8 @@ class Spec(Struct):
             field="promotion.mustBeat",
         ),
         *(_applies(metric) for metric in METRICS.values() if metric.cel),
+        *(_measures(family) for family in FAMILIES.values() if len(FAMILIES) > 1),
+        *(rule for family in FAMILIES.values() for rule in _known_methods(family)),
         Rule(
             cel="self.promotion.publish != 'Adapter'"
             f" || {only_types(TUNINGS, 'leaves_adapter', 'self.strong.tuning.type')}",

@@ -1,11 +1,18 @@
 """What is to be decided about each text."""
 
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
+from pydantic.alias_generators import to_snake
 
-from w2s_api.spec.base import DanglingReference, Struct, refers, text
+from w2s_api.families import FAMILIES
+from w2s_api.spec.base import DanglingReference, Rule, Struct, refers, text
+
+if TYPE_CHECKING:
+    Kind = str
+else:
+    Kind = Literal[tuple(FAMILIES)]
 
 
 class ClassLabel(Struct):
@@ -19,22 +26,57 @@ class ClassLabel(Struct):
     )
 
 
+def _fields(of: str) -> list[str]:
+    """The fields of `task` that belong to some kinds of it, in the order in which they are declared."""
+    return list(dict.fromkeys(field for family in FAMILIES.values() for field in getattr(family, of)))
+
+
+def _of_those_that_need(field: str) -> Rule:
+    """A field that is given just where the kind of task needs it."""
+    names = [family.name for family in FAMILIES.values() if field in family.needs]
+    return Rule(
+        cel=f"has(self.{field}) == (self.type in {names})",
+        message=f"`{field}` is required when `type` is {' or '.join(names)}, and is for no other",
+        holds=lambda task: bool(getattr(task, to_snake(field))) == (task.type in names),
+        field=field,
+    )
+
+
+def _is_for_all(field: str) -> bool:
+    return all(field in family.may_have for family in FAMILIES.values())
+
+
+def _of_those_that_may_have(field: str) -> Rule:
+    """A field that says something only for some kinds of task."""
+    names = [family.name for family in FAMILIES.values() if field in family.may_have]
+    return Rule(
+        cel=f"self.type in {names} || !has(self.{field}) || self.{field} == ''",
+        message=f"`{field}` is to be given only when `type` is {' or '.join(names)}",
+        holds=lambda task: task.type in names or not getattr(task, to_snake(field)),
+        field=field,
+    )
+
+
 class Task(Struct):
     """What is to be decided about each text."""
 
     rules = (
+        *(_of_those_that_need(field) for field in _fields("needs")),
+        *(_of_those_that_may_have(field) for field in _fields("may_have") if not _is_for_all(field)),
         refers(
-            cel="!has(self.positiveClass) || self.classes.exists(c, c.name == self.positiveClass)",
+            cel="!has(self.positiveClass) || !has(self.classes) || self.classes.exists(c, c.name == self.positiveClass)",
             message="`positiveClass` must be one of `classes`",
             field="positiveClass",
             dangling=lambda task: _dangling_positive_class(task),
         ),
     )
 
-    type: Literal["Classification"] = Field(
-        default="Classification", description="Classification: each text belongs to exactly one class."
+    type: Kind = Field(
+        default="Classification",
+        description=" ".join(f"{family.name}: {family.words}." for family in FAMILIES.values()),
     )
     classes: Annotated[list[ClassLabel], Field(min_length=2, max_length=100)] = Field(
+        default_factory=list,
         description="The classes, in the order in which ties are broken.",
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
     )
@@ -50,10 +92,10 @@ class Task(Struct):
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """The K class names, in order."""
+        """The K class names, in order; none where the task has no classes."""
         return tuple(c.name for c in self.classes)
 
 
 def _dangling_positive_class(task: Task) -> Iterator[DanglingReference]:
-    if task.positive_class is not None and task.positive_class not in task.class_names:
+    if task.positive_class is not None and task.classes and task.positive_class not in task.class_names:
         yield DanglingReference(("positiveClass",), task.positive_class, task.class_names)

@@ -122,6 +122,12 @@ def new_workplace(embedded_s3, tmp_path_factory, licences) -> Callable[[], Workp
 
 
 @pytest.fixture(scope="module")
+def module_workplace(embedded_s3, tmp_path_factory, licences) -> Workplace:
+    """One that the tests of a module share."""
+    return make_workplace(embedded_s3, tmp_path_factory.mktemp("workplace"), licences)
+
+
+@pytest.fixture(scope="module")
 def finished(embedded_s3, tmp_path_factory, licences) -> Workplace:
     """A job that has run to its end once; tests of a module edit it in turn."""
     place = make_workplace(embedded_s3, tmp_path_factory.mktemp("finished"), licences)

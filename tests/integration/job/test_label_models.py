@@ -22,7 +22,7 @@ from w2s_trainer.stages import label, session
 from w2s_trainer.stages.label.prompted import Question
 from w2s_trainer.stages.label.summary import whole_summary
 from w2s_trainer.stages.tables import EVERY_SEED, matrix, read_examples, write_table
-from w2s_trainer.stages.train.frozen import _zero_shot
+from w2s_trainer.stages.train.zero_shot import zero_shot_answers
 from w2s_trainer.store.artifacts import Artifact, ArtifactStore
 from w2s_trainer.store.objects import Objects
 
@@ -240,7 +240,7 @@ def test_the_zero_shot_causal_model_is_asked_as_the_labeler_asks(zero_shot):
     bench, artifact = zero_shot
     examples = read_examples(bench.prepared, bench.directory)
     rows = examples.rows("budget", "test")[5:8]
-    zero_shot = _zero_shot(bench.context(asked()), examples, rows, np.empty((0, 0), dtype=np.float32))
+    zero_shot = zero_shot_answers(bench.context(asked()), examples, rows, np.empty((0, 0), dtype=np.float32))
     assert np.abs(zero_shot - labels(artifact)[EVERY_SEED][rows]).max() < 1e-4
 
 

@@ -13,10 +13,11 @@ import torch
 import yaml
 
 from w2s_api.spec.job import Spec
+from w2s_trainer.families import family_of
 from w2s_trainer.models.published import load_classifier, predict, softmax
 from w2s_trainer.models.tokens import tokenize
 from w2s_trainer.models.uri import fetch_model, model_digest
-from w2s_trainer.stages.promote.card import Files, model_card
+from w2s_trainer.stages.promote.card import has_adapter, model_card
 from w2s_trainer.stages.promote.student import publish_student
 from w2s_trainer.stages.session import save_student
 from w2s_trainer.tuning.student import load_student
@@ -80,7 +81,9 @@ def published(smollm2, tmp_path_factory):
             expected = tune_at_random(pretrained, spec, place / "student.safetensors")
             directory = place / "model"
             publish_student(pretrained, spec, place / "student.safetensors", directory)
-            (directory / "README.md").write_text(model_card(RESULTS, spec, Files.of(directory)))
+            (directory / "README.md").write_text(
+                model_card(RESULTS, spec, family_of(spec).card(RESULTS, directory), has_adapter(directory))
+            )
             made[model, tuning, publish] = directory, expected
         return made[model, tuning, publish]
 

@@ -58,7 +58,7 @@ def tune_one(
     )
     tune(
         student,
-        texts,
+        *texts,
         targets_of(settings["loss"], 4, texts),
         schedule,
         keeper=keeper_of(kept, kept.directory, found=found),

@@ -15,12 +15,15 @@ import torch
 from tiny_kit import CLASSES, LORA, LOSSES, some_labels, some_texts
 
 from w2s_api.spec import tuning
+from w2s_api.spec.evaluation import Evaluation
+from w2s_api.spec.task import Task
 from w2s_trainer.errors import Stopped
 from w2s_trainer.stages import session
-from w2s_trainer.stages.session import Labelled, Recipe, tune_student
+from w2s_trainer.stages.session import Recipe, tune_student
 from w2s_trainer.store.checkpoints import Checkpoints
 from w2s_trainer.store.objects import Objects
 from w2s_trainer.store.settings import Patience
+from w2s_trainer.tuning.training_set import TrainingSet
 
 N = 24
 HELD_OUT_OF_24 = 0.2
@@ -62,7 +65,10 @@ class Place:
             objects=self.objects,
             store=SimpleNamespace(home_uri=lambda _kind, _key: self.home),
             job=SimpleNamespace(stage=SimpleNamespace(kind="train")),
-            spec=SimpleNamespace(task=SimpleNamespace(class_names=CLASSES)),
+            spec=SimpleNamespace(
+                task=Task.model_validate({"classes": [{"name": name} for name in CLASSES]}),
+                evaluation=Evaluation(),
+            ),
             key="key",
             model=SimpleNamespace(directory=self.model, name=f"file://{self.model}"),
             progress=progress,
@@ -73,7 +79,7 @@ class Place:
 
     def tune(self, recipe: Recipe, *, stop_in: int | None = None) -> tuple[Any, Watched]:
         watched = Watched(stop_in)
-        return tune_student(self.context(watched), recipe, LABELLED, name="24", seed=3), watched
+        return tune_student(self.context(watched), recipe, some_texts(N), DATA, name="24", seed=3), watched
 
     def saved(self) -> list[str]:
         return sorted(info.uri for info in self.objects.list(f"{self.home}checkpoints/24/"))
@@ -83,7 +89,7 @@ class Place:
 
 
 LABELS = some_labels(N)
-LABELLED = Labelled(some_texts(N), LABELS.targets, LABELS.weights, np.arange(N) // 2)
+DATA = TrainingSet(np.arange(N), LABELS.targets, LABELS.weights, np.arange(N) // 2)
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ torch.set_num_threads(1)
 student = load(Path(sys.argv[1]))
 texts = training_texts(student, 8)
 first = []
-tune(student, texts, targets_of("LogConf", 4, texts), Schedule(1, 4, 1e-3), keeper=Forgetful(),
+tune(student, *texts, targets_of("LogConf", 4, texts), Schedule(1, 4, 1e-3), keeper=Forgetful(),
      progress=lambda _phase, step, _steps, **_: first.append(time.process_time()) if step == 1 else None)
 print(json.dumps({"seconds": first[0], "modules": sorted(sys.modules)}))
 """

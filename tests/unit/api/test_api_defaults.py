@@ -17,6 +17,7 @@ from w2s_api.spec.job import Spec
 
 DEFAULTS: dict[str, Any] = {
     "spec.task.type": "Classification",
+    "spec.task.classes": [],
     "spec.task.classes.description": "",
     "spec.task.instruction": "",
     "spec.data.fields": {},

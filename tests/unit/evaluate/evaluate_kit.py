@@ -5,9 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from w2s_api.spec.task import Task
+from w2s_trainer.families.classification import Classification
+from w2s_trainer.families.gold_test import ArmAnswers, GoldTest
 from w2s_trainer.stages.evaluate.compare import Arms
-from w2s_trainer.stages.evaluate.gold_test import GoldTest
-from w2s_trainer.stages.evaluate.predictions import ArmAnswers
 
 
 def says(decisions: Sequence[Sequence[int]] | NDArray[np.int64], classes: int = 2) -> ArmAnswers:
@@ -25,11 +26,19 @@ def right_on(gold: NDArray[np.int64], *shares: float) -> ArmAnswers:
 
 
 def gold_test(
-    gold: NDArray[np.int64], families: NDArray[np.int64] | None = None, **given: object
+    gold: NDArray[np.int64],
+    families: NDArray[np.int64] | None = None,
+    *,
+    class_names: Sequence[str] = ("other", "wanted"),
+    metric: str = "Accuracy",
+    positive: int | None = None,
+    threshold: float = 0.5,
 ) -> GoldTest:
     """A test of two classes, each item a family of its own unless said otherwise."""
-    settings: dict[str, object] = {"class_names": ("other", "wanted"), "metric": "Accuracy", **given}
-    return GoldTest(gold, np.arange(len(gold)) if families is None else families, **settings)  # type: ignore[arg-type]
+    named = None if positive is None else class_names[positive]
+    task = Task.model_validate({"classes": [{"name": name} for name in class_names], "positiveClass": named})
+    apart = np.arange(len(gold)) if families is None else families
+    return GoldTest(gold, apart, metric, Classification(task, threshold))
 
 
 __all__ = ["ArmAnswers", "Arms", "GoldTest", "gold_test", "right_on", "says"]

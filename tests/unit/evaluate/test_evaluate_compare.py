@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from evaluate_kit import ArmAnswers, Arms, GoldTest, gold_test, right_on, says
 
-from w2s_trainer.stages.evaluate.compare import compare, imitation, notes, positive_counts
+from w2s_trainer.families.classification.errors import imitation, positive_counts
+from w2s_trainer.families.classification.words import given_up
+from w2s_trainer.stages.evaluate.compare import compare, notes
 from w2s_trainer.stages.evaluate.predictions import cascade_answers
 
 GOLD = np.arange(200) % 2
@@ -106,14 +108,12 @@ def test_pairing_sees_a_small_gain_that_hangs_together() -> None:
 def random_arms(seed: int, gold: np.ndarray, seeds: int = 3) -> Arms:
     rng = np.random.default_rng(seed)
     arms = {"strong": noisy(rng, gold, 0.8, seeds), "weak": noisy(rng, gold, 0.7, 1)}
-    return Arms(
-        arms, {size: noisy(rng, gold, 0.6 + size / 320, seeds).probabilities for size in (16, 32, 64)}
-    )
+    return Arms(arms, {size: noisy(rng, gold, 0.6 + size / 320, seeds).values for size in (16, 32, 64)})
 
 
 def reordered(arms: Arms, items: np.ndarray) -> Arms:
     answers = {
-        arm: ArmAnswers(given.probabilities[:, items], given.abstain[:, items])
+        arm: ArmAnswers(given.values[:, items], given.abstain[:, items])
         for arm, given in arms.answers.items()
     }
     return Arms(answers, {size: p[:, items] for size, p in arms.curve.items()}, arms.trained_on)
@@ -131,8 +131,8 @@ def test_the_order_of_items_does_not_matter(metric: str) -> None:
 
 def test_the_order_of_seeds_does_not_matter_to_the_gain() -> None:
     arms = random_arms(2, GOLD)
-    turned = arms.answers["strong"].probabilities[[2, 0, 1]]
-    other = Arms({**arms.answers, "strong": replace(arms.answers["strong"], probabilities=turned)})
+    turned = arms.answers["strong"].values[[2, 0, 1]]
+    other = Arms({**arms.answers, "strong": replace(arms.answers["strong"], values=turned)})
     one = result(gold_test(GOLD), arms)["comparisons"][0]
     two = result(gold_test(GOLD), other)["comparisons"][0]
     for key in ("estimate", "low", "high"):
@@ -165,7 +165,7 @@ def test_counts_and_metrics_come_from_the_same_decisions() -> None:
 
 def test_counts_of_the_positive_class_by_hand() -> None:
     test = gold_test(np.array([1, 1, 1, 0, 0]), positive=1)
-    counts = positive_counts(test, says([[1, 1, 0, 1, 0]]).probabilities[0])
+    counts = positive_counts(test, says([[1, 1, 0, 1, 0]]).values[0])
     assert counts == {
         "positives": 3,
         "negatives": 2,
@@ -228,7 +228,7 @@ def test_no_part_without_items_has_a_figure() -> None:
 def test_worth_of_a_student_in_labels_of_its_own_model() -> None:
     arms = Arms(
         {"weak": right_on(GOLD, 0.5), "strong": right_on(GOLD, 0.8)},
-        {size: right_on(GOLD, share).probabilities for size, share in ((16, 0.6), (32, 0.7), (64, 0.9))},
+        {size: right_on(GOLD, share).values for size, share in ((16, 0.6), (32, 0.7), (64, 0.9))},
     )
     found = result(gold_test(GOLD), arms)
     assert found["worth"]["estimate"]["text"] == "45"
@@ -263,7 +263,7 @@ def test_worth_carries_the_spread_of_the_seeds(
             gold_test(GOLD),
             Arms(
                 {arm: right_on(GOLD, *shares) for arm, shares in arms.items()},
-                {size: right_on(GOLD, *shares).probabilities for size, shares in curve.items()},
+                {size: right_on(GOLD, *shares).values for size, shares in curve.items()},
             ),
         )["worth"]
         return float(np.log2(worth["high"]["labels"] / worth["low"]["labels"]))
@@ -274,7 +274,7 @@ def test_worth_carries_the_spread_of_the_seeds(
 def test_more_classes_are_ranked_each_against_the_rest() -> None:
     gold = np.arange(90) % 3
     arms = Arms({"weak": says([gold], 3), "strong": says([np.zeros(90, dtype=np.int64)], 3)})
-    found = result(GoldTest(gold, np.arange(90), ("a", "b", "c"), "AUROC"), arms)
+    found = result(gold_test(gold, class_names=("a", "b", "c"), metric="AUROC"), arms)
     figures = {one["arm"]: one["metrics"]["AUROC"]["estimate"] for one in found["arms"]}
     assert figures == {"weak": 1.0, "strong": 0.5}
     assert found["test"]["classes"] == {"a": 30, "b": 30, "c": 30}
@@ -331,7 +331,7 @@ GIVEN_UP = {"arm": "strong", "class": "spam", "seed": 1, "predicted": 0.02, "lab
     ],
 )
 def test_classes_that_were_given_up_are_noted_first(collapsed: list[dict[str, Any]], says: list[str]) -> None:
-    found = notes({"seeds": 1}, False, 1, collapsed)
+    found = notes({"seeds": 1}, False, 1, given_up(collapsed))
     assert [note["code"] for note in found] == ["ClassGivenUp"] * len(says) + ["OneSeed"]
     for note, words in zip(found, says, strict=False):
         assert words in note["text"]

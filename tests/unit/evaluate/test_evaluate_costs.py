@@ -36,14 +36,14 @@ TRAINING: dict[str, Any] = {
 
 
 def test_a_head_pays_for_the_texts_it_is_trained_on_not_for_those_of_the_test() -> None:
-    head, strong = detailed_costs(TRAINING, texts=1000, classes=3)
+    head, strong = detailed_costs(TRAINING, texts=1000, outputs=3)
     assert head["secondsToTrain"] == pytest.approx(100 * 50 / 1000 + 2)
     assert strong["secondsToTrain"] == 28.0
     assert (head["secondsEach"], strong["secondsInAll"]) == (102.0, 56.0)  # as given
 
 
 def test_what_was_tuned_and_where() -> None:
-    head, strong = detailed_costs(TRAINING, texts=1000, classes=3)
+    head, strong = detailed_costs(TRAINING, texts=1000, outputs=3)
     assert (head["parameters"], head["device"], head["precision"]) == (30, None, None)
     assert (strong["parameters"], strong["device"], strong["precision"]) == (1000, "cpu, cuda", "bfloat16")
 

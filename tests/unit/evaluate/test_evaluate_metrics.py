@@ -11,10 +11,15 @@ from sklearn.metrics import accuracy_score, f1_score, roc_auc_score
 from sklearn.metrics import log_loss as sklearn_log_loss
 
 from w2s_api.metrics import METRICS, Metric
+from w2s_trainer.families.classification.calibration import (
+    brier,
+    calibration_bins,
+    calibration_error,
+    log_loss,
+)
+from w2s_trainer.families.classification.decisions import confusion, predict_classes
 from w2s_trainer.stages.evaluate import metrics
-from w2s_trainer.stages.evaluate.calibration import brier, calibration_bins, calibration_error, log_loss
 from w2s_trainer.stages.evaluate.compare import compare
-from w2s_trainer.stages.evaluate.decisions import confusion, predict_classes
 from w2s_trainer.stages.evaluate.gate import apply_gate
 from w2s_trainer.stages.evaluate.metrics.accuracy import accuracy
 from w2s_trainer.stages.evaluate.metrics.auroc import Ranks
@@ -135,8 +140,8 @@ def test_a_metric_of_which_less_is_better_is_one_line_and_one_module(monkeypatch
     """Added from here, through the same table: gains, gate and words follow from what it declares."""
     brier_score = ModuleType("w2s_trainer.stages.evaluate.metrics.brier")
 
-    def replicates(test, probabilities, families, weights):
-        items = ((probabilities - np.eye(probabilities.shape[1])[test.gold]) ** 2).sum(axis=1)
+    def replicates(test, answers, families, weights):
+        items = ((answers - np.eye(answers.shape[1])[test.gold]) ** 2).sum(axis=1)
         sums, sizes = np.bincount(families, items), np.bincount(families)
         return float(items.mean()), (weights @ sums) / (weights @ sizes)
 

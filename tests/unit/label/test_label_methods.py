@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 
 from w2s_api.methods.labelers import Classifier
+from w2s_api.spec.evaluation import Evaluation
+from w2s_api.spec.task import Task
 from w2s_trainer.errors import BadSpec
 from w2s_trainer.stages.aggregate.weighted_average import weighted_average
 from w2s_trainer.stages.label.calibration import at_temperature, calibrated, fit_temperature
@@ -43,7 +45,11 @@ def calibrate(tmp_path):
             stage="prepare", key="0", fetch=lambda name, _directory: tmp_path / name
         ),
         scratch=tmp_path,
-        spec=SimpleNamespace(evaluation=SimpleNamespace(seeds=2), data=SimpleNamespace(gold_budget=8)),
+        spec=SimpleNamespace(
+            task=Task.model_validate({"classes": [{"name": "no"}, {"name": "yes"}]}),
+            evaluation=Evaluation(seeds=2),
+            data=SimpleNamespace(gold_budget=8),
+        ),
     )
 
     def call(probabilities, abstain, rows, **more):
@@ -150,14 +156,14 @@ def test_who_abstains_is_left_out_of_the_average():
         [weak((0.8, 0.2), (0.6, 0.4), None), weak((0.2, 0.8), None, None)], [3.0, 1.0]
     )
     assert together.abstain.tolist() == [False, False, True]
-    assert together.probabilities[0] == pytest.approx([0.65, 0.35])
-    assert together.probabilities[1] == pytest.approx([0.6, 0.4])
+    assert together.targets[0] == pytest.approx([0.65, 0.35])
+    assert together.targets[1] == pytest.approx([0.6, 0.4])
 
 
 def test_a_labeler_of_weight_nothing_says_nothing():
     together = weighted_average([weak((0.8, 0.2), None), weak((0.2, 0.8), (0.1, 0.9))], [1.0, 0.0])
     assert together.abstain.tolist() == [False, True]
-    assert together.probabilities[0] == pytest.approx([0.8, 0.2])
+    assert together.targets[0] == pytest.approx([0.8, 0.2])
 
 
 def test_a_summary_of_shards_adds_up():

@@ -6,6 +6,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from w2s_api.spec.evaluation import Evaluation
+from w2s_api.spec.task import Task
 from w2s_api.spec.weak import Aggregation, Labeler
 from w2s_trainer.errors import BadData
 from w2s_trainer.stages import aggregate
@@ -45,8 +47,8 @@ class Told(list):
 def context_of(one: Labeler, **more) -> SimpleNamespace:
     spec = SimpleNamespace(
         weak=SimpleNamespace(labelers=[one]),
-        task=SimpleNamespace(class_names=CLASSES, classes=CLASSES),
-        **more,
+        task=Task.model_validate({"classes": [{"name": name} for name in CLASSES]}),
+        **{"evaluation": Evaluation(), **more},
     )
     return SimpleNamespace(spec=spec, progress=Told())
 
@@ -140,7 +142,8 @@ def aggregated(tmp_path):
         spec = SimpleNamespace(
             weak=SimpleNamespace(labelers=labelers),
             aggregation=Aggregation(),
-            task=SimpleNamespace(classes="xy", class_names=("x", "y")),
+            task=Task.model_validate({"classes": [{"name": "x"}, {"name": "y"}]}),
+            evaluation=Evaluation(),
         )
         context = SimpleNamespace(spec=spec, scratch=tmp_path, output=tmp_path, progress=Told())
         context.artifact = lambda _role: needs["prepare"]

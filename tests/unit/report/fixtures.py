@@ -5,11 +5,16 @@ from typing import Any
 import numpy as np
 
 from w2s_api.spec.strong import Strong
+from w2s_api.spec.task import Task
+from w2s_trainer.families.classification import Classification
+from w2s_trainer.families.classification.report import report_parts
+from w2s_trainer.families.classification.words import given_up
+from w2s_trainer.families.gold_test import ArmAnswers, GoldTest
+from w2s_trainer.report import render as page
 from w2s_trainer.report.answers import answers
 from w2s_trainer.stages.evaluate.compare import Arms, compare, notes
 from w2s_trainer.stages.evaluate.gate import apply_gate
-from w2s_trainer.stages.evaluate.gold_test import GoldTest
-from w2s_trainer.stages.evaluate.predictions import ArmAnswers, cascade_answers
+from w2s_trainer.stages.evaluate.predictions import cascade_answers
 from w2s_trainer.stages.evaluate.training import student_settings
 
 SURE = 0.97
@@ -119,7 +124,7 @@ def results(
     gold = rng.integers(0, k, n)
     teacher = answering(gold, weak, 1, k, rng)
     silent = rng.random((1, n)) > coverage
-    teacher = ArmAnswers(np.where(silent[..., None], 1 / k, teacher.probabilities), silent)
+    teacher = ArmAnswers(np.where(silent[..., None], 1 / k, teacher.values), silent)
     student = answering(gold, strong, 1, k, rng)
     arms = {"weak": teacher, "strong": student}
     arms["gold-only"] = answering(gold, gold_only, seeds, k, rng)
@@ -132,17 +137,16 @@ def results(
         arms["full-schedule"] = answering(gold, full_schedule, 1, k, rng)
     arms["cascade"] = cascade_answers(teacher, student)
     curve = {
-        16: answering(gold, 0.55, seeds, k, rng).probabilities,
-        32: answering(gold, 0.62, seeds, k, rng).probabilities,
+        16: answering(gold, 0.55, seeds, k, rng).values,
+        32: answering(gold, 0.62, seeds, k, rng).values,
     }
-    curve[64] = arms["gold-only"].probabilities
-    test = GoldTest(
-        gold, rng.integers(0, 500, n), classes, "MacroF1", classes.index(positive) if positive else None
-    )
+    curve[64] = arms["gold-only"].values
+    task = Task.model_validate({"classes": [{"name": name} for name in classes], "positiveClass": positive})
+    test = GoldTest(gold, rng.integers(0, 500, n), "MacroF1", Classification(task))
     trained = {"strong": 400, "gold-only": 64, "ceiling": 400}
     evaluation = compare(test, Arms(arms, curve, trained), np.random.default_rng(1))
     evaluation["evaluations"] = 3
-    evaluation["notes"] = notes(evaluation, True, 3, collapsed)
+    evaluation["notes"] = notes(evaluation, True, 3, given_up(collapsed))
     evaluation["notComputed"] = [
         {"arm": "unfiltered", "why": "not asked for in `evaluation.controls`"},
     ]
@@ -186,3 +190,8 @@ def results(
     }
     found["answer"] = answers(found)
     return found
+
+
+def render(found: dict[str, Any]) -> str:
+    """The report of a classification."""
+    return page.render(found, report_parts(found))

@@ -3,12 +3,13 @@ from html.parser import HTMLParser
 from xml.etree import ElementTree
 
 import pytest
-from fixtures import results
+from fixtures import render, results
 
+from w2s_trainer.families.classification.words import imitation_sentence
 from w2s_trainer.local.results import table
 from w2s_trainer.report import charts
-from w2s_trainer.report.answers import answers, cautions, imitation_sentence, pgr_sentence
-from w2s_trainer.report.render import render, tone
+from w2s_trainer.report.answers import answers, cautions, pgr_sentence
+from w2s_trainer.report.render import tone
 
 
 class Page(HTMLParser):

@@ -3,10 +3,10 @@
 import re
 
 import pytest
-from fixtures import results
+from fixtures import render, results
 
 from w2s_trainer.local.results import table
-from w2s_trainer.report.render import render, tone
+from w2s_trainer.report.render import tone
 from w2s_trainer.report.tuned import alarms, cost_rows, energy, how_it_was_made, seconds, training_rows
 
 GIVEN_UP = {"arm": "strong", "seed": 1, "class": "indemnity", "predicted": 0.01, "labels": 0.3}

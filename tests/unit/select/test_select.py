@@ -3,12 +3,16 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from w2s_api.spec.evaluation import Evaluation
 from w2s_api.spec.selection import SelectionStep
+from w2s_api.spec.task import Task
 from w2s_trainer.errors import BadData
 from w2s_trainer.stages.select import confidence, select, warnings
 from w2s_trainer.stages.select.confidence import surest_per_class
 from w2s_trainer.stages.select.methods import Kept
 from w2s_trainer.stages.tables import Examples, WeakLabels
+
+TASK = Task.model_validate({"classes": [{"name": "a"}, {"name": "b"}]})
 
 
 def labels_of(sure: list[float]) -> np.ndarray:
@@ -52,9 +56,7 @@ def examples(n: int) -> Examples:
 
 def after(labels: WeakLabels, *steps: SelectionStep) -> tuple[list[int], list[dict]]:
     """The rows that the steps keep of a pool and a last text that is the test's, and the audit."""
-    spec = SimpleNamespace(
-        task=SimpleNamespace(class_names=("a", "b")), selection=SimpleNamespace(steps=list(steps))
-    )
+    spec = SimpleNamespace(task=TASK, evaluation=Evaluation(), selection=SimpleNamespace(steps=list(steps)))
     kept, audit = select(SimpleNamespace(spec=spec), examples(len(labels.abstain)), labels, seed=0)
     return kept.rows.tolist(), audit
 
@@ -112,7 +114,7 @@ def test_weights_of_a_step_go_on_to_the_next(monkeypatch):
     monkeypatch.setattr(confidence, "select", halves)
     weak = WeakLabels(labels_of([0.9, -0.9, 0.5]), np.zeros(3, dtype=bool))
     spec = SimpleNamespace(
-        task=SimpleNamespace(class_names=("a", "b")), selection=SimpleNamespace(steps=[step("1"), step("1")])
+        task=TASK, evaluation=Evaluation(), selection=SimpleNamespace(steps=[step("1"), step("1")])
     )
     kept, _ = select(SimpleNamespace(spec=spec), examples(3), weak, seed=0)
     assert seen == [[1.0, 1.0], [0.5, 0.5]]

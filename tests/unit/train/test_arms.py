@@ -1,8 +1,12 @@
 import numpy as np
 import pytest
 
-from w2s_trainer.stages.train.arms import as_many, curve_sizes, gold_set, weak_set
+from w2s_api.spec.task import Task
+from w2s_trainer.families.classification import Classification
+from w2s_trainer.stages.train.arms import as_many, curve_sizes
 from w2s_trainer.stages.train.zero_shot import similarity_probabilities
+
+THREE = Classification(Task.model_validate({"classes": [{"name": name} for name in "abc"]}))
 
 
 @pytest.mark.parametrize(
@@ -22,15 +26,11 @@ def test_the_gold_only_curve_doubles_up_to_the_budget(budget, sizes):
 
 def test_hard_targets_are_the_likeliest_class_and_ties_go_to_the_first():
     weak = np.array([[0.5, 0.5, 0.0], [0.1, 0.2, 0.7]])
-    hard = weak_set(np.array([4, 9]), weak, np.array([1.0, 0.5]), hard=True)
-    assert hard.targets.tolist() == [[1, 0, 0], [0, 0, 1]]
-    soft = weak_set(np.array([4, 9]), weak, np.array([1.0, 0.5]), hard=False)
-    assert soft.targets.tolist() == weak.tolist()
-    assert soft.weights.tolist() == [1.0, 0.5]
+    assert THREE.hard_targets(weak).tolist() == [[1, 0, 0], [0, 0, 1]]
 
 
 def test_gold_is_one_hot():
-    assert gold_set(np.array([3]), np.array([1]), 3).targets.tolist() == [[0, 1, 0]]
+    assert THREE.gold_targets(np.array([1])).tolist() == [[0, 1, 0]]
 
 
 def test_as_many_draws_by_id_and_not_by_place():

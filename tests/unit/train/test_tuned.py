@@ -1,6 +1,7 @@
 """What a process that tunes one arm leaves behind, with students that need no training."""
 
 import weakref
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,13 +10,15 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from w2s_api.spec.evaluation import Evaluation
 from w2s_api.spec.strong import Strong
+from w2s_api.spec.task import Task
 from w2s_trainer.models.tokens import Tokens
 from w2s_trainer.stages.session import Tuned
 from w2s_trainer.stages.tables import Examples, matrix, read_predictions
 from w2s_trainer.stages.train import tuned
-from w2s_trainer.stages.train.arms import gold_set
 from w2s_trainer.tuning.collapse import Alarm
+from w2s_trainer.tuning.training_set import TrainingSet
 
 EXAMPLES = Examples(
     ids=[f"id{i}" for i in range(10)],
@@ -52,18 +55,19 @@ def train(monkeypatch, tmp_path):
     def train(arm, sizes, *, best=None, weights=None, strong=None, alarms=()):
         seen, alive, notes = [], [], []
 
-        def tune_student(context, recipe, labelled, *, name, seed):
+        def tune_student(context, recipe, texts, data, *, name, seed):
             alive.append(sum(one() is not None for one in students))
             student = Student(0.1 * len(seen))
             students.append(weakref.ref(student))
-            seen.append((recipe, labelled, name, seed))
-            figures = {"texts": len(labelled), "steps": 5, "seconds": 1.5, "lastLoss": 0.5, "joules": None}
+            seen.append((recipe, texts, data, name, seed))
+            figures = {"texts": len(texts), "steps": 5, "seconds": 1.5, "lastLoss": 0.5, "joules": None}
             return Tuned(student, best, list(alarms), figures)
 
         def sets(context, examples):
             def of(size):
-                data = gold_set(np.arange(size), LABELS[:size], 2)
-                return data if weights is None else data.__class__(data.rows, data.targets, np.array(weights))
+                rows = np.arange(size)
+                data = TrainingSet(rows, np.eye(2)[LABELS[:size]], np.ones(size), EXAMPLES.families[:size])
+                return data if weights is None else replace(data, weights=np.array(weights))
 
             return SimpleNamespace(
                 of=lambda arm, _seed: [of(size) for size in (sizes if arm.name == "gold-only" else sizes[:1])]
@@ -82,7 +86,8 @@ def train(monkeypatch, tmp_path):
             spec=SimpleNamespace(
                 strong=strong
                 or Strong.model_validate({"model": {"uri": "file:///m"}, "tuning": {"type": "LoRA"}}),
-                task=SimpleNamespace(class_names=["no", "yes"]),
+                task=Task.model_validate({"classes": [{"name": "no"}, {"name": "yes"}]}),
+                evaluation=Evaluation(),
             ),
             artifact=lambda _role: None,
             model=SimpleNamespace(name="file:///m"),
@@ -143,7 +148,7 @@ def test_gold_only_is_tuned_on_more_and_more_gold(train):
         ("gold-only", 2, 4): {0.1},
         ("gold-only", 2, 7): {0.2},
     }
-    assert [name for _, _, name, _ in done.seen] == ["2", "4", "7"]
+    assert [name for *_, name, _ in done.seen] == ["2", "4", "7"]
     assert done.result.summary["examples"] == {"gold-only": 7}
     assert [one["size"] for one in done.result.summary["trained"]] == [2, 4, 7]
     assert done.result.figures["texts"] == 7
@@ -155,11 +160,11 @@ def test_one_student_at_a_time_is_held_in_memory(train):
 
 def test_rows_without_weight_are_not_trained_on(train):
     done = train("strong", [4], weights=[1.0, 0.0, 2.0, 0.0])
-    _, labelled, name, _ = done.seen[0]
-    assert labelled.texts == ["x", "xxx"]
-    assert labelled.weights.tolist() == [1.0, 2.0]
-    assert labelled.targets.argmax(1).tolist() == [0, 0]
-    assert labelled.families.tolist() == [0, 2]
+    _, texts, data, name, _ = done.seen[0]
+    assert texts == ["x", "xxx"]
+    assert data.weights.tolist() == [1.0, 2.0]
+    assert data.targets.argmax(1).tolist() == [0, 0]
+    assert data.families.tolist() == [0, 2]
     assert name == "4"
 
 
@@ -204,7 +209,7 @@ def test_a_collapse_is_named_and_said(train):
 def test_answers_come_back_aligned_with_the_rows_that_are_asked_for(tmp_path):
     from w2s_trainer.stages.train.predictions import Predictions
 
-    predictions = Predictions(EXAMPLES)
+    predictions = Predictions(EXAMPLES, "probabilities")
     rows = predictions.rows
     given = np.random.default_rng(0).dirichlet([1, 1], len(rows))
     predictions.add("strong", 0, 9, given)
@@ -212,7 +217,7 @@ def test_answers_come_back_aligned_with_the_rows_that_are_asked_for(tmp_path):
     predictions.write(tmp_path / "predictions.parquet")
     artifact = SimpleNamespace(stage="train", key="k", fetch=lambda name, _place: tmp_path / name)
     test = EXAMPLES.rows("test")
-    found = read_predictions(artifact, test, EXAMPLES, tmp_path)
+    found = read_predictions(artifact, test, EXAMPLES, tmp_path, "probabilities")
     assert found.keys() == {("strong", 9)}
     assert found["strong", 9][0] == pytest.approx(given[3:], abs=1e-6)
     assert found["strong", 9][1] == pytest.approx(given[::-1][3:], abs=1e-6)

@@ -28,7 +28,7 @@ def trained(directory, keeper, clock=None, seconds_a_step=1.0, tuning=LORA, epoc
 
     state, _ = tune(
         student,
-        texts,
+        *texts,
         targets_of("CrossEntropy", 4, texts),
         Schedule(epochs=epochs, batch_size=4, learning_rate=1e-3),
         keeper=keeper,

@@ -1,6 +1,7 @@
 """Tuning tiny students: what a step does, on what it does not depend, and what no interruption changes."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from w2s_api.exit_codes import ExitCode
 from w2s_api.methods.tunings import Full
 from w2s_trainer.errors import BadSpec, Stopped
 from w2s_trainer.tuning.keeper import NoCheckpoints
-from w2s_trainer.tuning.loop import Schedule, TrainingTexts, _check_steps, make_optimizer, tune
+from w2s_trainer.tuning.loop import Schedule, _check_steps, make_optimizer, tune
 from w2s_trainer.tuning.losses.cross_entropy import WeakLabels
 from w2s_trainer.tuning.order import Order
 from w2s_trainer.tuning.schedule import learning_rate_factor
@@ -29,7 +30,7 @@ def trained(student, loss="CrossEntropy", *, n=18, keeper=None, held_out=False, 
     texts = training_texts(student, n)
     return tune(
         student,
-        texts,
+        *texts,
         targets_of(loss, schedule.batch_size, texts),
         schedule,
         keeper=keeper or NoCheckpoints(),
@@ -68,8 +69,8 @@ class TestStep:
             for group in optimizer.param_groups:
                 group["lr"] = 3e-3 * learning_rate_factor(step, 10, 0.3, "Linear")
             p = plain.log_probs([texts.tokens[row] for row in rows])
-            each = -(torch.tensor(texts.targets[rows]) * p).sum(1)
-            weights = torch.tensor(texts.weights[rows])
+            each = -(torch.tensor(texts.data.targets[rows]) * p).sum(1)
+            weights = torch.tensor(texts.data.weights[rows])
             loss = (weights * each).sum() / weights.sum()
             loss.backward()
             if clipping:
@@ -194,8 +195,8 @@ class TestBest:
 
         def held_out_loss():
             p = student.probabilities(held.tokens, 4096)
-            each = -(held.targets * np.log(p)).sum(1)
-            return (held.weights * each).sum() / held.weights.sum()
+            each = -(held.data.targets * np.log(p)).sum(1)
+            return (held.data.weights * each).sum() / held.data.weights.sum()
 
         def look(_phase, step, _steps, **_figures):
             if step in (2, 5, 8, 10):
@@ -312,8 +313,8 @@ def test_weights_are_relative(tiny):
     for scale in (1, 64):
         student = load(tiny["bert"])
         texts = training_texts(student, 12)
-        scaled = TrainingTexts(texts.tokens, texts.targets, texts.weights * scale)
-        tune(student, scaled, WeakLabels(), Schedule(1, 4, 1e-3), keeper=NoCheckpoints())
+        scaled = replace(texts.data, weights=texts.data.weights * scale)
+        tune(student, texts.tokens, scaled, WeakLabels(), Schedule(1, 4, 1e-3), keeper=NoCheckpoints())
         ends.append(copied(student))
     for name, one in ends[0].items():
         assert torch.equal(one, ends[1][name])
@@ -328,8 +329,9 @@ def test_labels_and_weights_matter(tiny):
         (labels.targets, others.weights),
     ):
         student = load(tiny["bert"])
-        texts = TrainingTexts(training_texts(student, 12).tokens, targets, weights)
-        tune(student, texts, WeakLabels(), Schedule(1, 4, 1e-3), keeper=NoCheckpoints())
+        tokens, data = training_texts(student, 12)
+        data = replace(data, targets=targets, weights=weights)
+        tune(student, tokens, data, WeakLabels(), Schedule(1, 4, 1e-3), keeper=NoCheckpoints())
         ends.append(torch.cat([one.flatten() for one in copied(student).values()]))
     assert not torch.allclose(ends[0], ends[1], atol=1e-5)
     assert not torch.allclose(ends[0], ends[2], atol=1e-5)
@@ -354,7 +356,7 @@ def test_targets_learn_of_each_step_and_see_its_whole_batch_in_order(tiny):
     rows = Order(18, batch_size=4, epochs=1, seed=0)
     with torch.no_grad():
         first = student.log_probs([texts.tokens[row] for row in rows.batch(0)])
-    tune(student, texts, targets, Schedule(1, 4, 1e-3, batch_tokens=30), keeper=NoCheckpoints())
+    tune(student, *texts, targets, Schedule(1, 4, 1e-3, batch_tokens=30), keeper=NoCheckpoints())
     assert targets.begun == [0, 0.2, 0.4, 0.6, 0.8]
     assert [len(one) for one in targets.observed] == [4, 4, 4, 4, 2]
     torch.testing.assert_close(targets.observed[0], first, atol=1e-5, rtol=0)

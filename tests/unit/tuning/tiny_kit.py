@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import copytree
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -106,13 +106,21 @@ def load(directory: Path, tuning: TuningSettings = LORA, *, seed: int = 0, **set
     return student
 
 
-def training_texts(student: Any, n: int, seed: int = 0) -> Any:
+class Texts(NamedTuple):
+    """Tokens and labels of some texts."""
+
+    tokens: Any
+    data: Any
+
+
+def training_texts(student: Any, n: int, seed: int = 0) -> Texts:
     from w2s_trainer.models.tokens import tokenize
-    from w2s_trainer.tuning.loop import TrainingTexts
+    from w2s_trainer.tuning.training_set import TrainingSet
 
     labels = some_labels(n, seed)
     tokens = tokenize(student.tokenizer, some_texts(n, seed), 64).ids
-    return TrainingTexts(tokens, labels.targets, labels.weights)
+    rows = np.arange(n)
+    return Texts(tokens, TrainingSet(rows, labels.targets, labels.weights, rows))
 
 
 def targets_of(loss: str, batch_size: int, texts: Any) -> Any:
@@ -120,7 +128,7 @@ def targets_of(loss: str, batch_size: int, texts: Any) -> Any:
 
     from w2s_trainer.tuning.losses import make_targets
 
-    prior = texts.weights @ texts.targets / texts.weights.sum()
+    prior = texts.data.weights @ texts.data.targets / texts.data.weights.sum()
     return make_targets(LOSSES[loss].settings, torch.from_numpy(prior).float(), batch_size)
 
 

@@ -6,7 +6,8 @@ from typing import Any
 from w2s_api.arms import ARMS
 from w2s_api.methods.labelers import LABELERS
 from w2s_api.metrics import METRICS
-from w2s_trainer.report.tuned import between, from_to, points, tuning_answers
+from w2s_trainer.report.differences import Differences
+from w2s_trainer.report.tuned import tuning_answers
 from w2s_trainer.tally import tally_of
 
 
@@ -23,7 +24,7 @@ def answers(results: Mapping[str, Any]) -> list[str]:
     """
     evaluation = results["evaluation"]
     comparisons = {one["baseline"]: one for one in evaluation["comparisons"]}
-    said = [_gain(evaluation, comparisons["weak"]) + _but(evaluation)]
+    said = [_gain(evaluation, comparisons["weak"], Differences.of(results)) + _but(evaluation)]
     said += [
         _against(name, comparisons[name], results)
         for name in ARMS["strong"].beats
@@ -35,24 +36,24 @@ def answers(results: Mapping[str, Any]) -> list[str]:
     return [sentence.replace(" -", " −") for sentence in said]
 
 
-def _gain(evaluation: Mapping[str, Any], gain: Mapping[str, Any]) -> str:
+def _gain(evaluation: Mapping[str, Any], gain: Mapping[str, Any], told: Differences) -> str:
     arms = {arm["arm"]: arm for arm in evaluation["arms"]}
     metric = evaluation["metric"]
     weak, strong = (arms[name]["metrics"][metric]["estimate"] for name in ("weak", "strong"))
     figures = f"{metric} {strong:.3f} against {weak:.3f}"
     if gain["verdict"] == "better":
         return (
-            f"Yes: the new model is better than its teacher ({figures}). The gain is {points(gain['estimate'])};"
-            f" it lies between {between(gain)} (95 % interval)."
+            f"Yes: the new model is better than its teacher ({figures}). The gain is {told.size(gain['estimate'])};"
+            f" it lies between {told.between(gain)} (95 % interval)."
         )
     if gain["verdict"] == "worse":
         return (
-            f"No: the new model is worse than its teacher ({figures}), by {points(gain['estimate'])};"
-            f" the loss lies between {between(gain, -1)} (95 % interval)."
+            f"No: the new model is worse than its teacher ({figures}), by {told.size(gain['estimate'])};"
+            f" the loss lies between {told.between(gain, -1)} (95 % interval)."
         )
     return (
         f"Not shown: there is no clear difference between the new model and its teacher ({figures})."
-        f" The gain may lie anywhere from {gain['low'] * 100:+.1f} to {gain['high'] * 100:+.1f} points"
+        f" The gain may lie anywhere from {told.signed(gain['low'])} to {told.signed(gain['high'])}{told.unit}"
         " (95 % interval)."
     )
 
@@ -75,15 +76,17 @@ def _but(evaluation: Mapping[str, Any]) -> str:
 
 
 def _against(name: str, one: Mapping[str, Any], results: Mapping[str, Any]) -> str:
-    baseline = ARMS[name].as_baseline
+    baseline, told = ARMS[name].as_baseline, Differences.of(results)
     if name == "gold-only":
         on = next(arm for arm in results["evaluation"]["arms"] if arm["arm"] == "gold-only")["trainedOn"]
         baseline = f"the same model tuned on your {on:,} gold labels alone"
     if one["verdict"] == "better":
-        return f"It is better than {baseline}, by {points(one['estimate'])} (between {between(one)})."
+        return f"It is better than {baseline}, by {told.size(one['estimate'])} (between {told.between(one)})."
     if one["verdict"] == "worse":
-        return f"It is worse than {baseline}, by {points(one['estimate'])} (between {between(one, -1)})."
-    return f"There is no clear difference to {baseline}: {from_to(one)}."
+        return (
+            f"It is worse than {baseline}, by {told.size(one['estimate'])} (between {told.between(one, -1)})."
+        )
+    return f"There is no clear difference to {baseline}: {told.from_to(one)}."
 
 
 def _worth(worth: Mapping[str, Any]) -> str:
@@ -105,8 +108,8 @@ def cautions(results: Mapping[str, Any]) -> list[str]:
     evaluation, data = results["evaluation"], results["data"]
     said = [note["text"] for note in evaluation["notes"] if note["code"] != "ClassGivenUp"]
     said.append(
-        f"The test has {evaluation['test']['size']:,} texts in {evaluation['test']['families']:,} families. It can"
-        f" prove a gain of about {data['smallestProvableGain'] * 100:.0f} points; smaller ones may go unseen."
+        f"The test has {evaluation['test']['size']:,} texts in {evaluation['test']['families']:,} families."
+        + _provable(data.get("smallestProvableGain"))
     )
     said += results["selection"]["warnings"]
     covered = evaluation["coverage"]
@@ -135,6 +138,12 @@ def cautions(results: Mapping[str, Any]) -> list[str]:
     return said
 
 
+def _provable(gain: float | None) -> str:
+    if gain is None:
+        return ""
+    return f" It can prove a gain of about {gain * 100:.0f} points; smaller ones may go unseen."
+
+
 def _silent_rules(labeler: str, found: Mapping[str, Any]) -> list[str]:
     silent = [f"rules[{place}]" for place, count in enumerate(found["rules"]) if not count]
     unheard = [name for name, count in found["classes"].items() if not count]
@@ -146,18 +155,6 @@ def _silent_rules(labeler: str, found: Mapping[str, Any]) -> list[str]:
         ),
         *(f"No rule of `{labeler}` ever votes for class {name!r}." for name in unheard),
     ]
-
-
-def imitation_sentence(results: Mapping[str, Any]) -> str:
-    """How far the student copies its teacher's errors."""
-    found = results["evaluation"]["imitation"]
-    right, wrong = found["agreesWhereWeakIsRight"], found["agreesWhereWeakIsWrong"]
-    if right is None or wrong is None:
-        return "The weak labels were right everywhere or wrong everywhere on the test, so that copying cannot be told."
-    return (
-        f"Where the weak labels were right ({found['weakRight']:,} texts) the new model agrees with {right:.0%} of"
-        f" them; where they were wrong ({found['weakWrong']:,} texts) it repeats {wrong:.0%} of the errors."
-    )
 
 
 def pgr_sentence(results: Mapping[str, Any]) -> str:

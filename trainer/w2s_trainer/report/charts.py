@@ -1,8 +1,11 @@
 """Charts as inline SVG: no script, no font, no file of their own. Pure."""
 
 from collections.abc import Mapping, Sequence
+from itertools import count
 from typing import Any
 from xml.sax.saxutils import escape
+
+from w2s_api.metrics import METRICS
 
 WIDTH = 720
 _LEFT, _RIGHT = 120, 90
@@ -16,8 +19,9 @@ def bars(arms: Sequence[Mapping[str, Any]], metric: str) -> str:
         metric: the declared metric.
     """
     values = [(arm["arm"], arm["metrics"][metric]) for arm in arms]
-    floor = max(0.0, min(value["low"] for _, value in values) - 0.08)
-    top = min(1.0, max(value["high"] for _, value in values) + 0.03)
+    least, greatest = METRICS[metric].bounds
+    floor = max(least, min(value["low"] for _, value in values) - 0.08)
+    top = min(greatest, max(value["high"] for _, value in values) + 0.03)
     row, height = 34, 34 * len(values) + 34
     parts = [_grid(floor, top, height - 26)]
     for place, (name, value) in enumerate(values):
@@ -145,7 +149,8 @@ def _whisker(low: float, high: float, y: float) -> str:
 
 
 def _ticks(low: float, high: float) -> list[float]:
-    step = next(size for size in (0.01, 0.02, 0.05, 0.1, 0.2, 0.5) if (high - low) / size <= 7)
+    sizes = (size * 10.0**power for power in count(-2) for size in (1, 2, 5))
+    step = next(size for size in sizes if (high - low) / size <= 7)
     first = int(low / step) + 1
     return [round(n * step, 6) for n in range(first, int(high / step) + 1)]
 

@@ -1,11 +1,9 @@
 """`report.html`: one self-contained file."""
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from w2s_api.arms import ARMS
 from w2s_trainer.report import charts
@@ -13,10 +11,11 @@ from w2s_trainer.report.answers import (
     answers,
     better_and_simpler,
     cautions,
-    imitation_sentence,
     metric_words,
     pgr_sentence,
 )
+from w2s_trainer.report.pages import environment
+from w2s_trainer.report.parts import ReportParts
 from w2s_trainer.report.tuned import (
     alarms,
     cost_rows,
@@ -27,53 +26,48 @@ from w2s_trainer.report.tuned import (
 )
 
 
-def render(results: Mapping[str, Any]) -> str:
+def render(results: Mapping[str, Any], parts: ReportParts) -> str:
     """The report as HTML; every text in it is escaped.
 
     Args:
         results: the content of results.json.
+        parts: what the kind of task adds.
     """
-    environment = Environment(
-        loader=PackageLoader("w2s_trainer.report", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"code": _code, "signed": lambda value: f"{value:+.3f}".replace("-", "−")}
     evaluation = results["evaluation"]
     metric = evaluation["metric"]
     arms = {arm["arm"]: arm for arm in evaluation["arms"]}
-    steps = results["selection"]["steps"]
     said = answers(results)
-    return environment.get_template("report.html.j2").render(
-        results=results,
-        evaluation=evaluation,
-        metric=metric,
-        metric_words=metric_words(metric),
-        arms=arms,
-        baselines={name: ARMS[name].as_baseline for name in ARMS["strong"].beats},
-        tone=tone(evaluation),
-        headline=said[0],
-        answers=said[1:],
-        decision=results["decision"],
-        alarms=alarms(results),
-        cautions=cautions(results),
-        tuning_answers=[sentence.replace(" -", " −") for sentence in tuning_answers(results)],
-        costs=cost_rows(results),
-        energy_known=any(one["joulesEach"] is not None for one in results["training"]["costs"]),
-        reading=reading_sentence(results),
-        made=how_it_was_made(results),
-        trained=training_rows(results),
-        imitation=imitation_sentence(results),
-        pgr=pgr_sentence(results),
-        bars=Markup(charts.bars(evaluation["arms"], metric)),
-        curve=Markup(charts.curve(evaluation["goldOnlyCurve"], arms["strong"]["metrics"][metric], metric))
-        if len(evaluation.get("goldOnlyCurve", [])) > 1
-        else None,
-        calibration=Markup(charts.calibration(arms["strong"]["calibration"])),
-        shares=Markup(charts.shares(steps[0]["classesBefore"], steps[-1]["classesAfter"])) if steps else None,
-        glossary={arm.name: arm.words for arm in ARMS.values() if arm.name in arms},
+    return (
+        environment("w2s_trainer.report")
+        .get_template("report.html.j2")
+        .render(
+            results=results,
+            evaluation=evaluation,
+            metric=metric,
+            metric_words=metric_words(metric),
+            arms=arms,
+            baselines={name: ARMS[name].as_baseline for name in ARMS["strong"].beats},
+            tone=tone(evaluation),
+            headline=said[0],
+            answers=said[1:],
+            decision=results["decision"],
+            alarms=alarms(results),
+            cautions=cautions(results),
+            tuning_answers=[sentence.replace(" -", " −") for sentence in tuning_answers(results)],
+            costs=cost_rows(results),
+            energy_known=any(one["joulesEach"] is not None for one in results["training"]["costs"]),
+            reading=reading_sentence(results),
+            made=how_it_was_made(results),
+            trained=training_rows(results),
+            parts=parts,
+            part_metric=_part_metric(metric, arms["weak"]),
+            pgr=pgr_sentence(results),
+            bars=Markup(charts.bars(evaluation["arms"], metric)),
+            curve=Markup(charts.curve(evaluation["goldOnlyCurve"], arms["strong"]["metrics"][metric], metric))
+            if len(evaluation.get("goldOnlyCurve", [])) > 1
+            else None,
+            glossary={arm.name: arm.words for arm in ARMS.values() if arm.name in arms},
+        )
     )
 
 
@@ -86,6 +80,7 @@ def tone(evaluation: Mapping[str, Any]) -> str:
     return "better" if verdicts[0] == "better" and not beaten else "unsure"
 
 
-def _code(text: str) -> Markup:
-    """What stands between backticks, as code."""
-    return Markup(re.sub(r"`([^`]*)`", r"<code>\1</code>", str(escape(text))))
+def _part_metric(metric: str, arm: Mapping[str, Any]) -> str:
+    """The metric that is shown of parts of the test: the declared one, or the first that parts have."""
+    parts = [name for name in arm["covered"] if name != "n"]
+    return metric if metric in parts else parts[0]

@@ -5,27 +5,10 @@ from typing import Any
 
 from w2s_api.methods.losses import LOSSES
 from w2s_api.methods.tunings import TUNINGS
+from w2s_trainer.report.differences import Differences
 
 _NOT_SHOWN = "–"
 _MOST_ALARMS = 6
-
-
-def points(value: float) -> str:
-    """A difference of a metric in points: .083 is 8.3 points."""
-    return f"{abs(value) * 100:.1f} points"
-
-
-def between(one: Mapping[str, Any], sign: int = 1) -> str:
-    """The interval of a difference in points, turned around for a loss."""
-    low, high = sorted((sign * one["low"] * 100, sign * one["high"] * 100))
-    return f"{low:.1f} and {high:.1f} points"
-
-
-def from_to(one: Mapping[str, Any]) -> str:
-    """A difference that is not clear, with its interval."""
-    mark = "; exploratory" if one["exploratory"] else ""
-    low, high = one["low"] * 100, one["high"] * 100
-    return f"{one['estimate'] * 100:+.1f} points (from {low:+.1f} to {high:+.1f}{mark})"
 
 
 def tuning_answers(results: Mapping[str, Any]) -> list[str]:
@@ -33,27 +16,26 @@ def tuning_answers(results: Mapping[str, Any]) -> list[str]:
     found = {(one["arm"], one["baseline"]): one for one in results["evaluation"]["exploratory"]}
     said = []
     if ("strong", "head") in found:
-        said.append(_over_a_head(found["strong", "head"], results["training"]))
+        said.append(_over_a_head(found["strong", "head"], results))
     if ("strong", "full-schedule") in found:
-        said.append(_over_the_end(found["strong", "full-schedule"]))
+        said.append(_over_the_end(found["strong", "full-schedule"], Differences.of(results)))
     return said
 
 
-def _over_a_head(one: Mapping[str, Any], training: Mapping[str, Any]) -> str:
+def _over_a_head(one: Mapping[str, Any], results: Mapping[str, Any]) -> str:
+    training, told = results["training"], Differences.of(results)
     tuning, cost = TUNINGS[training["tuning"]].subject, _times_the_seconds(training["costs"])
     if one["verdict"] == "better":
         return (
-            f"{tuning} gained {points(one['estimate'])} over a head on the frozen model (between"
-            f" {between(one)}; exploratory), at {cost}."
+            f"{tuning} gained {told.size(one['estimate'])} over a head on the frozen model (between"
+            f" {told.between(one)}; exploratory), at {cost}."
         )
     if one["verdict"] == "worse":
         return (
-            f"{tuning} was not worth its cost: it lost {points(one['estimate'])} to a head on the frozen model"
-            f" (between {between(one, -1)}; exploratory), at {cost}."
+            f"{tuning} was not worth its cost: it lost {told.size(one['estimate'])} to a head on the frozen model"
+            f" (between {told.between(one, -1)}; exploratory), at {cost}."
         )
-    return (
-        f"{tuning} is not proven to gain anything over a head on the frozen model: {from_to(one)}, at {cost}."
-    )
+    return f"{tuning} is not proven to gain anything over a head on the frozen model: {told.from_to(one)}, at {cost}."
 
 
 def _times_the_seconds(costs: Sequence[Mapping[str, Any]]) -> str:
@@ -67,19 +49,19 @@ def _times_the_seconds(costs: Sequence[Mapping[str, Any]]) -> str:
     return f"{rounded} times the seconds to train ({seconds(deep)} against {seconds(head)} for a student)"
 
 
-def _over_the_end(one: Mapping[str, Any]) -> str:
+def _over_the_end(one: Mapping[str, Any], told: Differences) -> str:
     stopping = "Stopping where held-out weak labels were predicted best"
     if one["verdict"] == "better":
         return (
-            f"{stopping} gained {points(one['estimate'])} over going on to the end of the schedule (between"
-            f" {between(one)}; exploratory)."
+            f"{stopping} gained {told.size(one['estimate'])} over going on to the end of the schedule (between"
+            f" {told.between(one)}; exploratory)."
         )
     if one["verdict"] == "worse":
         return (
-            f"{stopping} lost {points(one['estimate'])} to going on to the end of the schedule (between"
-            f" {between(one, -1)}; exploratory)."
+            f"{stopping} lost {told.size(one['estimate'])} to going on to the end of the schedule (between"
+            f" {told.between(one, -1)}; exploratory)."
         )
-    return f"{stopping} made no clear difference to going on to the end of the schedule: {from_to(one)}."
+    return f"{stopping} made no clear difference to going on to the end of the schedule: {told.from_to(one)}."
 
 
 def alarms(results: Mapping[str, Any]) -> list[str]:

@@ -16,7 +16,7 @@ def draw(ids: Sequence[str], labels: NDArray[np.int64], size: int | None, seed: 
 
     Args:
         ids: names of the n gold rows outside of the test.
-        labels: int64[n], their class indices.
+        labels: int64[n], their class indices, or what else must be in it (`TaskFamily.strata_of`).
         size: how many are drawn; None, or more than there are, means all.
         seed: the seed of the arm.
 

@@ -18,19 +18,20 @@ from w2s_api.spec.strong import Strong
 from w2s_api.spec.tuning import Stopping, Training, WeakValidation
 from w2s_trainer.contract.context import StageContext
 from w2s_trainer.errors import StoreUnavailable
-from w2s_trainer.models.head import cross_validated_l2, fit
+from w2s_trainer.families import TaskFamily, family_of
 from w2s_trainer.models.tokens import tokenize
 from w2s_trainer.store.checkpoints import Checkpoints, Found
 from w2s_trainer.tuning.collapse import Alarm
 from w2s_trainer.tuning.energy import EnergyMeter
 from w2s_trainer.tuning.keeper import StoreKeeper, unfit
-from w2s_trainer.tuning.loop import Schedule, TrainingTexts, tune
+from w2s_trainer.tuning.loop import Schedule, Tokens, tune
 from w2s_trainer.tuning.losses import make_targets
 from w2s_trainer.tuning.numerics import NumericSettings, agree_on_numerics
 from w2s_trainer.tuning.precision import fastest_precision, kept_precision
 from w2s_trainer.tuning.state import TrainingState
 from w2s_trainer.tuning.stop import StopRequest
-from w2s_trainer.tuning.student import Student, load_student
+from w2s_trainer.tuning.student import Student
+from w2s_trainer.tuning.training_set import TrainingSet
 from w2s_trainer.tuning.world import World
 
 if TYPE_CHECKING:
@@ -79,32 +80,6 @@ class Recipe:
 
 
 @dataclass(frozen=True)
-class Labelled:
-    """Labelled texts that a student is trained on, n of them."""
-
-    texts: Sequence[str]
-    targets: NDArray[np.float64]
-    """float64[n, K], rows sum to 1."""
-    weights: NDArray[np.float64]
-    """float64[n]."""
-    families: NDArray[np.int64]
-    """int64[n]."""
-
-    def __len__(self) -> int:
-        return len(self.texts)
-
-    def part(self, mask: NDArray[np.bool_]) -> "Labelled":
-        """Some of them, bool[n]."""
-        rows = np.flatnonzero(mask)
-        return Labelled(
-            [self.texts[int(row)] for row in rows],
-            self.targets[rows],
-            self.weights[rows],
-            self.families[rows],
-        )
-
-
-@dataclass(frozen=True)
 class Tuned:
     """A tuned student."""
 
@@ -117,13 +92,16 @@ class Tuned:
     """What it took, as JSON."""
 
 
-def tune_student(context: StageContext, recipe: Recipe, labelled: Labelled, *, name: str, seed: int) -> Tuned:
+def tune_student(
+    context: StageContext, recipe: Recipe, texts: Sequence[str], data: TrainingSet, *, name: str, seed: int
+) -> Tuned:
     """Tunes a student, from its newest checkpoint if it has one.
 
     Args:
         context: the stage's; its checkpoints are kept beside its artifact.
         recipe: how.
-        labelled: what on.
+        texts: n of them.
+        data: their labels.
         name: tells the trainings of one stage apart.
         seed: of initialisation and order.
     """
@@ -147,29 +125,30 @@ def tune_student(context: StageContext, recipe: Recipe, labelled: Labelled, *, n
         )
     torch.set_num_threads(numbers.threads)
     training = recipe.training
-    student = load_student(
+    family = family_of(context.spec)
+    student = family.load_student(
         directory,
-        context.spec.task.class_names,
+        context.model.name,
         tuning=recipe.tuning,
-        name=context.model.name,
         dropout=float(training.dropout),
         precision=numbers.precision,
         gradient_checkpointing=training.gradient_checkpointing,
     )
-    held_out = np.zeros(len(labelled), dtype=bool)
+    held_out = np.zeros(len(data), dtype=bool)
     if training.stopping.type == "WeakValidation":
         validation = training.stopping.weak_validation or WeakValidation()
-        held_out = hold_out(labelled.families, float(validation.fraction), seed)
-    kept = labelled.part(~held_out)
+        held_out = hold_out(data.families, float(validation.fraction), seed)
+    kept, kept_texts = data.part(~held_out), _some(texts, ~held_out)
     began, meter = time.monotonic(), EnergyMeter()
     if not found:
-        _start(context, student, recipe, kept, seed)
+        _start(context, family, student, recipe, kept_texts, kept, seed)
     student.make_tunable(seed)
 
     with StopRequest() as stop:
         state, decided = tune(
             student,
-            _tokens(student, kept, recipe.max_tokens),
+            _tokens(student, kept_texts, recipe),
+            kept,
             make_targets(recipe.loss, torch.from_numpy(_prior(kept)).float(), training.batch_size),
             schedule_of(recipe, seed),
             keeper=StoreKeeper(
@@ -181,7 +160,9 @@ def tune_student(context: StageContext, recipe: Recipe, labelled: Labelled, *, n
                 threads=numbers.threads,
                 note=note,
             ),
-            held_out=_tokens(student, labelled.part(held_out), recipe.max_tokens) if held_out.any() else None,
+            held_out=(_tokens(student, _some(texts, held_out), recipe), data.part(held_out))
+            if held_out.any()
+            else None,
             stop=stop,
             world=world,
             progress=context.progress,
@@ -248,28 +229,39 @@ def _newest(checkpoints: Checkpoints, directory: Path, world: World) -> Found | 
     return found
 
 
-def _start(context: StageContext, student: Student, recipe: Recipe, kept: Labelled, seed: int) -> None:
+def _start(
+    context: StageContext,
+    family: TaskFamily,
+    student: Student,
+    recipe: Recipe,
+    texts: Sequence[str],
+    data: TrainingSet,
+    seed: int,
+) -> None:
     """Fits the head that tuning starts from, on the frozen model's features of the training texts."""
     features, _ = student.encoder.features(
-        kept.texts,
+        texts,
         recipe.max_tokens,
         recipe.batch_tokens,
         lambda done, total: context.progress("reading texts", done, total),
     )
     l2 = recipe.l2
     if l2 is None:
-        l2 = cross_validated_l2(features, kept.targets.argmax(axis=1), kept.families, seed=seed)
-    student.start_from(fit(features, kept.targets, kept.weights, l2), features)
+        l2 = family.choose_l2(features, data, seed)
+    family.start_student(student, features, data, l2)
 
 
-def _tokens(student: Student, labelled: Labelled, max_tokens: int) -> TrainingTexts:
-    tokens = tokenize(student.tokenizer, labelled.texts, max_tokens)
-    return TrainingTexts(tokens.ids, labelled.targets, labelled.weights)
+def _some(texts: Sequence[str], mask: NDArray[np.bool_]) -> list[str]:
+    return [texts[place] for place in np.flatnonzero(mask).tolist()]
 
 
-def _prior(labelled: Labelled) -> NDArray[np.float64]:
+def _tokens(student: Student, texts: Sequence[str], recipe: Recipe) -> Tokens:
+    return tokenize(student.tokenizer, texts, recipe.max_tokens).ids
+
+
+def _prior(data: TrainingSet) -> NDArray[np.float64]:
     """Class shares float64[K] of all targets."""
-    return np.asarray(labelled.weights @ labelled.targets / labelled.weights.sum())
+    return np.asarray(data.weights @ data.targets / data.weights.sum())
 
 
 def _figures(state: TrainingState, student: Student, texts: int, joules: float | None) -> dict[str, Any]:

@@ -11,15 +11,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from w2s_trainer.families.task_family import NO_GOLD
 from w2s_trainer.store.artifacts import Artifact
 
 Part = Literal["pool", "budget", "test"]
 
 EVERY_SEED = -1
 """The seed of rows that no draw changes."""
-
-NO_GOLD = -1
-"""The class index of a row without a gold label."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +46,8 @@ class Examples:
 class WeakLabels:
     """Weak labels of all examples, for one seed."""
 
-    probabilities: NDArray[np.float64]
-    """float64[N, K]; what stands in abstaining rows means nothing."""
+    targets: NDArray[Any]
+    """[N, …], as the task's family has them. Of classes: float64[N, K]; what stands in abstaining rows means nothing."""
     abstain: NDArray[np.bool_]
     """bool[N]."""
 
@@ -65,33 +63,47 @@ def read_examples(artifact: Artifact, directory: Path) -> Examples:
     )
 
 
-def read_gold(artifact: Artifact, part: Part, examples: Examples, directory: Path) -> NDArray[np.int64]:
-    """Gold labels of one part of a `prepare` artifact: int64[N], NO_GOLD elsewhere.
+def read_gold(artifact: Artifact, part: Part, examples: Examples, directory: Path) -> NDArray[Any]:
+    """Gold labels of one part of a `prepare` artifact, [N] as they are stored; elsewhere what `has_gold` denies.
 
     Who may read which part is the protocol's first rule: the test only `evaluate`, the pool only the arm
     `ceiling`.
     """
     table = _read(artifact, f"gold-{part}/labels.parquet", directory)
-    labels = np.full(len(examples), NO_GOLD, dtype=np.int64)
+    stored = table["label"].to_numpy()
+    if stored.dtype.kind == "i":
+        labels = np.full(len(examples), NO_GOLD, dtype=np.int64)
+    else:
+        labels = np.full(len(examples), np.nan if stored.dtype.kind == "f" else None, dtype=stored.dtype)
     rows = [examples.row_of[name] for name in table["id"].to_pylist()]
-    labels[rows] = table["label"].to_numpy()
+    labels[rows] = stored
     return labels
 
 
-def read_labels(artifact: Artifact, examples: Examples, directory: Path) -> dict[int, WeakLabels]:
-    """Weak labels of a `label` or `aggregate` artifact by seed; all shards of it are read."""
+def has_gold(labels: NDArray[Any]) -> NDArray[np.bool_]:
+    """Which of the labels of `read_gold` are there: bool[n]."""
+    if labels.dtype.kind == "f":
+        return np.asarray(~np.isnan(labels))
+    missing = NO_GOLD if labels.dtype.kind == "i" else None
+    return np.array([label != missing for label in labels], dtype=bool)
+
+
+def read_labels(
+    artifact: Artifact, examples: Examples, directory: Path, column: str
+) -> dict[int, WeakLabels]:
+    """Weak labels of a `label` or `aggregate` artifact by seed, from a column; all shards of it are read."""
     names = sorted(name for name in artifact.files if name.startswith("labels") and name.endswith(".parquet"))
     table = pa.concat_tables([_read(artifact, name, directory) for name in names])
     seeds = table["seed"].to_numpy()
     rows = np.array([examples.row_of[name] for name in table["id"].to_pylist()], dtype=np.int64)
-    probabilities = matrix(table["probabilities"])
+    targets = entries(table[column])
     abstain = np.asarray(table["abstain"].to_pylist(), dtype=bool)
     found = {}
     for seed in np.unique(seeds):
         mine = seeds == seed
-        aligned = np.zeros((len(examples), probabilities.shape[1]))
+        aligned = np.zeros((len(examples), *targets.shape[1:]), dtype=targets.dtype)
         silent = np.ones(len(examples), dtype=bool)
-        aligned[rows[mine]] = probabilities[mine]
+        aligned[rows[mine]] = targets[mine]
         silent[rows[mine]] = abstain[mine]
         found[int(seed)] = WeakLabels(aligned, silent)
     return found
@@ -123,6 +135,16 @@ def of_seed(by_seed: Mapping[int, Any], seed: int) -> Any:
     return by_seed[seed] if seed in by_seed else by_seed[EVERY_SEED]
 
 
+def entries(column: pa.ChunkedArray) -> NDArray[Any]:
+    """A column as an array with one entry a row: of lists float64[n, K], else [n]."""
+    return matrix(column) if pa.types.is_list(column.type) else column.to_numpy()
+
+
+def column_of(values: NDArray[Any]) -> Any:
+    """An array with one entry a row as a column, for `entries` to read again."""
+    return lists(values) if values.ndim == 2 else values
+
+
 def matrix(column: pa.ChunkedArray) -> NDArray[np.float64]:
     """A column of equally long lists as float64[n, K]."""
     flat = column.combine_chunks()
@@ -149,9 +171,9 @@ def _read(artifact: Artifact, name: str, directory: Path) -> pa.Table:
 
 
 def read_predictions(
-    artifact: Artifact, rows: NDArray[np.int64], examples: Examples, directory: Path
-) -> dict[tuple[str, int], dict[int, NDArray[np.float64]]]:
-    """What the arms of a `train` artifact say of some rows: by (arm, size) and seed, float64[n, K]."""
+    artifact: Artifact, rows: NDArray[np.int64], examples: Examples, directory: Path, column: str
+) -> dict[tuple[str, int], dict[int, NDArray[Any]]]:
+    """What the arms of a `train` artifact say of some rows, from a column: by (arm, size) and seed, [n, …]."""
     table = _read(artifact, "predictions.parquet", directory)
     place = np.full(len(examples), -1, dtype=np.int64)
     place[rows] = np.arange(len(rows))
@@ -161,11 +183,11 @@ def read_predictions(
         table["seed"].to_numpy(),
         table["size"].to_numpy(),
     )
-    probabilities = matrix(table["probabilities"])
-    found: dict[tuple[str, int], dict[int, NDArray[np.float64]]] = {}
+    answers = entries(table[column])
+    found: dict[tuple[str, int], dict[int, NDArray[Any]]] = {}
     for arm, size, seed in sorted(set(zip(arms.tolist(), sizes.tolist(), seeds.tolist(), strict=True))):
         mine = (arms == arm) & (sizes == size) & (seeds == seed) & (at >= 0)
-        aligned = np.empty((len(rows), probabilities.shape[1]))
-        aligned[at[mine]] = probabilities[mine]
+        aligned = np.empty((len(rows), *answers.shape[1:]), dtype=answers.dtype)
+        aligned[at[mine]] = answers[mine]
         found.setdefault((arm, size), {})[seed] = aligned
     return found

@@ -24,6 +24,7 @@ from w2s_trainer.tuning.schedule import Shape, learning_rate_factor
 from w2s_trainer.tuning.state import Best, TrainingRun, TrainingState
 from w2s_trainer.tuning.stop import StopRequest
 from w2s_trainer.tuning.student import Student, diverged, seeded
+from w2s_trainer.tuning.training_set import TrainingSet
 from w2s_trainer.tuning.world import World
 
 if TYPE_CHECKING:
@@ -36,18 +37,8 @@ HELD_OUT_BATCHES = 4
 """A pass without gradients keeps no activations: it may be so much larger."""
 
 
-@dataclass(frozen=True)
-class TrainingTexts:
-    """What a student is trained on, or validated with: n texts."""
-
-    tokens: Sequence[Sequence[int]]
-    targets: NDArray[np.float64]
-    """float64[n, K], rows sum to 1."""
-    weights: NDArray[np.float64]
-    """float64[n], above 0."""
-
-    def __len__(self) -> int:
-        return len(self.tokens)
+Tokens = Sequence[Sequence[int]]
+"""Of n texts, cut to what is read of them."""
 
 
 @dataclass(frozen=True)
@@ -70,12 +61,13 @@ class Schedule:
 
 def tune(
     student: Student,
-    texts: TrainingTexts,
+    tokens: Tokens,
+    data: TrainingSet,
     targets: Targets,
     schedule: Schedule,
     *,
     keeper: Keeper,
-    held_out: TrainingTexts | None = None,
+    held_out: tuple[Tokens, TrainingSet] | None = None,
     stop: StopRequest | None = None,
     world: World | None = None,
     progress: Callable[..., None] = lambda *_given, **_figures: None,
@@ -89,11 +81,12 @@ def tune(
 
     Args:
         student: made tunable; changed in place.
-        texts: what it is trained on.
+        tokens: of the n texts that it is trained on.
+        data: their labels; weights are above 0.
         targets: what of them it is trained to.
         schedule: how long and how fast.
         keeper: saves and restores.
-        held_out: texts whose weak labels say which student is best; None keeps no best.
+        held_out: tokens and weak labels of texts that say which student is best; None keeps no best.
         stop: when it is requested, the step is finished and saved.
         world: the processes that take part; None: this one alone.
         progress: called with (phase, step, steps, loss=…).
@@ -108,9 +101,9 @@ def tune(
         BadSpec: the loss or its gradient is no longer a number.
     """
     world = world or World()
-    order = Order(len(texts), schedule.batch_size, schedule.epochs, schedule.seed)
+    order = Order(len(data), schedule.batch_size, schedule.epochs, schedule.seed)
     optimizer = make_optimizer(student, schedule)
-    decided = ClassShares(texts.targets.shape[1], window=max(len(texts), schedule.batch_size))
+    decided = ClassShares(data.targets.shape[1], window=max(len(data), schedule.batch_size))
     state = TrainingState(seconds=spent)
     run = TrainingRun(student, optimizer, targets, decided, state)
     keeper.restore(run)
@@ -128,7 +121,9 @@ def tune(
         targets.begin(state.step / order.steps)
         rows = order.batch(state.step)
         with memory_bound():
-            log_probs, weak, loss = _backward(student, texts, rows, targets, schedule, state.step, world)
+            log_probs, weak, loss = _backward(
+                student, tokens, data, rows, targets, schedule, state.step, world
+            )
         length = _clip(student, schedule.gradient_clipping)
         if not (math.isfinite(loss) and math.isfinite(length)):
             raise diverged(
@@ -141,7 +136,7 @@ def tune(
         state.step += 1
         state.losses.append(loss)
         if held_out and state.step in checks:
-            _look(student, held_out, schedule, state)
+            _look(student, *held_out, schedule, state)
         state.seconds += clock() - began
 
         stopping = world.agree(bool(stop and stop.requested), student.device)
@@ -174,7 +169,8 @@ def make_optimizer(student: Student, schedule: Schedule) -> "torch.optim.AdamW":
 
 def _backward(
     student: Student,
-    texts: TrainingTexts,
+    tokens: Tokens,
+    data: TrainingSet,
     rows: NDArray[np.int64],
     targets: Targets,
     schedule: Schedule,
@@ -184,20 +180,20 @@ def _backward(
     """Gradients of one batch: its log-probabilities and weak labels float32[B, K], and its mean loss."""
     import torch
 
-    lengths = [len(texts.tokens[row]) for row in rows]
+    lengths = [len(tokens[row]) for row in rows]
     cuts = micro_batches(
         lengths, schedule.batch_tokens, overhead=PASS_OVERHEAD[student.device], at_least=world.size
     )
     costs = [len(cut) * max(lengths[i] for i in cut) for cut in cuts]
-    weak = torch.from_numpy(texts.targets[rows]).float().to(student.device)
-    weights = torch.from_numpy(texts.weights[rows]).float().to(student.device)
+    weak = torch.from_numpy(data.targets[rows]).float().to(student.device)
+    weights = torch.from_numpy(data.weights[rows]).float().to(student.device)
     weights = weights / weights.sum()
     log_probs = torch.zeros_like(weak)
     loss = torch.zeros((), device=student.device)
     torch.manual_seed(seeded(schedule.seed, step, world.rank))  # dropout
     for index in shares(costs, world.size)[world.rank]:
         part = torch.from_numpy(cuts[index]).to(student.device)
-        found = student.log_probs([texts.tokens[rows[i]] for i in cuts[index]])
+        found = student.log_probs([tokens[rows[i]] for i in cuts[index]])
         mine = (weights[part] * cross_entropy(found, targets(found.detach(), weak[part]))).sum()
         mine.backward()  # type: ignore[no-untyped-call]
         loss += mine.detach()
@@ -224,9 +220,11 @@ def _check_steps(steps: int, checks: int) -> set[int]:
     return {round(steps * number / checks) for number in range(1, checks + 1)} - {0}
 
 
-def _look(student: Student, held_out: TrainingTexts, schedule: Schedule, state: TrainingState) -> None:
+def _look(
+    student: Student, tokens: Tokens, held_out: TrainingSet, schedule: Schedule, state: TrainingState
+) -> None:
     """Keeps the student if no earlier one predicted the held-out weak labels better (cross-entropy)."""
-    probabilities = student.probabilities(held_out.tokens, HELD_OUT_BATCHES * schedule.batch_tokens)
+    probabilities = student.probabilities(tokens, HELD_OUT_BATCHES * schedule.batch_tokens)
     each = -(held_out.targets * np.log(np.maximum(probabilities, 1e-30))).sum(axis=1)
     loss = float((held_out.weights * each).sum() / held_out.weights.sum())
     if state.best is None or loss < state.best.loss:

@@ -6,12 +6,13 @@ import numpy as np
 
 from w2s_trainer.contract.context import StageContext, StageResult
 from w2s_trainer.errors import BadData
+from w2s_trainer.families import family_of
 from w2s_trainer.stages.aggregate.methods import aggregation_of
 from w2s_trainer.stages.label.methods import tell
 from w2s_trainer.stages.label.summary import whole_summary
 from w2s_trainer.stages.tables import (
     EVERY_SEED,
-    lists,
+    column_of,
     of_seed,
     read_examples,
     read_labels,
@@ -28,7 +29,8 @@ def run(context: StageContext) -> StageResult:
     for labeler, opinion in zip(spec.weak.labelers, opinions, strict=True):
         if labeler.shards > 1:  # no shard knows what the others have seen
             tell(context, labeler, whole_summary(opinion.summary))
-    labels = [read_labels(opinion, examples, context.scratch) for opinion in opinions]
+    family = family_of(spec)
+    labels = [read_labels(opinion, examples, context.scratch, family.label_column) for opinion in opinions]
     seeds = sorted({seed for one in labels for seed in one} - {EVERY_SEED}) or [EVERY_SEED]
     settings = spec.aggregation.settings
     aggregate = aggregation_of(settings)
@@ -46,22 +48,18 @@ def run(context: StageContext) -> StageResult:
         {
             "id": examples.ids * len(seeds),
             "seed": np.repeat(np.array(seeds, dtype=np.int32), len(examples)),
-            "probabilities": lists(np.concatenate([found[seed].probabilities for seed in seeds])),
+            family.label_column: column_of(np.concatenate([found[seed].targets for seed in seeds])),
             "abstain": np.concatenate([found[seed].abstain for seed in seeds]),
         },
         context.output / "labels.parquet",
     )
     first = found[seeds[0]]
     voted = pool[~first.abstain[pool]]
-    shares = np.bincount(first.probabilities[voted].argmax(axis=1), minlength=len(spec.task.classes))
     covered = len(voted) / max(1, len(pool))
     summary = {
         "labelers": names,
         "covered": round(covered, 6),
-        "classShares": {
-            name: round(int(count) / max(1, len(voted)), 6)
-            for name, count in zip(spec.task.class_names, shares, strict=True)
-        },
+        **family.weak_summary(first.targets[voted]),
         "perSeed": seeds != [EVERY_SEED],
     }
     return StageResult(summary, {"covered": summary["covered"]})

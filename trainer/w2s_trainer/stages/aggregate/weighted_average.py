@@ -19,7 +19,7 @@ def weighted_average(labels: Sequence[WeakLabels], weights: Sequence[float]) -> 
     """One distribution a text.
 
     Args:
-        labels: of each labeler, float64[N, K] with bool[N] abstentions.
+        labels: of each labeler: distributions float64[N, K], or numbers float64[N], with bool[N] abstentions.
         weights: of each labeler, not negative.
 
     Returns:
@@ -29,5 +29,6 @@ def weighted_average(labels: Sequence[WeakLabels], weights: Sequence[float]) -> 
         [np.where(one.abstain, 0.0, weight) for one, weight in zip(labels, weights, strict=True)]
     )
     total = shares.sum(axis=0)
-    summed = sum(share[:, None] * one.probabilities for share, one in zip(shares, labels, strict=True))
-    return WeakLabels(np.asarray(summed / np.where(total > 0, total, 1.0)[:, None]), total == 0)
+    rest = (1,) * (labels[0].targets.ndim - 1)
+    summed = sum(share.reshape(-1, *rest) * one.targets for share, one in zip(shares, labels, strict=True))
+    return WeakLabels(np.asarray(summed / np.where(total > 0, total, 1.0).reshape(-1, *rest)), total == 0)

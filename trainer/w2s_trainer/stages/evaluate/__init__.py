@@ -12,15 +12,15 @@ from w2s_api.arms import ARMS, arms_of
 from w2s_api.keys import digest
 from w2s_trainer.contract.context import StageContext, StageResult
 from w2s_trainer.contract.job import StageJob
+from w2s_trainer.families import family_of
+from w2s_trainer.families.gold_test import ArmAnswers, GoldTest
 from w2s_trainer.json_text import strict_json
 from w2s_trainer.report import render as report
 from w2s_trainer.report.answers import answers
 from w2s_trainer.stages.evaluate.compare import Arms, compare, notes
 from w2s_trainer.stages.evaluate.costs import detailed_costs
-from w2s_trainer.stages.evaluate.decisions import predict_classes
 from w2s_trainer.stages.evaluate.gate import apply_gate
-from w2s_trainer.stages.evaluate.gold_test import GoldTest
-from w2s_trainer.stages.evaluate.predictions import ArmAnswers, cascade_answers, stacked, weak_answers
+from w2s_trainer.stages.evaluate.predictions import cascade_answers, stacked, weak_answers
 from w2s_trainer.stages.evaluate.training import student_settings, training_summary
 from w2s_trainer.stages.label.summary import whole_summary
 from w2s_trainer.stages.tables import Examples, read_examples, read_gold, read_labels, read_predictions
@@ -28,23 +28,20 @@ from w2s_trainer.store.artifacts import Artifact, ArtifactStore
 from w2s_trainer.store.objects import AlreadyExists, Objects
 
 BOOTSTRAP_SEED = 0
-EXCERPTS = 5
 EXCERPT_CHARACTERS = 300
 
 
 def run(context: StageContext) -> StageResult:
     """Compares the arms, writes `results.json` and `report.html`."""
-    spec, prepared = context.spec, context.artifact("examples")
+    spec, family, prepared = context.spec, family_of(context.spec), context.artifact("examples")
     examples = read_examples(prepared, context.scratch)
     rows = examples.rows("test")
     gold = read_gold(prepared, "test", examples, context.scratch)[rows]
     test = GoldTest(
         gold=gold,
         families=examples.families[rows],
-        class_names=spec.task.class_names,
         metric=spec.promotion.metric,
-        positive=spec.task.class_names.index(spec.task.positive_class) if spec.task.positive_class else None,
-        threshold=float(spec.evaluation.positive_threshold),
+        task=family,
     )
     training = _training(context, len(examples.ids))
     arms = _arms(context, examples, rows, training["examples"])
@@ -54,7 +51,7 @@ def run(context: StageContext) -> StageResult:
         (elsewhere := labeler.settings.trained_elsewhere()) is not None and elsewhere.type == "Unknown"
         for labeler in spec.weak.labelers
     )
-    result["notes"] = notes(result, flattered, result["evaluations"], training["collapsed"])
+    result["notes"] = notes(result, flattered, result["evaluations"], family.notes(training))
     result["notComputed"] = [
         {"arm": arm.name, "why": why} for arm in ARMS.values() if (why := arm.absent(spec)) is not None
     ]
@@ -73,11 +70,15 @@ def run(context: StageContext) -> StageResult:
         "promotion": spec.promotion.model_dump(mode="json", by_alias=True),
         "decision": decision.to_json(),
         "provenance": {name: _provenance(artifact) for name, artifact in context.needs.items()},
-        "excerpts": _excerpts(test, arms, examples, rows) if spec.report.examples == "Excerpts" else None,
+        "excerpts": family.excerpts(
+            test, arms.answers["strong"].values[0], lambda item: _excerpt(examples.texts[rows[item]])
+        )
+        if spec.report.examples == "Excerpts"
+        else None,
     }
     results["answer"] = answers(results)
     (context.output / "results.json").write_bytes(_encoded(results))
-    (context.output / "report.html").write_text(report.render(results))
+    (context.output / "report.html").write_text(report.render(results, family.report_parts(results)))
     gain = result["comparisons"][0]
     reached = {arm["arm"]: arm["metrics"][test.metric]["estimate"] for arm in result["arms"]}
     summary = {
@@ -102,7 +103,10 @@ def publish(job: StageJob, objects: Objects, store: ArtifactStore, artifact: Art
     own = {"namespace": job.namespace, "name": job.name}
     if plain["job"] != own:
         plain["job"] = own
-        results, page = _encoded(plain), report.render(plain).encode()
+        results, page = (
+            _encoded(plain),
+            report.render(plain, family_of(job.spec).report_parts(plain)).encode(),
+        )
     for name, data, content_type in (
         ("results.json", results, "application/json"),
         ("report.html", page, "text/html; charset=utf-8"),
@@ -116,27 +120,30 @@ def _encoded(results: dict[str, Any]) -> bytes:
 
 def _training(context: StageContext, texts: int) -> dict[str, Any]:
     found = training_summary(artifact.summary for artifact in _trained(context))
-    costs = detailed_costs(found, texts, len(context.spec.task.classes))
+    costs = detailed_costs(found, texts, family_of(context.spec).head_outputs)
     return {**found, "costs": costs, "settings": student_settings(context.spec.strong)}
 
 
 def _arms(
     context: StageContext, examples: Examples, rows: NDArray[np.int64], trained_on: dict[str, int]
 ) -> Arms:
-    labels = read_labels(context.artifact("labels"), examples, context.scratch)
-    predictions: dict[tuple[str, int], dict[int, NDArray[np.float64]]] = {}
+    family = family_of(context.spec)
+    labels = read_labels(context.artifact("labels"), examples, context.scratch, family.label_column)
+    predictions: dict[tuple[str, int], dict[int, NDArray[Any]]] = {}
     for artifact in _trained(context):
-        for key, by_seed in read_predictions(artifact, rows, examples, context.scratch).items():
+        for key, by_seed in read_predictions(
+            artifact, rows, examples, context.scratch, family.label_column
+        ).items():
             predictions.setdefault(key, {}).update(by_seed)
-    weak = weak_answers(labels, rows, examples.rows("pool"))
+    weak = weak_answers(labels, rows, examples.rows("pool"), family)
     curve = {size: stacked(by_seed) for (arm, size), by_seed in predictions.items() if arm == "gold-only"}
     found = {"weak": weak}
     for arm in (arm.name for arm in ARMS.values()):
         # Of one seed the largest: the curve of `gold-only` has several, another arm may have another size a seed.
         sizes = sorted(size for name, size in predictions if name == arm)
         if by_seed := {seed: p for size in sizes for seed, p in predictions[arm, size].items()}:
-            probabilities = stacked(by_seed)
-            found[arm] = ArmAnswers(probabilities, np.zeros(probabilities.shape[:2], dtype=bool))
+            values = stacked(by_seed)
+            found[arm] = ArmAnswers(values, np.zeros(values.shape[:2], dtype=bool))
     if any(arm.name == "cascade" for arm in arms_of(context.spec)):
         found["cascade"] = cascade_answers(weak, found["strong"])
     return Arms(found, curve, trained_on)
@@ -177,30 +184,6 @@ def _provenance(artifact: Artifact) -> dict[str, Any]:
         "seconds": round(seconds, 1),
         "versions": one.get("versions", {}),
     }
-
-
-def _excerpts(
-    test: GoldTest, arms: Arms, examples: Examples, rows: NDArray[np.int64]
-) -> dict[str, Any] | None:
-    if test.positive is None:
-        return None
-    probabilities = arms.answers["strong"].probabilities[0]
-    decided = predict_classes(probabilities, test.positive, test.threshold) == test.positive
-    wanted = test.gold == test.positive
-    score = probabilities[:, test.positive]
-
-    def worst(mask: NDArray[np.bool_], most: int) -> list[dict[str, Any]]:
-        order = sorted(np.flatnonzero(mask), key=lambda item: most * float(score[item]))[:EXCERPTS]
-        return [
-            {
-                "text": _excerpt(examples.texts[rows[item]]),
-                "probability": round(float(score[item]), 4),
-                "label": test.class_names[test.gold[item]],
-            }
-            for item in order
-        ]
-
-    return {"missed": worst(wanted & ~decided, 1), "falseAlarms": worst(~wanted & decided, -1)}
 
 
 def _excerpt(text: str) -> str:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from w2s_api.arms import ARMS
 from w2s_api.metrics import METRICS
+from w2s_trainer.families.gold_test import ArmAnswers, GoldTest
 from w2s_trainer.stages.evaluate.bootstrap import (
     Interval,
     family_weights,
@@ -16,13 +17,7 @@ from w2s_trainer.stages.evaluate.bootstrap import (
     over_seeds,
     seed_shares,
 )
-from w2s_trainer.stages.evaluate.calibration import brier, calibration_bins, calibration_error, log_loss
-from w2s_trainer.stages.evaluate.decisions import confusion, predict_classes
-from w2s_trainer.stages.evaluate.gold_test import GoldTest
 from w2s_trainer.stages.evaluate.metrics import replicates_of
-from w2s_trainer.stages.evaluate.metrics.accuracy import accuracy
-from w2s_trainer.stages.evaluate.metrics.macrof1 import macro_f1
-from w2s_trainer.stages.evaluate.predictions import ArmAnswers
 from w2s_trainer.stages.evaluate.worth import worth
 
 
@@ -32,8 +27,8 @@ class Arms:
 
     answers: Mapping[str, ArmAnswers]
     """By arm; `weak` and `strong` at least."""
-    curve: Mapping[int, NDArray[np.float64]] = field(default_factory=dict)
-    """The gold-only curve: float64[S, n, K] by number of labels; the largest is the arm `gold-only`."""
+    curve: Mapping[int, NDArray[Any]] = field(default_factory=dict)
+    """The gold-only curve: answers [S, n, …] by number of labels; the largest is the arm `gold-only`."""
     trained_on: Mapping[str, int] = field(default_factory=dict)
     """Texts each arm was trained on."""
 
@@ -48,11 +43,9 @@ class _Replicates:
         self.weights = family_weights(self.families, rng)
         self.shares = seed_shares(seeds, rng)
 
-    def of(
-        self, probabilities: NDArray[np.float64], metric: str
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def of(self, answers: NDArray[Any], metric: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         compute = replicates_of(metric)
-        pairs = [compute(self._test, p, self._families, self.weights) for p in probabilities]
+        pairs = [compute(self._test, one, self._families, self.weights) for one in answers]
         return np.array([point for point, _ in pairs]), np.stack([replicates for _, replicates in pairs])
 
 
@@ -64,12 +57,11 @@ def compare(test: GoldTest, arms: Arms, rng: np.random.Generator) -> dict[str, A
         arms: what was answered.
         rng: of the bootstrap.
     """
-    seeds = max(len(answers.probabilities) for answers in arms.answers.values())
+    seeds = max(len(answers.values) for answers in arms.answers.values())
     drawn = _Replicates(test, seeds, rng)
-    asked = (len(test.class_names), test.positive is not None)
-    metrics = [name for name, metric in METRICS.items() if metric.applies(*asked)]
+    metrics = test.task.metrics()
     values = {
-        name: {metric: drawn.of(answers.probabilities, metric) for metric in metrics}
+        name: {metric: drawn.of(answers.values, metric) for metric in metrics}
         for name, answers in arms.answers.items()
     }
     merit = _merit(test.metric)
@@ -80,7 +72,7 @@ def compare(test: GoldTest, arms: Arms, rng: np.random.Generator) -> dict[str, A
         "test": {
             "size": len(test.gold),
             "families": drawn.families,
-            "classes": {name: int((test.gold == index).sum()) for index, name in enumerate(test.class_names)},
+            **test.task.test_summary(test.gold),
         },
         "arms": [
             _arm(name, answers, test, arms, values[name], drawn) for name, answers in arms.answers.items()
@@ -102,7 +94,7 @@ def compare(test: GoldTest, arms: Arms, rng: np.random.Generator) -> dict[str, A
             for other in arm.explores
             if arm.name in declared and other in declared
         ],
-        "imitation": imitation(test, arms.answers["weak"], arms.answers["strong"]),
+        "imitation": test.task.imitation(test, arms.answers["weak"], arms.answers["strong"]),
         "pgr": _pgr(declared, arms, drawn),
     }
     if arms.curve:
@@ -128,10 +120,10 @@ def _arm(
     drawn: _Replicates,
 ) -> dict[str, Any]:
     covered = ~arms.answers["weak"].abstain
-    found: dict[str, Any] = {
+    return {
         "arm": name,
         "trainedOn": arms.trained_on.get(name),
-        "seeds": len(answers.probabilities),
+        "seeds": len(answers.values),
         "metrics": {
             metric: interval(
                 points, over_seeds(replicates, drawn.shares.for_intervals[: replicates.shape[1]])
@@ -140,94 +132,28 @@ def _arm(
             .to_json()
             for metric, (points, replicates) in values.items()
         },
-        "covered": _part(test, answers.probabilities, covered),
-        "uncovered": _part(test, answers.probabilities, ~covered),
-        "calibrationError": round(
-            float(np.mean([calibration_error(test.gold, p) for p in answers.probabilities])), 6
-        ),
-        "brier": round(float(np.mean([brier(test.gold, p) for p in answers.probabilities])), 6),
-        "logLoss": round(float(np.mean([log_loss(test.gold, p) for p in answers.probabilities])), 6),
-        "calibration": calibration_bins(test.gold, answers.probabilities[0]),
+        "covered": _part(test, answers, covered),
+        "uncovered": _part(test, answers, ~covered),
+        **test.task.arm_details(test, answers),
     }
-    if test.positive is not None:
-        counts = [positive_counts(test, p) for p in answers.probabilities]
-        found["positive"] = {
-            "firstSeed": counts[0],
-            "mean": {key: round(float(np.mean([c[key] for c in counts])), 6) for key in counts[0]},
-        }
-    return found
 
 
-def _part(
-    test: GoldTest, probabilities: NDArray[np.float64], mask: NDArray[np.bool_]
-) -> dict[str, float | int | None]:
-    right, f1, sizes = [], [], []
-    for seed in range(max(len(probabilities), len(mask))):
-        p, mine = probabilities[min(seed, len(probabilities) - 1)], mask[min(seed, len(mask) - 1)]
+def _part(test: GoldTest, answers: ArmAnswers, mask: NDArray[np.bool_]) -> dict[str, float | int | None]:
+    """The metrics on some of the texts, bool[S, n], as the mean over seeds; None where there is no text."""
+    names = sorted(name for name in test.task.metrics() if METRICS[name].on_parts)
+    values: dict[str, list[float]] = {name: [] for name in names}
+    sizes = []
+    for seed in range(max(len(answers.values), len(mask))):
+        given, mine = answers.of_seed(seed)[0], mask[min(seed, len(mask) - 1)]
         sizes.append(int(mine.sum()))
         if mine.any():
-            decided = predict_classes(p[mine], test.positive, test.threshold)
-            one_family = np.zeros(int(mine.sum()), dtype=np.int64)
-            counts = confusion(test.gold[mine], decided, one_family, len(test.class_names))[0]
-            right.append(float(accuracy(counts)))
-            f1.append(float(macro_f1(counts)))
+            one_family, whole = np.zeros(sizes[-1], dtype=np.int64), np.ones((1, 1))
+            for name in names:
+                point, _ = replicates_of(name)(test.part(mine), given[mine], one_family, whole)
+                values[name].append(point)
     return {
         "n": round(float(np.mean(sizes))) if sizes else 0,
-        "Accuracy": round(float(np.mean(right)), 6) if right else None,
-        "MacroF1": round(float(np.mean(f1)), 6) if f1 else None,
-    }
-
-
-def positive_counts(test: GoldTest, probabilities: NDArray[np.float64]) -> dict[str, float]:
-    """Found, missed and false alarms of the positive class on the test, with recall and precision.
-
-    Args:
-        test: with a positive class.
-        probabilities: float64[n, K], of one seed.
-    """
-    assert test.positive is not None
-    decided = predict_classes(probabilities, test.positive, test.threshold) == test.positive
-    wanted = test.gold == test.positive
-    found, missed, alarms = (
-        int((decided & wanted).sum()),
-        int((~decided & wanted).sum()),
-        int((decided & ~wanted).sum()),
-    )
-    return {
-        "positives": int(wanted.sum()),
-        "negatives": int((~wanted).sum()),
-        "found": found,
-        "missed": missed,
-        "falseAlarms": alarms,
-        "recall": round(found / max(1, found + missed), 6),
-        "precision": round(found / max(1, found + alarms), 6),
-    }
-
-
-def imitation(test: GoldTest, weak: ArmAnswers, strong: ArmAnswers) -> dict[str, float | int | None]:
-    """How often strong agrees with the weak labels where they are right and where they are wrong."""
-    seeds = max(len(weak.probabilities), len(strong.probabilities))
-    right, wrong, n_right, n_wrong = [], [], [], []
-    for seed in range(seeds):
-        teacher = predict_classes(
-            weak.probabilities[min(seed, len(weak.probabilities) - 1)], test.positive, test.threshold
-        )
-        student = predict_classes(
-            strong.probabilities[min(seed, len(strong.probabilities) - 1)], test.positive, test.threshold
-        )
-        covered = ~weak.abstain[min(seed, len(weak.abstain) - 1)]
-        is_right, is_wrong = covered & (teacher == test.gold), covered & (teacher != test.gold)
-        n_right.append(int(is_right.sum()))
-        n_wrong.append(int(is_wrong.sum()))
-        if is_right.any():
-            right.append(float((teacher == student)[is_right].mean()))
-        if is_wrong.any():
-            wrong.append(float((teacher == student)[is_wrong].mean()))
-    return {
-        "agreesWhereWeakIsRight": round(float(np.mean(right)), 6) if right else None,
-        "agreesWhereWeakIsWrong": round(float(np.mean(wrong)), 6) if wrong else None,
-        "weakRight": round(float(np.mean(n_right))),
-        "weakWrong": round(float(np.mean(n_wrong))),
+        **{name: round(float(np.mean(each)), 6) if each else None for name, each in values.items()},
     }
 
 
@@ -306,7 +232,7 @@ def notes(
     result: Mapping[str, Any],
     teacher_may_be_flattered: bool,
     evaluations: int,
-    collapsed: Sequence[Mapping[str, Any]] = (),
+    of_students: Sequence[dict[str, str]] = (),
 ) -> list[dict[str, str]]:
     """What a reader must know before believing the figures.
 
@@ -314,9 +240,9 @@ def notes(
         result: of `compare`.
         teacher_may_be_flattered: a weak model may have seen the test.
         evaluations: how often this test set has been asked.
-        collapsed: classes that students gave up: {arm, seed, class, predicted, labels}.
+        of_students: what the task's family says of them (`TaskFamily.notes`).
     """
-    found = _given_up(collapsed)
+    found = list(of_students)
     if teacher_may_be_flattered:
         found.append(
             {
@@ -338,26 +264,3 @@ def notes(
             }
         )
     return found
-
-
-def _given_up(collapsed: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
-    """One note for each arm and class, whatever the number of seeds."""
-    found = []
-    for arm, label in dict.fromkeys((one["arm"], one["class"]) for one in collapsed):
-        mine = [one for one in collapsed if (one["arm"], one["class"]) == (arm, label)]
-        seeds = [str(one["seed"]) for one in mine]
-        named = f"seed {seeds[0]}" if len(seeds) == 1 else f"seeds {', '.join(seeds)}"
-        predicted, labels = (_shares([one[name] for one in mine]) for name in ("predicted", "labels"))
-        found.append(
-            {
-                "code": "ClassGivenUp",
-                "text": f"The student `{arm}` all but gave up the class “{label}” ({named}): it predicts it for"
-                f" {predicted} of the latest training texts, whose labels ask for {labels}.",
-            }
-        )
-    return found
-
-
-def _shares(values: Sequence[float]) -> str:
-    low, high = (f"{100 * value:.1f}".removesuffix(".0") for value in (min(values), max(values)))
-    return f"{low} %" if low == high else f"{low} to {high} %"

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 
-def detailed_costs(training: Mapping[str, Any], texts: int, classes: int) -> list[dict[str, Any]]:
+def detailed_costs(training: Mapping[str, Any], texts: int, outputs: int) -> list[dict[str, Any]]:
     """The costs of `training_summary`, each with what it bought and like for like.
 
     Heads share one pass over every text of the job, those of the test too, while a student that is tuned reads the
@@ -14,33 +14,33 @@ def detailed_costs(training: Mapping[str, Any], texts: int, classes: int) -> lis
     Args:
         training: of `training_summary`.
         texts: how many texts the job has: pool, budget and test.
-        classes: K.
+        outputs: how many numbers a head puts out: of classes, K.
 
     Returns:
         For each arm the given costs with `secondsToTrain`, `parameters` (tuned ones), `device` and `precision`;
         the latter two None where they are not known.
     """
     return [
-        {**cost, **(_of_head if cost["tuning"] == "Head" else _of_tuned)(cost, training, texts, classes)}
+        {**cost, **(_of_head if cost["tuning"] == "Head" else _of_tuned)(cost, training, texts, outputs)}
         for cost in training["costs"]
     ]
 
 
 def _of_head(
-    cost: Mapping[str, Any], training: Mapping[str, Any], texts: int, classes: int
+    cost: Mapping[str, Any], training: Mapping[str, Any], texts: int, outputs: int
 ) -> dict[str, Any]:
     seconds, own = training["seconds"], training["examples"][cost["arm"]]
     fits = seconds["fitting"][cost["arm"]]
     return {
         "secondsToTrain": round(seconds["reading"] * own / texts + sum(fits) / len(fits), 3),
-        "parameters": classes * (training["features"]["dimension"] + 1),
+        "parameters": outputs * (training["features"]["dimension"] + 1),
         "device": None,
         "precision": None,
     }
 
 
 def _of_tuned(
-    cost: Mapping[str, Any], training: Mapping[str, Any], _texts: int, _classes: int
+    cost: Mapping[str, Any], training: Mapping[str, Any], _texts: int, _outputs: int
 ) -> dict[str, Any]:
     mine = [one for one in training["trained"] if one["arm"] == cost["arm"]]
 

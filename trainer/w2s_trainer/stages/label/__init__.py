@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 from w2s_api.spec.weak import Labeler
 from w2s_trainer.contract.context import StageContext, StageResult
 from w2s_trainer.contract.job import StageJob
+from w2s_trainer.families import family_of
 from w2s_trainer.stages.label.calibration import calibrated
 from w2s_trainer.stages.label.methods import opinions_of, tell
 from w2s_trainer.stages.label.opinion import Opinion
-from w2s_trainer.stages.tables import EVERY_SEED, Examples, lists, read_examples, unread, write_table
+from w2s_trainer.stages.tables import EVERY_SEED, Examples, column_of, read_examples, unread, write_table
 from w2s_trainer.store.artifacts import Artifact, ArtifactStore
 from w2s_trainer.store.checkpoints import clear_checkpoints
 from w2s_trainer.store.objects import Objects
@@ -65,12 +66,13 @@ def _write(context: StageContext, opinions: Mapping[int, Opinion], ids: list[str
     index, count = context.shard
     suffix = "" if count == 1 else f"-{index}-of-{count}"
     seeds = sorted(opinions)
+    family = family_of(context.spec)
+    said = [family.opinion_columns(opinions[seed]) for seed in seeds]
     write_table(
         {
             "id": ids * len(seeds),
             "seed": np.repeat(np.array(seeds, dtype=np.int32), len(ids)),
-            "scores": lists(np.concatenate([opinions[seed].scores for seed in seeds])),
-            "probabilities": lists(np.concatenate([opinions[seed].probabilities for seed in seeds])),
+            **{name: column_of(np.concatenate([one[name] for one in said])) for name in said[0]},
             "abstain": np.concatenate([opinions[seed].abstain for seed in seeds]),
         },
         context.output / f"labels{suffix}.parquet",

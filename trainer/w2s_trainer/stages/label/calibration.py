@@ -43,12 +43,12 @@ def calibrated(
         drawn = np.setdiff1d(drawn_budget(context, examples, gold, seed), opinion.shown)
         places = np.searchsorted(asked, drawn)
         answered = ~opinion.abstain[places]
-        temperature = fit_temperature(opinion.probabilities[places][answered], gold[drawn][answered])
+        temperature = fit_temperature(opinion.targets[places][answered], gold[drawn][answered])
         temperatures[seed] = temperature
         opinions[seed] = replace(
             opinion,
             scores=opinion.scores[mine],
-            probabilities=at_temperature(opinion.probabilities[mine], temperature),
+            targets=at_temperature(opinion.targets[mine], temperature),
             abstain=opinion.abstain[mine],
             order_sensitive=None if opinion.order_sensitive is None else opinion.order_sensitive[mine],
         )

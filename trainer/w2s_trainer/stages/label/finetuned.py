@@ -76,19 +76,16 @@ def _tuned(
 
     Each shard tunes for itself, to the same model: they may run side by side, and none waits for another.
     """
-    from w2s_trainer.stages.session import Labelled, Recipe, tune_student
+    from w2s_trainer.stages.session import Recipe, tune_student
+    from w2s_trainer.tuning.training_set import TrainingSet
 
     index, count = context.shard
     name = f"seed-{seed}" if count == 1 else f"seed-{seed}-shard-{index}-of-{count}"
     names = context.spec.task.class_names
-    labelled = Labelled(
-        [examples.texts[row] for row in drawn],
-        np.eye(len(names))[gold[drawn]],
-        np.ones(len(drawn)),
-        examples.families[drawn],
-    )
+    data = TrainingSet(drawn, np.eye(len(names))[gold[drawn]], np.ones(len(drawn)), examples.families[drawn])
+    budget = [examples.texts[row] for row in drawn]
     recipe = Recipe.of_labeler(settings, batch_tokens)
-    tuned = tune_student(context, recipe, labelled, name=name, seed=seed)
+    tuned = tune_student(context, recipe, budget, data, name=name, seed=seed)
     texts = [examples.texts[row] for row in rows]
     tokens = tokenize(tuned.student.tokenizer, texts, settings.max_tokens)
     tokens.require_some(context.model.name)

@@ -12,6 +12,7 @@ from w2s_api.methods.labelers import Functions
 from w2s_api.spec.weak import Labeler
 from w2s_trainer.contract.context import StageContext
 from w2s_trainer.errors import BadSpec
+from w2s_trainer.families import family_of
 from w2s_trainer.stages.label.opinion import Opinion, path_of
 from w2s_trainer.stages.label.rule_pattern import CaseAsked, keywords_pattern, translated
 from w2s_trainer.stages.label.rule_text import marked, searchable
@@ -52,16 +53,19 @@ def opinions(
     context: StageContext, labeler: Labeler, examples: Examples, rows: NDArray[np.int64]
 ) -> dict[int, Opinion]:
     """What the rules vote for."""
+    family = family_of(context.spec)
+    names = family.vote_names(labeler.settings)
     votes = vote(
         labeler.settings,
-        context.spec.task.class_names,
+        names,
         [examples.texts[row] for row in rows],
         f"{path_of(context, labeler)}.functions",
     )
     context.progress("applying rules", len(rows), len(rows))
     pool = examples.parts[rows] == "pool"
-    counted = tally(votes.matches[pool], votes.counts[pool], context.spec.task.class_names)
-    return {EVERY_SEED: Opinion(votes.counts, votes.probabilities, votes.abstain, figures={"votes": counted})}
+    counted = tally(votes.matches[pool], votes.counts[pool], names)
+    targets = family.of_votes(names, votes.probabilities)
+    return {EVERY_SEED: Opinion(votes.counts, targets, votes.abstain, figures={"votes": counted})}
 
 
 def check(settings: Functions, path: str) -> None:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from w2s_api.spec.weak import Labeler
 from w2s_trainer.contract.context import StageContext
+from w2s_trainer.families import family_of
 from w2s_trainer.stages.budget import draw
 from w2s_trainer.stages.tables import Examples
 
@@ -19,8 +20,8 @@ class Opinion:
 
     scores: NDArray[np.float64]
     """float64[n, K]: log-probabilities or votes, as they came."""
-    probabilities: NDArray[np.float64]
-    """float64[n, K]."""
+    targets: NDArray[Any]
+    """[n, …], weak labels as the task's family has them. Of classes: probabilities float64[n, K]."""
     abstain: NDArray[np.bool_]
     """bool[n]."""
     truncated: int = 0
@@ -61,7 +62,11 @@ def drawn_budget(
     """
     budget = examples.rows("budget")
     ids = [examples.ids[row] for row in budget]
-    return np.asarray(budget[draw(ids, gold[budget], context.spec.data.gold_budget, seed)])
+    return np.asarray(
+        budget[
+            draw(ids, family_of(context.spec).strata_of(gold[budget]), context.spec.data.gold_budget, seed)
+        ]
+    )
 
 
 def path_of(context: StageContext, labeler: Labeler) -> str:

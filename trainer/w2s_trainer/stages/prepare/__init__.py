@@ -8,11 +8,12 @@ import numpy as np
 from w2s_api.spec.job import Spec
 from w2s_api.warnings import labeler_warnings
 from w2s_trainer.errors import BadSpec
+from w2s_trainer.families import TaskFamily, family_of
+from w2s_trainer.families.task_family import NO_GOLD
 from w2s_trainer.stages.prepare.conditions import check_labelers, verify
 from w2s_trainer.stages.prepare.corpus import Corpus, read_corpus
 from w2s_trainer.stages.prepare.duplicates import near_duplicates
-from w2s_trainer.stages.prepare.labels import NO_CLASS, class_index
-from w2s_trainer.stages.prepare.parts import Part, Parts, divide_corpus
+from w2s_trainer.stages.prepare.parts import Parts, divide_corpus
 from w2s_trainer.stages.prepare.power import effective_size, smallest_provable_gain
 from w2s_trainer.stages.prepare.write import write
 
@@ -33,7 +34,8 @@ def run(context: "StageContext") -> "StageResult":
 
     spec, progress = context.spec, context.progress
     check_labelers(spec)
-    class_index(spec.task.class_names)
+    family = family_of(spec)
+    family.check()
     for doubt in labeler_warnings(spec):
         progress.note(f"Warning: {doubt}")
     near = spec.data.near_duplicates
@@ -51,25 +53,23 @@ def run(context: "StageContext") -> "StageResult":
         near.shingle_words,
         lambda done, total: progress("near-duplicates", done, total),
     )
-    parts = divide_corpus(corpus, components, spec)
-    write(parts, corpus.texts.texts, corpus.quarantine, context.output)
-    summary = summarise(parts, corpus, spec)
+    parts = divide_corpus(corpus, components, spec, family)
+    write(parts, corpus.texts.texts, corpus.quarantine, family, context.output)
+    summary = summarise(parts, corpus, spec, family)
+    provable = summary.get("smallestProvableGain")
     progress.note(
-        f"{len(parts.test):,} rows in {summary['families']['test']:,} families are held out for the test;"
-        f" it can prove a gain of about {summary['smallestProvableGain']:.3f}"
+        f"{len(parts.test):,} rows in {summary['families']['test']:,} families are held out for the test"
+        + ("" if provable is None else f"; it can prove a gain of about {provable:.3f}")
     )
     return StageResult(summary, figures(summary))
 
 
-def summarise(parts: Parts, corpus: Corpus, spec: Spec) -> dict[str, Any]:
+def summarise(parts: Parts, corpus: Corpus, spec: Spec, family: TaskFamily) -> dict[str, Any]:
     """The summary of the artifact."""
     size = effective_size(parts.test.family)
     return {
         "rows": {"pool": len(parts.pool), "budget": len(parts.budget), "test": len(parts.test)},
-        "classes": {
-            name: {"budget": _count(parts.budget, number), "test": _count(parts.test, number)}
-            for number, name in enumerate(spec.task.class_names)
-        },
+        **family.gold_summary({"budget": parts.budget.label, "test": parts.test.label}),
         "families": {
             "test": len(np.unique(parts.test.family)),
             "budget": len(np.unique(parts.budget.family)),
@@ -81,10 +81,14 @@ def summarise(parts: Parts, corpus: Corpus, spec: Spec) -> dict[str, Any]:
             "seenByTeacher": parts.seen_by_teacher,
             "unusable": sum(bad.lines for bad in corpus.quarantine),
         },
-        "poolGold": int((parts.pool.label != NO_CLASS).sum()),
+        "poolGold": int((parts.pool.label != NO_GOLD).sum()),
         "poolLabelsIgnored": parts.pool_labels_ignored,
         **({"withoutGroup": corpus.without_group} if spec.data.fields.group else {}),
-        "smallestProvableGain": round(smallest_provable_gain(size), 4),
+        **(
+            {"smallestProvableGain": round(smallest_provable_gain(size), 4)}
+            if family.is_right_or_wrong
+            else {}
+        ),
         "effectiveTestSize": round(size, 2),
     }
 
@@ -94,11 +98,7 @@ def figures(summary: Mapping[str, Any]) -> dict[str, Any]:
     return {
         **summary["rows"],
         "testFamilies": summary["families"]["test"],
-        "smallestProvableGain": summary["smallestProvableGain"],
+        **{name: summary[name] for name in ("smallestProvableGain",) if name in summary},
         **{f"removed{name[0].upper()}{name[1:]}": count for name, count in summary["removed"].items()},
         "poolGold": summary["poolGold"],
     }
-
-
-def _count(part: Part, number: int) -> int:
-    return int((part.label == number).sum())

@@ -6,6 +6,7 @@ from typing import Any
 from w2s_api.methods.method import field_of
 from w2s_api.spec.job import Spec
 from w2s_trainer.errors import BadData, BadSpec
+from w2s_trainer.families import family_of
 from w2s_trainer.stages.prepare.power import LARGEST_USEFUL_GAIN, LEAST_SIZE, families_missing
 
 
@@ -38,11 +39,19 @@ def _check_test_size(summary: Mapping[str, Any], spec: Spec) -> None:
     raise BadData(
         "TestTooSmall",
         f"The test has {summary['rows']['test']:,} rows in {families:,} families, worth {size:.0f} independent"
-        f" rows. The smallest gain that it can prove is about {summary['smallestProvableGain']:.2f}; for a gain"
-        f" of {LARGEST_USEFUL_GAIN:.2f} it needs about {more:,} families more.",
+        f" rows. {_provable(summary)}it needs about {more:,} families more.",
         "Add rows of other groups to `data.test`."
         if spec.data.test
         else "Label texts of other groups, raise `data.testFraction`, or give `data.test`.",
+    )
+
+
+def _provable(summary: Mapping[str, Any]) -> str:
+    gain = summary.get("smallestProvableGain")
+    if gain is None:
+        return f"To be worth {LEAST_SIZE} "
+    return (
+        f"The smallest gain that it can prove is about {gain:.2f}; for a gain of {LARGEST_USEFUL_GAIN:.2f} "
     )
 
 
@@ -56,10 +65,11 @@ def _check_budget(summary: Mapping[str, Any], spec: Spec) -> None:
             f"spec.data.goldBudget is {wanted:,}, but only {there:,} gold rows are outside of the test.",
             f"Set it to {there:,} at most, leave it out to use all, or label more texts.",
         )
-    if wanted < len(spec.task.classes):
+    strata = family_of(spec).strata
+    if wanted < len(strata):
         raise BadSpec(
             "GoldBudgetTooSmall",
-            f"spec.data.goldBudget is {wanted:,}, but there are {len(spec.task.classes):,} classes.",
+            f"spec.data.goldBudget is {wanted:,}, but there are {len(strata):,} classes.",
             "Each class needs one gold example at least.",
         )
 

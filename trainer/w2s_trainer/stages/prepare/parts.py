@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from w2s_api.spec.job import Spec
 from w2s_trainer.errors import BadData
+from w2s_trainer.families.task_family import NO_GOLD, TaskFamily
 from w2s_trainer.stages.prepare.corpus import Corpus, Rows
 from w2s_trainer.stages.prepare.families import families
-from w2s_trainer.stages.prepare.labels import NO_CLASS, check_every_class, class_index, class_indices
 from w2s_trainer.stages.prepare.split import Gold, check_every_class_in, divide
 from w2s_trainer.stages.prepare.usable import Quarantined
 
@@ -24,7 +24,7 @@ class Part:
     """int64[n], indices into the texts."""
     family: NDArray[np.int64]
     label: NDArray[np.int64]
-    """int64[n], class indices; NO_CLASS where a row of the pool has no gold."""
+    """int64[n], numbers of the labels (`TaskFamily.number`); NO_GOLD where a row of the pool has no gold."""
 
     def __len__(self) -> int:
         return len(self.id)
@@ -47,32 +47,36 @@ class Parts:
     """Labels of unlabelled rows that are not classes, or contradict one another."""
 
 
-def divide_corpus(corpus: Corpus, components: NDArray[np.int64], spec: Spec) -> Parts:
+def divide_corpus(corpus: Corpus, components: NDArray[np.int64], spec: Spec, family: TaskFamily) -> Parts:
     """Divides all rows into pool, budget and test.
 
     Args:
         corpus: what was read. Rows with contradicting labels are added to its quarantine.
         components: int64[number of texts], the near-duplicate component of each text.
         spec: the spec.
+        family: of its task.
 
     Raises:
         BadData: a label is not a class; a class is not in gold, test or budget; no row is left for the pool.
     """
-    classes = spec.task.class_names
     every = (corpus.gold, corpus.test, corpus.unlabeled, corpus.seen)
     texts = np.array([text for rows in every for text in rows.text], dtype=np.int64)
-    family = families(components[texts], [group for rows in every for group in rows.group])
+    joined = families(components[texts], [group for rows in every for group in rows.group])
     ends = np.cumsum([len(rows) for rows in every])[:-1]
-    gold_family, test_family, pool_family, seen_family = np.split(family, ends)
+    gold_family, test_family, pool_family, seen_family = np.split(joined, ends)
     seen = np.unique(seen_family)
 
-    gold = _unique_gold(corpus.gold, gold_family, classes, corpus.quarantine)
-    check_every_class(gold.label, classes, corpus.gold.uri)
+    gold = _unique_gold(corpus.gold, gold_family, family, corpus.quarantine)
+    family.check_gold(gold.label, corpus.gold.uri)
     duplicates = gold.duplicates
     if spec.data.test is None:
         in_test = divide(
-            Gold(gold.part.family, gold.label, [corpus.texts.digests[text] for text in gold.part.text]),
-            classes,
+            Gold(
+                gold.part.family,
+                family.strata_of(gold.label),
+                [corpus.texts.digests[text] for text in gold.part.text],
+            ),
+            family.strata,
             float(spec.data.test_fraction),
             spec.data.split_seed,
             barred=frozenset(seen.tolist()),
@@ -81,16 +85,16 @@ def divide_corpus(corpus: Corpus, components: NDArray[np.int64], spec: Spec) -> 
         seen_by_teacher = int(np.isin(gold.part.family, seen).sum())
         leaked = 0
     else:
-        given = _unique_gold(corpus.test, test_family, classes, corpus.quarantine)
+        given = _unique_gold(corpus.test, test_family, family, corpus.quarantine)
         duplicates += given.duplicates
         known = np.isin(given.part.family, seen)
         test, seen_by_teacher = _take(given.part, ~known), int(known.sum())
         overlapping = np.isin(gold.part.family, test.family)
         budget, leaked = _take(gold.part, ~overlapping), int(overlapping.sum())
-        _check_given_parts(test, budget, classes, seen_by_teacher, leaked)
+        _check_given_parts(test, budget, family, seen_by_teacher, leaked)
 
     in_test_family = np.isin(pool_family, test.family)
-    pool, copies, ignored = _pool(corpus.unlabeled, pool_family, in_test_family, budget, classes)
+    pool, copies, ignored = _pool(corpus.unlabeled, pool_family, in_test_family, budget, family)
     if not len(pool):
         raise BadData(
             "EmptyPool",
@@ -120,11 +124,11 @@ class _UniqueGold:
 
 
 def _unique_gold(
-    rows: Rows, family: NDArray[np.int64], classes: tuple[str, ...], quarantine: list[Quarantined]
+    rows: Rows, families_: NDArray[np.int64], family: TaskFamily, quarantine: list[Quarantined]
 ) -> _UniqueGold:
     """The first row of each text; none of a text with contradicting labels."""
     names = [label for label in rows.label if label is not None]
-    labels = class_indices(names, rows.place, classes, rows.uri)
+    labels = family.numbers(names, rows.place, rows.uri)
     of_text: defaultdict[int, list[int]] = defaultdict(list)
     for row, text in enumerate(rows.text):
         of_text[text].append(row)
@@ -140,20 +144,19 @@ def _unique_gold(
                 )
                 for row in same
             ]
-    return _UniqueGold(_part(rows, np.array(sorted(kept), dtype=np.int64), family, labels), duplicates)
+    return _UniqueGold(_part(rows, np.array(sorted(kept), dtype=np.int64), families_, labels), duplicates)
 
 
 def _pool(
     rows: Rows,
-    family: NDArray[np.int64],
+    families_: NDArray[np.int64],
     in_test_family: NDArray[np.bool_],
     budget: Part,
-    classes: tuple[str, ...],
+    family: TaskFamily,
 ) -> tuple[Part, int, int]:
     """The pool, how many copies were left out, and how many labels were ignored."""
-    index = class_index(classes)
     taken = set(budget.text.tolist())
-    labels = np.full(len(rows), NO_CLASS, dtype=np.int64)
+    labels = np.full(len(rows), NO_GOLD, dtype=np.int64)
     kept: dict[int, int] = {}
     contradicted: set[int] = set()
     copies = ignored = 0
@@ -164,17 +167,17 @@ def _pool(
             copies += 1
             continue
         label = rows.label[row]
-        number = NO_CLASS if label is None else index.get(label, NO_CLASS)
-        ignored += label is not None and number == NO_CLASS
+        number = NO_GOLD if label is None else family.number(label)
+        ignored += label is not None and number == NO_GOLD
         first = kept.setdefault(text, row)
         copies += first != row
-        if labels[first] == NO_CLASS and text not in contradicted:
+        if labels[first] == NO_GOLD and text not in contradicted:
             labels[first] = number
-        elif number not in (NO_CLASS, labels[first]):
+        elif number not in (NO_GOLD, labels[first]):
             ignored += 1 + (text not in contradicted)
             contradicted.add(text)
-            labels[first] = NO_CLASS
-    return _part(rows, np.array(sorted(kept.values()), dtype=np.int64), family, labels), copies, ignored
+            labels[first] = NO_GOLD
+    return _part(rows, np.array(sorted(kept.values()), dtype=np.int64), families_, labels), copies, ignored
 
 
 def _part(rows: Rows, kept: NDArray[np.int64], family: NDArray[np.int64], labels: NDArray[np.int64]) -> Part:
@@ -188,12 +191,12 @@ def _take(part: Part, chosen: NDArray[np.bool_]) -> Part:
 
 
 def _check_given_parts(
-    test: Part, budget: Part, classes: tuple[str, ...], seen_by_teacher: int, leaked: int
+    test: Part, budget: Part, family: TaskFamily, seen_by_teacher: int, leaked: int
 ) -> None:
     check_every_class_in(
         "test",
-        test.label,
-        classes,
+        family.strata_of(test.label),
+        family.strata,
         f" ({seen_by_teacher:,} rows were left out, because the teacher was trained on their families)"
         if seen_by_teacher
         else "",
@@ -201,8 +204,8 @@ def _check_given_parts(
     )
     check_every_class_in(
         "budget",
-        budget.label,
-        classes,
+        family.strata_of(budget.label),
+        family.strata,
         f" ({leaked:,} rows of gold were left out, because they are of families of the test)"
         if leaked
         else "",

@@ -9,28 +9,30 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from w2s_trainer.families.task_family import NO_GOLD, TaskFamily
 from w2s_trainer.stages.prepare.families import in_order
-from w2s_trainer.stages.prepare.labels import NO_CLASS
 from w2s_trainer.stages.prepare.parts import Part, Parts
 from w2s_trainer.stages.prepare.usable import Quarantined
 
 _EXAMPLES = pa.schema(
     [("id", pa.string()), ("text", pa.string()), ("part", pa.string()), ("family", pa.int64())]
 )
-_LABELS = pa.schema([("id", pa.string()), ("label", pa.int32())])
 _QUARANTINE = pa.schema([("source", pa.string()), ("row", pa.int64()), ("reason", pa.string())])
 _CHUNK = 10_000
 
 
-def write(parts: Parts, texts: Sequence[str], quarantine: Sequence[Quarantined], output: Path) -> None:
+def write(
+    parts: Parts, texts: Sequence[str], quarantine: Sequence[Quarantined], family: TaskFamily, output: Path
+) -> None:
     """Writes examples, gold labels by part, and the quarantine."""
     named = {"pool": parts.pool, "budget": parts.budget, "test": parts.test}
     _write_examples(named, texts, output / "examples.parquet")
     for name, part in named.items():
-        labelled = np.flatnonzero(part.label != NO_CLASS)
+        labelled = np.flatnonzero(part.label != NO_GOLD)
+        labels = pa.array(family.stored_gold(part.label[labelled]))
         _write(
-            {"id": [part.id[row] for row in labelled], "label": part.label[labelled].astype(np.int32)},
-            _LABELS,
+            {"id": [part.id[row] for row in labelled], "label": labels},
+            pa.schema([("id", pa.string()), ("label", labels.type)]),
             output / f"gold-{name}" / "labels.parquet",
         )
     _write(

@@ -8,7 +8,10 @@ from typing import Any
 from w2s_api.pipeline import FIRST_SEED
 from w2s_trainer.contract.context import StageContext, StageResult
 from w2s_trainer.contract.job import StageJob
-from w2s_trainer.stages.promote.card import Files, model_card
+from w2s_trainer.families import TaskFamily, family_of
+from w2s_trainer.families.predicting import mark
+from w2s_trainer.stages.promote.card import has_adapter, model_card
+from w2s_trainer.stages.tables import EVERY_SEED
 from w2s_trainer.store.artifacts import Artifact, ArtifactStore
 from w2s_trainer.store.objects import Objects
 
@@ -58,33 +61,27 @@ def publish(job: StageJob, objects: Objects, store: ArtifactStore, artifact: Art
 
 def _write_model(context: StageContext, results: dict[str, Any]) -> None:
     spec, directory = context.spec, context.output / "model"
+    family = family_of(spec)
     pretrained = context.model.directory
     if spec.strong.tuning.settings.on_frozen_model:
-        _write_head(context, pretrained, directory)
+        _write_head(context, family, pretrained, directory)
     else:
         from w2s_trainer.stages.promote.student import publish_student
         from w2s_trainer.stages.train.tuned import STUDENT
 
         trained = context.artifact("student")
         publish_student(pretrained, spec, trained.fetch(STUDENT, context.scratch), directory)
-    (directory / "README.md").write_text(model_card(results, spec, Files.of(directory)))
+    mark(directory, family)
+    (directory / "README.md").write_text(
+        model_card(results, spec, family.card(results, directory), has_adapter(directory))
+    )
 
 
-def _write_head(context: StageContext, pretrained: Path, directory: Path) -> None:
+def _write_head(context: StageContext, family: TaskFamily, pretrained: Path, directory: Path) -> None:
     from safetensors.numpy import load_file
 
-    from w2s_trainer.models.head import Head
-    from w2s_trainer.models.published import publish_model
-
-    spec = context.spec
     heads = load_file(context.artifact("student").fetch("heads.safetensors", context.scratch))
-    seed = "-1" if "strong.-1.weight" in heads else str(FIRST_SEED)
-    head = Head(*(heads[f"strong.{seed}.{part}"] for part in ("weight", "bias", "mean")))
-    publish_model(
-        pretrained,
-        head,
-        list(spec.task.class_names),
-        spec.strong.max_tokens,
-        directory,
-        spec.strong.model.uri,
-    )
+    seeds = (f"strong.{seed}." for seed in (EVERY_SEED, FIRST_SEED))
+    prefix = next(prefix for prefix in seeds if any(name.startswith(prefix) for name in heads))
+    arrays = {name.removeprefix(prefix): values for name, values in heads.items() if name.startswith(prefix)}
+    family.publish_head(pretrained, arrays, context.spec.strong, directory)

@@ -1,63 +1,42 @@
-"""The model card: what the model is, what taught it, what it was measured at, where it ends. Pure but for `Files.of`."""
+"""The model card: what the model is, what taught it, what it was measured at, where it ends."""
 
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from w2s_api.pipeline import FIRST_SEED
 from w2s_api.spec.job import Spec
-from w2s_trainer.models.adapter import BASE, CONFIG, base_uri
+from w2s_trainer.families.task_family import ModelCard
+from w2s_trainer.models.adapter import CONFIG
 
 
-@dataclass(frozen=True)
-class Files:
-    """What was written: how it is loaded depends on it."""
-
-    own_code: bool
-    """A class of ours, whose code lies beside the weights."""
-    adapter: Mapping[str, Any] | None
-    """The adapter_config.json, where the adapter is apart."""
-
-    @classmethod
-    def of(cls, directory: Path) -> "Files":
-        """What lies in a directory."""
-        config = directory / CONFIG
-        adapter = json.loads(config.read_text()) if config.exists() else None
-        return cls(any(directory.rglob("modeling_w2s.py")), adapter)
+def has_adapter(directory: Path) -> bool:
+    """Whether an adapter lies there, apart from the model that it changes."""
+    return (directory / CONFIG).exists()
 
 
-def model_card(results: Mapping[str, Any], spec: Spec, files: Files) -> str:
+def model_card(results: Mapping[str, Any], spec: Spec, kind: ModelCard, apart: bool) -> str:
     """Markdown with the front matter that model hubs read.
 
     Args:
         results: the content of `results.json`.
         spec: says how the model was made.
-        files: what was written.
+        kind: what the kind of task says.
+        apart: the adapter is apart from the model.
     """
-    task, data = results["task"], results["data"]
+    data = results["data"]
     labelers = ", ".join(f"`{labeler['labeler']}` ({labeler['type']})" for labeler in results["labelers"])
-    classes = "\n".join(
-        f"- `{label['name']}`" + (f": {label['description']}" if label["description"] else "")
-        for label in task["classes"]
-    )
-    made = (
-        _of_head(results, spec)
-        if spec.strong.tuning.settings.on_frozen_model
-        else _of_student(results, spec, files)
-    )
+    on_frozen = spec.strong.tuning.settings.on_frozen_model
+    made = _of_head(results, spec) if on_frozen else _of_student(results, spec, apart)
     lines = [
         "---",
-        "pipeline_tag: text-classification",
-        f"library_name: {'peft' if files.adapter else 'transformers'}",
+        *([f"pipeline_tag: {kind.pipeline_tag}"] if kind.pipeline_tag else []),
+        f"library_name: {'peft' if apart else 'transformers'}",
         "tags: [weak-to-strong]",
         "---",
-        f"# {task['instruction'] or 'Text classification'}",
+        f"# {kind.title}",
         "",
-        "## Classes",
-        classes,
-        "",
+        *([*kind.about, ""] if kind.about else []),
         "## What it is worth",
         *(f"- {sentence}" for sentence in results["answer"]),
         "",
@@ -71,13 +50,13 @@ def model_card(results: Mapping[str, Any], spec: Spec, files: Files) -> str:
         "- It was measured on texts like those of the test. Other texts, other figures.",
         "- It learned from a teacher that errs; where the teacher is wrong in the same way each time,"
         " expect the model to be wrong there too. The report says how often.",
-        "- It decides between the classes above and knows no other.",
+        *(f"- {limit}" for limit in kind.limits),
         "",
         "## Use",
         "```",
         "w2s predict --model <this directory> texts.jsonl",
         "```",
-        *_loading(files),
+        *kind.loading,
         "",
     ]
     return "\n".join(lines)
@@ -91,7 +70,7 @@ def _of_head(results: Mapping[str, Any], spec: Spec) -> list[str]:
     ]
 
 
-def _of_student(results: Mapping[str, Any], spec: Spec, files: Files) -> list[str]:
+def _of_student(results: Mapping[str, Any], spec: Spec, apart: bool) -> list[str]:
     strong = spec.strong
     (this,) = (
         one for one in results["training"]["trained"] if one["arm"] == "strong" and one["seed"] == FIRST_SEED
@@ -99,7 +78,7 @@ def _of_student(results: Mapping[str, Any], spec: Spec, files: Files) -> list[st
     tuning = strong.tuning.settings
     how, kept = tuning.in_words(), None
     if tuning.leaves_adapter:
-        kept = "apart from the model that it changes" if files.adapter else "merged into the weights"
+        kept = "apart from the model that it changes" if apart else "merged into the weights"
     end = (
         f"; these are the weights of step {this['best']['step']}, which predicted held-out weak labels best"
         if this["best"]
@@ -110,37 +89,4 @@ def _of_student(results: Mapping[str, Any], spec: Spec, files: Files) -> list[st
         f"- Tuned on {this['texts']:,} weakly labelled texts in {this['steps']:,} steps, in {this['precision']},"
         f" seed {FIRST_SEED} (fixed beforehand){end}. Loss: {strong.loss.settings.in_words()}.",
         f"- Published in float32{f', {strong.tuning.type} {kept}' if kept else ''}.",
-    ]
-
-
-def _loading(files: Files) -> list[str]:
-    code = ", trust_remote_code=True" if files.own_code else ""
-    if files.adapter is None:
-        return [f"or `AutoModelForSequenceClassification.from_pretrained(directory{code})`."]
-    lines = [
-        "or, where `directory` is this one:",
-        "```python",
-        "from peft import PeftModel",
-        "from transformers import AutoConfig, AutoModelForSequenceClassification",
-        "",
-    ]
-    named = base_uri(json.dumps(files.adapter))
-    if named is None:
-        base = f'directory + "/{BASE}"{code}'
-        after = f"`{BASE}/` holds the pretrained model with an empty head: it decides nothing without the adapter."
-    else:
-        name, revision = files.adapter["base_model_name_or_path"], files.adapter["revision"]
-        config = f'config=AutoConfig.from_pretrained(directory + "/{BASE}")'
-        on_hub = named.startswith("hf://") and "://" not in name
-        pinned = f', revision="{revision}"' if revision else ""
-        base = f'"{name}"{pinned}, {config}' if on_hub else f"pretrained, {config}"
-        after = f"`{BASE}/` holds the config with the names of the classes, and no weights."
-        if not on_hub:
-            lines.append(f"pretrained = ...  # a directory with {name} in the layout of Hugging Face")
-    return [
-        *lines,
-        f'base = AutoModelForSequenceClassification.from_pretrained({base}, dtype="float32")',
-        "model = PeftModel.from_pretrained(base, directory).eval()",
-        "```",
-        after,
     ]

@@ -7,9 +7,9 @@ from typing import Any
 from w2s_api.pipeline import FIRST_SEED
 from w2s_api.spec.job import Spec
 from w2s_api.spec.tuning import Training
+from w2s_trainer.families import family_of
 from w2s_trainer.models.adapter import BASE, write_adapter
 from w2s_trainer.models.published import write_model, write_tokenizer, write_weights
-from w2s_trainer.tuning.student import load_student
 
 _MEAN = "mean"
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -31,11 +31,10 @@ def publish_student(pretrained: Path, spec: Spec, weights: Path, directory: Path
     strong = spec.strong
     tuning = strong.tuning.settings
     apart = tuning.leaves_adapter and spec.promotion.publish == "Adapter"
-    student = load_student(
+    student = family_of(spec).load_student(
         pretrained,
-        spec.task.class_names,
+        strong.model.uri,
         tuning=tuning,
-        name=strong.model.uri,
         dropout=float((strong.training or Training()).dropout),
         precision="float32",
     )

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from w2s_trainer.contract.context import StageContext, StageResult
 from w2s_trainer.errors import BadData
+from w2s_trainer.families import family_of
 from w2s_trainer.stages.select.methods import Candidates, step_of
 from w2s_trainer.stages.tables import Examples, WeakLabels, read_examples, read_labels, write_table
 
@@ -17,7 +18,8 @@ LARGEST_SHIFT = 0.10
 def run(context: StageContext) -> StageResult:
     """Applies the steps in order, for each seed."""
     examples = read_examples(context.artifact("examples"), context.scratch)
-    labels = read_labels(context.artifact("labels"), examples, context.scratch)
+    family = family_of(context.spec)
+    labels = read_labels(context.artifact("labels"), examples, context.scratch, family.label_column)
     ids: list[str] = []
     seeds: list[int] = []
     weights: list[NDArray[np.float64]] = []
@@ -49,17 +51,17 @@ def select(
     Raises:
         BadData: a class that had weak labels is left with none.
     """
-    class_names = context.spec.task.class_names
+    family = family_of(context.spec)
     pool = examples.rows("pool")
     rows = pool[~labels.abstain[pool]]
     candidates = Candidates(context, examples, labels, seed, rows, np.ones(len(rows)))
     audit = []
     for step in context.spec.selection.steps:
-        before = _histogram(labels, candidates.rows, class_names)
+        before = family.weak_counts(labels.targets[candidates.rows])
         kept = step_of(step.settings)(step.settings, candidates)
         left = candidates.rows[kept.positions]
-        after = _histogram(labels, left, class_names)
-        for name in class_names:
+        after = family.weak_counts(labels.targets[left])
+        for name in before:
             if before[name] and not after[name]:
                 raise BadData(
                     "ClassSelectedAway",
@@ -91,8 +93,3 @@ def warnings(audit: list[dict[str, Any]]) -> list[str]:
                     " a student copies class shares."
                 )
     return lines
-
-
-def _histogram(labels: WeakLabels, rows: NDArray[np.int64], class_names: tuple[str, ...]) -> dict[str, int]:
-    counts = np.bincount(labels.probabilities[rows].argmax(axis=1), minlength=len(class_names))
-    return {name: int(count) for name, count in zip(class_names, counts, strict=True)}

@@ -13,7 +13,7 @@ from w2s_trainer.stages.select.methods import Candidates, Kept
 def select(settings: Confidence, candidates: Candidates) -> Kept:
     """Keeps the surest of each class; how much they count stays what it was."""
     fraction = float(settings.keep_fraction_per_class)
-    positions = surest_per_class(candidates.ids, candidates.probabilities, fraction)
+    positions = surest_per_class(candidates.ids, candidates.targets, fraction)
     return Kept(positions, candidates.weights[positions])
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from w2s_api.methods.selection_steps import StepSettings
 from w2s_trainer.contract.context import StageContext
+from w2s_trainer.families import family_of
 from w2s_trainer.methods import implementation
 from w2s_trainer.stages.features import features_of
 from w2s_trainer.stages.tables import Examples, WeakLabels, of_seed, read_gold, read_labels, read_predictions
@@ -33,9 +34,9 @@ class Candidates:
     """float64[n]: how much each counts, as the steps before left it."""
 
     @property
-    def probabilities(self) -> NDArray[np.float64]:
-        """The weak labels, float64[n, K]."""
-        return np.asarray(self.labels.probabilities[self.rows])
+    def targets(self) -> NDArray[Any]:
+        """The weak labels [n, …]."""
+        return np.asarray(self.labels.targets[self.rows])
 
     @property
     def ids(self) -> list[str]:
@@ -53,23 +54,28 @@ class Candidates:
         """What each labeler says of all N examples, by its name. For steps that look at `opinions`."""
         context = self.context
         names = [labeler.name for labeler in context.spec.weak.labelers]
+        column = family_of(context.spec).label_column
         return {
-            name: of_seed(read_labels(artifact, self.examples, context.scratch), self.seed)
+            name: of_seed(read_labels(artifact, self.examples, context.scratch, column), self.seed)
             for name, artifact in zip(names, context.artifacts("opinions"), strict=True)
         }
 
     @cached_property
-    def students(self) -> list[NDArray[np.float64]]:
-        """What each student of the round before says of the texts, float64[n, K]. For steps that look at `students`."""
+    def students(self) -> list[NDArray[Any]]:
+        """What each student of the round before says of the texts [n, …]. For steps that look at `students`."""
+        context = self.context
+        column = family_of(context.spec).label_column
         return [
             of_seed(by_seed, self.seed)
-            for artifact in self.context.artifacts("students")
-            for by_seed in read_predictions(artifact, self.rows, self.examples, self.context.scratch).values()
+            for artifact in context.artifacts("students")
+            for by_seed in read_predictions(
+                artifact, self.rows, self.examples, context.scratch, column
+            ).values()
         ]
 
     @cached_property
-    def gold(self) -> NDArray[np.int64]:
-        """Labels of the gold budget, int64[N], NO_GOLD elsewhere. For steps that see gold."""
+    def gold(self) -> NDArray[Any]:
+        """Labels of the gold budget [N], as the family stores them. For steps that see gold."""
         context = self.context
         return read_gold(context.artifact("examples"), "budget", self.examples, context.scratch)
 

@@ -1,56 +1,12 @@
-"""The training sets of the arms: which rows, with which targets, for one seed (docs/protocol.md). Pure."""
+"""How many rows the arms are trained on, and which (docs/protocol.md). Pure."""
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 SMALLEST_CURVE_SIZE = 16
-
-
-@dataclass(frozen=True)
-class TrainingSet:
-    """What one head is trained on."""
-
-    rows: NDArray[np.int64]
-    """Indices of examples, int64[n]."""
-    targets: NDArray[np.float64]
-    """float64[n, K], rows sum to 1."""
-    weights: NDArray[np.float64]
-    """float64[n]."""
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-
-def weak_set(
-    rows: NDArray[np.int64],
-    probabilities: NDArray[np.float64],
-    weights: NDArray[np.float64],
-    hard: bool,
-) -> TrainingSet:
-    """Weak labels as targets.
-
-    Args:
-        rows: int64[n], indices of examples.
-        probabilities: float64[n, K], the labelers' distributions.
-        weights: float64[n].
-        hard: put all the weight on the likeliest class (ties: the first).
-    """
-    targets = one_hot(probabilities.argmax(axis=1), probabilities.shape[1]) if hard else probabilities
-    return TrainingSet(rows, targets, weights)
-
-
-def gold_set(rows: NDArray[np.int64], labels: NDArray[np.int64], classes: int) -> TrainingSet:
-    """Gold labels as targets: rows int64[n], labels int64[n] of `classes` classes."""
-    return TrainingSet(rows, one_hot(labels, classes), np.ones(len(rows)))
-
-
-def one_hot(labels: NDArray[np.int64], classes: int) -> NDArray[np.float64]:
-    """float64[n, K] of class indices int64[n]."""
-    return np.eye(classes)[labels]
 
 
 def curve_sizes(budget: int) -> list[int]:

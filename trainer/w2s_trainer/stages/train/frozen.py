@@ -8,18 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
-from w2s_api.arms import arms_of, is_on_gold, on_frozen_model
+from w2s_api.arms import ARMS, arms_of, is_on_gold, on_frozen_model
 from w2s_api.methods.tunings import Head
-from w2s_api.spec.task import ClassLabel
 from w2s_trainer.contract.context import StageContext, StageResult
-from w2s_trainer.models.causal import is_causal
-from w2s_trainer.models.head import normalise
-from w2s_trainer.stages.features import Features, features_of, text_features
-from w2s_trainer.stages.tables import EVERY_SEED, Examples, read_examples, unread
+from w2s_trainer.families import family_of
+from w2s_trainer.stages.features import Features, features_of
+from w2s_trainer.stages.tables import EVERY_SEED, read_examples, unread
 from w2s_trainer.stages.train.head import Fitted, HeadToFit, fit_heads_of
 from w2s_trainer.stages.train.predictions import Predictions
 from w2s_trainer.stages.train.sets import TrainingSets
-from w2s_trainer.stages.train.zero_shot import prompted_probabilities, similarity_probabilities
+from w2s_trainer.stages.train.zero_shot import zero_shot_answers
 
 
 def fit_heads(context: StageContext) -> StageResult:
@@ -27,11 +25,12 @@ def fit_heads(context: StageContext) -> StageResult:
     spec = context.spec
     examples = read_examples(context.artifact("examples"), context.scratch)
     to_fit = list(_arms(context, TrainingSets(context, examples)))
-    zero_shot = "ZeroShot" in spec.evaluation.controls
+    family = family_of(spec)
+    zero_shot = ARMS["zero-shot"].absent(spec) is None
 
     clock = time.monotonic
     features = features_of(context, spec.strong.max_tokens, spec.strong.batch_tokens)
-    predictions = Predictions(examples)
+    predictions = Predictions(examples, family.label_column)
     asked = features.matrix[predictions.rows]
     heads: dict[str, NDArray[np.float32]] = {}
     fitted: list[Fitted] = []
@@ -41,19 +40,20 @@ def fit_heads(context: StageContext) -> StageResult:
     for result in fit_heads_of(
         to_fit,
         features.matrix,
-        examples.families,
+        family,
         lambda done, total: context.progress("fitting heads", done, total),
     ):
         fitted.append(result)
         seconds.setdefault(result.arm, []).append(round(clock() - began, 3))
-        predictions.add(result.arm, result.seed, result.size, result.head.probabilities(asked))
+        predictions.add(result.arm, result.seed, result.size, result.head.answers(asked))
         if result.arm != "gold-only" or result.size == largest:
-            for name in ("weight", "bias", "mean"):
-                values = np.ascontiguousarray(getattr(result.head, name), dtype=np.float32)
-                heads[f"{result.arm}.{result.seed}.{name}"] = values
+            for name, values in result.head.arrays.items():
+                kept = np.ascontiguousarray(values, dtype=np.float32)
+                heads[f"{result.arm}.{result.seed}.{name}"] = kept
         began = clock()
     if zero_shot:
-        predictions.add("zero-shot", EVERY_SEED, 0, _zero_shot(context, examples, predictions.rows, asked))
+        answers = zero_shot_answers(context, examples, predictions.rows, asked)
+        predictions.add("zero-shot", EVERY_SEED, 0, answers)
 
     save_file(heads, context.output / "heads.safetensors")
     predictions.write(context.output / "predictions.parquet")
@@ -71,18 +71,6 @@ def _arms(context: StageContext, sets: TrainingSets) -> Iterator[HeadToFit]:
                 if is_on_gold(arm) is on_gold:
                     strength = None if on_gold else l2
                     yield from (HeadToFit(arm.name, seed, part, strength) for part in sets.of(arm, seed))
-
-
-def _zero_shot(
-    context: StageContext, examples: Examples, rows: NDArray[np.int64], features: NDArray[np.float32]
-) -> NDArray[np.float64]:
-    """What the model says without a label: a causal one is asked, an encoder compares (features of the rows)."""
-    spec = context.spec
-    if is_causal(context.model.directory):
-        return prompted_probabilities(context, examples, rows)
-    descriptions = [_describe(label) for label in spec.task.classes]
-    found = text_features(context, spec.strong.max_tokens, descriptions)
-    return similarity_probabilities(normalise(features), found)
 
 
 def _result(
@@ -112,7 +100,3 @@ def _result(
 
 def _strength(context: StageContext) -> float:
     return float((context.spec.strong.tuning.head or Head()).l2)
-
-
-def _describe(label: ClassLabel) -> str:
-    return label.description or label.name

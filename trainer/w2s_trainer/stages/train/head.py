@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from w2s_trainer.models.head import Head, cross_validated_l2, fit
-from w2s_trainer.stages.train.arms import TrainingSet
+from w2s_trainer.families import TaskFamily
+from w2s_trainer.families.task_family import FittedHead
+from w2s_trainer.tuning.training_set import TrainingSet
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,7 @@ class Fitted:
     size: int
     """Rows it was trained on."""
     l2: float
-    head: Head
+    head: FittedHead
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class HeadToFit:
 def fit_heads_of(
     heads: list[HeadToFit],
     features: NDArray[np.float32],
-    families: NDArray[np.int64],
+    family: TaskFamily,
     progress: Callable[[int, int], None],
 ) -> Iterator[Fitted]:
     """Fits each head.
@@ -44,7 +45,7 @@ def fit_heads_of(
     Args:
         heads: what is to be trained.
         features: float32[N, d] of all examples.
-        families: int64[N], so that no family is on both sides of a fold.
+        family: of the task; says how heads are fitted.
         progress: called with (done, total).
     """
     for done, head in enumerate(heads):
@@ -53,8 +54,6 @@ def fit_heads_of(
         inputs = features[data.rows]
         l2 = head.l2
         if l2 is None:
-            l2 = cross_validated_l2(
-                inputs, data.targets.argmax(axis=1), families[data.rows], seed=max(head.seed, 0)
-            )
-        yield Fitted(head.arm, head.seed, len(data), l2, fit(inputs, data.targets, data.weights, l2))
+            l2 = family.choose_l2(inputs, data, seed=max(head.seed, 0))
+        yield Fitted(head.arm, head.seed, len(data), l2, family.fit_head(inputs, data, l2))
     progress(len(heads), len(heads))

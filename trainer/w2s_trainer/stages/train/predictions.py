@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from w2s_trainer.stages.tables import Examples, lists, write_table
+from w2s_trainer.stages.tables import Examples, column_of, write_table
 
 
 @dataclass
@@ -15,6 +15,8 @@ class Predictions:
     """Collects the answers of students to the texts that are asked about."""
 
     examples: Examples
+    column: str
+    """Of the answers (`TaskFamily.label_column`)."""
     _parts: list[dict[str, Any]] = field(default_factory=list)
 
     @property
@@ -22,14 +24,14 @@ class Predictions:
         """The texts that each student is asked about, int64[n]."""
         return self.examples.rows("budget", "test")
 
-    def add(self, arm: str, seed: int, size: int, probabilities: NDArray[np.float64]) -> None:
+    def add(self, arm: str, seed: int, size: int, answers: NDArray[Any]) -> None:
         """Takes in one student's answers.
 
         Args:
             arm: which.
             seed: which.
             size: texts it was trained on.
-            probabilities: float64[n, K], in the order of `rows`.
+            answers: [n, …], in the order of `rows`.
         """
         n = len(self.rows)
         self._parts.append(
@@ -38,7 +40,7 @@ class Predictions:
                 "seed": np.full(n, seed, dtype=np.int32),
                 "size": np.full(n, size, dtype=np.int32),
                 "id": np.array([self.examples.ids[row] for row in self.rows], dtype=object),
-                "probabilities": probabilities,
+                self.column: answers,
             }
         )
 
@@ -48,5 +50,5 @@ class Predictions:
             name: np.concatenate([part[name] for part in self._parts])
             for name in ("arm", "seed", "size", "id")
         }
-        columns["probabilities"] = lists(np.concatenate([part["probabilities"] for part in self._parts]))
+        columns[self.column] = column_of(np.concatenate([part[self.column] for part in self._parts]))
         write_table(columns, path)

@@ -1,6 +1,7 @@
 """The training sets of the arms, from the artifacts that a `train` stage reads."""
 
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,17 +9,19 @@ from numpy.typing import NDArray
 from w2s_api.arms import Arm, LearnsFrom
 from w2s_trainer.contract.context import StageContext
 from w2s_trainer.errors import BadData
+from w2s_trainer.families import family_of
 from w2s_trainer.stages.budget import draw
 from w2s_trainer.stages.tables import (
-    NO_GOLD,
     Examples,
     WeakLabels,
+    has_gold,
     of_seed,
     read_gold,
     read_labels,
     read_selection,
 )
-from w2s_trainer.stages.train.arms import TrainingSet, as_many, curve_sizes, gold_set, weak_set
+from w2s_trainer.stages.train.arms import as_many, curve_sizes
+from w2s_trainer.tuning.training_set import TrainingSet
 
 
 class TrainingSets:
@@ -28,7 +31,7 @@ class TrainingSets:
         self._context = context
         self._examples = examples
         self._hard = context.spec.strong.loss.settings.hard
-        self._classes = len(context.spec.task.classes)
+        self._family = family_of(context.spec)
 
     @cached_property
     def seeds(self) -> list[int]:
@@ -52,37 +55,49 @@ class TrainingSets:
         """The selected weak labels."""
         rows, weights = of_seed(self._selection, seed)
         weak: WeakLabels = of_seed(self._labels, seed)
-        return weak_set(_some(rows), weak.probabilities[rows], weights, self._hard)
+        return self._weak(rows, weak, weights)
 
     def all_labels(self, seed: int) -> TrainingSet:
         """All weak labels of the pool."""
         weak: WeakLabels = of_seed(self._labels, seed)
         pool = self._examples.rows("pool")
         voted = pool[~weak.abstain[pool]]
-        return weak_set(_some(voted), weak.probabilities[voted], np.ones(len(voted)), self._hard)
+        return self._weak(voted, weak, np.ones(len(voted)))
 
     def gold_budget(self, seed: int) -> list[TrainingSet]:
         """The seed's gold budget, after its beginnings: the sizes of the gold-only curve, ascending."""
         budget, ids = self._examples.rows("budget"), self._examples.ids
         gold = self._gold_budget
         size = self._context.spec.data.gold_budget
-        drawn = budget[draw([ids[row] for row in budget], gold[budget], size, seed)]
+        drawn = budget[draw([ids[row] for row in budget], self._family.strata_of(gold[budget]), size, seed)]
         parts = [drawn[:some] for some in curve_sizes(len(drawn))]
-        return [gold_set(part, gold[part], self._classes) for part in parts]
+        return [self._gold(part, gold) for part in parts]
 
     def gold_pool(self, seed: int) -> TrainingSet:
         """Gold labels of the pool, as many as `strong` has texts if there are so many."""
         gold, ids = self._gold_pool, self._examples.ids
         pool = self._examples.rows("pool")
-        known = pool[gold[pool] != NO_GOLD]
+        known = pool[has_gold(gold[pool])]
         wanted = max(len(rows) for rows, _ in self._selection.values())
         part = known[as_many([ids[row] for row in known], wanted, seed)]
-        return gold_set(part, gold[part], self._classes)
+        return self._gold(part, gold)
+
+    def _weak(self, rows: NDArray[np.int64], weak: WeakLabels, weights: NDArray[np.float64]) -> TrainingSet:
+        targets = weak.targets[_some(rows)]
+        if self._hard:
+            targets = self._family.hard_targets(targets)
+        return TrainingSet(rows, targets, weights, self._examples.families[rows])
+
+    def _gold(self, rows: NDArray[np.int64], gold: NDArray[Any]) -> TrainingSet:
+        targets = self._family.gold_targets(gold[rows])
+        return TrainingSet(rows, targets, np.ones(len(rows)), self._examples.families[rows])
 
     @cached_property
     def _labels(self) -> dict[int, WeakLabels]:
         context = self._context
-        return read_labels(context.artifact("labels"), self._examples, context.scratch)
+        return read_labels(
+            context.artifact("labels"), self._examples, context.scratch, self._family.label_column
+        )
 
     @cached_property
     def _selection(self) -> dict[int, tuple[NDArray[np.int64], NDArray[np.float64]]]:
@@ -90,12 +105,12 @@ class TrainingSets:
         return read_selection(context.artifact("selection"), self._examples, context.scratch)
 
     @cached_property
-    def _gold_budget(self) -> NDArray[np.int64]:
+    def _gold_budget(self) -> NDArray[Any]:
         context = self._context
         return read_gold(context.artifact("examples"), "budget", self._examples, context.scratch)
 
     @cached_property
-    def _gold_pool(self) -> NDArray[np.int64]:
+    def _gold_pool(self) -> NDArray[Any]:
         context = self._context
         return read_gold(context.artifact("examples"), "pool", self._examples, context.scratch)
 

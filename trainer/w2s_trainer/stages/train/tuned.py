@@ -5,12 +5,13 @@ from typing import Any
 
 from w2s_api.arms import ARMS, is_on_gold
 from w2s_trainer.contract.context import StageContext, StageResult
+from w2s_trainer.families import family_of
 from w2s_trainer.models.tokens import tokenize
-from w2s_trainer.stages.session import Labelled, Recipe, Tuned, save_student, tune_student
+from w2s_trainer.stages.session import Recipe, Tuned, save_student, tune_student
 from w2s_trainer.stages.tables import Examples, read_examples, unread
-from w2s_trainer.stages.train.arms import TrainingSet
 from w2s_trainer.stages.train.predictions import Predictions
 from w2s_trainer.stages.train.sets import TrainingSets
+from w2s_trainer.tuning.training_set import TrainingSet
 
 STUDENT = "student.safetensors"
 
@@ -23,7 +24,7 @@ def tune_arm(context: StageContext) -> StageResult:
     strong = context.spec.strong
     examples = read_examples(context.artifact("examples"), context.scratch)
     recipe = Recipe.of_strong(strong, on_gold=is_on_gold(ARMS[arm]))
-    predictions = Predictions(examples)
+    predictions = Predictions(examples, family_of(context.spec).label_column)
     done = [
         _tune_and_ask(context, recipe, examples, data, predictions)
         for data in TrainingSets(context, examples).of(ARMS[arm], seed)
@@ -67,7 +68,9 @@ def _tune_and_ask(
     arm, seed = context.job.stage.arm, context.job.stage.seed
     assert arm is not None
     assert seed is not None
-    tuned = tune_student(context, recipe, _labelled(examples, data), name=str(len(data)), seed=seed)
+    kept = data.part(data.weights > 0)
+    texts = [examples.texts[row] for row in kept.rows]
+    tuned = tune_student(context, recipe, texts, kept, name=str(len(data)), seed=seed)
     student = tuned.student
     asked = [examples.texts[row] for row in predictions.rows]
     tokens = tokenize(student.tokenizer, asked, recipe.max_tokens)
@@ -95,23 +98,9 @@ def _answering(arm: str, tuned: Tuned) -> list[tuple[str, Any]]:
     return [*([("full-schedule", None)] if arm == "strong" else []), (arm, tuned.best)]
 
 
-def _labelled(examples: Examples, data: TrainingSet) -> Labelled:
-    kept = data.weights > 0
-    rows = data.rows[kept]
-    return Labelled(
-        [examples.texts[row] for row in rows], data.targets[kept], data.weights[kept], examples.families[rows]
-    )
-
-
 def _collapsed(context: StageContext, tuned: Tuned) -> list[dict[str, Any]]:
-    names = context.spec.task.class_names
-    found = [
-        {"class": names[one.label], "predicted": round(one.predicted, 4), "labels": round(one.target, 4)}
-        for one in tuned.alarms
-    ]
-    for one in found:
-        context.progress.note(
-            f"the student all but gave up class {one['class']}: it predicts it for {one['predicted']:.0%} of"
-            f" the training texts, their labels ask for {one['labels']:.0%}"
-        )
-    return found
+    family = family_of(context.spec)
+    alarms = [family.alarm(alarm) for alarm in tuned.alarms]
+    for _, words in alarms:
+        context.progress.note(words)
+    return [figures for figures, _ in alarms]

@@ -7,13 +7,37 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2s_trainer.contract.context import StageContext
-from w2s_trainer.models.causal import load_causal
+from w2s_trainer.models.causal import is_causal, load_causal
+from w2s_trainer.models.head import normalise
+from w2s_trainer.stages.features import text_features
 from w2s_trainer.stages.label.prior import matching_shift, uniform
 from w2s_trainer.stages.label.prompted import Question, answer_scores, pool_rows, probabilities_of
 from w2s_trainer.stages.tables import Examples
 
 SHARPNESS = 20.0
 """Of the softmax over cosine similarities. It changes no decision, only how sure the arm sounds."""
+
+
+def zero_shot_answers(
+    context: StageContext, examples: Examples, rows: NDArray[np.int64], features: NDArray[np.float32]
+) -> NDArray[np.float64]:
+    """What the strong model says without a label: a causal one is asked, an encoder compares.
+
+    Args:
+        context: its spec has a task with classes, and the strong model.
+        examples: N texts.
+        rows: n of them, ascending.
+        features: float32[n, d] of the rows by the strong model, frozen.
+
+    Returns:
+        float64[n, K], rows sum to 1.
+    """
+    strong = context.spec.strong
+    if is_causal(context.model.directory):
+        return prompted_probabilities(context, examples, rows)
+    descriptions = [label.description or label.name for label in context.spec.task.classes]
+    described = text_features(context, strong.max_tokens, descriptions)
+    return similarity_probabilities(normalise(features), described)
 
 
 def similarity_probabilities(

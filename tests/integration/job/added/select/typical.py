@@ -13,7 +13,7 @@ def select(settings, candidates):
     positions = np.sort(np.argsort(distance, kind="stable")[:count])
     votes = np.array(
         [
-            np.where(labels.abstain, -1, labels.probabilities.argmax(axis=1))[candidates.rows[positions]]
+            np.where(labels.abstain, -1, labels.targets.argmax(axis=1))[candidates.rows[positions]]
             for labels in candidates.opinions.values()
         ]
     )

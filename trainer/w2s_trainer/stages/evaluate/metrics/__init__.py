@@ -5,12 +5,12 @@ replicate is a vector of weights and nothing is drawn twice.
 """
 
 import importlib
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from w2s_trainer.stages.evaluate.gold_test import GoldTest
+from w2s_trainer.families.gold_test import GoldTest
 
 
 class Replicates(Protocol):
@@ -19,7 +19,7 @@ class Replicates(Protocol):
     def __call__(
         self,
         test: GoldTest,
-        probabilities: NDArray[np.float64],
+        answers: NDArray[Any],
         families: NDArray[np.int64],
         weights: NDArray[np.float64],
     ) -> tuple[float, NDArray[np.float64]]:
@@ -27,7 +27,7 @@ class Replicates(Protocol):
 
         Args:
             test: n items.
-            probabilities: float64[n, K].
+            answers: [n, …], of the kind of task. Of classes: probabilities float64[n, K].
             families: int64[n], numbered 0 … F-1.
             weights: float64[B, F], how often each family was drawn.
 

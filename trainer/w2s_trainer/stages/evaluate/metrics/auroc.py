@@ -3,7 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from w2s_trainer.stages.evaluate.gold_test import GoldTest
+from w2s_trainer.families.classification.decisions import classes_of
+from w2s_trainer.families.gold_test import GoldTest
 
 _CHUNK = 250
 """Replicates at a time: each needs a weight per item."""
@@ -13,12 +14,12 @@ _UNDECLARED_REPLICATES = 400
 
 def replicates(
     test: GoldTest,
-    probabilities: NDArray[np.float64],
+    answers: NDArray[np.float64],
     families: NDArray[np.int64],
     weights: NDArray[np.float64],
 ) -> tuple[float, NDArray[np.float64]]:
     """AUROC on the test, and on each sample (the first 400 where another metric is the declared one)."""
-    ranks = Ranks(test.gold, probabilities, test.positive)
+    ranks = Ranks(test.gold, answers, classes_of(test).positive)
     point = ranks.auroc(np.ones((1, len(test.gold))))[0]
     some = weights if test.metric == "AUROC" else weights[:_UNDECLARED_REPLICATES]
     parts = [ranks.auroc(some[start : start + _CHUNK][:, families]) for start in range(0, len(some), _CHUNK)]

@@ -3,18 +3,18 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from w2s_trainer.stages.evaluate.decisions import counts_of
-from w2s_trainer.stages.evaluate.gold_test import GoldTest
+from w2s_trainer.families.classification.decisions import counts_of
+from w2s_trainer.families.gold_test import GoldTest
 
 
 def replicates(
     test: GoldTest,
-    probabilities: NDArray[np.float64],
+    answers: NDArray[np.float64],
     families: NDArray[np.int64],
     weights: NDArray[np.float64],
 ) -> tuple[float, NDArray[np.float64]]:
     """Macro-F1 on the test, and on each sample."""
-    counts, drawn = counts_of(test, probabilities, families, weights)
+    counts, drawn = counts_of(test, answers, families, weights)
     return float(macro_f1(counts)), macro_f1(drawn)
 
 

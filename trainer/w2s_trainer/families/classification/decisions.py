@@ -1,9 +1,19 @@
 """From probabilities to decisions, and how often they are right. Pure."""
 
+from typing import TYPE_CHECKING, cast
+
 import numpy as np
 from numpy.typing import NDArray
 
-from w2s_trainer.stages.evaluate.gold_test import GoldTest
+from w2s_trainer.families.gold_test import GoldTest
+
+if TYPE_CHECKING:
+    from w2s_trainer.families.classification import Classification
+
+
+def classes_of(test: GoldTest) -> "Classification":
+    """The classes that a test is about, and how they are decided between."""
+    return cast("Classification", test.task)
 
 
 def predict_classes(
@@ -55,7 +65,7 @@ def counts_of(
         families: int64[n], numbered 0 … F-1.
         weights: float64[B, F], how often each family was drawn.
     """
-    decided = predict_classes(probabilities, test.positive, test.threshold)
-    counts = confusion(test.gold, decided, families, len(test.class_names))
+    classes = classes_of(test)
+    counts = confusion(test.gold, classes.decide(probabilities), families, len(classes.class_names))
     k = counts.shape[-1]
     return counts.sum(axis=0), (weights @ counts.reshape(len(counts), k * k)).reshape(-1, k, k)

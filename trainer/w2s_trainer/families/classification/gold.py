@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from w2s_api.canonical_text import canonical_text
 from w2s_trainer.errors import BadData, BadSpec
 
-NO_CLASS = -1
 _SHOWN = 5
 
 
@@ -31,28 +30,6 @@ def class_index(classes: Sequence[str]) -> dict[str, int]:
     return index
 
 
-def class_indices(
-    labels: Sequence[str], places: Sequence[tuple[str, int]], classes: Sequence[str], uri: str
-) -> NDArray[np.int64]:
-    """Class indices of gold labels, int64[n].
-
-    Args:
-        labels: labels in their one form.
-        places: (file, row) of each.
-        classes: the K class names.
-        uri: the source, for the message.
-
-    Raises:
-        BadData: a label is not a class.
-        BadSpec: two classes are the same label.
-    """
-    index = class_index(classes)
-    found = np.array([index.get(label, NO_CLASS) for label in labels], dtype=np.int64)
-    if outside := np.flatnonzero(found == NO_CLASS).tolist():
-        raise _outside([labels[row] for row in outside], [places[row] for row in outside], classes, uri)
-    return found
-
-
 def check_every_class(labels: NDArray[np.int64], classes: Sequence[str], uri: str) -> None:
     """Raises BadData if a class has no gold example."""
     counts = np.bincount(labels, minlength=len(classes))
@@ -65,7 +42,17 @@ def check_every_class(labels: NDArray[np.int64], classes: Sequence[str], uri: st
         )
 
 
-def _outside(labels: list[str], places: list[tuple[str, int]], classes: Sequence[str], uri: str) -> BadData:
+def outside(
+    labels: Sequence[str], places: Sequence[tuple[str, int]], classes: Sequence[str], uri: str
+) -> BadData:
+    """The error for labels that are no classes.
+
+    Args:
+        labels: in their one form.
+        places: (file, row) of each.
+        classes: the K class names.
+        uri: the source.
+    """
     first: dict[str, tuple[str, int]] = {}
     counts: dict[str, int] = {}
     for label, place in zip(labels, places, strict=True):

@@ -1,0 +1,45 @@
+"""What the report says of classes: HTML from the content of results.json. Pure."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from markupsafe import Markup
+
+from w2s_trainer.families.classification.words import imitation_sentence
+from w2s_trainer.report import charts
+from w2s_trainer.report.pages import environment
+from w2s_trainer.report.parts import ReportParts
+
+
+def report_parts(results: Mapping[str, Any]) -> ReportParts:
+    """Misses and false alarms, imitation, calibration, and the shares of the classes.
+
+    Args:
+        results: the content of results.json.
+    """
+    templates = environment("w2s_trainer.families.classification")
+    evaluation, steps = results["evaluation"], results["selection"]["steps"]
+    arms = {arm["arm"]: arm for arm in evaluation["arms"]}
+    strong = arms["strong"]
+    errors = templates.get_template("errors.html.j2").render(
+        results=results,
+        evaluation=evaluation,
+        arms=arms,
+        imitation=imitation_sentence(results),
+        calibration=Markup(charts.calibration(strong["calibration"])),
+    )
+    weak_labels = templates.get_template("weak_labels.html.j2").render(
+        results=results,
+        shares=Markup(charts.shares(steps[0]["classesBefore"], steps[-1]["classesAfter"])) if steps else None,
+    )
+    return ReportParts(_cards(strong, results["task"]), Markup(errors), Markup(weak_labels))
+
+
+def _cards(strong: Mapping[str, Any], task: Mapping[str, Any]) -> list[tuple[str, str]]:
+    if "positive" not in strong:
+        return []
+    counts = strong["positive"]["firstSeed"]
+    return [
+        (f"{counts['missed']} of {counts['positives']}", f"“{task['positiveClass']}” missed"),
+        (f"{counts['falseAlarms']} of {counts['negatives']}", "false alarms"),
+    ]

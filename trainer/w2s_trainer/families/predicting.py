@@ -1,0 +1,44 @@
+"""From a published model to its answers, whatever kind of task it is for."""
+
+import json
+from pathlib import Path
+
+from w2s_api.families import FAMILIES
+from w2s_trainer.errors import BadSpec
+from w2s_trainer.families import family_class
+from w2s_trainer.families.task_family import Predictor, TaskFamily
+
+MARK = "w2s_task.json"
+"""In a model's directory: which kind of task it is for. Without it, a model classifies as its config says."""
+_UNMARKED = "Classification"
+
+
+def mark(directory: Path, family: TaskFamily) -> None:
+    """Notes the kind of task beside a model whose own config does not tell it."""
+    if not family.is_known_by_config:
+        (directory / MARK).write_text(json.dumps({"type": family.task.type}))
+
+
+def load_predictor(directory: Path, name: str) -> Predictor:
+    """A published model.
+
+    Args:
+        directory: in which it was written.
+        name: what a person calls it.
+
+    Raises:
+        BadSpec: it is for a kind of task that this version does not know.
+    """
+    place, kind = directory / MARK, _UNMARKED
+    if place.is_file():
+        try:
+            kind = json.loads(place.read_text(encoding="utf-8"))["type"]
+        except (ValueError, KeyError, TypeError):
+            kind = ""
+        if kind not in FAMILIES:
+            raise BadSpec(
+                "UnknownTask",
+                f"{name}: {MARK} names no kind of task that this version knows ({', '.join(FAMILIES)}).",
+                "Use the version that published the model.",
+            )
+    return family_class(kind).load_predictor(directory, name)

@@ -1,0 +1,268 @@
+"""What every kind of task must say of itself, so that the stages need not know it.
+
+Labels, targets and answers are arrays with one entry a text in their first axis. What an entry is, only the family
+knows: a distribution over classes, a number, a text. Families of texts (near-duplicates and groups), splits, seeds, the
+bootstrap, the gate, worth, the store and the planner are the same for all.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from w2s_api.metrics import METRICS
+from w2s_api.spec.task import Task
+from w2s_trainer.families.gold_test import ArmAnswers, GoldTest
+from w2s_trainer.report.parts import ReportParts
+from w2s_trainer.tuning.training_set import TrainingSet
+
+if TYPE_CHECKING:
+    from w2s_api.methods.labelers import Functions
+    from w2s_api.spec.job import Spec
+    from w2s_api.spec.strong import Strong
+    from w2s_trainer.models.tokens import Tokens
+    from w2s_trainer.tuning.collapse import Alarm
+    from w2s_trainer.tuning.student import Student
+
+NO_GOLD = -1
+"""The number of a row without a gold label."""
+
+
+@dataclass(frozen=True)
+class FittedHead:
+    """A head on the features of a frozen model."""
+
+    answers: Callable[[NDArray[np.floating]], NDArray[Any]]
+    """Its answers [m, …] to features float[m, d] as the model gives them."""
+    arrays: Mapping[str, NDArray[Any]]
+    """What it takes to have it again, by name."""
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """What a model card says of the kind of task."""
+
+    title: str
+    about: Sequence[str] = ()
+    """Lines of Markdown: what the answers mean."""
+    limits: Sequence[str] = ()
+    """What it cannot do, a line each."""
+    pipeline_tag: str | None = None
+    """What model hubs call the kind of task."""
+    loading: Sequence[str] = ()
+    """How other programs load it, lines of Markdown."""
+
+
+class Opinion(Protocol):
+    """What a labeler says of n texts."""
+
+    @property
+    def scores(self) -> NDArray[Any]:
+        """As they came."""
+
+    @property
+    def targets(self) -> NDArray[Any]:
+        """The weak labels [n, …]."""
+
+
+class Predictor(Protocol):
+    """A published model."""
+
+    def answer(self, texts: Sequence[str], batch_tokens: int) -> "tuple[list[dict[str, Any]], Tokens]":
+        """What it says of each text, as JSON, and what it read."""
+
+
+class TaskFamily(ABC):
+    """One kind of task, bound to one task. What is not abstract has a meaning for most kinds."""
+
+    label_column: ClassVar[str]
+    """The column in which weak labels and answers are kept."""
+    is_right_or_wrong: ClassVar[bool] = False
+    """Whether an answer is right or wrong and nothing between: then what gain a test can prove is known beforehand."""
+    is_known_by_config: ClassVar[bool] = False
+    """Whether published models of this kind are told from others by their own config."""
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+
+    @classmethod
+    def of(cls, spec: "Spec") -> Self:
+        """That of a spec's task."""
+        return cls(spec.task)
+
+    # Gold labels: how they are read, numbered while rows are divided, and stored.
+
+    def check(self) -> None:
+        """Raises BadSpec if the task cannot be what is meant."""
+
+    @abstractmethod
+    def number(self, label: str) -> int:
+        """The number of a label in its one form (`canonical_text`), NO_GOLD if it is none; equal labels have one."""
+
+    def numbers(
+        self, labels: Sequence[str], places: Sequence[tuple[str, int]], uri: str
+    ) -> NDArray[np.int64]:
+        """Numbers int64[n] of gold labels, all of which must be some.
+
+        Args:
+            labels: in their one form.
+            places: (file, row) of each.
+            uri: the source, for the message.
+
+        Raises:
+            BadData: one is no label of this task.
+        """
+        found = np.array([self.number(label) for label in labels], dtype=np.int64)
+        if outside := np.flatnonzero(found == NO_GOLD).tolist():
+            raise self.no_label([labels[row] for row in outside], [places[row] for row in outside], uri)
+        return found
+
+    @abstractmethod
+    def no_label(self, labels: Sequence[str], places: Sequence[tuple[str, int]], uri: str) -> Exception:
+        """The error for what stands in the label field and is no label; arguments as for `numbers`."""
+
+    def check_gold(self, numbers: NDArray[np.int64], uri: str) -> None:
+        """Raises BadData if the gold labels int64[n] of a source are not enough to measure by."""
+
+    @abstractmethod
+    def stored_gold(self, numbers: NDArray[np.int64]) -> NDArray[Any]:
+        """Gold labels [n] as they are stored."""
+
+    @property
+    def strata(self) -> tuple[str, ...]:
+        """Kinds of gold labels, each of which must be in test and budget, by name."""
+        return ("labelled",)
+
+    def strata_of(self, gold: NDArray[Any]) -> NDArray[np.int64]:
+        """The stratum int64[n] of gold labels [n], as numbers or as they are stored."""
+        return np.zeros(len(gold), dtype=np.int64)
+
+    def gold_summary(self, numbers: Mapping[str, NDArray[np.int64]]) -> dict[str, Any]:
+        """What the summary of `prepare` says of the gold labels, by part."""
+        return {}
+
+    # Weak labels: what a labeler says.
+
+    def opinion_columns(self, opinion: Opinion) -> dict[str, NDArray[Any]]:
+        """What is kept of an opinion on n texts, by column."""
+        return {"scores": opinion.scores, self.label_column: opinion.targets}
+
+    def vote_names(self, functions: "Functions") -> tuple[str, ...]:
+        """What rules may vote for, V names: those that they do vote for, unless the task says it."""
+        return tuple(dict.fromkeys(rule.class_name for rule in functions.rules_))
+
+    def of_votes(self, names: Sequence[str], shares: NDArray[np.float64]) -> NDArray[Any]:
+        """Weak labels [n, …] of the shares float64[n, V] that V names have of the votes."""
+        raise NotImplementedError(f"{type(self).__name__} takes no votes")
+
+    def typical(self, targets: NDArray[Any]) -> NDArray[Any]:
+        """One answer […] in place of all weak labels [n, …]: the teacher's where it abstains."""
+        return np.asarray(targets.mean(axis=0))
+
+    def weak_counts(self, targets: NDArray[Any]) -> dict[str, int]:
+        """How many of the weak labels [n, …] are of each kind, by name; empty where there are no kinds.
+
+        A selection may leave none of a kind that there was, and a student copies the shares of kinds.
+        """
+        return {}
+
+    def weak_summary(self, targets: NDArray[Any]) -> dict[str, Any]:
+        """What the summary of `aggregate` says of the weak labels [n, …] of the pool."""
+        return {}
+
+    # Students.
+
+    @abstractmethod
+    def gold_targets(self, gold: NDArray[Any]) -> NDArray[Any]:
+        """Training targets [n, …] of gold labels [n] as they are stored."""
+
+    def hard_targets(self, targets: NDArray[Any]) -> NDArray[Any]:
+        """Weak labels [n, …] taken at their word, without doubt."""
+        return targets
+
+    @property
+    def head_outputs(self) -> int:
+        """How many numbers a head puts out."""
+        return 1
+
+    @abstractmethod
+    def fit_head(self, features: NDArray[np.floating], data: TrainingSet, l2: float) -> FittedHead:
+        """A head on features float[n, d] of the training texts, fitted to the end."""
+
+    @abstractmethod
+    def choose_l2(self, features: NDArray[np.floating], data: TrainingSet, seed: int) -> float:
+        """The L2 strength of a head by cross-validation inside the data, families held out whole."""
+
+    def load_student(self, directory: Path, name: str, **settings: Any) -> "Student":
+        """A pretrained model that is to be tuned beyond a head (`tuning.student.load_student`)."""
+        raise NotImplementedError(f"{type(self).__name__} tunes heads only")
+
+    def start_student(
+        self, student: "Student", features: NDArray[np.float32], data: TrainingSet, l2: float
+    ) -> None:
+        """Gives a student the head that fits the frozen model's features of the training texts."""
+        raise NotImplementedError(f"{type(self).__name__} tunes heads only")
+
+    def alarm(self, alarm: "Alarm") -> tuple[dict[str, Any], str]:
+        """A student that collapses: as JSON, and in words."""
+        raise NotImplementedError(f"{type(self).__name__} tunes heads only")
+
+    # Measures.
+
+    def metrics(self) -> list[str]:
+        """The metrics that are computed, in the order of the report."""
+        return [name for name, metric in METRICS.items() if metric.measures(self.task)]
+
+    def test_summary(self, gold: NDArray[Any]) -> dict[str, Any]:
+        """What results say of the gold labels [n] of the test."""
+        return {}
+
+    def arm_details(self, test: GoldTest, answers: ArmAnswers) -> dict[str, Any]:
+        """What results say of an arm beside its metrics."""
+        return {}
+
+    def imitation(self, test: GoldTest, weak: ArmAnswers, strong: ArmAnswers) -> dict[str, Any] | None:
+        """How often strong repeats what is right and what is wrong in the weak labels; None where nobody can tell."""
+        return None
+
+    def excerpts(
+        self, test: GoldTest, answers: NDArray[Any], text_of: Callable[[int], str]
+    ) -> dict[str, Any] | None:
+        """Texts of the test that show where answers [n, …] go wrong; `text_of` gives an excerpt of an item."""
+        return None
+
+    def notes(self, training: Mapping[str, Any]) -> list[dict[str, str]]:
+        """What a reader must know of the students before believing the figures: {code, text}."""
+        return []
+
+    def report_parts(self, results: Mapping[str, Any]) -> ReportParts:
+        """The parts of the report that are about this kind of task, of the content of results.json."""
+        return ReportParts()
+
+    # Publishing.
+
+    @abstractmethod
+    def publish_head(
+        self, pretrained: Path, arrays: Mapping[str, NDArray[Any]], strong: "Strong", directory: Path
+    ) -> None:
+        """Writes a frozen model with a head, so that `load_predictor` has it again.
+
+        Args:
+            pretrained: the strong model's directory.
+            arrays: of a `FittedHead`, as float32.
+            strong: says how texts were read.
+            directory: a new directory.
+        """
+
+    def card(self, results: Mapping[str, Any], directory: Path) -> ModelCard:
+        """What the model card says, of the content of results.json and of what was written into a directory."""
+        return ModelCard(title=self.task.type)
+
+    @classmethod
+    @abstractmethod
+    def load_predictor(cls, directory: Path, name: str) -> Predictor:
+        """A published model of this kind; `name` is what a person calls it."""

@@ -1,0 +1,43 @@
+"""How differences of a metric are told: in points, hundredths of it, or in its own unit. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from w2s_api.metrics import METRICS
+
+
+@dataclass(frozen=True)
+class Differences:
+    """Differences of one metric in words."""
+
+    factor: float
+    unit: str
+    digits: int
+
+    @classmethod
+    def of(cls, results: Mapping[str, Any]) -> "Differences":
+        """Those of the declared metric of results.json."""
+        metric = METRICS[results["evaluation"]["metric"]]
+        return cls(100, " points", 1) if metric.in_points else cls(1, "", 3)
+
+    def size(self, value: float) -> str:
+        """A difference without its sign: .083 is 8.3 points."""
+        return f"{abs(value) * self.factor:.{self.digits}f}{self.unit}"
+
+    def signed(self, value: float) -> str:
+        """A difference with its sign and without its unit."""
+        return f"{value * self.factor:+.{self.digits}f}"
+
+    def between(self, one: Mapping[str, Any], sign: int = 1) -> str:
+        """The interval of a difference, turned around for a loss."""
+        low, high = sorted((sign * one["low"] * self.factor, sign * one["high"] * self.factor))
+        return f"{low:.{self.digits}f} and {high:.{self.digits}f}{self.unit}"
+
+    def from_to(self, one: Mapping[str, Any]) -> str:
+        """A difference that is not clear, with its interval."""
+        mark = "; exploratory" if one["exploratory"] else ""
+        return (
+            f"{self.signed(one['estimate'])}{self.unit} (from {self.signed(one['low'])} to"
+            f" {self.signed(one['high'])}{mark})"
+        )

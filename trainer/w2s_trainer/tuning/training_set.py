@@ -1,0 +1,31 @@
+"""What a student is trained on. Pure."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """Labelled texts that a student is trained on, or validated with: n of them.
+
+    It names the texts and does not hold them: whoever needs them, or their tokens or features, looks them up by row.
+    """
+
+    rows: NDArray[np.int64]
+    """int64[n], indices of the texts among all examples."""
+    targets: NDArray[Any]
+    """[n, …], what the task's family trains to. Of classes: float64[n, K], rows sum to 1."""
+    weights: NDArray[np.float64]
+    """float64[n]."""
+    families: NDArray[np.int64]
+    """int64[n], of near-duplicates and groups."""
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def part(self, mask: NDArray[np.bool_]) -> "TrainingSet":
+        """Some of them, bool[n]."""
+        return TrainingSet(self.rows[mask], self.targets[mask], self.weights[mask], self.families[mask])
