@@ -1,18 +1,44 @@
-"""A test that cannot run where it is must not pass for one that ran: in CI a skip is a failure."""
+"""What the documents promise, for tests that hold it to what is written."""
 
-import os
-import signal
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-# A shell's background job ignores Ctrl-C, and so would each process that a test starts to send it one.
-if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+ARTIFACTS = Path(__file__).parents[1] / "docs" / "artifacts.md"
+_INSIDE = re.compile(r"\([^()]*\)|\{[^{}]*\}|\[[^\[\]]*\]")
 
 
-@pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_makereport(item, call):
-    report = (yield).get_result()
-    if os.environ.get("CI") and report.skipped and not hasattr(report, "wasxfail"):
-        report.outcome = "failed"
-        report.longrepr = f"{item.nodeid} did not run: {report.longrepr}. CI must be able to run every test."
+def summary_rows(page: str) -> dict[str, dict[str, bool]]:
+    """Keys of the summaries by the first cell of their row, without backticks; whether each is always there."""
+    stage, found = "", {}
+    for line in page.splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if not line.startswith("|") or len(cells) < 3:
+            continue
+        stage = cells[0].replace("`", "") or stage
+        if cells[1] == "summary":
+            text = cells[2]
+            while (shorter := _INSIDE.sub("", text)) != text:
+                text = shorter
+            found[stage] = {
+                key: not re.search(r" (if|where) ", part)
+                for part in text.split(",")
+                for key in re.findall(r"`(\w+)`", part.partition(" where ")[0])
+            }
+    return found
+
+
+@pytest.fixture(scope="session")
+def summary_is_documented() -> Callable[..., None]:
+    """Fails unless a summary has all keys that docs/artifacts.md promises in some of its rows, and no other."""
+    rows = summary_rows(ARTIFACTS.read_text())
+
+    def check(summary: Mapping[str, Any], *names: str) -> None:
+        keys = {key: always for name in names for key, always in rows[name].items()}
+        assert set(summary) <= set(keys), f"written, but not in docs/artifacts.md ({names})"
+        assert {key for key, always in keys.items() if always} <= set(summary), f"never written ({names})"
+
+    return check

@@ -176,7 +176,7 @@ def asked(**more: Any) -> dict[str, Any]:
     return {"type": "Prompted", "prompted": settings, **common}
 
 
-def test_a_causal_model_tells_sport_from_food_without_a_label(zero_shot):
+def test_a_causal_model_tells_sport_from_food_without_a_label(zero_shot, summary_is_documented):
     _, artifact = zero_shot
     found = labels(artifact)
     assert set(found) == {EVERY_SEED}
@@ -185,6 +185,7 @@ def test_a_causal_model_tells_sport_from_food_without_a_label(zero_shot):
     pool = answers[PARTS == "pool"]
     assert pool.mean(axis=0) == pytest.approx([0.5, 0.5], abs=1e-4)  # the prior is corrected over the pool
     summary = artifact.summary
+    summary_is_documented(summary, "label", "label of type Prompted")
     assert (summary["rows"], summary["abstained"], summary["truncated"]) == (14, 0, 0)
     assert 0 <= summary["orderSensitive"] <= 14
     prompt = summary["prompt"]["-1"]
@@ -216,9 +217,10 @@ def test_scores_are_those_of_a_full_pass_through_the_real_model(zero_shot):
     assert np.abs(scores[rows] - expected).max() < 1e-4 * np.abs(expected).max()
 
 
-def test_labels_do_not_depend_on_shards_or_batches(bench):
+def test_labels_do_not_depend_on_shards_or_batches(bench, summary_is_documented):
     settings = {"shots": 2, "orders": 1, "prior": "Gold", "calibration": "Temperature"}
     whole = bench.label(bench.context(asked(**settings), seeds=1))
+    summary_is_documented(whole.summary, "label", "label of type Prompted")
     other = replace(bench, uri=f"{bench.uri}/in-parts")
     for index in range(2):
         part = other.label(other.context(asked(**settings, batchTokens=256), seeds=1, shard=(index, 2)))
@@ -262,8 +264,9 @@ def tuned(how: str, **more: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(("how", "seeds"), [("LoRA", 2), ("Full", 1)])
-def test_a_labeler_that_is_interrupted_ends_with_the_same_labels(bench, how, seeds):
+def test_a_labeler_that_is_interrupted_ends_with_the_same_labels(bench, how, seeds, summary_is_documented):
     undisturbed = bench.label(bench.context(tuned(how), seeds))
+    summary_is_documented(undisturbed.summary, "label", "label of type Finetuned")
     found = labels(undisturbed)
     assert set(found) == set(range(seeds))
     assert all((one.argmax(axis=1) == GOLD).mean() >= 0.9 for one in found.values())

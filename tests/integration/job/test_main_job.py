@@ -6,6 +6,8 @@ import json
 import numpy as np
 import pytest
 
+from w2s_trainer.stages.label.summary import whole_summary
+
 STAGES = ["prepare", "label-rules", "aggregate", "select", "train", "evaluate", "promote"]
 
 
@@ -172,3 +174,21 @@ def test_a_published_model_can_be_the_next_teacher(finished):
     assert refused.returncode == 64
     assert "LABEL_7" in refused.stderr
     assert "its labels are 'permissive', 'copyleft'" in refused.stderr
+
+
+def test_summaries_have_the_keys_that_are_documented(finished, summary_is_documented):
+    """Of all stages of all jobs of this module."""
+    kinds = set()
+    for info in finished.objects.list(f"{finished.bucket}/w2s/artifacts/"):
+        kind, *_, name = info.uri.partition("/artifacts/")[2].split("/")
+        if name != "manifest.json" or kind == "features":
+            continue
+        summary = json.loads(finished.objects.read(info.uri))["summary"]
+        kinds.add(kind)
+        rows = {"label": ["label"], "train": ["of heads: train, train-frozen"]}.get(kind, [kind])
+        if kind == "label":
+            summary = whole_summary(summary)
+            if summary["type"] != "Classifier":  # it has nothing beside
+                rows.append(f"label of type {summary['type']}")
+        summary_is_documented(summary, *rows)
+    assert kinds == {"prepare", "label", "aggregate", "select", "train", "evaluate", "promote"}

@@ -113,11 +113,12 @@ def answers(output):
     return found
 
 
-def test_the_strong_arm(train):
+def test_the_strong_arm(train, summary_is_documented):
     done = train("strong", [4])
     assert answers(done.output) == {("strong", 2, 4): {0.0}}
     assert load_file(done.output / "student.safetensors")["weight"].item() == 0
     summary = done.result.summary
+    summary_is_documented(summary, "of one arm and seed: train-<arm>-<seed>")
     assert (summary["arm"], summary["seed"], summary["arms"]) == ("strong", 2, ["strong"])
     assert summary["examples"] == {"strong": 4}
     assert summary["truncated"] == 2

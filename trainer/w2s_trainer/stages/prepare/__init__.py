@@ -34,8 +34,8 @@ def run(context: "StageContext") -> "StageResult":
 
     spec, progress = context.spec, context.progress
     check_labelers(spec)
-    family = family_of(spec)
-    family.check()
+    task_family = family_of(spec)
+    task_family.check()
     for doubt in labeler_warnings(spec):
         progress.note(f"Warning: {doubt}")
     near = spec.data.near_duplicates
@@ -53,9 +53,9 @@ def run(context: "StageContext") -> "StageResult":
         near.shingle_words,
         lambda done, total: progress("near-duplicates", done, total),
     )
-    parts = divide_corpus(corpus, components, spec, family)
-    write(parts, corpus.texts.texts, corpus.quarantine, family, context.output)
-    summary = summarise(parts, corpus, spec, family)
+    parts = divide_corpus(corpus, components, spec, task_family)
+    write(parts, corpus.texts.texts, corpus.quarantine, task_family, context.output)
+    summary = summarise(parts, corpus, spec, task_family)
     provable = summary.get("smallestProvableGain")
     progress.note(
         f"{len(parts.test):,} rows in {summary['families']['test']:,} families are held out for the test"
@@ -64,12 +64,12 @@ def run(context: "StageContext") -> "StageResult":
     return StageResult(summary, figures(summary))
 
 
-def summarise(parts: Parts, corpus: Corpus, spec: Spec, family: TaskFamily) -> dict[str, Any]:
+def summarise(parts: Parts, corpus: Corpus, spec: Spec, task_family: TaskFamily) -> dict[str, Any]:
     """The summary of the artifact."""
     size = effective_size(parts.test.family)
     return {
         "rows": {"pool": len(parts.pool), "budget": len(parts.budget), "test": len(parts.test)},
-        **family.gold_summary({"budget": parts.budget.label, "test": parts.test.label}),
+        **task_family.gold_summary({"budget": parts.budget.label, "test": parts.test.label}),
         "families": {
             "test": len(np.unique(parts.test.family)),
             "budget": len(np.unique(parts.budget.family)),
@@ -86,7 +86,7 @@ def summarise(parts: Parts, corpus: Corpus, spec: Spec, family: TaskFamily) -> d
         **({"withoutGroup": corpus.without_group} if spec.data.fields.group else {}),
         **(
             {"smallestProvableGain": round(smallest_provable_gain(size), 4)}
-            if family.is_right_or_wrong
+            if task_family.is_right_or_wrong
             else {}
         ),
         "effectiveTestSize": round(size, 2),

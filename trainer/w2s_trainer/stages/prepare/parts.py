@@ -47,36 +47,38 @@ class Parts:
     """Labels of unlabelled rows that are not classes, or contradict one another."""
 
 
-def divide_corpus(corpus: Corpus, components: NDArray[np.int64], spec: Spec, family: TaskFamily) -> Parts:
+def divide_corpus(
+    corpus: Corpus, components: NDArray[np.int64], spec: Spec, task_family: TaskFamily
+) -> Parts:
     """Divides all rows into pool, budget and test.
 
     Args:
         corpus: what was read. Rows with contradicting labels are added to its quarantine.
         components: int64[number of texts], the near-duplicate component of each text.
         spec: the spec.
-        family: of its task.
+        task_family: of its task.
 
     Raises:
         BadData: a label is not a class; a class is not in gold, test or budget; no row is left for the pool.
     """
     every = (corpus.gold, corpus.test, corpus.unlabeled, corpus.seen)
     texts = np.array([text for rows in every for text in rows.text], dtype=np.int64)
-    joined = families(components[texts], [group for rows in every for group in rows.group])
+    family = families(components[texts], [group for rows in every for group in rows.group])
     ends = np.cumsum([len(rows) for rows in every])[:-1]
-    gold_family, test_family, pool_family, seen_family = np.split(joined, ends)
+    gold_family, test_family, pool_family, seen_family = np.split(family, ends)
     seen = np.unique(seen_family)
 
-    gold = _unique_gold(corpus.gold, gold_family, family, corpus.quarantine)
-    family.check_gold(gold.label, corpus.gold.uri)
+    gold = _unique_gold(corpus.gold, gold_family, task_family, corpus.quarantine)
+    task_family.check_gold(gold.label, corpus.gold.uri)
     duplicates = gold.duplicates
     if spec.data.test is None:
         in_test = divide(
             Gold(
                 gold.part.family,
-                family.strata_of(gold.label),
+                task_family.strata_of(gold.label),
                 [corpus.texts.digests[text] for text in gold.part.text],
             ),
-            family.strata,
+            task_family.strata,
             float(spec.data.test_fraction),
             spec.data.split_seed,
             barred=frozenset(seen.tolist()),
@@ -85,16 +87,16 @@ def divide_corpus(corpus: Corpus, components: NDArray[np.int64], spec: Spec, fam
         seen_by_teacher = int(np.isin(gold.part.family, seen).sum())
         leaked = 0
     else:
-        given = _unique_gold(corpus.test, test_family, family, corpus.quarantine)
+        given = _unique_gold(corpus.test, test_family, task_family, corpus.quarantine)
         duplicates += given.duplicates
         known = np.isin(given.part.family, seen)
         test, seen_by_teacher = _take(given.part, ~known), int(known.sum())
         overlapping = np.isin(gold.part.family, test.family)
         budget, leaked = _take(gold.part, ~overlapping), int(overlapping.sum())
-        _check_given_parts(test, budget, family, seen_by_teacher, leaked)
+        _check_given_parts(test, budget, task_family, seen_by_teacher, leaked)
 
     in_test_family = np.isin(pool_family, test.family)
-    pool, copies, ignored = _pool(corpus.unlabeled, pool_family, in_test_family, budget, family)
+    pool, copies, ignored = _pool(corpus.unlabeled, pool_family, in_test_family, budget, task_family)
     if not len(pool):
         raise BadData(
             "EmptyPool",
@@ -124,11 +126,11 @@ class _UniqueGold:
 
 
 def _unique_gold(
-    rows: Rows, families_: NDArray[np.int64], family: TaskFamily, quarantine: list[Quarantined]
+    rows: Rows, family: NDArray[np.int64], task_family: TaskFamily, quarantine: list[Quarantined]
 ) -> _UniqueGold:
     """The first row of each text; none of a text with contradicting labels."""
     names = [label for label in rows.label if label is not None]
-    labels = family.numbers(names, rows.place, rows.uri)
+    labels = task_family.numbers(names, rows.place, rows.uri)
     of_text: defaultdict[int, list[int]] = defaultdict(list)
     for row, text in enumerate(rows.text):
         of_text[text].append(row)
@@ -144,15 +146,15 @@ def _unique_gold(
                 )
                 for row in same
             ]
-    return _UniqueGold(_part(rows, np.array(sorted(kept), dtype=np.int64), families_, labels), duplicates)
+    return _UniqueGold(_part(rows, np.array(sorted(kept), dtype=np.int64), family, labels), duplicates)
 
 
 def _pool(
     rows: Rows,
-    families_: NDArray[np.int64],
+    family: NDArray[np.int64],
     in_test_family: NDArray[np.bool_],
     budget: Part,
-    family: TaskFamily,
+    task_family: TaskFamily,
 ) -> tuple[Part, int, int]:
     """The pool, how many copies were left out, and how many labels were ignored."""
     taken = set(budget.text.tolist())
@@ -167,7 +169,7 @@ def _pool(
             copies += 1
             continue
         label = rows.label[row]
-        number = NO_GOLD if label is None else family.number(label)
+        number = NO_GOLD if label is None else task_family.number(label)
         ignored += label is not None and number == NO_GOLD
         first = kept.setdefault(text, row)
         copies += first != row
@@ -177,7 +179,7 @@ def _pool(
             ignored += 1 + (text not in contradicted)
             contradicted.add(text)
             labels[first] = NO_GOLD
-    return _part(rows, np.array(sorted(kept.values()), dtype=np.int64), families_, labels), copies, ignored
+    return _part(rows, np.array(sorted(kept.values()), dtype=np.int64), family, labels), copies, ignored
 
 
 def _part(rows: Rows, kept: NDArray[np.int64], family: NDArray[np.int64], labels: NDArray[np.int64]) -> Part:
@@ -191,12 +193,12 @@ def _take(part: Part, chosen: NDArray[np.bool_]) -> Part:
 
 
 def _check_given_parts(
-    test: Part, budget: Part, family: TaskFamily, seen_by_teacher: int, leaked: int
+    test: Part, budget: Part, task_family: TaskFamily, seen_by_teacher: int, leaked: int
 ) -> None:
     check_every_class_in(
         "test",
-        family.strata_of(test.label),
-        family.strata,
+        task_family.strata_of(test.label),
+        task_family.strata,
         f" ({seen_by_teacher:,} rows were left out, because the teacher was trained on their families)"
         if seen_by_teacher
         else "",
@@ -204,8 +206,8 @@ def _check_given_parts(
     )
     check_every_class_in(
         "budget",
-        family.strata_of(budget.label),
-        family.strata,
+        task_family.strata_of(budget.label),
+        task_family.strata,
         f" ({leaked:,} rows of gold were left out, because they are of families of the test)"
         if leaked
         else "",

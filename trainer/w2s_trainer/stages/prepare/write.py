@@ -22,14 +22,18 @@ _CHUNK = 10_000
 
 
 def write(
-    parts: Parts, texts: Sequence[str], quarantine: Sequence[Quarantined], family: TaskFamily, output: Path
+    parts: Parts,
+    texts: Sequence[str],
+    quarantine: Sequence[Quarantined],
+    task_family: TaskFamily,
+    output: Path,
 ) -> None:
     """Writes examples, gold labels by part, and the quarantine."""
     named = {"pool": parts.pool, "budget": parts.budget, "test": parts.test}
     _write_examples(named, texts, output / "examples.parquet")
     for name, part in named.items():
         labelled = np.flatnonzero(part.label != NO_GOLD)
-        labels = pa.array(family.stored_gold(part.label[labelled]))
+        labels = pa.array(task_family.stored_gold(part.label[labelled]))
         _write(
             {"id": [part.id[row] for row in labelled], "label": labels},
             pa.schema([("id", pa.string()), ("label", labels.type)]),
