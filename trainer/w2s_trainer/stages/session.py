@@ -16,6 +16,7 @@ from w2s_trainer.errors import StoreUnavailable
 from w2s_trainer.models.head import cross_validated_l2, fit
 from w2s_trainer.models.tokens import tokenize
 from w2s_trainer.models.uri import fetch_model
+from w2s_trainer.stages.columns import taken
 from w2s_trainer.store.checkpoints import Checkpoints, Found
 from w2s_trainer.tuning.collapse import Alarm
 from w2s_trainer.tuning.energy import EnergyMeter
@@ -110,7 +111,7 @@ class Labelled:
         """Some of them, bool[n]."""
         rows = np.flatnonzero(mask)
         return Labelled(
-            [self.texts[int(row)] for row in rows],
+            taken(self.texts, rows),
             self.targets[rows],
             self.weights[rows],
             self.families[rows],

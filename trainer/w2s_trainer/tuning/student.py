@@ -19,6 +19,7 @@ from w2s_trainer.models.batches import by_tokens
 from w2s_trainer.models.encoder import Encoder, memory_bound, pooling_of
 from w2s_trainer.models.head import Head
 from w2s_trainer.models.loading import BODY, NEW_CLASSIFIER, load_config, load_model, load_tokenizer
+from w2s_trainer.models.ragged import lengths_of
 from w2s_trainer.models.tokens import fit_tokenizer
 from w2s_trainer.tuning.precision import Precision, torch_dtype
 
@@ -150,7 +151,7 @@ class Student:
         self.model.eval()
         progress(0, len(tokens))
         with torch.inference_mode(), memory_bound():
-            for rows in by_tokens([len(ids) for ids in tokens], batch_tokens):
+            for rows in by_tokens(lengths_of(tokens), batch_tokens):
                 found[rows] = self.log_probs([tokens[row] for row in rows]).double().exp().cpu().numpy()
                 if not np.isfinite(found[rows]).all():
                     raise diverged("What the student says of a text is no longer a number.")

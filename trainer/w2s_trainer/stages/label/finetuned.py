@@ -82,14 +82,14 @@ def _tuned(
     name = f"seed-{seed}" if count == 1 else f"seed-{seed}-shard-{index}-of-{count}"
     names = context.spec.task.class_names
     labelled = Labelled(
-        [examples.texts[row] for row in drawn],
+        examples.texts.take(drawn),
         np.eye(len(names))[gold[drawn]],
         np.ones(len(drawn)),
         examples.families[drawn],
     )
     recipe = Recipe.of_labeler(settings, batch_tokens)
     tuned = tune_student(context, recipe, labelled, name=name, seed=seed)
-    texts = [examples.texts[row] for row in rows]
+    texts = examples.texts.take(rows)
     tokens = tokenize(tuned.student.tokenizer, texts, settings.max_tokens)
     tokens.require_some(settings.model.uri)
     if caution := tokens.caution(settings.model.uri):

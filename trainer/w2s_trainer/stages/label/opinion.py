@@ -64,8 +64,7 @@ def drawn_budget(
         seed: draws it.
     """
     budget = examples.rows("budget")
-    ids = [examples.ids[row] for row in budget]
-    return np.asarray(budget[draw(ids, gold[budget], context.spec.data.gold_budget, seed)])
+    return np.asarray(budget[draw(examples.ids.take(budget), gold[budget], context.spec.data.gold_budget, seed)])
 
 
 def path_of(context: StageContext, labeler: Labeler) -> str:

@@ -21,19 +21,19 @@ def run(context: StageContext) -> StageResult:
     spec = context.spec
     examples = read_examples(context.artifact("examples"), context.scratch)
     labels = read_labels(context.artifact("labels"), examples, context.scratch)
-    ids: list[str] = []
-    seeds: list[int] = []
+    kept: list[NDArray[np.int64]] = []
+    seeds: list[NDArray[np.int32]] = []
     summary: dict[str, Any] = {}
     for seed in sorted(labels):
         rows, audit = select(examples, labels[seed], spec.selection.steps, spec.task.class_names)
-        ids += [examples.ids[row] for row in rows]
-        seeds += [seed] * len(rows)
+        kept.append(rows)
+        seeds.append(np.full(len(rows), seed, dtype=np.int32))
         summary = summary or {"steps": audit, "kept": len(rows), "warnings": warnings(audit)}
     write_table(
         {
-            "id": ids,
-            "seed": np.array(seeds, dtype=np.int32),
-            "weight": np.ones(len(ids), dtype=np.float32),
+            "id": examples.ids.take(np.concatenate(kept)).arrow(),
+            "seed": np.concatenate(seeds),
+            "weight": np.ones(sum(map(len, kept)), dtype=np.float32),
         },
         context.output / "selection.parquet",
     )
@@ -96,7 +96,7 @@ def _confidence(
 ) -> NDArray[np.int64]:
     assert step.confidence is not None
     fraction = float(step.confidence.keep_fraction_per_class)
-    ids = [examples.ids[row] for row in rows]
+    ids = examples.ids.take(rows)
     return np.asarray(rows[surest_per_class(ids, labels.probabilities[rows], fraction)])
 
 

@@ -67,7 +67,7 @@ class TrainingSets:
         budget, ids = self._examples.rows("budget"), self._examples.ids
         gold = self._gold_budget
         size = self._context.spec.data.gold_budget
-        drawn = budget[draw([ids[row] for row in budget], gold[budget], size, seed)]
+        drawn = budget[draw(ids.take(budget), gold[budget], size, seed)]
         parts = [drawn[:some] for some in curve_sizes(len(drawn))]
         return [gold_set(part, gold[part], self._classes) for part in parts]
 
@@ -77,7 +77,7 @@ class TrainingSets:
         pool = self._examples.rows("pool")
         known = pool[gold[pool] != NO_GOLD]
         wanted = max(len(rows) for rows, _ in self._selection.values())
-        part = known[as_many([ids[row] for row in known], wanted, seed)]
+        part = known[as_many(ids.take(known), wanted, seed)]
         return gold_set(part, gold[part], self._classes)
 
     @cached_property

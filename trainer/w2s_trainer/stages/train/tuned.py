@@ -69,7 +69,7 @@ def _tune_and_ask(
     assert seed is not None
     tuned = tune_student(context, recipe, _labelled(examples, data), name=str(len(data)), seed=seed)
     student = tuned.student
-    asked = [examples.texts[row] for row in predictions.rows]
+    asked = examples.texts.take(predictions.rows)
     tokens = tokenize(student.tokenizer, asked, recipe.max_tokens)
     tokens.require_some(recipe.model)
     if caution := tokens.caution(recipe.model):
@@ -99,7 +99,7 @@ def _labelled(examples: Examples, data: TrainingSet) -> Labelled:
     kept = data.weights > 0
     rows = data.rows[kept]
     return Labelled(
-        [examples.texts[row] for row in rows], data.targets[kept], data.weights[kept], examples.families[rows]
+        examples.texts.take(rows), data.targets[kept], data.weights[kept], examples.families[rows]
     )
 
 
