@@ -35,7 +35,7 @@ class Ragged(Sequence[list[int]]):
     def __getitem__(self, place: int | slice) -> list[int] | list[list[int]]:
         if isinstance(place, slice):
             return [self.row(row).tolist() for row in range(*place.indices(len(self)))]
-        return self.row(place).tolist()
+        return list(self.row(place).tolist())
 
     def __iter__(self) -> Iterator[list[int]]:
         return (self.row(place).tolist() for place in range(len(self)))
@@ -54,4 +54,6 @@ class Ragged(Sequence[list[int]]):
 
 def lengths_of(lists: Sequence[Sequence[int]]) -> NDArray[np.int64]:
     """Tokens of each of n texts, int64[n]."""
-    return lists.lengths if isinstance(lists, Ragged) else np.array([len(one) for one in lists], dtype=np.int64)
+    return (
+        lists.lengths if isinstance(lists, Ragged) else np.array([len(one) for one in lists], dtype=np.int64)
+    )

@@ -119,7 +119,9 @@ class Strings(Sequence[str]):
         rows = np.arange(start, end, dtype=np.int64) if self._rows is None else self._rows[start:end]
         numbers = np.searchsorted(self._chunks.starts, rows, side="right") - 1
         pieces = [
-            self._chunks.read(int(number)).take(pa.array(rows[numbers == number] - self._chunks.starts[number]))
+            self._chunks.read(int(number)).take(
+                pa.array(rows[numbers == number] - self._chunks.starts[number])
+            )
             for number in np.unique(numbers)
         ]
         if not pieces:

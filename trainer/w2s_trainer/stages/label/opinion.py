@@ -64,7 +64,9 @@ def drawn_budget(
         seed: draws it.
     """
     budget = examples.rows("budget")
-    return np.asarray(budget[draw(examples.ids.take(budget), gold[budget], context.spec.data.gold_budget, seed)])
+    return np.asarray(
+        budget[draw(examples.ids.take(budget), gold[budget], context.spec.data.gold_budget, seed)]
+    )
 
 
 def path_of(context: StageContext, labeler: Labeler) -> str:

@@ -53,7 +53,12 @@ class Collect(Protocol):
 
 
 def collect_unsaved(
-    _name: str, n: int, width: int, dtype: DTypeLike, answer: Answer, progress: Progress
+    name: str,  # noqa: ARG001 (what is not saved needs none)
+    n: int,
+    width: int,
+    dtype: DTypeLike,
+    answer: Answer,
+    progress: Progress,
 ) -> NDArray[Any]:
     """See Collect: in memory alone, for what takes seconds."""
     answers, done = np.zeros((n, width), dtype), 0

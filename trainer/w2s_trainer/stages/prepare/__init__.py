@@ -46,13 +46,13 @@ def run(context: "StageContext") -> "StageResult":
         )
     corpus = read_corpus(spec, context.objects, context.scratch, progress)
     components = near_duplicates(
-        corpus.texts.texts,
+        corpus.texts,
         similarity,
         near.shingle_words,
         lambda done, total: progress("near-duplicates", done, total),
     )
     parts = divide_corpus(corpus, components, spec)
-    write(parts, corpus.texts.texts, corpus.quarantine, context.output)
+    write(parts, corpus.texts, corpus.quarantine, context.output)
     summary = summarise(parts, corpus, spec)
     progress.note(
         f"{len(parts.test):,} rows in {summary['families']['test']:,} families are held out for the test;"

@@ -1,5 +1,6 @@
 """Which row is in which part, and why the others are in none (docs/data.md)."""
 
+from array import array
 from collections import defaultdict
 from dataclasses import dataclass
 
@@ -8,6 +9,8 @@ from numpy.typing import NDArray
 
 from w2s_api.spec import Spec
 from w2s_trainer.errors import BadData
+from w2s_trainer.stages.columns import Strings
+from w2s_trainer.stages.prepare.columns import joint_codes
 from w2s_trainer.stages.prepare.corpus import Corpus, Rows
 from w2s_trainer.stages.prepare.families import families
 from w2s_trainer.stages.prepare.labels import NO_CLASS, check_every_class, class_index, class_indices
@@ -19,7 +22,7 @@ from w2s_trainer.stages.prepare.usable import Quarantined
 class Part:
     """The rows of a part, in the order of the files (n of them)."""
 
-    id: list[str]
+    id: Strings
     text: NDArray[np.int64]
     """int64[n], indices into the texts."""
     family: NDArray[np.int64]
@@ -60,8 +63,8 @@ def divide_corpus(corpus: Corpus, components: NDArray[np.int64], spec: Spec) -> 
     """
     classes = spec.task.class_names
     every = (corpus.gold, corpus.test, corpus.unlabeled, corpus.seen)
-    texts = np.array([text for rows in every for text in rows.text], dtype=np.int64)
-    family = families(components[texts], [group for rows in every for group in rows.group])
+    texts = np.concatenate([np.array(rows.text, dtype=np.int64) for rows in every])
+    family = families(components[texts], joint_codes([rows.group for rows in every]))
     ends = np.cumsum([len(rows) for rows in every])[:-1]
     gold_family, test_family, pool_family, seen_family = np.split(family, ends)
     seen = np.unique(seen_family)
@@ -71,7 +74,9 @@ def divide_corpus(corpus: Corpus, components: NDArray[np.int64], spec: Spec) -> 
     duplicates = gold.duplicates
     if spec.data.test is None:
         in_test = divide(
-            Gold(gold.part.family, gold.label, [corpus.texts.digests[text] for text in gold.part.text]),
+            Gold(
+                gold.part.family, gold.label, [corpus.texts.digest(text) for text in gold.part.text.tolist()]
+            ),
             classes,
             float(spec.data.test_fraction),
             spec.data.split_seed,
@@ -154,7 +159,7 @@ def _pool(
     index = class_index(classes)
     taken = set(budget.text.tolist())
     labels = np.full(len(rows), NO_CLASS, dtype=np.int64)
-    kept: dict[int, int] = {}
+    first_of = array("q", [-1]) * (max(rows.text, default=-1) + 1)
     contradicted: set[int] = set()
     copies = ignored = 0
     for row, text in enumerate(rows.text):
@@ -166,7 +171,9 @@ def _pool(
         label = rows.label[row]
         number = NO_CLASS if label is None else index.get(label, NO_CLASS)
         ignored += label is not None and number == NO_CLASS
-        first = kept.setdefault(text, row)
+        if first_of[text] < 0:
+            first_of[text] = row
+        first = first_of[text]
         copies += first != row
         if labels[first] == NO_CLASS and text not in contradicted:
             labels[first] = number
@@ -174,17 +181,18 @@ def _pool(
             ignored += 1 + (text not in contradicted)
             contradicted.add(text)
             labels[first] = NO_CLASS
-    return _part(rows, np.array(sorted(kept.values()), dtype=np.int64), family, labels), copies, ignored
+    kept = np.sort(np.array(first_of, dtype=np.int64))
+    return _part(rows, kept[kept >= 0], family, labels), copies, ignored
 
 
 def _part(rows: Rows, kept: NDArray[np.int64], family: NDArray[np.int64], labels: NDArray[np.int64]) -> Part:
     text = np.array(rows.text, dtype=np.int64)
-    return Part([rows.id[row] for row in kept], text[kept], family[kept], labels[kept])
+    return Part(rows.id.strings().take(kept), text[kept], family[kept], labels[kept])
 
 
 def _take(part: Part, chosen: NDArray[np.bool_]) -> Part:
     rows = np.flatnonzero(chosen)
-    return Part([part.id[row] for row in rows], part.text[rows], part.family[rows], part.label[rows])
+    return Part(part.id.take(rows), part.text[rows], part.family[rows], part.label[rows])
 
 
 def _check_given_parts(

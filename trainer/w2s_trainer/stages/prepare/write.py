@@ -29,7 +29,7 @@ def write(parts: Parts, texts: Sequence[str], quarantine: Sequence[Quarantined],
     for name, part in named.items():
         labelled = np.flatnonzero(part.label != NO_CLASS)
         _write(
-            {"id": [part.id[row] for row in labelled], "label": part.label[labelled].astype(np.int32)},
+            {"id": part.id.take(labelled).arrow(), "label": part.label[labelled].astype(np.int32)},
             _LABELS,
             output / f"gold-{name}" / "labels.parquet",
         )
@@ -55,8 +55,8 @@ def _write_examples(named: dict[str, Part], texts: Sequence[str], path: Path) ->
                 writer.write_table(
                     pa.table(
                         {
-                            "id": part.id[start:end],
-                            "text": [texts[text] for text in part.text[start:end]],
+                            "id": part.id[start:end].arrow(),
+                            "text": [texts[text] for text in part.text[start:end].tolist()],
                             "part": [name] * (end - start),
                             "family": family[done + start : done + end],
                         },
