@@ -13,7 +13,9 @@ from w2s_trainer.contract.context import StageContext
 from w2s_trainer.models.encoder import load_encoder
 from w2s_trainer.models.head import normalise
 from w2s_trainer.models.uri import fetch_model, model_digest
-from w2s_trainer.stages.tables import read_examples
+from w2s_trainer.stages.tables import EXAMPLES, read_examples
+from w2s_trainer.store.artifacts import Artifact
+from w2s_trainer.store.objects import Objects
 
 STAGE = "features"
 VERSION = 2
@@ -41,14 +43,7 @@ def features_of(context: StageContext, model_uri: str, max_tokens: int, batch_to
     from the store in place of a forward pass.
     """
     prepared = context.artifact("examples")
-    key = digest(
-        {
-            "version": VERSION,
-            "model": model_digest(model_uri, context.objects),
-            "maxTokens": max_tokens,
-            "examples": prepared.files["examples.parquet"].sha256,
-        }
-    )
+    key = features_key(prepared, model_uri, max_tokens, context.objects)
     found = context.store.find(STAGE, key)
     if found is None:
         began = time.monotonic()
@@ -79,6 +74,18 @@ def features_of(context: StageContext, model_uri: str, max_tokens: int, batch_to
         int(found.summary.get("unreadable", 0)),
         key,
         float(found.summary["seconds"]),
+    )
+
+
+def features_key(prepared: Artifact, model_uri: str, max_tokens: int, objects: Objects) -> str:
+    """The content key of the features of a `prepare` artifact's texts."""
+    return digest(
+        {
+            "version": VERSION,
+            "model": model_digest(model_uri, objects),
+            "maxTokens": max_tokens,
+            "examples": prepared.files[EXAMPLES].sha256,
+        }
     )
 
 
