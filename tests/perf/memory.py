@@ -141,7 +141,10 @@ def spec_of(directory: Path, uri: str, endpoint: str, labelers: list[str], *, re
             "weak": {"labelers": json.loads(given)},
             "selection": {"steps": [{"type": "Confidence", "confidence": {"keepFractionPerClass": "0.9"}}]},
             "strong": {"model": {"uri": f"file://{directory}/models/bert"}, "maxTokens": 64},
-            "evaluation": {"seeds": 3, **({} if read else {"controls": []})},
+            "evaluation": {
+                "seeds": 3,
+                **({} if read else {"controls": ["Unfiltered", "GoldOnly", "Cascade"]}),
+            },
             "promotion": {"mustBeat": []},
         }
     )
