@@ -358,13 +358,12 @@ class CausalModel:
         for length in np.unique(lengths)[::-1]:
             alike = wanted[lengths == length]
             found, given = np.empty((len(alike), k)), 0
-            pairs = [(line, option) for line in range(len(alike)) for option in range(k)]
             logits = (most + 1) * self._vocabulary
             size = max(
                 1, min(batch_tokens // int(len(prompts.shared) + length + most), _LOGITS_AT_ONCE // logits)
             )
-            for start in range(0, len(pairs), size):
-                part = pairs[start : start + size]
+            for start in range(0, len(alike) * k, size):
+                part = [divmod(pair, k) for pair in range(start, min(start + size, len(alike) * k))]
                 ids = np.zeros((len(part), len(prompts.shared) + length + most), dtype=np.int32)
                 for at, (line, option) in enumerate(part):
                     whole = [*prompts.shared, *prompts.rests[alike[line]], *answers.ids[option]]

@@ -12,6 +12,7 @@ from w2s_trainer.models.head import cross_validated_l2, fit
 from w2s_trainer.models.tokens import tokenize
 from w2s_trainer.stages.features import features_of
 from w2s_trainer.stages.label.opinion import Opinion, drawn_budget, from_probabilities
+from w2s_trainer.stages.label.saved_answers import SavedAnswers
 from w2s_trainer.stages.tables import Examples, read_gold
 
 
@@ -94,8 +95,14 @@ def _tuned(
     tokens.require_some(settings.model.uri)
     if caution := tokens.caution(settings.model.uri):
         context.progress.note(caution)
-    probabilities = tuned.student.probabilities(
-        tokens.ids, batch_tokens, partial(context.progress, "labelling")
+    about = {"device": tuned.student.device, "precision": tuned.student.precision}
+    probabilities = SavedAnswers(context, rows, about)(
+        f"seed-{seed}",
+        len(rows),
+        len(names),
+        np.float64,
+        lambda left: tuned.student.probabilities_of(tokens.ids, left, batch_tokens),
+        partial(context.progress, "labelling"),
     )
     figures: dict[str, Any] = {
         **tuned.figures,
