@@ -19,7 +19,7 @@ CORES := $(shell env -u OMP_NUM_THREADS nproc 2>/dev/null || echo 2)
 test unit integration cluster e2e kill: export OMP_NUM_THREADS ?= 1
 test unit integration cluster e2e kill: export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: help install demo test fresh verify unit integration science perf perf-models perf-operator kill tools cluster cluster-up cluster-down images e2e generate chart format clean
+.PHONY: help install demo test fresh verify unit integration science perf perf-models perf-operator perf-memory kill tools cluster cluster-up cluster-down images e2e generate chart format clean
 
 help: ## Show what there is
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -110,6 +110,9 @@ perf-operator: $(STAMP) ## The operator: latency, 1,000 jobs at once, 10,000 fin
 	trap 'python3 tests/cluster/cluster.py down --mode kwok' EXIT; \
 	  python3 tests/cluster/cluster.py up --mode kwok && \
 	  python3 tests/cluster/cluster.py exec --mode kwok $(PY) tests/perf/operator_scale.py
+
+perf-memory: $(STAMP) ## Peak memory of each stage at ROWS=1000000 generated texts (half an hour)
+	$(PY) tests/perf/memory.py --rows $(or $(ROWS),1000000)
 
 generate: $(STAMP) ## Write generated files
 	$(PY) -m w2s_cli.main crd > crds/weaktostrongjobs.w2s.dev.yaml

@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import signal
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,8 +18,11 @@ from w2s_trainer.contract.context import StageContext
 from w2s_trainer.contract.job import StageJob
 from w2s_trainer.errors import BadSpec, Stopped
 from w2s_trainer.models.causal import load_causal
+from w2s_trainer.models.head import Head
+from w2s_trainer.models.published import publish_model
 from w2s_trainer.models.uri import fetch_model
 from w2s_trainer.stages import label, session
+from w2s_trainer.stages.label import functions, saved_answers
 from w2s_trainer.stages.label.prompted import Question
 from w2s_trainer.stages.label.summary import whole_summary
 from w2s_trainer.stages.tables import EVERY_SEED, matrix, read_examples, write_table
@@ -302,3 +306,71 @@ def test_each_shard_tunes_for_itself_to_the_same_model(bench, monkeypatch, preci
     assert not other.checkpoints(first)
     assert np.abs(labels(done)[0] - whole).max() < rounding
     assert whole_summary(done.summary)["tuned"]["0"]["steps"] == 6
+
+
+class StopsAt(Listening):
+    """Asks this process to stop as soon as so many steps of a phase are done."""
+
+    def __init__(self, phase: str, step: int) -> None:
+        super().__init__()
+        self._phase, self._step = phase, step
+
+    def __call__(self, phase: str, step: int, total: int, **figures: float) -> None:
+        super().__call__(phase, step, total, **figures)
+        if (phase, step >= self._step) == (self._phase, True):
+            self._step = total + 1
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+@pytest.fixture
+def classifier(bench) -> dict[str, Any]:
+    """A labeler with a classifier of two classes whose head is drawn at random."""
+    directory = bench.directory / "classifier"
+    weight = np.random.default_rng(0).standard_normal((2, 384)).astype(np.float32)
+    head = Head(weight, np.zeros(2, dtype=np.float32), np.zeros(384, dtype=np.float32))
+    publish_model(fetch_model(MINILM, None, bench.cache), head, ["sport", "food"], 24, directory)
+    settings = {"model": {"uri": f"file://{directory}"}, "maxTokens": 24, "trainedOn": {"type": "Unknown"}}
+    return {"type": "Classifier", "classifier": settings, "batchTokens": 64}
+
+
+RULES = {
+    "rules": [{"className": "food", "keywords": ["the"]}, {"className": "sport", "pattern": "t.am|game"}]
+}
+
+
+@pytest.mark.parametrize(
+    ("method", "phase", "step", "going_on"),
+    [
+        ("Functions", "applying rules", 8, ["8 of 14"]),
+        ("Classifier", "labelling", 5, [r"\d+ of 14"]),
+        ("Prompted", "asking the model", 14 + 4, ["14 of 14", "4 of 14"]),
+    ],
+)
+def test_answers_that_were_given_before_an_interruption_are_kept(
+    bench, request, monkeypatch, method, phase, step, going_on
+):
+    """Prompted: in the second order of the classes."""
+    monkeypatch.setattr(saved_answers, "SMALL", 0.0)
+    monkeypatch.setattr(functions, "BATCH", 4)
+    labeler = {
+        "Functions": lambda: {"type": "Functions", "functions": RULES},
+        "Classifier": lambda: request.getfixturevalue("classifier"),
+        "Prompted": lambda: asked(orders=2, batchTokens=64),  # a text is a batch
+    }[method]()
+    undisturbed = bench.label(bench.context(labeler))
+
+    other = replace(bench, uri=f"{bench.uri}/disturbed", progress=StopsAt(phase, step))
+    context = other.context(labeler)
+    with pytest.raises(Stopped, match="of 14 answers"):
+        other.label(context)
+    assert all(name.startswith("answers-") for name in other.checkpoints(context))
+    again = replace(other, progress=Listening())
+    resumed = again.label(again.context(labeler))
+    notes = [note for note in again.progress.notes if note.startswith("going on")]
+    assert len(notes) == len(going_on)
+    for note, said in zip(notes, going_on, strict=True):
+        assert re.fullmatch(f"going on from {said} answers", note)
+    for name in undisturbed.files:
+        assert resumed.read(name) == undisturbed.read(name)
+    assert resumed.summary == undisturbed.summary
+    assert not other.checkpoints(context)

@@ -123,6 +123,25 @@ def test_progress_ends_at_the_number_of_prompts():
         assert done == sorted(done)
 
 
+@pytest.mark.parametrize("name", ["llama", "a short window"])
+def test_whoever_goes_on_after_any_batch_finds_the_same_scores_bit_for_bit(name):
+    model, given = tiny(name), prompts(lengths=(9, 7, 9, 9, 12, 9, 9))
+    batches = list(model.scores_of(given, ANSWERS, np.arange(7), 90))
+    assert len(batches) > 3
+    whole = {
+        int(row): values.tobytes()
+        for rows, scores in batches
+        for row, values in zip(rows, scores, strict=True)
+    }
+    assert sorted(whole) == list(range(7))
+    for done in range(1, len(batches)):
+        left = np.setdiff1d(np.arange(7), np.concatenate([rows for rows, _ in batches[:done]]))
+        rest = list(model.scores_of(given, ANSWERS, left, 90))
+        assert [rows.tolist() for rows, _ in rest] == [rows.tolist() for rows, _ in batches[done:]]
+        for rows, scores in rest:
+            assert [values.tobytes() for values in scores] == [whole[int(row)] for row in rows]
+
+
 @pytest.fixture(autouse=True)
 def one_thread():
     """So small are these models that threads only wait for each other."""

@@ -1,10 +1,13 @@
 """How often rules vote is counted on the unlabelled texts, told, and kept; nobody voting ends the job."""
 
 import json
+import tempfile
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from label_kit import Told, label_context
 
 from w2s_api.spec.evaluation import Evaluation
 from w2s_api.spec.task import Task
@@ -36,21 +39,13 @@ def examples(*texts: str) -> Examples:
     return Examples([str(n) for n in range(len(whole))], whole, parts, np.arange(len(whole)))
 
 
-class Told(list):
-    def note(self, line: str) -> None:
-        self.append(line)
-
-    def __call__(self, *_progress) -> None:
-        """A step of a phase."""
-
-
 def context_of(one: Labeler, **more) -> SimpleNamespace:
     spec = SimpleNamespace(
         weak=SimpleNamespace(labelers=[one]),
         task=Task.model_validate({"classes": [{"name": name} for name in CLASSES]}),
         **{"evaluation": Evaluation(), **more},
     )
-    return SimpleNamespace(spec=spec, progress=Told())
+    return label_context(Path(tempfile.gettempdir()), spec=spec)
 
 
 def tally_of_rules(one: Labeler, texts: Examples, rows=None) -> dict:

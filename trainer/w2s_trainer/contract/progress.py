@@ -30,18 +30,20 @@ class Progress:
         self._stream = stream or sys.stdout
         self._phase: str | None = None
         self._began = 0.0
+        self._first = 0
         self._last = float("-inf")
 
     def __call__(self, phase: str, step: int, total: int, **figures: float) -> None:
         """Reports that `step` of `total` of a phase are done; figures are extra numbers (loss)."""
         now = self._clock()
         if phase != self._phase:
-            self._phase, self._began, self._last = phase, now, float("-inf")
+            self._phase, self._began, self._first, self._last = phase, now, step, float("-inf")
         if step < total and now - self._last < self._interval:
             return
         self._last = now
         elapsed = now - self._began
-        rate = step / elapsed if elapsed > 0 and step else None
+        # What was done before an interruption was not done in this time.
+        rate = (step - self._first) / elapsed if elapsed > 0 and step > self._first else None
         self._write(
             message=phase,
             step=step,

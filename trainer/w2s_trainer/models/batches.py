@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def by_tokens(lengths: Sequence[int], batch_tokens: int) -> Iterator[NDArray[np.int64]]:
+def by_tokens(lengths: Sequence[int] | NDArray[np.int64], batch_tokens: int) -> Iterator[NDArray[np.int64]]:
     """Indices of batches, longest texts first, so that memory runs out at once or never.
 
     Args:

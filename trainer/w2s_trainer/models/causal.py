@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,11 +15,14 @@ from w2s_trainer.models.finite import check_finite
 from w2s_trainer.models.folder import CONFIG, read_object
 from w2s_trainer.models.layout import Layout
 from w2s_trainer.models.loading import CAUSAL, load_config, load_model, load_tokenizer, quiet
+from w2s_trainer.models.ragged import Ragged, lengths_of
 from w2s_trainer.models.tokens import encode, fit_tokenizer, positions
 
 if TYPE_CHECKING:
     import torch
 
+    Scored = tuple[NDArray[np.int64], NDArray[np.float64]]
+    """Prompts, int64[b], and the scores of the answers to each, float64[b, K]."""
     States = list[tuple[torch.Tensor, torch.Tensor]]
     """Keys and values of each layer, [b, heads, t, d]."""
 
@@ -37,7 +40,7 @@ class Prompts:
     """Token ids of n prompts: what all of them begin with, and the rest of each, of at least one token."""
 
     shared: NDArray[np.int32]
-    rests: list[NDArray[np.int32]]
+    rests: Sequence[Sequence[int]]
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,38 @@ class Answers:
     """Each with the token that ends it."""
     merged: int
     """Tokens at the end of a prompt that become others when an answer follows, and so are counted to it."""
+
+
+class CutTexts(Sequence[str]):
+    """Texts of which each ends at a character; they are cut when they are asked for."""
+
+    def __init__(self, texts: Sequence[str], ends: NDArray[np.int64]) -> None:
+        """
+        Args:
+            texts: n texts.
+            ends: int64[n], characters that are kept of each; below 0: all.
+        """
+        self._texts = texts
+        self._ends = ends
+
+    def __len__(self) -> int:
+        return len(self._texts)
+
+    @overload
+    def __getitem__(self, place: int) -> str: ...
+    @overload
+    def __getitem__(self, place: slice) -> "CutTexts": ...
+    def __getitem__(self, place: int | slice) -> "str | CutTexts":
+        if isinstance(place, slice):
+            return CutTexts(self._texts[place], self._ends[place])
+        return self._cut(self._texts[place], int(self._ends[place]))
+
+    def __iter__(self) -> Iterator[str]:
+        return map(self._cut, self._texts, self._ends.tolist())
+
+    @staticmethod
+    def _cut(text: str, end: int) -> str:
+        return text if end < 0 else text[:end]
 
 
 @dataclass(frozen=True)
@@ -64,16 +99,15 @@ class CausalModel:
         config = self.model.config.get_text_config(decoder=True)
         return positions(self.model) or getattr(config, "max_position_embeddings", None)
 
-    def cut(self, texts: Sequence[str], max_tokens: int) -> tuple[list[str], NDArray[np.bool_]]:
+    def cut(self, texts: Sequence[str], max_tokens: int) -> tuple["CutTexts", NDArray[np.bool_]]:
         """Texts cut at max_tokens tokens, and which of them were, bool[n]."""
-        kept, was_cut = list(texts), np.zeros(len(texts), dtype=bool)
+        ends = np.full(len(texts), -1, dtype=np.int64)
         for start in range(0, len(texts), _CHUNK):
             encodings = encode(self.tokenizer, texts[start : start + _CHUNK], max_tokens, special=False)
             for row, encoding in enumerate(encodings, start):
                 if encoding.overflowing:
-                    was_cut[row] = True
-                    kept[row] = texts[row][: encoding.offsets[-1][1]]
-        return kept, was_cut
+                    ends[row] = encoding.offsets[-1][1]
+        return CutTexts(texts, ends), ends >= 0
 
     def answers(self, layout: Layout, names: Sequence[str]) -> Answers:
         """Token ids of the answers as they are after a prompt.
@@ -109,14 +143,22 @@ class CausalModel:
         """Token ids of the prompts of texts, each tokenised as a whole."""
         drop = answers.merged
         shared = self._ids(layout, [layout.prompt("x")])[0]
-        found: list[tuple[int, NDArray[np.int32]]] = []
-        for start in range(0, len(texts), _CHUNK):
-            for whole in self._ids(layout, [layout.prompt(text) for text in texts[start : start + _CHUNK]]):
-                ids = whole[: len(whole) - drop]
-                alike = min(_common(shared, ids), len(ids) - 1)
-                found.append((alike, ids[alike:].copy()))
-        least = min((alike for alike, _ in found), default=0)
-        rests = [np.concatenate([shared[least:alike], rest]) for alike, rest in found]
+        alike: list[int] = []
+
+        def read() -> Iterator[NDArray[np.int32]]:
+            for start in range(0, len(texts), _CHUNK):
+                strings = [layout.prompt(text) for text in texts[start : start + _CHUNK]]
+                for whole in self._ids(layout, strings):
+                    ids = whole[: len(whole) - drop]
+                    alike.append(min(_common(shared, ids), len(ids) - 1))
+                    yield ids[alike[-1] :]
+
+        rests = Ragged(read())
+        least = min(alike, default=0)
+        if max(alike, default=0) > least:
+            rests = Ragged(
+                np.concatenate([shared[least:begin], rests.row(row)]) for row, begin in enumerate(alike)
+            )
         return Prompts(shared[:least], rests)
 
     def scores(
@@ -145,27 +187,45 @@ class CausalModel:
             BadSpec: a prompt is longer than the model can read, or a score is no number.
             OwnFault: memory ran out.
         """
-        import torch
-
         found = np.empty((len(prompts.rests), len(answers.ids)))
         self.require_room(prompts, answers)
         progress(0, len(found))
-        if not len(found):
-            return found
         done = 0
+        for rows, scores in self.scores_of(prompts, answers, np.arange(len(found)), batch_tokens):
+            found[rows] = scores
+            done += len(rows)
+            progress(done, len(found))
+        return found
+
+    def scores_of(
+        self, prompts: Prompts, answers: Answers, rows: NDArray[np.int64], batch_tokens: int
+    ) -> "Iterator[Scored]":
+        """The scores of some prompts, batch by batch; those of what is left after some batches are the same.
+
+        Args:
+            prompts: n prompts.
+            answers: K answers.
+            rows: which of them, int64[m], ascending.
+            batch_tokens: tokens in a batch, the shared ones and padding included.
+
+        Yields:
+            int64[b], some of the rows, and their scores float64[b, K]. Errors as of `scores`.
+        """
+        import torch
+
+        self.require_room(prompts, answers)
+        if not len(rows):
+            return
         with torch.inference_mode(), memory_bound():
             states = self._shared_states(prompts, answers)
             batches = (
-                self._in_full(prompts, answers, batch_tokens)
+                self._in_full(prompts, answers, rows, batch_tokens)
                 if states is None
-                else self._from_states(states, prompts, answers, batch_tokens)
+                else self._from_states(states, prompts, answers, rows, batch_tokens)
             )
-            for rows, scores in batches:
-                check_finite(scores, self.tokenizer.name_or_path, "answers' scores", rows)
-                found[rows] = scores
-                done += len(rows)
-                progress(done, len(found))
-        return found
+            for some, scores in batches:
+                check_finite(scores, self.tokenizer.name_or_path, "answers' scores", some)
+                yield some, scores
 
     def require_room(self, prompts: Prompts, answers: Answers) -> None:
         """Raises BadSpec where a prompt and its longest answer are longer than the model can read."""
@@ -210,14 +270,20 @@ class CausalModel:
         return [(layer.keys, layer.values) for layer in layers]
 
     def _from_states(
-        self, states: "States", prompts: Prompts, answers: Answers, batch_tokens: int
-    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float64]]]:
+        self,
+        states: "States",
+        prompts: Prompts,
+        answers: Answers,
+        wanted: NDArray[np.int64],
+        batch_tokens: int,
+    ) -> "Iterator[Scored]":
         import torch
 
         asked = _SideBySide(answers.ids)
         fixed = len(prompts.shared) + len(asked.inputs)
         firsts = torch.tensor([ids[0] for ids in answers.ids], device=self.device)
-        for rows in by_tokens([fixed + len(rest) for rest in prompts.rests], batch_tokens):
+        for places in by_tokens(fixed + lengths_of(prompts.rests)[wanted], batch_tokens):
+            rows = wanted[places]
             rests = [prompts.rests[row] for row in rows]
             # Padding is between the shared part and the rest, so that all rests end in the same place.
             width = max(len(rest) for rest in rests)
@@ -282,23 +348,22 @@ class CausalModel:
         return found
 
     def _in_full(
-        self, prompts: Prompts, answers: Answers, batch_tokens: int
-    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float64]]]:
+        self, prompts: Prompts, answers: Answers, wanted: NDArray[np.int64], batch_tokens: int
+    ) -> "Iterator[Scored]":
         """Every prompt with every answer from its first token on. Only prompts of one length share a batch, so
         that padding is at the end, where nothing that follows can see it."""
 
         k, most = len(answers.ids), max(len(ids) for ids in answers.ids)
-        lengths = np.array([len(rest) for rest in prompts.rests])
+        lengths = lengths_of(prompts.rests)[wanted]
         for length in np.unique(lengths)[::-1]:
-            alike = np.flatnonzero(lengths == length)
-            found = np.empty((len(alike), k))
-            pairs = [(line, option) for line in range(len(alike)) for option in range(k)]
+            alike = wanted[lengths == length]
+            found, given = np.empty((len(alike), k)), 0
             logits = (most + 1) * self._vocabulary
             size = max(
                 1, min(batch_tokens // int(len(prompts.shared) + length + most), _LOGITS_AT_ONCE // logits)
             )
-            for start in range(0, len(pairs), size):
-                part = pairs[start : start + size]
+            for start in range(0, len(alike) * k, size):
+                part = [divmod(pair, k) for pair in range(start, min(start + size, len(alike) * k))]
                 ids = np.zeros((len(part), len(prompts.shared) + length + most), dtype=np.int32)
                 for at, (line, option) in enumerate(part):
                     whole = [*prompts.shared, *prompts.rests[alike[line]], *answers.ids[option]]
@@ -309,7 +374,10 @@ class CausalModel:
                 each = logs.gather(2, targets[..., None])[..., 0].double().cpu().numpy()
                 for at, (line, option) in enumerate(part):
                     found[line, option] = each[at, : len(answers.ids[option])].sum()
-            yield alike.astype(np.int64), found
+                done, begun = divmod(start + len(part), k)
+                if not begun:  # a batch ends with a prompt: who goes on from here forms the same batches
+                    yield alike[given:done], found[given:done]
+                    given = done
 
     @property
     def _vocabulary(self) -> int:
@@ -391,7 +459,7 @@ def _architectures(directory: Path) -> list[str]:
 
 
 def _longest(prompts: Prompts, answers: Answers) -> int:
-    rest = max((len(ids) for ids in prompts.rests), default=0)
+    rest = int(lengths_of(prompts.rests).max(initial=0))
     return len(prompts.shared) + rest + max(len(ids) for ids in answers.ids)
 
 

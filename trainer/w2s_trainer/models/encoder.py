@@ -12,6 +12,7 @@ from w2s_trainer.errors import OwnFault
 from w2s_trainer.models.batches import by_tokens
 from w2s_trainer.models.finite import check_finite
 from w2s_trainer.models.loading import BODY, load_config, load_model, load_tokenizer
+from w2s_trainer.models.ragged import lengths_of
 from w2s_trainer.models.tokens import Tokens, fit_tokenizer, tokenize
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ class Encoder:
         done = 0
         progress(0, len(texts))
         with torch.inference_mode(), memory_bound():
-            for rows in by_tokens([len(ids) for ids in encoded], batch_tokens):
+            for rows in by_tokens(lengths_of(encoded), batch_tokens):
                 batch = self.tokenizer.pad({"input_ids": [encoded[row] for row in rows]}, return_tensors="pt")
                 ids, mask = batch["input_ids"].to(self.device), batch["attention_mask"].to(self.device)
                 hidden = self.model(input_ids=ids, attention_mask=mask).last_hidden_state

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from w2s_trainer.models.folder import check_folder
 from w2s_trainer.models.head import Head
 from w2s_trainer.models.labels import check_classifier_config
 from w2s_trainer.models.loading import CLASSIFIER, Role, load_config, load_model, load_tokenizer
+from w2s_trainer.models.ragged import Ragged, lengths_of
 from w2s_trainer.models.tokens import Tokens, fit_tokenizer, tokenize
 
 CODE = Path(__file__).with_name("modeling_w2s.py")
@@ -111,34 +112,61 @@ class SequenceClassifier:
             BadSpec: it can read none of the texts, or its logits are no numbers.
             OwnFault: memory ran out.
         """
-        import torch
-
-        tokens = tokenize(self.tokenizer, texts, max_tokens)
-        tokens.require_some(self.name)
-        encoded = [self._with_one_end(ids) for ids in tokens.ids]
+        tokens = self.read(texts, max_tokens)
         found = np.empty((len(texts), len(self.labels)), dtype=np.float32)
         done = 0
         progress(0, len(texts))
+        for rows, logits in self.logits_of(tokens, np.arange(len(texts)), batch_tokens):
+            found[rows] = logits
+            done += len(rows)
+            progress(done, len(texts))
+        return found, tokens
+
+    def read(self, texts: Sequence[str], max_tokens: int) -> Tokens:
+        """What the model reads of texts; BadSpec where that is nothing of any of many."""
+        tokens = tokenize(self.tokenizer, texts, max_tokens)
+        tokens.require_some(self.name)
+        return tokens
+
+    def logits_of(
+        self, tokens: Tokens, rows: NDArray[np.int64], batch_tokens: int
+    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+        """Logits of some texts, batch by batch; those of what is left after some batches are the same.
+
+        Args:
+            tokens: of n texts.
+            rows: which of them, int64[m], ascending.
+            batch_tokens: tokens in a batch.
+
+        Yields:
+            int64[b], some of the rows, and their logits float32[b, K], finite. Errors as of `logits`.
+        """
+        import torch
+
+        encoded = tokens.ids
+        if self._needs_end:
+            encoded = Ragged(self._with_one_end(ids) for ids in encoded)
         with torch.inference_mode(), memory_bound():
-            for rows in by_tokens([len(ids) for ids in encoded], batch_tokens):
-                batch = self.tokenizer.pad({"input_ids": [encoded[row] for row in rows]}, return_tensors="pt")
+            for places in by_tokens(lengths_of(encoded)[rows], batch_tokens):
+                batch = self.tokenizer.pad(
+                    {"input_ids": [encoded[row] for row in rows[places]]}, return_tensors="pt"
+                )
                 output = self.model(
                     input_ids=batch["input_ids"].to(self.device),
                     attention_mask=batch["attention_mask"].to(self.device),
                 )
                 logits = output.logits.float().cpu().numpy()
-                check_finite(logits, self.name, "logits", rows)
-                found[rows] = logits
-                done += len(rows)
-                progress(done, len(texts))
-        return found, tokens
+                check_finite(logits, self.name, "logits", rows[places])
+                yield rows[places], logits
 
-    def _with_one_end(self, ids: list[int]) -> list[int]:
+    @property
+    def _needs_end(self) -> bool:
         """An encoder–decoder is read at the token that ends the text, of which it wants one in each."""
         config = self.model.config
-        if not getattr(config, "is_encoder_decoder", False) or config.eos_token_id is None:
-            return ids
-        end = config.eos_token_id
+        return getattr(config, "is_encoder_decoder", False) and config.eos_token_id is not None
+
+    def _with_one_end(self, ids: list[int]) -> list[int]:
+        end = self.model.config.eos_token_id
         return [*(one for one in ids if one != end), end]
 
     def probabilities(self, texts: Sequence[str], batch_tokens: int) -> tuple[NDArray[np.float64], Tokens]:

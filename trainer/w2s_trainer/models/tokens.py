@@ -1,15 +1,18 @@
 """From texts to what a model reads of them: cut by tokens, and counted where nothing is left to read."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from w2s_trainer.errors import BadSpec
+from w2s_trainer.models.ragged import Ragged
 
 _CHARACTERS = 32
 """So many characters of a text a token are tokenised first: most have hardly more, and of a book one page is enough.
 Where they are not (white space, words of any length), more of the text is."""
+_CHUNK = 256
+"""Texts that are tokenised at once; what the tokenizer says of them takes many times their own room."""
 _LEAST_TEXTS = 20
 """Of fewer texts nothing is concluded from none being readable."""
 _SHORTEST = 4
@@ -25,7 +28,7 @@ _BELONG_TOGETHER = "Save the tokenizer and the weights that belong together."
 class Tokens:
     """What a model reads of n texts."""
 
-    ids: list[list[int]]
+    ids: Sequence[list[int]]
     """Token ids of each, special tokens included; at least one."""
     truncated: int
     """Texts that were cut."""
@@ -61,28 +64,30 @@ class Tokens:
 
 def tokenize(tokenizer: Any, texts: Sequence[str], max_tokens: int) -> Tokens:
     """Token ids of texts, cut at max_tokens or at what the model can read."""
-    encodings = encode(tokenizer, texts, min(max_tokens, tokenizer.model_max_length))
-    unknown, content, unreadable = _unknown_id(tokenizer), 0, []
-    of_unknown = 0
-    for row, encoding in enumerate(encodings):
-        ids = encoding.ids
-        read = len(ids) - sum(encoding.special_tokens_mask)
-        missed = 0 if unknown is None else min(ids.count(unknown), read)
-        content, of_unknown = content + read, of_unknown + missed
-        if read == missed:
-            unreadable.append(row)
+    limit = min(max_tokens, tokenizer.model_max_length)
     # An empty row has no last token to be read at, and in a batch it would be read at its padding.
     filler = next(
         one
         for one in (tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id)
         if one is not None
     )
-    return Tokens(
-        [encoding.ids or [filler] for encoding in encodings],
-        sum(bool(encoding.overflowing) for encoding in encodings),
-        unreadable,
-        of_unknown / content if content else 0.0,
-    )
+    unknown, unreadable = _unknown_id(tokenizer), []
+    content = of_unknown = truncated = 0
+
+    def read() -> Iterator[list[int]]:
+        nonlocal content, of_unknown, truncated
+        for start in range(0, len(texts), _CHUNK):
+            for row, encoding in enumerate(encode(tokenizer, texts[start : start + _CHUNK], limit), start):
+                ids = encoding.ids
+                known = len(ids) - sum(encoding.special_tokens_mask)
+                missed = 0 if unknown is None else min(ids.count(unknown), known)
+                content, of_unknown = content + known, of_unknown + missed
+                truncated += bool(encoding.overflowing)
+                if known == missed:
+                    unreadable.append(row)
+                yield ids or [filler]
+
+    return Tokens(Ragged(read()), truncated, unreadable, of_unknown / content if content else 0.0)
 
 
 def encode(tokenizer: Any, texts: Sequence[str], max_tokens: int, *, special: bool = True) -> list[Any]:
@@ -99,6 +104,7 @@ def encode(tokenizer: Any, texts: Sequence[str], max_tokens: int, *, special: bo
     """
     from w2s_trainer.models.loading import quiet
 
+    texts = list(texts)
     found: list[Any] = [None] * len(texts)
     rows, characters = list(range(len(texts))), _CHARACTERS * max_tokens
     while rows:

@@ -12,7 +12,8 @@ from w2s_api.keys import digest
 from w2s_trainer.contract.context import StageContext
 from w2s_trainer.models.encoder import load_encoder
 from w2s_trainer.models.head import normalise
-from w2s_trainer.stages.tables import read_examples
+from w2s_trainer.stages.tables import EXAMPLES, read_examples
+from w2s_trainer.store.artifacts import Artifact
 
 STAGE = "features"
 VERSION = 2
@@ -40,14 +41,7 @@ def features_of(context: StageContext, max_tokens: int, batch_tokens: int) -> Fe
     from the store in place of a forward pass.
     """
     prepared = context.artifact("examples")
-    key = digest(
-        {
-            "version": VERSION,
-            "model": context.model.digest,
-            "maxTokens": max_tokens,
-            "examples": prepared.files["examples.parquet"].sha256,
-        }
-    )
+    key = features_key(prepared, context.model.digest, max_tokens)
     found = context.store.find(STAGE, key)
     if found is None:
         began = time.monotonic()
@@ -78,6 +72,18 @@ def features_of(context: StageContext, max_tokens: int, batch_tokens: int) -> Fe
         int(found.summary.get("unreadable", 0)),
         key,
         float(found.summary["seconds"]),
+    )
+
+
+def features_key(prepared: Artifact, model_digest: str, max_tokens: int) -> str:
+    """The content key of the features of a `prepare` artifact's texts, by a model of some content."""
+    return digest(
+        {
+            "version": VERSION,
+            "model": model_digest,
+            "maxTokens": max_tokens,
+            "examples": prepared.files[EXAMPLES].sha256,
+        }
     )
 
 

@@ -20,6 +20,7 @@ from w2s_trainer.contract.context import StageContext
 from w2s_trainer.errors import StoreUnavailable
 from w2s_trainer.families import TaskFamily, family_of
 from w2s_trainer.models.tokens import tokenize
+from w2s_trainer.stages.columns import taken
 from w2s_trainer.store.checkpoints import Checkpoints, Found
 from w2s_trainer.tuning.collapse import Alarm
 from w2s_trainer.tuning.energy import EnergyMeter
@@ -251,8 +252,8 @@ def _start(
     family.start_student(student, features, data, l2)
 
 
-def _some(texts: Sequence[str], mask: NDArray[np.bool_]) -> list[str]:
-    return [texts[place] for place in np.flatnonzero(mask).tolist()]
+def _some(texts: Sequence[str], mask: NDArray[np.bool_]) -> Sequence[str]:
+    return taken(texts, np.flatnonzero(mask))
 
 
 def _tokens(student: Student, texts: Sequence[str], recipe: Recipe) -> Tokens:

@@ -1,45 +1,67 @@
 """Reading the tables that stages hand to each other (docs/artifacts.md), aligned with the examples."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from w2s_trainer.families.task_family import NO_GOLD
+from w2s_trainer.stages.columns import Strings, names_of
 from w2s_trainer.store.artifacts import Artifact
 
 Part = Literal["pool", "budget", "test"]
+
+EXAMPLES = "examples.parquet"
+"""The file of a `prepare` artifact that has the texts."""
 
 EVERY_SEED = -1
 """The seed of rows that no draw changes."""
 
 
-@dataclass(frozen=True)
 class Examples:
-    """Every text of the job, in the fixed order that all arrays follow (N of them)."""
+    """Every text of the job, in the fixed order that all arrays follow (N of them), as columns."""
 
-    ids: list[str]
-    texts: list[str]
-    parts: NDArray[np.str_]
-    families: NDArray[np.int64]
+    def __init__(
+        self,
+        ids: "Sequence[str] | pa.ChunkedArray",
+        texts: "Sequence[str] | pa.ChunkedArray",
+        parts: NDArray[np.str_],
+        families: NDArray[np.int64],
+    ) -> None:
+        """
+        Args:
+            ids: N different ones.
+            texts: N; those in a file are read as they are asked for.
+            parts: str[N], each a Part.
+            families: int64[N].
+        """
+        self.ids = Strings.of(ids)
+        self.texts = Strings.of(texts)
+        self.parts = parts
+        self.families = families
 
     def __len__(self) -> int:
         return len(self.ids)
 
-    @cached_property
-    def row_of(self) -> Mapping[str, int]:
-        """Row index by id."""
-        return {name: row for row, name in enumerate(self.ids)}
-
     def rows(self, *parts: Part) -> NDArray[np.int64]:
         """Indices of the rows of some parts, int64[n], in order."""
-        return np.flatnonzero(np.isin(self.parts, parts)).astype(np.int64)
+        wanted = np.zeros(len(self), dtype=bool)
+        for part in parts:
+            wanted |= self.parts == part
+        return np.flatnonzero(wanted).astype(np.int64)
+
+    def rows_of(self, ids: pa.ChunkedArray) -> NDArray[np.int64]:
+        """Row indices of n ids, int64[n]; KeyError where one is not of these examples."""
+        places = pc.index_in(ids, value_set=self.ids.arrow())
+        if places.null_count:
+            raise KeyError(ids.filter(pc.is_null(places))[0].as_py())
+        return np.asarray(places.to_numpy(), dtype=np.int64)
 
 
 @dataclass(frozen=True)
@@ -53,12 +75,13 @@ class WeakLabels:
 
 
 def read_examples(artifact: Artifact, directory: Path) -> Examples:
-    """The examples of a `prepare` artifact."""
-    table = _read(artifact, "examples.parquet", directory)
+    """The examples of a `prepare` artifact; texts stay in the file in `directory` until they are asked for."""
+    path = _fetch(artifact, EXAMPLES, directory)
+    table = pq.read_table(path, columns=["id", "part", "family"])
     return Examples(
-        ids=table["id"].to_pylist(),
-        texts=table["text"].to_pylist(),
-        parts=np.array(table["part"].to_pylist(), dtype=np.str_),
+        ids=table["id"],
+        texts=Strings.of_file(path, "text"),
+        parts=names_of(table["part"]),
         families=table["family"].to_numpy().astype(np.int64),
     )
 
@@ -69,14 +92,13 @@ def read_gold(artifact: Artifact, part: Part, examples: Examples, directory: Pat
     Who may read which part is the protocol's first rule: the test only `evaluate`, the pool only the arm
     `ceiling`.
     """
-    table = _read(artifact, f"gold-{part}/labels.parquet", directory)
+    table = pq.read_table(_fetch(artifact, f"gold-{part}/labels.parquet", directory))
     stored = table["label"].to_numpy()
     if stored.dtype.kind == "i":
         labels = np.full(len(examples), NO_GOLD, dtype=np.int64)
     else:
         labels = np.full(len(examples), np.nan if stored.dtype.kind == "f" else None, dtype=stored.dtype)
-    rows = [examples.row_of[name] for name in table["id"].to_pylist()]
-    labels[rows] = stored
+    labels[examples.rows_of(table["id"])] = stored
     return labels
 
 
@@ -93,11 +115,15 @@ def read_labels(
 ) -> dict[int, WeakLabels]:
     """Weak labels of a `label` or `aggregate` artifact by seed, from a column; all shards of it are read."""
     names = sorted(name for name in artifact.files if name.startswith("labels") and name.endswith(".parquet"))
-    table = pa.concat_tables([_read(artifact, name, directory) for name in names])
+    wanted = ["id", "seed", column, "abstain"]
+    table = pa.concat_tables(
+        [pq.read_table(_fetch(artifact, name, directory), columns=wanted) for name in names]
+    )
     seeds = table["seed"].to_numpy()
-    rows = np.array([examples.row_of[name] for name in table["id"].to_pylist()], dtype=np.int64)
+    rows = examples.rows_of(table["id"])
     targets = entries(table[column])
-    abstain = np.asarray(table["abstain"].to_pylist(), dtype=bool)
+    abstain = table["abstain"].to_numpy()
+    del table
     found = {}
     for seed in np.unique(seeds):
         mine = seeds == seed
@@ -113,9 +139,9 @@ def read_selection(
     artifact: Artifact, examples: Examples, directory: Path
 ) -> dict[int, tuple[NDArray[np.int64], NDArray[np.float64]]]:
     """Kept rows and their weights of a `select` artifact by seed: int64[n] ascending, float64[n]."""
-    table = _read(artifact, "selection.parquet", directory)
+    table = pq.read_table(_fetch(artifact, "selection.parquet", directory))
     seeds = table["seed"].to_numpy()
-    rows = np.array([examples.row_of[name] for name in table["id"].to_pylist()], dtype=np.int64)
+    rows = examples.rows_of(table["id"])
     weights = table["weight"].to_numpy().astype(np.float64)
     found = {}
     for seed in np.unique(seeds):
@@ -165,24 +191,19 @@ def write_table(columns: Mapping[str, Any], path: Path) -> None:
     pq.write_table(pa.table(dict(columns)), path, compression="zstd")
 
 
-def _read(artifact: Artifact, name: str, directory: Path) -> pa.Table:
-    place = directory / artifact.stage / artifact.key
-    return pq.read_table(artifact.fetch(name, place))
+def _fetch(artifact: Artifact, name: str, directory: Path) -> Path:
+    return artifact.fetch(name, directory / artifact.stage / artifact.key)
 
 
 def read_predictions(
     artifact: Artifact, rows: NDArray[np.int64], examples: Examples, directory: Path, column: str
 ) -> dict[tuple[str, int], dict[int, NDArray[Any]]]:
     """What the arms of a `train` artifact say of some rows, from a column: by (arm, size) and seed, [n, …]."""
-    table = _read(artifact, "predictions.parquet", directory)
+    table = pq.read_table(_fetch(artifact, "predictions.parquet", directory))
     place = np.full(len(examples), -1, dtype=np.int64)
     place[rows] = np.arange(len(rows))
-    at = place[[examples.row_of[name] for name in table["id"].to_pylist()]]
-    arms, seeds, sizes = (
-        np.asarray(table["arm"].to_pylist(), dtype=np.str_),
-        table["seed"].to_numpy(),
-        table["size"].to_numpy(),
-    )
+    at = place[examples.rows_of(table["id"])]
+    arms, seeds, sizes = names_of(table["arm"]), table["seed"].to_numpy(), table["size"].to_numpy()
     answers = entries(table[column])
     found: dict[tuple[str, int], dict[int, NDArray[Any]]] = {}
     for arm, size, seed in sorted(set(zip(arms.tolist(), sizes.tolist(), seeds.tolist(), strict=True))):

@@ -5,7 +5,7 @@ server of such models loads what is published. An encoder is mean-pooled, for wh
 """
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ from w2s_trainer.models.batches import by_tokens
 from w2s_trainer.models.encoder import Encoder, memory_bound, pooling_of
 from w2s_trainer.models.head import Head
 from w2s_trainer.models.loading import BODY, NEW_CLASSIFIER, load_config, load_model, load_tokenizer
+from w2s_trainer.models.ragged import lengths_of
 from w2s_trainer.models.tokens import fit_tokenizer
 from w2s_trainer.tuning.precision import Precision, torch_dtype
 from w2s_trainer.tuning.tunings import tuning_method
@@ -124,21 +125,39 @@ class Student:
             BadSpec: its training went where numbers end.
             OwnFault: memory ran out.
         """
-        import torch
-
         found = np.empty((len(tokens), self.model.config.num_labels))
         done = 0
-        self.model.eval()
         progress(0, len(tokens))
-        with torch.inference_mode(), memory_bound():
-            for rows in by_tokens([len(ids) for ids in tokens], batch_tokens):
-                found[rows] = self.log_probs([tokens[row] for row in rows]).double().exp().cpu().numpy()
-                if not np.isfinite(found[rows]).all():
-                    raise diverged("What the student says of a text is no longer a number.")
-                done += len(rows)
-                progress(done, len(tokens))
-        self.model.train()
+        for rows, probabilities in self.probabilities_of(tokens, np.arange(len(tokens)), batch_tokens):
+            found[rows] = probabilities
+            done += len(rows)
+            progress(done, len(tokens))
         return found
+
+    def probabilities_of(
+        self, tokens: Sequence[Sequence[int]], rows: NDArray[np.int64], batch_tokens: int
+    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float64]]]:
+        """Class probabilities of some texts, batch by batch; those of what is left after some are the same.
+
+        Args:
+            tokens: token ids of n texts.
+            rows: which of them, int64[m], ascending.
+            batch_tokens: tokens in a batch.
+
+        Yields:
+            int64[b], some of the rows, and float64[b, K]. Errors as of `probabilities`.
+        """
+        import torch
+
+        self.model.eval()
+        with torch.inference_mode(), memory_bound():
+            for places in by_tokens(lengths_of(tokens)[rows], batch_tokens):
+                batch = [tokens[row] for row in rows[places]]
+                probabilities = self.log_probs(batch).double().exp().cpu().numpy()
+                if not np.isfinite(probabilities).all():
+                    raise diverged("What the student says of a text is no longer a number.")
+                yield rows[places], probabilities
+        self.model.train()
 
     def _padded(self, tokens: Sequence[Sequence[int]]) -> "tuple[torch.Tensor, torch.Tensor]":
         import torch

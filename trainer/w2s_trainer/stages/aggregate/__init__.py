@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+import pyarrow as pa
 
 from w2s_trainer.contract.context import StageContext, StageResult
 from w2s_trainer.errors import BadData
@@ -46,7 +47,7 @@ def run(context: StageContext) -> StageResult:
             raise _nothing_to_train_on(len(pool), names)
     write_table(
         {
-            "id": examples.ids * len(seeds),
+            "id": pa.concat_arrays([examples.ids.arrow()] * len(seeds)),
             "seed": np.repeat(np.array(seeds, dtype=np.int32), len(examples)),
             family.label_column: column_of(np.concatenate([found[seed].targets for seed in seeds])),
             "abstain": np.concatenate([found[seed].abstain for seed in seeds]),

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from w2s_api.spec.weak import Labeler
@@ -27,7 +28,7 @@ def run(context: StageContext) -> StageResult:
     rows = np.array_split(np.arange(len(examples), dtype=np.int64), count)[index]
     opinions, temperatures = _opinions(context, labeler, examples, rows)
 
-    _write(context, opinions, [examples.ids[row] for row in rows])
+    _write(context, opinions, examples.ids.take(rows).arrow())
     summary = {
         "labeler": labeler.name,
         "type": labeler.type,
@@ -62,7 +63,7 @@ def _opinions(
     return calibrated(context, examples, method(context, labeler, examples, asked), asked, rows)
 
 
-def _write(context: StageContext, opinions: Mapping[int, Opinion], ids: list[str]) -> None:
+def _write(context: StageContext, opinions: Mapping[int, Opinion], ids: pa.Array) -> None:
     index, count = context.shard
     suffix = "" if count == 1 else f"-{index}-of-{count}"
     seeds = sorted(opinions)
@@ -70,7 +71,7 @@ def _write(context: StageContext, opinions: Mapping[int, Opinion], ids: list[str
     said = [family.opinion_columns(opinions[seed]) for seed in seeds]
     write_table(
         {
-            "id": ids * len(seeds),
+            "id": pa.concat_arrays([ids] * len(seeds)),
             "seed": np.repeat(np.array(seeds, dtype=np.int32), len(ids)),
             **{name: column_of(np.concatenate([one[name] for one in said])) for name in said[0]},
             "abstain": np.concatenate([opinions[seed].abstain for seed in seeds]),

@@ -13,6 +13,7 @@ from w2s_trainer.contract.context import StageContext
 from w2s_trainer.errors import BadSpec
 from w2s_trainer.models.published import load_classifier, softmax
 from w2s_trainer.stages.label.opinion import Opinion, from_probabilities
+from w2s_trainer.stages.label.saved_answers import SavedAnswers
 from w2s_trainer.stages.tables import EVERY_SEED, Examples
 
 
@@ -23,9 +24,15 @@ def opinions(
     settings: Classifier = labeler.settings
     classifier = load_classifier(context.model.directory, context.model.name)
     columns = label_columns(classifier.labels, settings, context.spec.task.class_names)
-    texts = [examples.texts[row] for row in rows]
-    progress = partial(context.progress, "labelling")
-    logits, tokens = classifier.logits(texts, settings.max_tokens, labeler.batch_tokens, progress)
+    tokens = classifier.read(examples.texts.take(rows), settings.max_tokens)
+    logits = SavedAnswers(context, rows, {"device": classifier.device})(
+        "logits",
+        len(rows),
+        len(classifier.labels),
+        np.float32,
+        lambda left: classifier.logits_of(tokens, left, labeler.batch_tokens),
+        partial(context.progress, "labelling"),
+    )
     if caution := tokens.caution(context.model.name):
         context.progress.note(caution)
     return {

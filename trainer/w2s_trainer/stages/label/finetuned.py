@@ -13,6 +13,7 @@ from w2s_trainer.models.head import cross_validated_l2, fit
 from w2s_trainer.models.tokens import tokenize
 from w2s_trainer.stages.features import features_of
 from w2s_trainer.stages.label.opinion import Opinion, drawn_budget, from_probabilities
+from w2s_trainer.stages.label.saved_answers import SavedAnswers
 from w2s_trainer.stages.tables import Examples, read_gold
 
 
@@ -83,16 +84,22 @@ def _tuned(
     name = f"seed-{seed}" if count == 1 else f"seed-{seed}-shard-{index}-of-{count}"
     names = context.spec.task.class_names
     data = TrainingSet(drawn, np.eye(len(names))[gold[drawn]], np.ones(len(drawn)), examples.families[drawn])
-    budget = [examples.texts[row] for row in drawn]
+    budget = examples.texts.take(drawn)
     recipe = Recipe.of_labeler(settings, batch_tokens)
     tuned = tune_student(context, recipe, budget, data, name=name, seed=seed)
-    texts = [examples.texts[row] for row in rows]
+    texts = examples.texts.take(rows)
     tokens = tokenize(tuned.student.tokenizer, texts, settings.max_tokens)
     tokens.require_some(context.model.name)
     if caution := tokens.caution(context.model.name):
         context.progress.note(caution)
-    probabilities = tuned.student.probabilities(
-        tokens.ids, batch_tokens, partial(context.progress, "labelling")
+    about = {"device": tuned.student.device, "precision": tuned.student.precision}
+    probabilities = SavedAnswers(context, rows, about)(
+        f"seed-{seed}",
+        len(rows),
+        len(names),
+        np.float64,
+        lambda left: tuned.student.probabilities_of(tokens.ids, left, batch_tokens),
+        partial(context.progress, "labelling"),
     )
     figures: dict[str, Any] = {
         **tuned.figures,

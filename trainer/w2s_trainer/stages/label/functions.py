@@ -1,7 +1,8 @@
 """Labeler `Functions`: keyword and regex rules that vote, in linear time (RE2)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,11 @@ from w2s_api.spec.weak import Labeler
 from w2s_trainer.contract.context import StageContext
 from w2s_trainer.errors import BadSpec
 from w2s_trainer.families import family_of
+from w2s_trainer.stages.columns import taken
 from w2s_trainer.stages.label.opinion import Opinion, path_of
 from w2s_trainer.stages.label.rule_pattern import CaseAsked, keywords_pattern, translated
 from w2s_trainer.stages.label.rule_text import marked, searchable
+from w2s_trainer.stages.label.saved_answers import SavedAnswers
 from w2s_trainer.stages.tables import EVERY_SEED, Examples
 from w2s_trainer.tally import silences, tally, tally_of, votes_by_rule
 
@@ -25,6 +28,10 @@ SMOOTHING = 0.25
 
 MAX_PATTERN_BYTES = 32 * 2**20
 """Of memory that a compiled pattern may take."""
+
+
+BATCH = 1024
+"""Texts that are searched between two looks at the clock."""
 
 
 @dataclass(frozen=True)
@@ -53,15 +60,19 @@ def opinions(
     context: StageContext, labeler: Labeler, examples: Examples, rows: NDArray[np.int64]
 ) -> dict[int, Opinion]:
     """What the rules vote for."""
+    settings: Functions = labeler.settings
     family = family_of(context.spec)
-    names = family.vote_names(labeler.settings)
-    votes = vote(
-        labeler.settings,
-        names,
-        [examples.texts[row] for row in rows],
-        f"{path_of(context, labeler)}.functions",
+    names = family.vote_names(settings)
+    compiled = compile_rules(settings, f"{path_of(context, labeler)}.functions")
+    matches = SavedAnswers(context, rows)(
+        "matches",
+        len(rows),
+        len(compiled),
+        np.bool_,
+        partial(_matches, compiled, settings.max_characters, examples.texts.take(rows)),
+        partial(context.progress, "applying rules"),
     )
-    context.progress("applying rules", len(rows), len(rows))
+    votes = Votes(counts_of(matches, settings, names), matches)
     pool = examples.parts[rows] == "pool"
     counted = tally(votes.matches[pool], votes.counts[pool], names)
     targets = family.of_votes(names, votes.probabilities)
@@ -98,11 +109,29 @@ def vote(
     """
     compiled = compile_rules(functions, path)
     matches = np.zeros((len(texts), len(compiled)), dtype=bool)
-    for row, text in enumerate(texts):
-        seen = marked(searchable(text[: functions.max_characters]))
-        matches[row] = [pattern.search(seen) is not None for pattern in compiled]
-    votes_for = np.array([class_names.index(rule.class_name) for rule in functions.rules_])
-    return Votes(matches @ np.eye(len(class_names))[votes_for], matches)
+    for rows, found in _matches(compiled, functions.max_characters, texts, np.arange(len(texts))):
+        matches[rows] = found
+    return Votes(counts_of(matches, functions, class_names), matches)
+
+
+def counts_of(
+    matches: NDArray[np.bool_], functions: Functions, class_names: Sequence[str]
+) -> NDArray[np.float64]:
+    """Votes by class, float64[n, K], of bool[n, R]: which rule matches which text."""
+    counts = np.zeros((len(matches), len(class_names)))
+    for number, rule in enumerate(functions.rules_):
+        counts[:, class_names.index(rule.class_name)] += matches[:, number]
+    return counts
+
+
+def _matches(
+    compiled: Sequence[Any], max_characters: int, texts: Sequence[str], rows: NDArray[np.int64]
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.bool_]]]:
+    """Which rules match the texts at some places: batches of them, and bool[b, R]."""
+    for start in range(0, len(rows), BATCH):
+        batch = rows[start : start + BATCH]
+        seen = (marked(searchable(text[:max_characters])) for text in taken(texts, batch))
+        yield batch, np.array([[pattern.search(text) is not None for pattern in compiled] for text in seen])
 
 
 def compile_rules(functions: Functions, path: str) -> list[Any]:

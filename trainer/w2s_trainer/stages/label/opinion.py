@@ -61,12 +61,8 @@ def drawn_budget(
         seed: draws it.
     """
     budget = examples.rows("budget")
-    ids = [examples.ids[row] for row in budget]
-    return np.asarray(
-        budget[
-            draw(ids, family_of(context.spec).strata_of(gold[budget]), context.spec.data.gold_budget, seed)
-        ]
-    )
+    strata = family_of(context.spec).strata_of(gold[budget])
+    return np.asarray(budget[draw(examples.ids.take(budget), strata, context.spec.data.gold_budget, seed)])
 
 
 def path_of(context: StageContext, labeler: Labeler) -> str:

@@ -1,7 +1,8 @@
 """Labeler `Prompted`: a causal model is asked, and each class name is scored in full as its answer."""
 
+import heapq
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
@@ -15,7 +16,7 @@ from w2s_api.spec.task import Task
 from w2s_api.spec.weak import Labeler
 from w2s_trainer.contract.context import StageContext
 from w2s_trainer.errors import BadSpec
-from w2s_trainer.models.causal import CausalModel, load_causal
+from w2s_trainer.models.causal import Answers, CausalModel, load_causal
 from w2s_trainer.models.layout import Layout, layout_of
 from w2s_trainer.models.published import softmax
 from w2s_trainer.models.tokens import tokenize
@@ -23,6 +24,7 @@ from w2s_trainer.stages.label.calibration import nothing_left
 from w2s_trainer.stages.label.opinion import Opinion, drawn_budget, path_of
 from w2s_trainer.stages.label.prior import matching_shift, shares, uniform
 from w2s_trainer.stages.label.prompt import Shot, orders_of, prompt_of, shots_of
+from w2s_trainer.stages.label.saved_answers import Collect, SavedAnswers, collect_unsaved
 from w2s_trainer.stages.tables import EVERY_SEED, Examples, of_seed, read_gold
 
 POOL_SAMPLE = 256
@@ -54,12 +56,13 @@ def opinions(
     # The same sample in each shard: the shift must be that of the whole.
     pool = examples.rows("pool")[:0] if settings.prior == "None" else pool_rows(examples)
     asked = np.union1d(rows, pool)
-    texts, was_cut = model.cut([examples.texts[row] for row in asked], settings.max_tokens)
-    read = tokenize(model.tokenizer, [examples.texts[row] for row in rows], settings.max_tokens)
+    texts, was_cut = model.cut(examples.texts.take(asked), settings.max_tokens)
+    read = tokenize(model.tokenizer, examples.texts.take(rows), settings.max_tokens)
     read.require_some(context.model.name)
     if caution := read.caution(context.model.name):
         context.progress.note(caution)
     unreadable = len(read.unreadable)
+    del read  # its tokens are as large as those of the prompts
     questions = _questions(context.spec.task, settings, model, examples, gold, shown)
     scores = dict(
         zip(
@@ -70,6 +73,8 @@ def opinions(
                 texts,
                 labeler.batch_tokens,
                 partial(context.progress, "asking the model"),
+                names=["every-seed" if seed == EVERY_SEED else f"seed-{seed}" for seed in questions],
+                collect=SavedAnswers(context, asked, {"device": model.device}),
             ),
             strict=True,
         )
@@ -122,6 +127,9 @@ def answer_scores(
     texts: Sequence[str],
     batch_tokens: int,
     progress: Callable[[int, int], None],
+    *,
+    names: Sequence[str] | None = None,
+    collect: Collect = collect_unsaved,
 ) -> list[NDArray[np.float64]]:
     """Log-probabilities of the class names as answers, for each question and order.
 
@@ -131,6 +139,8 @@ def answer_scores(
         texts: n texts, cut already.
         batch_tokens: tokens in a batch.
         progress: called with (answers to a text, all of them); one for each question and order.
+        names: of the questions, for what collects the answers; None: their numbers.
+        collect: gathers the answers, and may save them.
 
     Returns:
         For each question float64[orders, n, K], sums over the tokens, classes in the task's order.
@@ -143,20 +153,23 @@ def answer_scores(
         [(layout, model.answers(layout, asked.task.class_names)) for layout in asked.layouts(model.tokenizer)]
         for asked in questions
     ]
-    longest = sorted(texts, key=len, reverse=True)[:_PROBES]
+    longest = heapq.nlargest(_PROBES, texts, key=len)
     for layouts in laid_out:
         for layout, answers in layouts:
             model.require_room(model.prompts(layout, longest, answers), answers)
 
     total = len(texts) * sum(len(layouts) for layouts in laid_out)
     found, done = [], 0
-    for asked, layouts in zip(questions, laid_out, strict=True):
+    names = names or [str(number) for number in range(len(questions))]
+    for name, asked, layouts in zip(names, questions, laid_out, strict=True):
         scores = np.empty((len(layouts), len(texts), len(asked.task.classes)))
         for index, (layout, answers) in enumerate(layouts):
-            scores[index] = model.scores(
-                model.prompts(layout, texts, answers),
-                answers,
-                batch_tokens,
+            scores[index] = collect(
+                f"{name}-order-{index}",
+                len(texts),
+                len(asked.task.classes),
+                np.float64,
+                partial(_score, model, layout, texts, answers, batch_tokens),
                 partial(_going_on, progress, done, total),
             )
             done += len(texts)
@@ -184,8 +197,9 @@ def probabilities_of(
 def pool_rows(examples: Examples) -> NDArray[np.int64]:
     """A fixed sample of the pool, ascending: the rows whose ids have the lowest sha256."""
     pool = examples.rows("pool")
-    hashed = {row: sha256(f"prior:{examples.ids[row]}".encode()).digest() for row in pool.tolist()}
-    return np.array(sorted(sorted(hashed, key=hashed.__getitem__)[:POOL_SAMPLE]), dtype=np.int64)
+    hashed = (sha256(f"prior:{name}".encode()).digest() for name in examples.ids.take(pool))
+    lowest = heapq.nsmallest(POOL_SAMPLE, zip(hashed, pool.tolist(), strict=True))
+    return np.array(sorted(row for _, row in lowest), dtype=np.int64)
 
 
 def draw_shots(budget: NDArray[np.int64], labels: NDArray[np.int64], n: int, seed: int) -> NDArray[np.int64]:
@@ -253,10 +267,23 @@ def _questions(
         return {EVERY_SEED: Question(task, settings.orders)}
     questions = {}
     for seed, rows in shown.items():
-        texts, _ = model.cut([examples.texts[row] for row in rows], settings.max_tokens)
+        texts, _ = model.cut(examples.texts.take(rows), settings.max_tokens)
         shots = tuple(Shot(text, int(gold[row])) for text, row in zip(texts, rows, strict=True))
         questions[seed] = Question(task, settings.orders, shots)
     return questions
+
+
+def _score(
+    model: CausalModel,
+    layout: Layout,
+    texts: Sequence[str],
+    answers: Answers,
+    batch_tokens: int,
+    left: NDArray[np.int64],
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float64]]]:
+    """The scores of the texts at some places; nothing is tokenised where all are there."""
+    if len(left):
+        yield from model.scores_of(model.prompts(layout, texts, answers), answers, left, batch_tokens)
 
 
 def _going_on(progress: Callable[[int, int], None], before: int, total: int, now: int, _all: int) -> None:

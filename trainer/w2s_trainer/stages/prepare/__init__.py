@@ -48,13 +48,13 @@ def run(context: "StageContext") -> "StageResult":
         )
     corpus = read_corpus(spec, context.objects, context.scratch, progress)
     components = near_duplicates(
-        corpus.texts.texts,
+        corpus.texts,
         similarity,
         near.shingle_words,
         lambda done, total: progress("near-duplicates", done, total),
     )
     parts = divide_corpus(corpus, components, spec, task_family)
-    write(parts, corpus.texts.texts, corpus.quarantine, task_family, context.output)
+    write(parts, corpus.texts, corpus.quarantine, task_family, context.output)
     summary = summarise(parts, corpus, spec, task_family)
     provable = summary.get("smallestProvableGain")
     progress.note(

@@ -1,13 +1,18 @@
 """Everything that was read, each text once."""
 
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+import pyarrow as pa
+
 from w2s_api.spec.job import Spec
 from w2s_trainer.data.sources import DataFile, listing
 from w2s_trainer.errors import BadData
+from w2s_trainer.stages.prepare.columns import Ids, Places, Values
 from w2s_trainer.stages.prepare.texts import Texts
 from w2s_trainer.stages.prepare.usable import Quarantined, Role, SourceReader
 
@@ -21,13 +26,12 @@ class Rows:
     """The usable rows of a role, by column."""
 
     uri: str = ""
-    text: list[int] = field(default_factory=list)
+    text: "array[int]" = field(default_factory=lambda: array("q"))
     """Indices into the texts."""
-    label: list[str | None] = field(default_factory=list)
-    group: list[str | None] = field(default_factory=list)
-    id: list[str] = field(default_factory=list)
-    place: list[tuple[str, int]] = field(default_factory=list)
-    """(URI of the file, row)."""
+    label: Values = field(default_factory=Values)
+    group: Values = field(default_factory=Values)
+    id: Ids = field(default_factory=Ids)
+    place: Places = field(default_factory=Places)
 
     def __len__(self) -> int:
         return len(self.text)
@@ -61,8 +65,6 @@ def read_corpus(spec: Spec, objects: "Objects", scratch: Path, progress: "Progre
     files = {(role, uri): _files(uri, objects, progress) for role, uri in sources}
     prefixed = _ambiguous(files)
     corpus = Corpus(Texts(), Rows(), Rows(), Rows(), Rows(), [])
-    first_of: dict[str, tuple[str, int]] = {}
-    again: list[str] = []
     for (role, uri), found in files.items():
         rows: Rows = getattr(corpus, role)
         rows.uri = rows.uri or uri
@@ -72,7 +74,7 @@ def read_corpus(spec: Spec, objects: "Objects", scratch: Path, progress: "Progre
             rows.text.append(corpus.texts.add(example.text))
             rows.label.append(example.label)
             rows.group.append(example.group)
-            rows.place.append((example.file.uri, example.row))
+            rows.place.append(example.file.uri, example.row)
             if role == "seen":
                 continue
             if example.id is None:
@@ -80,20 +82,46 @@ def read_corpus(spec: Spec, objects: "Objects", scratch: Path, progress: "Progre
                 rows.id.append(f"{name}:{example.row}")
                 continue
             rows.id.append(example.id)
-            here = (example.file.uri, example.row)
-            there = first_of.setdefault(example.id, here)
-            if there is not here:
-                again.append(f"{_at(there)} and {_at(here)}")
         corpus.labels_ignored += reader.labels_ignored
         corpus.without_group += reader.without_group if role != "seen" else 0
         progress.note(f"Read {len(rows) - before:,} usable rows of {uri}{_remarks(reader)}")
-    if again:
-        raise BadData(
-            "DuplicateId",
-            f"{len(again):,} rows have the `{spec.data.fields.id}` of another row: {'; '.join(again[:3])}.",
-            "Make ids unique over all sources, or leave `data.fields.id` out.",
-        )
+    if spec.data.fields.id:
+        in_order = [
+            getattr(corpus, role) for role in dict.fromkeys(role for role, _ in files) if role != "seen"
+        ]
+        _check_ids(in_order, spec.data.fields.id)
     return corpus
+
+
+def _check_ids(every: Sequence[Rows], name: str) -> None:
+    """Raises BadData where two rows have one id.
+
+    Args:
+        every: all rows in the order in which they were read.
+        name: of the field.
+    """
+    ids = pa.concat_arrays(
+        [pa.array([], pa.string()), *(chunk for rows in every for chunk in rows.id.column().chunks)]
+    )
+    coded = ids.dictionary_encode()
+    if len(coded.dictionary) == len(ids):
+        return
+    codes = coded.indices.to_numpy()
+    first = np.unique(codes, return_index=True)[1][codes]
+    again = np.flatnonzero(first != np.arange(len(codes)))
+    ends = np.cumsum([len(rows) for rows in every])
+
+    def at(place: int) -> str:
+        number = int(np.searchsorted(ends, place, side="right"))
+        uri, row = every[number].place[place - int(ends[number]) + len(every[number])]
+        return f"{uri} row {row:,}"
+
+    shown = "; ".join(f"{at(int(first[place]))} and {at(int(place))}" for place in again[:3])
+    raise BadData(
+        "DuplicateId",
+        f"{len(again):,} rows have the `{name}` of another row: {shown}.",
+        "Make ids unique over all sources, or leave `data.fields.id` out.",
+    )
 
 
 def _files(uri: str, objects: "Objects", progress: "Progress") -> list[DataFile]:
@@ -141,7 +169,3 @@ def _ambiguous(files: dict[tuple[Role, str], list[DataFile]]) -> set[Role]:
             if role != "seen" and names.setdefault(file.name, role) != role:
                 found |= {role, names[file.name]}
     return found
-
-
-def _at(place: Sequence[object]) -> str:
-    return f"{place[0]} row {place[1]:,}"

@@ -7,7 +7,9 @@ chance. A pair exactly at the threshold is missed with a probability of at most 
 
 import hashlib
 import re
+from array import array
 from collections.abc import Callable, Iterator, Sequence
+from tempfile import TemporaryFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,10 +24,12 @@ _SEED = 1
 _SLACK = 5.0
 """Standard deviations by which a signature may understate the similarity before a pair is passed over."""
 _WORD = re.compile(r"\w+")
-_KNOWN_WORDS = 1_000_000
+_KNOWN_WORDS = 250_000
+"""Words whose hashes are held; a word takes about 200 bytes."""
+_BATCH = 1024
+"""Signatures that are held in full."""
 _MASK = 2**64 - 1
 _MARKS = 2**22
-_NOTHING = np.empty(0, dtype=np.uint32)
 
 Shingles = NDArray[np.uint64]
 
@@ -48,11 +52,10 @@ def near_duplicates(
         int64[N], the component of each text: the index of one of its texts.
     """
     shingler = Shingler(shingle_words)
-    signatures = _signatures(texts, shingler, progress)
-    rows = band_rows(similarity)
-    pairing = _Pairing(texts, shingler, similarity, signatures, rows)
+    bands = _Bands(len(texts), band_rows(similarity))
+    pairing = _Pairing(texts, shingler, similarity, _sign(texts, shingler, bands, progress), bands)
     joined = _Components(len(texts))
-    for bucket in _buckets(signatures, rows):
+    for bucket in bands.buckets():
         if (joined.component[bucket] == joined.component[bucket[0]]).all():
             continue
         for place, one in enumerate(bucket[:-1].tolist()):
@@ -124,24 +127,33 @@ class _Pairing:
         texts: Sequence[str],
         shingler: Shingler,
         similarity: float,
-        signatures: NDArray[np.uint32],
-        rows: int,
+        low: NDArray[np.uint8],
+        bands: "_Bands",
     ) -> None:
+        """
+        Args:
+            texts: N texts.
+            shingler: makes their shingles.
+            similarity: from which on two texts are alike.
+            low: uint8[N, PERMUTATIONS], the lowest byte of each number of the signatures.
+            bands: of the signatures.
+        """
         self._texts = texts
         self._shingler = shingler
         self._similarity = similarity
         self._least = similarity - _SLACK * (similarity * (1 - similarity) / PERMUTATIONS) ** 0.5
-        self._bytes = signatures.astype(np.uint8)
+        self._bytes = low
         met = np.zeros(len(texts), dtype=bool)
-        for bucket in _buckets(signatures, rows):
+        for bucket in bands.buckets():
             met[bucket] = True
-        short = [
-            (shingler(text) & np.uint64(_MARKS - 1)).astype(np.uint32) if found else _NOTHING
-            for text, found in zip(texts, met.tolist(), strict=True)
-        ]
-        self._size = np.array([len(one) for one in short], dtype=np.int64)
+        short, self._size = array("I"), np.zeros(len(texts), dtype=np.int64)
+        for place, (text, candidate) in enumerate(zip(texts, met.tolist(), strict=True)):
+            if candidate:
+                marks = (shingler(text) & np.uint64(_MARKS - 1)).astype(np.uint32)
+                short.frombytes(marks.tobytes())
+                self._size[place] = len(marks)
         self._start = np.cumsum(self._size) - self._size
-        self._short = np.concatenate(short) if short else _NOTHING
+        self._short = np.frombuffer(short, dtype=np.uint32)
         self._marked = np.zeros(_MARKS, dtype=bool)
 
     def likely(self, one: int, others: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -186,38 +198,65 @@ class _Components:
         return self._members.get(component, [component])
 
 
-def _signatures(
-    texts: Sequence[str], shingler: Shingler, progress: Callable[[int, int], None]
-) -> NDArray[np.uint32]:
+class _Bands:
+    """The key of each text in each band, in a file without a name: they are needed a band at a time, twice."""
+
+    def __init__(self, count: int, rows: int) -> None:
+        """
+        Args:
+            count: N texts.
+            rows: numbers of a signature in a band.
+        """
+        self._count = count
+        self._rows = rows
+        self._firsts = range(0, PERMUTATIONS - rows + 1, rows)
+        self._file = TemporaryFile()  # noqa: SIM115 (it ends with this object)
+
+    def write(self, start: int, signatures: NDArray[np.uint32]) -> None:
+        """Takes in the signatures, uint32[n, PERMUTATIONS], of the texts from `start` on."""
+        for number, first in enumerate(self._firsts):
+            key = np.zeros(len(signatures), dtype=np.uint64)
+            for column in range(first, first + self._rows):
+                key = _mixed(key ^ signatures[:, column].astype(np.uint64))
+            self._file.seek(8 * (number * self._count + start))
+            self._file.write(key.tobytes())
+
+    def buckets(self) -> Iterator[NDArray[np.int64]]:
+        """Texts (ascending indices, at least two) that agree in a band, band by band."""
+        for number in range(len(self._firsts)):
+            self._file.seek(8 * number * self._count)
+            key = np.frombuffer(self._file.read(8 * self._count), dtype=np.uint64)
+            order = np.argsort(key, kind="stable")
+            ends = np.flatnonzero(np.diff(key[order]) != 0) + 1
+            sizes = np.diff(np.concatenate(([0], ends, [len(order)])))
+            starts = np.concatenate(([0], ends))
+            for start, size in zip(starts[sizes > 1], sizes[sizes > 1], strict=True):
+                yield order[start : start + size].astype(np.int64)
+
+
+def _sign(
+    texts: Sequence[str], shingler: Shingler, bands: _Bands, progress: Callable[[int, int], None]
+) -> NDArray[np.uint8]:
+    """Fills the bands with the signatures of all texts; returns the lowest byte of each of their numbers."""
     from datasketch import MinHash
 
     minhash = MinHash(num_perm=PERMUTATIONS, seed=_SEED, hashfunc=_as_it_is)
-    signatures = np.empty((len(texts), PERMUTATIONS), dtype=np.uint32)
+    low = np.empty((len(texts), PERMUTATIONS), dtype=np.uint8)
+    signatures = np.empty((min(_BATCH, len(texts)), PERMUTATIONS), dtype=np.uint32)
     for index, text in enumerate(texts):
         minhash.clear()
         minhash.update_batch((shingler(text) >> np.uint64(32)).tolist())
-        signatures[index] = minhash.hashvalues
-        if index % 500 == 499 or index + 1 == len(texts):
+        signatures[index % _BATCH] = minhash.hashvalues
+        if index % _BATCH == _BATCH - 1 or index + 1 == len(texts):
+            start, count = index - index % _BATCH, index % _BATCH + 1
+            bands.write(start, signatures[:count])
+            low[start : index + 1] = signatures[:count].astype(np.uint8)
             progress(index + 1, len(texts))
-    return signatures
+    return low
 
 
 def _as_it_is(value: int) -> int:
     return value
-
-
-def _buckets(signatures: NDArray[np.uint32], rows: int) -> Iterator[NDArray[np.int64]]:
-    """Texts (ascending indices, at least two) that agree in a band, band by band."""
-    for first in range(0, PERMUTATIONS - rows + 1, rows):
-        key = np.zeros(len(signatures), dtype=np.uint64)
-        for column in range(first, first + rows):
-            key = _mixed(key ^ signatures[:, column].astype(np.uint64))
-        order = np.argsort(key, kind="stable")
-        ends = np.flatnonzero(np.diff(key[order]) != 0) + 1
-        sizes = np.diff(np.concatenate(([0], ends, [len(order)])))
-        starts = np.concatenate(([0], ends))
-        for start, size in zip(starts[sizes > 1], sizes[sizes > 1], strict=True):
-            yield order[start : start + size].astype(np.int64)
 
 
 def _mixed(values: Shingles) -> Shingles:

@@ -1,12 +1,10 @@
 """Families: what a split must not divide. The group field joined with near-duplicates."""
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 
 
-def families(components: NDArray[np.int64], groups: Sequence[str | None]) -> NDArray[np.int64]:
+def families(components: NDArray[np.int64], groups: NDArray[np.int64]) -> NDArray[np.int64]:
     """The family of each row.
 
     Two rows are of one family if their texts are near-duplicates, if they have the same group, or if a chain of
@@ -14,7 +12,7 @@ def families(components: NDArray[np.int64], groups: Sequence[str | None]) -> NDA
 
     Args:
         components: int64[N], the near-duplicate component of each row's text.
-        groups: the group of each row; None stands alone.
+        groups: int64[N], the group of each row; below 0 it stands alone.
 
     Returns:
         int64[N], numbered by first appearance.
@@ -23,15 +21,10 @@ def families(components: NDArray[np.int64], groups: Sequence[str | None]) -> NDA
     from scipy.sparse.csgraph import connected_components
 
     texts = int(components.max(initial=-1)) + 1
-    numbers: dict[str, int] = {}
-    edges = [
-        (row, texts + numbers.setdefault(group, len(numbers)))
-        for row, group in zip(components.tolist(), groups, strict=True)
-        if group is not None
-    ]
-    ends = np.array(edges, dtype=np.int64).reshape(-1, 2)
-    size = texts + len(numbers)
-    graph = coo_array((np.ones(len(ends), dtype=np.int8), (ends[:, 0], ends[:, 1])), shape=(size, size))
+    grouped = groups >= 0
+    ends = (components[grouped], texts + groups[grouped])
+    size = texts + int(groups.max(initial=-1)) + 1
+    graph = coo_array((np.ones(len(ends[0]), dtype=np.int8), ends), shape=(size, size))
     joined = connected_components(graph, directed=False)[1] if size else np.empty(0, dtype=np.int64)
     return in_order(joined[components])
 

@@ -1,5 +1,6 @@
 """Which row is in which part, and why the others are in none (docs/data.md)."""
 
+from array import array
 from collections import defaultdict
 from dataclasses import dataclass
 
@@ -9,6 +10,8 @@ from numpy.typing import NDArray
 from w2s_api.spec.job import Spec
 from w2s_trainer.errors import BadData
 from w2s_trainer.families.task_family import NO_GOLD, TaskFamily
+from w2s_trainer.stages.columns import Strings
+from w2s_trainer.stages.prepare.columns import joint_codes
 from w2s_trainer.stages.prepare.corpus import Corpus, Rows
 from w2s_trainer.stages.prepare.families import families
 from w2s_trainer.stages.prepare.split import Gold, check_every_class_in, divide
@@ -19,7 +22,7 @@ from w2s_trainer.stages.prepare.usable import Quarantined
 class Part:
     """The rows of a part, in the order of the files (n of them)."""
 
-    id: list[str]
+    id: Strings
     text: NDArray[np.int64]
     """int64[n], indices into the texts."""
     family: NDArray[np.int64]
@@ -62,8 +65,8 @@ def divide_corpus(
         BadData: a label is not a class; a class is not in gold, test or budget; no row is left for the pool.
     """
     every = (corpus.gold, corpus.test, corpus.unlabeled, corpus.seen)
-    texts = np.array([text for rows in every for text in rows.text], dtype=np.int64)
-    family = families(components[texts], [group for rows in every for group in rows.group])
+    texts = np.concatenate([np.array(rows.text, dtype=np.int64) for rows in every])
+    family = families(components[texts], joint_codes([rows.group for rows in every]))
     ends = np.cumsum([len(rows) for rows in every])[:-1]
     gold_family, test_family, pool_family, seen_family = np.split(family, ends)
     seen = np.unique(seen_family)
@@ -76,7 +79,7 @@ def divide_corpus(
             Gold(
                 gold.part.family,
                 task_family.strata_of(gold.label),
-                [corpus.texts.digests[text] for text in gold.part.text],
+                [corpus.texts.digest(text) for text in gold.part.text.tolist()],
             ),
             task_family.strata,
             float(spec.data.test_fraction),
@@ -159,7 +162,7 @@ def _pool(
     """The pool, how many copies were left out, and how many labels were ignored."""
     taken = set(budget.text.tolist())
     labels = np.full(len(rows), NO_GOLD, dtype=np.int64)
-    kept: dict[int, int] = {}
+    first_of = array("q", [-1]) * (max(rows.text, default=-1) + 1)
     contradicted: set[int] = set()
     copies = ignored = 0
     for row, text in enumerate(rows.text):
@@ -171,7 +174,9 @@ def _pool(
         label = rows.label[row]
         number = NO_GOLD if label is None else task_family.number(label)
         ignored += label is not None and number == NO_GOLD
-        first = kept.setdefault(text, row)
+        if first_of[text] < 0:
+            first_of[text] = row
+        first = first_of[text]
         copies += first != row
         if labels[first] == NO_GOLD and text not in contradicted:
             labels[first] = number
@@ -179,17 +184,18 @@ def _pool(
             ignored += 1 + (text not in contradicted)
             contradicted.add(text)
             labels[first] = NO_GOLD
-    return _part(rows, np.array(sorted(kept.values()), dtype=np.int64), family, labels), copies, ignored
+    kept = np.sort(np.array(first_of, dtype=np.int64))
+    return _part(rows, kept[kept >= 0], family, labels), copies, ignored
 
 
 def _part(rows: Rows, kept: NDArray[np.int64], family: NDArray[np.int64], labels: NDArray[np.int64]) -> Part:
     text = np.array(rows.text, dtype=np.int64)
-    return Part([rows.id[row] for row in kept], text[kept], family[kept], labels[kept])
+    return Part(rows.id.strings().take(kept), text[kept], family[kept], labels[kept])
 
 
 def _take(part: Part, chosen: NDArray[np.bool_]) -> Part:
     rows = np.flatnonzero(chosen)
-    return Part([part.id[row] for row in rows], part.text[rows], part.family[rows], part.label[rows])
+    return Part(part.id.take(rows), part.text[rows], part.family[rows], part.label[rows])
 
 
 def _check_given_parts(

@@ -1,29 +1,78 @@
 """Texts, each held once: what differs only in case, white space or typographic form is the same text."""
 
 import hashlib
-from dataclasses import dataclass, field
+import os
+from array import array
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from tempfile import TemporaryFile
+from typing import overload
 
 from w2s_trainer.stages.normal_form import normalised
 
+_DIGEST = 32
+_BATCH = 1024
+"""Texts that are read at once while all are walked through."""
 
-@dataclass
-class Texts:
-    """The distinct texts of a job, in the order in which they came."""
 
-    texts: list[str] = field(default_factory=list)
-    """Each as it was first written."""
-    digests: list[bytes] = field(default_factory=list)
-    """sha256 of each, normalised."""
-    _index: dict[bytes, int] = field(default_factory=dict)
+class Texts(Sequence[str]):
+    """The distinct texts of a job, in the order in which they came, each as it was first written.
+
+    They are in a file without a name (below TMPDIR); in memory are where each ends, and the digests.
+    """
+
+    def __init__(self) -> None:
+        self._file = TemporaryFile()  # noqa: SIM115 (it ends with this object)
+        self._unwritten: list[bytes] = []
+        self._ends = array("q", [0])
+        self._digests = bytearray()
+        self._index: dict[bytes, int] = {}
 
     def add(self, text: str) -> int:
         """The index of a text; that of its exact duplicate if there is one."""
         digest = hashlib.sha256(normalised(text).encode()).digest()
-        index = self._index.setdefault(digest, len(self.texts))
-        if index == len(self.texts):
-            self.texts.append(text)
-            self.digests.append(digest)
+        index = self._index.setdefault(digest, len(self))
+        if index == len(self):
+            written = text.encode()
+            self._unwritten.append(written)
+            self._ends.append(self._ends[-1] + len(written))
+            self._digests += digest
+            if len(self._unwritten) >= _BATCH:
+                self._write()
         return index
 
+    def digest(self, index: int) -> bytes:
+        """sha256 of a text, normalised."""
+        return bytes(self._digests[_DIGEST * index : _DIGEST * (index + 1)])
+
     def __len__(self) -> int:
-        return len(self.texts)
+        return len(self._ends) - 1
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[str]: ...
+    def __getitem__(self, index: int | slice) -> str | list[str]:
+        if isinstance(index, slice):
+            return [self[place] for place in range(*index.indices(len(self)))]
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        begin, end = self._ends[index], self._ends[index + 1]
+        return self._bytes(begin, end).decode()
+
+    def __iter__(self) -> Iterator[str]:
+        for start in range(0, len(self), _BATCH):
+            ends = self._ends[start : start + _BATCH + 1]
+            batch = self._bytes(ends[0], ends[-1])
+            for begin, end in pairwise(ends):
+                yield batch[begin - ends[0] : end - ends[0]].decode()
+
+    def _bytes(self, begin: int, end: int) -> bytes:
+        if self._unwritten:
+            self._write()
+        return os.pread(self._file.fileno(), end - begin, begin)
+
+    def _write(self) -> None:
+        self._file.write(b"".join(self._unwritten))
+        self._file.flush()
+        self._unwritten.clear()

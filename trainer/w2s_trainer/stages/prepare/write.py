@@ -35,7 +35,7 @@ def write(
         labelled = np.flatnonzero(part.label != NO_GOLD)
         labels = pa.array(task_family.stored_gold(part.label[labelled]))
         _write(
-            {"id": [part.id[row] for row in labelled], "label": labels},
+            {"id": part.id.take(labelled).arrow(), "label": labels},
             pa.schema([("id", pa.string()), ("label", labels.type)]),
             output / f"gold-{name}" / "labels.parquet",
         )
@@ -61,8 +61,8 @@ def _write_examples(named: dict[str, Part], texts: Sequence[str], path: Path) ->
                 writer.write_table(
                     pa.table(
                         {
-                            "id": part.id[start:end],
-                            "text": [texts[text] for text in part.text[start:end]],
+                            "id": part.id[start:end].arrow(),
+                            "text": [texts[text] for text in part.text[start:end].tolist()],
                             "part": [name] * (end - start),
                             "family": family[done + start : done + end],
                         },

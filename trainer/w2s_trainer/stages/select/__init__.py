@@ -3,7 +3,6 @@
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from w2s_trainer.contract.context import StageContext, StageResult
 from w2s_trainer.errors import BadData
@@ -20,21 +19,20 @@ def run(context: StageContext) -> StageResult:
     examples = read_examples(context.artifact("examples"), context.scratch)
     family = family_of(context.spec)
     labels = read_labels(context.artifact("labels"), examples, context.scratch, family.label_column)
-    ids: list[str] = []
-    seeds: list[int] = []
-    weights: list[NDArray[np.float64]] = []
+    by_seed: dict[int, Candidates] = {}
     summary: dict[str, Any] = {}
     for seed in sorted(labels):
-        kept, audit = select(context, examples, labels[seed], seed)
-        ids += kept.ids
-        seeds += [seed] * len(kept.rows)
-        weights.append(kept.weights)
-        summary = summary or {"steps": audit, "kept": len(kept.rows), "warnings": warnings(audit)}
+        by_seed[seed], audit = select(context, examples, labels[seed], seed)
+        kept = len(by_seed[seed].rows)
+        summary = summary or {"steps": audit, "kept": kept, "warnings": warnings(audit)}
+    rows = np.concatenate([left.rows for left in by_seed.values()])
     write_table(
         {
-            "id": ids,
-            "seed": np.array(seeds, dtype=np.int32),
-            "weight": np.concatenate(weights).astype(np.float32),
+            "id": examples.ids.take(rows).arrow(),
+            "seed": np.repeat(
+                np.array(list(by_seed), dtype=np.int32), [len(left.rows) for left in by_seed.values()]
+            ),
+            "weight": np.concatenate([left.weights for left in by_seed.values()]).astype(np.float32),
         },
         context.output / "selection.parquet",
     )

@@ -15,6 +15,7 @@ from w2s_api.methods.selection_steps import StepSettings
 from w2s_trainer.contract.context import StageContext
 from w2s_trainer.families import family_of
 from w2s_trainer.methods import implementation
+from w2s_trainer.stages.columns import Strings
 from w2s_trainer.stages.features import features_of
 from w2s_trainer.stages.tables import Examples, WeakLabels, of_seed, read_gold, read_labels, read_predictions
 
@@ -39,9 +40,9 @@ class Candidates:
         return np.asarray(self.labels.targets[self.rows])
 
     @property
-    def ids(self) -> list[str]:
+    def ids(self) -> Strings:
         """Their n ids."""
-        return [self.examples.ids[row] for row in self.rows]
+        return self.examples.ids.take(self.rows)
 
     @cached_property
     def features(self) -> NDArray[np.float32]:

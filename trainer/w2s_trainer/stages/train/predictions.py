@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from w2s_trainer.stages.tables import Examples, column_of, write_table
@@ -39,16 +40,15 @@ class Predictions:
                 "arm": np.full(n, arm, dtype=object),
                 "seed": np.full(n, seed, dtype=np.int32),
                 "size": np.full(n, size, dtype=np.int32),
-                "id": np.array([self.examples.ids[row] for row in self.rows], dtype=object),
                 self.column: answers,
             }
         )
 
     def write(self, path: Path) -> None:
         """Writes all answers."""
-        columns = {
-            name: np.concatenate([part[name] for part in self._parts])
-            for name in ("arm", "seed", "size", "id")
+        columns: dict[str, Any] = {
+            name: np.concatenate([part[name] for part in self._parts]) for name in ("arm", "seed", "size")
         }
+        columns["id"] = pa.concat_arrays([self.examples.ids.take(self.rows).arrow()] * len(self._parts))
         columns[self.column] = column_of(np.concatenate([part[self.column] for part in self._parts]))
         write_table(columns, path)

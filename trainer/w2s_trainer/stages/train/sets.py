@@ -69,7 +69,8 @@ class TrainingSets:
         budget, ids = self._examples.rows("budget"), self._examples.ids
         gold = self._gold_budget
         size = self._context.spec.data.gold_budget
-        drawn = budget[draw([ids[row] for row in budget], self._family.strata_of(gold[budget]), size, seed)]
+        strata = self._family.strata_of(gold[budget])
+        drawn = budget[draw(ids.take(budget), strata, size, seed)]
         parts = [drawn[:some] for some in curve_sizes(len(drawn))]
         return [self._gold(part, gold) for part in parts]
 
@@ -79,7 +80,7 @@ class TrainingSets:
         pool = self._examples.rows("pool")
         known = pool[has_gold(gold[pool])]
         wanted = max(len(rows) for rows, _ in self._selection.values())
-        part = known[as_many([ids[row] for row in known], wanted, seed)]
+        part = known[as_many(ids.take(known), wanted, seed)]
         return self._gold(part, gold)
 
     def _weak(self, rows: NDArray[np.int64], weak: WeakLabels, weights: NDArray[np.float64]) -> TrainingSet:

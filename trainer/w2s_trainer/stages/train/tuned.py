@@ -69,10 +69,10 @@ def _tune_and_ask(
     assert arm is not None
     assert seed is not None
     kept = data.part(data.weights > 0)
-    texts = [examples.texts[row] for row in kept.rows]
+    texts = examples.texts.take(kept.rows)
     tuned = tune_student(context, recipe, texts, kept, name=str(len(data)), seed=seed)
     student = tuned.student
-    asked = [examples.texts[row] for row in predictions.rows]
+    asked = examples.texts.take(predictions.rows)
     tokens = tokenize(student.tokenizer, asked, recipe.max_tokens)
     tokens.require_some(context.model.name)
     if caution := tokens.caution(context.model.name):

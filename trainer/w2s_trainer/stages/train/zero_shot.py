@@ -87,7 +87,7 @@ def prompted_probabilities(
     pool = pool_rows(examples)
     asked = np.union1d(rows, pool)
     model = load_causal(context.model.directory, context.model.name)
-    texts, _ = model.cut([examples.texts[row] for row in asked], strong.max_tokens)
+    texts, _ = model.cut(examples.texts.take(asked), strong.max_tokens)
     question = Question(task, min(k, MOST_ORDERS))
     progress = partial(context.progress, "asking the model")
     (scores,) = answer_scores(model, [question], texts, strong.batch_tokens, progress)
