@@ -164,6 +164,7 @@ def put_features(spec: Spec, key: str, credentials: Path) -> None:
     import numpy as np
     from safetensors.numpy import save_file
 
+    from w2s_trainer.models.uri import model_digest
     from w2s_trainer.stages.features import STAGE, features_key
 
     objects = Objects(StorageSettings(spec.storage.uri, spec.storage.endpoint, credentials_dir=credentials))
@@ -171,7 +172,9 @@ def put_features(spec: Spec, key: str, credentials: Path) -> None:
     prepared = store.find("prepare", key)
     assert prepared is not None
     model = spec.strong
-    with store.begin(STAGE, features_key(prepared, model.model.uri, model.max_tokens, objects)) as attempt:
+    with store.begin(
+        STAGE, features_key(prepared, model_digest(model.model.uri, objects), model.max_tokens)
+    ) as attempt:
         count = sum(prepared.summary["rows"].values())
         matrix = np.random.default_rng(0).standard_normal((count, 32), dtype=np.float32)
         save_file({"features": matrix}, attempt.directory / "features.safetensors")

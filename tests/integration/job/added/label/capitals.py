@@ -9,7 +9,7 @@ from w2s_trainer.stages.tables import EVERY_SEED
 def opinions(context, labeler, examples, rows):
     """Sure by 80 %, never silent."""
     settings, names = labeler.settings, context.spec.task.class_names
-    shares = [np.mean([letter.isupper() for letter in examples.texts[row]] or [0.0]) for row in rows.tolist()]
+    shares = [np.mean([letter.isupper() for letter in text] or [0.0]) for text in examples.texts.take(rows)]
     loud = np.array(shares) >= float(settings.share)
     mine = names.index(settings.class_name)
     probabilities = np.full((len(rows), len(names)), 0.2 / (len(names) - 1))
