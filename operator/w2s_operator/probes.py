@@ -89,11 +89,13 @@ async def serve(health: Health, metrics: Metrics, host: str, port: int) -> web.A
         troubles = [trouble for of_namespace in health.troubles().values() for trouble in of_namespace]
         return web.Response(text="\n".join(troubles) or "ok", status=200 if health.ready() else 503)
 
-    async def say(_request: web.Request) -> web.Response:
+    async def exposition(_request: web.Request) -> web.Response:
         return web.Response(body=metrics.text(), headers={"Content-Type": "text/plain; version=0.0.4"})
 
     app = web.Application()
-    app.add_routes([web.get("/healthz", healthz), web.get("/readyz", readyz), web.get("/metrics", say)])
+    app.add_routes(
+        [web.get("/healthz", healthz), web.get("/readyz", readyz), web.get("/metrics", exposition)]
+    )
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, host, port).start()

@@ -59,12 +59,12 @@ async def create_child(api: Api, body: Json) -> Json:
         return await api.create(jobs_path(meta["namespace"]), body)
     except AlreadyExists:
         existing = await api.get(jobs_path(meta["namespace"], meta["name"]))
-    theirs = existing["metadata"]
+    existing_meta = existing["metadata"]
     same = (
-        _uid(theirs) == _uid(meta)
-        and (theirs.get("annotations") or {}).get(INSTANCE_ANNOTATION)
+        _uid(existing_meta) == _uid(meta)
+        and (existing_meta.get("annotations") or {}).get(INSTANCE_ANNOTATION)
         == meta["annotations"][INSTANCE_ANNOTATION]
-        and "deletionTimestamp" not in theirs
+        and "deletionTimestamp" not in existing_meta
     )
     if not same:
         raise NameTaken(409, "NameTaken", f"Job {meta['name']} exists and is not ours, or is being deleted.")

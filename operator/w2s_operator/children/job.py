@@ -164,8 +164,8 @@ def _failure_policy(*, indexed: bool) -> dict[str, Any]:
 
 def _of_queue(settings: ChildSettings) -> dict[str, str]:
     """Kueue reads queue and priority from the Job's labels, not from the pods'."""
-    theirs = settings.pods.labels or {}
-    labels = {name: value for name, value in theirs.items() if name.startswith(QUEUE_PREFIX)}
+    of_pods = settings.pods.labels or {}
+    labels = {name: value for name, value in of_pods.items() if name.startswith(QUEUE_PREFIX)}
     return labels | ({QUEUE_LABEL: settings.queue} if settings.queue else {})
 
 

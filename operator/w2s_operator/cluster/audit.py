@@ -77,11 +77,13 @@ class Audit:
             try:
                 listed |= await self._list(namespace, path)
             except ApiError as error:
-                self._say(namespace, error)
-            except (LookupError, TypeError, ValueError) as odd:
-                self._say(namespace, Unreachable(0, "NotUnderstood", f"no answer of an API server: {odd!r}"))
+                self._note(namespace, error)
+            except (LookupError, TypeError, ValueError) as error:
+                self._note(
+                    namespace, Unreachable(0, "NotUnderstood", f"no answer of an API server: {error!r}")
+                )
             else:
-                self._say(namespace, None)
+                self._note(namespace, None)
         now = self._clock()
         missing = {}
         for key, version in listed.items():
@@ -92,8 +94,8 @@ class Audit:
         self.late = [key for key, (_, since) in missing.items() if now - since >= LATE]
         return not all(self.trouble.values())
 
-    def _say(self, namespace: str, error: ApiError | None) -> None:
-        """Logs the same trouble once, and once that it is over."""
+    def _note(self, namespace: str, error: ApiError | None) -> None:
+        """Notes how the last list went; the log has a trouble once, and once that it is over."""
         trouble, before = str(error or ""), self.trouble[namespace]
         self.trouble[namespace] = trouble
         whose = f"jobs of {namespace or 'all namespaces'}"
@@ -105,7 +107,7 @@ class Audit:
             log.info("%s are listed", whose)
 
     async def _list(self, namespace: str, path: str) -> dict[Key, int]:
-        """Versions of the jobs of a namespace. Those that are known and not there are dropped."""
+        """Returns the versions of the jobs of a namespace, and drops the known ones that are gone."""
         versions: dict[Key, int] = {}
         page: Mapping[str, Any] = {}
         token = ""
@@ -116,14 +118,14 @@ class Audit:
                 meta = item["metadata"]
                 versions[meta["namespace"], meta["name"]] = int(meta["resourceVersion"])
             token = page["metadata"].get("continue", "")
-        ours = {key for key in self._jobs.keys() if namespace in ("", key[0])}  # noqa: SIM118 - no mapping
-        for key in ours - versions.keys():
+        known = {key for key in self._jobs.keys() if namespace in ("", key[0])}  # noqa: SIM118 - no mapping
+        for key in known - versions.keys():
             self._jobs.drop(key, not_after=int(page["metadata"]["resourceVersion"]))
         return versions
 
 
 def _hint(error: ApiError, namespace: str) -> str:
-    """What to do about it."""
+    """Says what to do about an error."""
     match error:
         case NotFound():
             return (

@@ -60,7 +60,7 @@ class Reflector:
         """When the server last said anything, an object or a bookmark, or was seen to be away."""
         self.trouble = "not listed yet"
         """Why this does not know how things are; empty when it does."""
-        self._told = False
+        self._logged = False
 
     async def run(self) -> None:
         """Runs until it is cancelled."""
@@ -71,13 +71,13 @@ class Reflector:
             try:
                 version = await self._list()
                 self.synced.set()
-                self._say("")
+                self._note("")
                 began = self._clock()
                 await self._watch(version)
             except ApiError as caught:
                 error = caught
-            except (LookupError, TypeError, ValueError) as odd:
-                error = Unreachable(0, "NotUnderstood", f"no answer of an API server: {odd!r}")
+            except (LookupError, TypeError, ValueError) as caught:
+                error = Unreachable(0, "NotUnderstood", f"no answer of an API server: {caught!r}")
             self.heard = self._clock()
             if began is not None and self.heard - began >= SHORT:
                 failures = 0
@@ -91,16 +91,16 @@ class Reflector:
         wait = min(LONGEST_WAIT, 0.5 * 2.0 ** min(failures, 10)) * (0.5 + self._spread() / 2)
         wait = max(wait, (error.retry_after if error else None) or 0.0)
         if error is not None and not isinstance(error, Gone):
-            self._say(f"{self._path}: {error}")
+            self._note(f"{self._path}: {error}")
         return wait
 
-    def _say(self, trouble: str) -> None:
-        """The same trouble is logged once, and that it is over."""
+    def _note(self, trouble: str) -> None:
+        """Notes the present trouble; the log has it once, and once that it is over."""
         if trouble and trouble != self.trouble:
             log.warning("watch of %s; tried again, with pauses up to %g s", trouble, LONGEST_WAIT)
-        elif not trouble and self._told:
+        elif not trouble and self._logged:
             log.info("watch of %s goes on", self._path)
-        self.trouble, self._told = trouble, bool(trouble)
+        self.trouble, self._logged = trouble, bool(trouble)
 
     async def _list(self) -> str:
         seen: set[Key] = set()
