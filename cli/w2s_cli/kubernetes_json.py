@@ -8,12 +8,12 @@ _BLANK = re.compile(r"[ \t\r\n\ufeff]*")
 
 
 def json_documents(text: str) -> list[str]:
-    """The objects of a JSON text, each as YAML of the same meaning, its lines where they were; none if it is not JSON.
+    """Returns the objects of a JSON text, each as YAML that means the same, on the same lines; none if it is not JSON.
 
     YAML reads JSON but for two of its escapes: a pair of surrogates, and `\\/`.
     """
     decoder = json.JSONDecoder()
-    found, place = [], _next(text, 0)
+    documents, place = [], _next(text, 0)
     while place < len(text):
         if text[place] != "{":
             return []
@@ -22,9 +22,9 @@ def json_documents(text: str) -> list[str]:
         except (ValueError, RecursionError):
             return []
         before = text[:place].count("\n")
-        found.append("\n" * before + _ESCAPE.sub(_as_yaml, text[place:end]))
+        documents.append("\n" * before + _ESCAPE.sub(_as_yaml, text[place:end]))
         place = _next(text, end)
-    return found
+    return documents
 
 
 def _next(text: str, place: int) -> int:

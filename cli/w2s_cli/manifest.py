@@ -36,7 +36,7 @@ def read_manifests(path: Path) -> list[Checked]:
     except OSError as error:
         return [Checked(None, [f"{path}: cannot be read: {error.strerror}"])]
     try:
-        objects = [one for part in json_documents(text) or [text] for one in _objects(part)]
+        objects = [pair for part in json_documents(text) or [text] for pair in _objects(part)]
     except TooDeep:
         return [Checked(None, [f"{path}: nested too deeply to be a manifest"])]
     except yaml.MarkedYAMLError as error:
@@ -66,23 +66,23 @@ def _objects(text: str) -> Iterator[tuple[Any, Any]]:
 
 
 def _listed(node: Any, document: Any) -> Iterator[tuple[Any, Any]]:
-    """The items of a List, as `kubectl get -o yaml` writes several objects; any other object as it is."""
+    """Yields the items of a List, as `kubectl get -o yaml` writes several objects; any other object as it is."""
     items = document.get("items") if isinstance(document, dict) else None
     if not isinstance(items, list) or not str(document.get("kind")).endswith("List"):
         yield node, document
         return
-    found = next(_child(node, "items"), None)
-    assert found is not None, "a document has the fields that its nodes have"
-    for item, value in zip(found[1].value, items, strict=True):
+    field_of_items = next(_child(node, "items"), None)
+    assert field_of_items is not None, "a document has the fields that its nodes have"
+    for item, value in zip(field_of_items[1].value, items, strict=True):
         yield from _listed(item, value)
 
 
 def _checked(path: Path, node: Any, document: Any) -> Checked:
     job, problems = validate(document, lambda place: _as_written(node, place))
-    found = [(line, f"{dotted(place)}: given twice") for place, line in repeated_keys(node)]
-    found += [(_line(node, problem), str(problem)) for problem in problems]
-    found.sort(key=lambda one: one[0])
-    complaints = [f"{path}:{line}: {said}" for line, said in found]
+    mistakes = [(line, f"{dotted(place)}: given twice") for place, line in repeated_keys(node)]
+    mistakes += [(_line(node, problem), str(problem)) for problem in problems]
+    mistakes.sort(key=lambda mistake: mistake[0])
+    complaints = [f"{path}:{line}: {message}" for line, message in mistakes]
     if complaints or job is None:
         return Checked(None, complaints)
     doubts = [f"{path}:{_line(node, doubt)}: warning: {doubt}" for doubt in warnings(job.spec)]
@@ -90,27 +90,27 @@ def _checked(path: Path, node: Any, document: Any) -> Checked:
 
 
 def _line(node: Any, problem: Problem) -> int:
-    """The line of the deepest part of a problem's path that the file has."""
+    """Returns the line of the deepest part of a problem's path that the file has."""
     line = node.start_mark.line + 1
     for part in problem.path:
-        found = next(_child(node, part), None)
-        if found is None:
+        child = next(_child(node, part), None)
+        if child is None:
             break
-        key, node = found
+        key, node = child
         line = key.start_mark.line + 1
     return int(line)
 
 
 def _as_written(node: Any, path: tuple[str | int, ...]) -> str | None:
-    """How the scalar at a path is written; at a path that ends in `[key]`, the key."""
+    """Returns how the scalar at a path is written; at a path that ends in `[key]`, the key."""
     key = None
     for part in path:
         if part == "[key]":
             return plain_scalar(key)
-        found = next(_child(node, part), None)
-        if found is None:
+        child = next(_child(node, part), None)
+        if child is None:
             return None
-        key, node = found
+        key, node = child
     return plain_scalar(node)
 
 

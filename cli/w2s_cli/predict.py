@@ -122,7 +122,7 @@ def main(arguments: argparse.Namespace) -> int:
 
 
 def _model(uri: str, objects: "Objects", cache: Path) -> Path:
-    """The model's directory. A job's pointer says what must be in it."""
+    """Fetches the model's directory. A job's pointer says what must be in it."""
     from w2s_trainer.models.uri import fetch_directory, fetch_model
 
     if not uri.endswith(f"/{POINTER}"):
@@ -138,8 +138,8 @@ def _model(uri: str, objects: "Objects", cache: Path) -> Path:
             "BadPointer", f"{uri}: not the {POINTER} of a job.", "Name the model's prefix."
         ) from error
     directory = fetch_directory(model, objects, cache)
-    for name, said in files:
-        if _sha256(directory / name) != said["sha256"]:
+    for name, entry in files:
+        if _sha256(directory / name) != entry["sha256"]:
             raise BadData(
                 "NotThisModel",
                 f"{model}{name} is not the file that {uri} names.",
@@ -166,8 +166,8 @@ def _given_texts(texts: Sequence[str]) -> Iterator[Input]:
 def _read(
     path: Path, text_field: str, id_field: str | None, first: int, objects: "Objects"
 ) -> Iterator[Input]:
-    """The rows of a file, or of all files in a folder, read as jobs read them; but none of them is left out."""
-    number, id_name, id_found = first, id_field or DEFAULT_ID_FIELD, False
+    """Yields the rows of a file, or of all files of a folder, read as jobs read them, except that none is left out."""
+    number, id_name, has_ids = first, id_field or DEFAULT_ID_FIELD, False
     for file in expand(f"file://{path.absolute()}{'/' if path.is_dir() else ''}", objects):
         for row in read_rows(file, objects, path.parent, (text_field, id_name)):
             try:
@@ -176,11 +176,11 @@ def _read(
                 yield Input(number, text_of(row, text_field), _id(row, id_name), row.lines)
             except Unfit as unfit:
                 raise _unusable(file, row, unfit, text_field) from None
-            id_found = id_found or id_name in row.fields
+            has_ids = has_ids or id_name in row.fields
             number += 1
     if number == first:
         raise BadData("EmptyFile", f"{path} has no rows.", "Give a file with rows.")
-    if id_field and not id_found:
+    if id_field and not has_ids:
         raise BadData("IdFieldMissing", f"{path}: no row has the field `{id_field}`.", "Correct --id-field.")
 
 

@@ -57,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(arguments: argparse.Namespace) -> int:
     """Runs the manifest and prints what came of it."""
     checked = read_manifests(arguments.manifest)
-    complaints = [line for one in checked for line in one.complaints]
+    complaints = [line for document in checked for line in document.complaints]
     if len(checked) > 1 and not complaints:
         complaints = [f"{arguments.manifest}: holds {len(checked)} manifests; run one at a time"]
     job = checked[0].job
@@ -128,7 +128,7 @@ def _dry_run(job: WeakToStrongJob, options: "Options | None") -> int:
 
     with tempfile.TemporaryDirectory() as directory:
         seen = look(job, options, Path(directory))
-    print(f"{job.metadata.namespace}/{job.metadata.name}: {seen.said}")
+    print(f"{job.metadata.namespace}/{job.metadata.name}: {seen.summary}")
     for line in preview(pipeline(job.spec), seen):
         print(line)
     return ExitCode.DONE

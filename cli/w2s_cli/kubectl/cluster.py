@@ -89,8 +89,8 @@ class Cluster:
 
     def pods(self, selector: str) -> list[dict[str, Any]]:
         """Pods of the namespace by their labels."""
-        found: list[dict[str, Any]] = self._json("GET", self._pods, {"labelSelector": selector})["items"]
-        return found
+        pods: list[dict[str, Any]] = self._json("GET", self._pods, {"labelSelector": selector})["items"]
+        return pods
 
     def pod_changes(self, name: str) -> Iterator[dict[str, Any]]:
         """A pod now and whenever it changes, until it is deleted or some minutes are over."""
@@ -125,8 +125,8 @@ class Cluster:
     def config_map(self, name: str) -> Mapping[str, str]:
         """The texts of a ConfigMap."""
         try:
-            found = self._json("GET", f"/api/v1/namespaces/{self.namespace}/configmaps/{name}")
-            return found.get("data") or {}
+            config_map = self._json("GET", f"/api/v1/namespaces/{self.namespace}/configmaps/{name}")
+            return config_map.get("data") or {}
         except _NoObject:
             raise NotThere(f"There is no ConfigMap {name} in namespace {self.namespace}.") from None
 
@@ -161,8 +161,8 @@ class Cluster:
         accept: str = "application/json",
     ) -> dict[str, Any]:
         with self._send(verb, path, query or {}, body, accept=accept) as response:
-            found: dict[str, Any] = json.loads(response.read())
-            return found
+            answer: dict[str, Any] = json.loads(response.read())
+            return answer
 
     @contextmanager
     def _send(
@@ -219,14 +219,14 @@ class Cluster:
             ) from error
 
     def _names(self) -> dict[str, list[str]] | None:
-        """Names of jobs by namespace: of all, else of this one; None where the user may list neither."""
+        """Returns names of jobs by namespace: of all, else of this one; None where the user may list neither."""
         for path in (f"/apis/{API_VERSION}/{PLURAL}", self._jobs):
             with suppress(Refused):
                 listed = self._json("GET", path, {"limit": "1000"}, accept=_NAMES_ONLY)["items"] or ()
-                found: dict[str, list[str]] = {}
-                for one in listed:
-                    found.setdefault(one["metadata"]["namespace"], []).append(one["metadata"]["name"])
-                return found
+                names: dict[str, list[str]] = {}
+                for job in listed:
+                    names.setdefault(job["metadata"]["namespace"], []).append(job["metadata"]["name"])
+                return names
         return None
 
     def _no_such_job(self, name: str) -> str:
@@ -234,22 +234,22 @@ class Cluster:
 
 
 def no_such_job(name: str, namespace: str, known: Mapping[str, Sequence[str]] | None) -> str:
-    """What to say of a name that no job has.
+    """Says that no job has a name, and which was meant, if there is one like it.
 
     Args:
         name: as it was typed.
         namespace: where it was looked for.
         known: names of jobs by namespace; None if nothing is known.
     """
-    said = f"There is no {KIND} {name} in namespace {namespace}."
+    absent = f"There is no {KIND} {name} in namespace {namespace}."
     if known is None:
-        return said
-    if elsewhere := sorted(other for other, names in known.items() if name in names):
-        return f"{said} There is one in {_some(elsewhere)}: add -n {elsewhere[0]}."
+        return absent
+    if elsewhere := sorted(place for place, names in known.items() if name in names):
+        return f"{absent} There is one in {_some(elsewhere)}: add -n {elsewhere[0]}."
     here = sorted(known.get(namespace, ()))
     if close := difflib.get_close_matches(name, here, n=3):
-        return f"{said} Did you mean {' or '.join(close)}?"
-    return f"{said} There is none in it." if not here else f"{said} There is: {_some(here)}."
+        return f"{absent} Did you mean {' or '.join(close)}?"
+    return f"{absent} There is none in it." if not here else f"{absent} There is: {_some(here)}."
 
 
 def _some(names: Sequence[str]) -> str:
@@ -258,7 +258,7 @@ def _some(names: Sequence[str]) -> str:
 
 
 def connect(arguments: argparse.Namespace) -> Cluster:
-    """By kubeconfig and context, as kubectl does; in a pod without either, by its service account.
+    """Connects by kubeconfig and context, as kubectl does; in a pod without either, by its service account.
 
     Raises:
         ClusterError: there is no such thing, or it cannot be understood.
@@ -271,9 +271,9 @@ def connect(arguments: argparse.Namespace) -> Cluster:
         raise ClusterError(f"{file}: there is no such kubeconfig.")
     try:
         contexts, active = config.list_kube_config_contexts(file)  # type: ignore[no-untyped-call]
-        chosen = next((one for one in contexts if one["name"] == context), None) if context else active
+        chosen = next((entry for entry in contexts if entry["name"] == context), None) if context else active
         if chosen is None:
-            known = ", ".join(sorted(one["name"] for one in contexts)) or "none"
+            known = ", ".join(sorted(entry["name"] for entry in contexts)) or "none"
             raise ClusterError(f"The kubeconfig has no context {context}. It has: {known}.")
         api = config.new_client_from_config(file, chosen["name"])  # type: ignore[no-untyped-call]
         return Cluster(api, arguments.namespace or chosen["context"].get("namespace") or "default")
@@ -347,6 +347,6 @@ def _cause(error: Exception) -> str:
     return _sentence(str(reason).rpartition(": ")[2] or reason)
 
 
-def _sentence(said: object) -> str:
-    text = " ".join(str(said).split())
+def _sentence(message: object) -> str:
+    text = " ".join(str(message).split())
     return text if text.endswith((".", "!", "?")) else f"{text}."

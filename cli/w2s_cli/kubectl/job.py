@@ -45,7 +45,8 @@ class SeenJob:
 
     @classmethod
     def of(cls, raw: Raw) -> Self:
-        """
+        """Reads a job of the API server.
+
         Raises:
             ClusterError: its status is written in a way that this version does not know.
         """
@@ -64,7 +65,7 @@ class SeenJob:
             uid=meta["uid"],
             generation=meta["generation"],
             created=seconds_of(meta["creationTimestamp"]),
-            changed=max(seconds_of(one) for one in (meta["creationTimestamp"], *_changes(meta))),
+            changed=max(seconds_of(time) for time in (meta["creationTimestamp"], *_changes(meta))),
             spec=raw["spec"],
             status=status,
             hands_off=annotations.get(HANDS_OFF_ANNOTATION) == "true" or bool(raw["spec"].get("managedBy")),
@@ -79,8 +80,8 @@ class SeenJob:
 
     def is_so(self, type_: Any) -> bool:
         """Whether a condition is True."""
-        found = condition(self.status, type_)
-        return found is not None and found.status == "True"
+        state = condition(self.status, type_)
+        return state is not None and state.status == "True"
 
     @property
     def over(self) -> bool:
@@ -89,31 +90,31 @@ class SeenJob:
         return current and (self.is_so("Complete") or self.is_so("Failed"))
 
     def stage(self, name: str | None) -> StageStatus:
-        """A stage by its name; without one, the stage that runs, failed, or else ran last.
+        """Returns a stage by its name; without a name, the stage that runs, failed, or else ran last.
 
         Raises:
             NotThere: there is none.
         """
         stages = self.status.stages
         if name is not None:
-            found = next((one for one in stages if one.name == name), None)
-            if found is None:
-                known = ", ".join(one.name for one in stages) or "none yet"
+            named = next((stage for stage in stages if stage.name == name), None)
+            if named is None:
+                known = ", ".join(stage.name for stage in stages) or "none yet"
                 raise NotThere(f"{self.name} has no stage {name}. Its stages: {known}.")
-            return found
-        if chosen := next((one for one in stages if one.name == self.status.stage), None):
-            return chosen
-        begun = [one for one in reversed(stages) if one.run]
+            return named
+        if current := next((stage for stage in stages if stage.name == self.status.stage), None):
+            return current
+        begun = [stage for stage in reversed(stages) if stage.run]
         if not begun:
             raise NotThere(f"No stage of {self.name} has run yet. See: kubectl w2s status {self.place}")
         # A run that came and went unseen has no start, and a long status leaves out the times of what is done.
-        return max(begun, key=lambda one: one.completion_time or one.start_time or "")
+        return max(begun, key=lambda stage: stage.completion_time or stage.start_time or "")
 
 
 def seconds_of(time: str) -> float:
-    """Seconds since the epoch of an RFC 3339 time; one without a zone is UTC."""
-    found = datetime.fromisoformat(time)
-    return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+    """Returns the seconds since the epoch of an RFC 3339 time; a time without a zone is UTC."""
+    moment = datetime.fromisoformat(time)
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def _appliers(meta: Raw) -> Iterator[Raw]:

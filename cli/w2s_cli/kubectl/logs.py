@@ -44,9 +44,9 @@ def main(arguments: argparse.Namespace) -> int:
     sys.stderr.write(f"Stage {stage.name}, run {_run(pod)}, pod {name}\n")
     if reason := not_started(pod):
         if not arguments.follow:
-            raise NotThere(f"The pod has not started: {reason}.{_said(stage)}")
+            raise NotThere(f"The pod has not started: {reason}.{_message(stage)}")
         sys.stderr.write(f"It has not started: {reason}. Waiting.\n")
-        if not any(not_started(seen) is None for seen in connected.pod_changes(name)):
+        if not any(not_started(change) is None for change in connected.pod_changes(name)):
             raise NotThere("The pod is gone or still has not started. See: kubectl w2s status " + job.place)
     lines = connected.log(
         name, CONTAINER, follow=arguments.follow, times=not arguments.raw, tail=arguments.tail
@@ -77,32 +77,32 @@ def newest(pods: Sequence[Raw], shard: int | None = None) -> Raw | None:
 
 
 def not_started(pod: Raw) -> str | None:
-    """Why its container has not started yet; None if it has."""
+    """Says why the container of a pod has not started yet; None if it has."""
     status = pod.get("status") or {}
     containers = status.get("containerStatuses") or []
-    state = next((one.get("state") or {} for one in containers if one["name"] == CONTAINER), {})
+    state = next((entry.get("state") or {} for entry in containers if entry["name"] == CONTAINER), {})
     if "running" in state or "terminated" in state:
         return None
     if "waiting" in state:
         return str(state["waiting"].get("reason") or "Waiting")
     unscheduled = (
-        one.get("reason")
-        for one in status.get("conditions") or ()
-        if one["type"] == "PodScheduled" and one["status"] == "False"
+        condition.get("reason")
+        for condition in status.get("conditions") or ()
+        if condition["type"] == "PodScheduled" and condition["status"] == "False"
     )
     return str(next(unscheduled, None) or status.get("reason") or status.get("phase") or "Pending")
 
 
 def no_pod(stage: StageStatus, shard: int | None) -> str:
-    """Why there is nothing to show."""
+    """Says why there is nothing to show."""
     if shard is not None:
         return f"Stage {stage.name} has no pod of shard {shard}."
     if stage.state == "Reused" and not stage.run:
         return f"Stage {stage.name} had no pod: what it would make was in the store already."
     if stage.run == 0 or stage.state in ("Waiting", "Queued"):
-        return f"Stage {stage.name} has no pod yet: it is {stage.state}.{_said(stage)}"
+        return f"Stage {stage.name} has no pod yet: it is {stage.state}.{_message(stage)}"
     return (
-        f"The pod of stage {stage.name}, run {stage.run}, is gone, and its log with it.{_said(stage)}"
+        f"The pod of stage {stage.name}, run {stage.run}, is gone, and its log with it.{_message(stage)}"
         " Pods go when a job ends well; its figures are in the report. A log collector of the cluster keeps logs."
     )
 
@@ -152,5 +152,5 @@ def _shard(pod: Raw) -> int:
     return int((pod["metadata"].get("labels") or {}).get(_SHARD_LABEL, "0"))
 
 
-def _said(stage: StageStatus) -> str:
+def _message(stage: StageStatus) -> str:
     return f" {printable(stage.message)}" if stage.message else ""

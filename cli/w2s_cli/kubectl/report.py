@@ -61,14 +61,14 @@ def main(arguments: argparse.Namespace) -> int:
 
 
 def report_uri(job: SeenJob) -> str:
-    """Where it is.
+    """Returns the URI of the job's report.
 
     Raises:
         NotThere: it has not been written yet.
     """
     if uri := job.status.report_uri:
         return uri
-    stage = next((one for one in job.status.stages if one.name == "evaluate"), None)
+    stage = next((stage for stage in job.status.stages if stage.name == "evaluate"), None)
     state = f"; that is {stage.state}" if stage else ""
     raise NotThere(
         f"{job.name} has no report yet: stage evaluate writes it{state}. See: kubectl w2s status {job.place}"
@@ -76,7 +76,7 @@ def report_uri(job: SeenJob) -> str:
 
 
 def by_hand(uri: str, endpoint: str | None) -> str:
-    """What to do where there is no S3 client."""
+    """Says what to do where there is no S3 client."""
     at = f" --endpoint-url {endpoint}" if endpoint else ""
     needs = "To fetch it, this command needs boto3 (pip install '.[kubectl]')"
     return f"The report is at {uri}. {needs}; or: aws s3 cp {uri} .{at}"
@@ -93,7 +93,7 @@ def _storage(job: SeenJob) -> Storage:
 
 
 def _bundle(storage: Storage, connected: cluster.Cluster, directory: Path) -> Path | None:
-    """The server's certificates as a file; None for the system's."""
+    """Writes the server's certificates to a file; None for the system's."""
     text = storage.ca_bundle
     if reference := storage.ca_bundle_ref:
         text = connected.config_map(reference.name).get(reference.key)
@@ -117,9 +117,9 @@ def _fetch(
 
 
 def _unreachable(error: Exception) -> ClusterError:
-    said = ClusterError(
+    unreachable = ClusterError(
         f"{error} If the server has that address inside of the cluster only, forward a port to it"
         " (kubectl port-forward) and name it by --endpoint."
     )
-    said.exit_code = ExitCode.UNAVAILABLE
-    return said
+    unreachable.exit_code = ExitCode.UNAVAILABLE
+    return unreachable

@@ -42,4 +42,4 @@ def done(job: SeenJob) -> str:
 
 
 def _again(job: SeenJob) -> list[str]:
-    return [one.name for one in job.status.stages if one.state in ("Failed", "Retrying")]
+    return [stage.name for stage in job.status.stages if stage.state in ("Failed", "Retrying")]

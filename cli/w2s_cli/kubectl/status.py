@@ -139,21 +139,21 @@ def _stages(job: SeenJob, now: float, paint: Paint) -> list[str]:
 
 
 def _row(stage: StageStatus, now: float) -> tuple[str, ...]:
-    progress, eta = "", ""
+    cell, eta = "", ""
     if stage.progress and stage.state in ("Running", "Stopping"):
-        said = stage.progress
-        share = f" ({100 * said.step // said.total} %)" if said.total else ""
-        loss = f", loss {said.loss}" if said.loss else ""
-        progress = f"{printable(said.phase)} {said.step:,}/{said.total:,}{share}{loss}".strip()
-        if said.eta_seconds is not None:
-            since = now - seconds_of(said.observed_time) if said.observed_time else 0.0
-            eta = span(said.eta_seconds - max(0.0, since))
+        progress = stage.progress
+        share = f" ({100 * progress.step // progress.total} %)" if progress.total else ""
+        loss = f", loss {progress.loss}" if progress.loss else ""
+        cell = f"{printable(progress.phase)} {progress.step:,}/{progress.total:,}{share}{loss}".strip()
+        if progress.eta_seconds is not None:
+            since = now - seconds_of(progress.observed_time) if progress.observed_time else 0.0
+            eta = span(progress.eta_seconds - max(0.0, since))
     elif stage.state == "Retrying" and stage.retry_time:
         eta = f"again in {span(seconds_of(stage.retry_time) - now)}"
     return (
         stage.name,
         stage.state,
-        progress,
+        cell,
         eta,
         str(stage.run or ""),
         str(stage.failures or ""),

@@ -68,5 +68,8 @@ def span(seconds: float) -> str:
 
 
 def printable(text: str) -> str:
-    """Without what a terminal might take for a command: logs may quote documents of anybody."""
-    return "".join(one if one.isprintable() or one == "\t" else "\N{REPLACEMENT CHARACTER}" for one in text)
+    """Replaces what a terminal might take for a command: logs may quote documents of anybody."""
+    return "".join(
+        character if character.isprintable() or character == "\t" else "\N{REPLACEMENT CHARACTER}"
+        for character in text
+    )

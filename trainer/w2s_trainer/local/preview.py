@@ -16,7 +16,7 @@ from w2s_trainer.local.options import Options
 class Seen:
     """What the store says of a job."""
 
-    said: str
+    summary: str
     """How much of it is known, for a person."""
     changed: dict[str, str] | None = None
     """Why stages are another computation than in the last run; None if there was none, or it is unknown."""
@@ -41,15 +41,15 @@ def look(job: WeakToStrongJob, options: Options | None, directory: Path) -> Seen
     except StageError as error:
         return Seen(f"what is reused is not known, since the store cannot be read: {error}")
     changed = None if before is None else changes(before, stages)
-    said = "never run" if before is None else "compared with its last run"
+    summary = "never run" if before is None else "compared with its last run"
     try:
-        return Seen(said, changed, store.complete(stages))
+        return Seen(summary, changed, store.complete(stages))
     except StageError as error:
-        return Seen(f"{said}; what is reused is not known: {error}", changed)
+        return Seen(f"{summary}; what is reused is not known: {error}", changed)
 
 
 def preview(stages: tuple[Stage, ...], seen: Seen) -> list[str]:
-    """A line for each stage: name and shards, key, what becomes of it and why, what it needs. Pure."""
+    """Returns a line for each stage: name and shards, key, what becomes of it and why, what it needs. Pure."""
     lines = []
     for stage in stages:
         shards = f" × {stage.shards}" if stage.shards > 1 else ""
