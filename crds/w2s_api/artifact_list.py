@@ -19,17 +19,17 @@ def pack(artifacts: Mapping[str, str]) -> str:
     return base64.b85encode(zlib.compress(names, 9) + bytes.fromhex("".join(artifacts.values()))).decode()
 
 
-def unpack(told: object) -> dict[str, str]:
-    """Content keys by stage name, from a packed list or from one that was short enough to be left as it is.
+def unpack(packed: object) -> dict[str, str]:
+    """Returns content keys by stage name, from a packed list or from a short one that was left as it is.
 
     Raises:
         ValueError: it is neither. What a pod says is not trusted.
     """
-    if isinstance(told, str):
-        return _unpacked(told)
-    if not isinstance(told, dict) or not all(isinstance(key, str) for key in told.values()):
+    if isinstance(packed, str):
+        return _unpacked(packed)
+    if not isinstance(packed, dict) or not all(isinstance(key, str) for key in packed.values()):
         raise ValueError("not a list of artifacts")
-    return told
+    return packed
 
 
 def _unpacked(packed: str) -> dict[str, str]:

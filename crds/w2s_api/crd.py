@@ -95,20 +95,20 @@ class _Schema:
         _collect(Struct, self._classes)
 
     def struct(self, cls: type[Struct], in_list: bool = False) -> dict[str, Any]:
-        """A struct as an object; below a list without defaults, which would show as drift in GitOps."""
+        """Returns the schema of a struct; below a list it has no defaults, which would show as drift in GitOps."""
         if values := getattr(cls, "values_of_map", None):
             return self._map(cls, values, in_list)
         plain = cls.model_json_schema(by_alias=True)["properties"]
         fields = {field.alias or name: field for name, field in cls.model_fields.items()}
-        found: dict[str, Any] = {"type": "object", "description": inspect.getdoc(cls)}
+        schema: dict[str, Any] = {"type": "object", "description": inspect.getdoc(cls)}
         if required := [name for name, field in fields.items() if field.is_required()]:
-            found["required"] = required
-        found["properties"] = {
+            schema["required"] = required
+        schema["properties"] = {
             name: self._field(plain[name], field, in_list) for name, field in fields.items()
         }
         if cls.rules:
-            found["x-kubernetes-validations"] = [_validation(rule) for rule in cls.rules]
-        return found
+            schema["x-kubernetes-validations"] = [_validation(rule) for rule in cls.rules]
+        return schema
 
     def _map(self, cls: type[Struct], values: type[Struct], in_list: bool) -> dict[str, Any]:
         """A struct whose fields are alike, as a map from their names."""
@@ -127,25 +127,25 @@ class _Schema:
         }
 
     def _field(self, plain: dict[str, Any], field: FieldInfo, in_list: bool) -> dict[str, Any]:
-        found = self._plain(plain, in_list)
-        found["description"] = _described(field.description or "", found.get("description", ""))
+        schema = self._plain(plain, in_list)
+        schema["description"] = _described(field.description or "", schema.get("description", ""))
         has_default = self._defaults and not field.is_required()
         default = field.get_default(call_default_factory=True) if has_default else None
-        if default == [] and found.get("minItems"):
+        if default == [] and schema.get("minItems"):
             default = (
                 None  # left out or of some length: the API server refuses a default that it would refuse
             )
         if default is not None and not in_list:
             # In full: the API server judges a default by the rules before it fills what is missing in it.
-            found["default"] = (
+            schema["default"] = (
                 default.model_dump(mode="json", by_alias=True, exclude_none=True)
                 if isinstance(default, Struct)
                 else default
             )
-        elif isinstance(default, (int, str)) and default != "" and "Default:" not in found["description"]:
+        elif isinstance(default, (int, str)) and default != "" and "Default:" not in schema["description"]:
             shown = json.dumps(default) if isinstance(default, bool) else default
-            found["description"] += f" Default: {shown}."
-        return found
+            schema["description"] += f" Default: {shown}."
+        return schema
 
     def _plain(self, plain: dict[str, Any], in_list: bool) -> dict[str, Any]:
         if "anyOf" in plain:  # X | None: an optional field is one that is not required
@@ -154,16 +154,16 @@ class _Schema:
             return {**self._plain(inner, in_list), **extras}
         if "$ref" in plain:
             return self.struct(self._classes[plain["$ref"].rsplit("/", 1)[1]], in_list)
-        found = {name: value for name, value in plain.items() if name not in _DROPPED}
-        if "const" in found:
-            found["enum"] = [found.pop("const")]
-        if found.get("type") == "array":
-            found["items"] = self._plain(found["items"], in_list=True)
+        schema = {name: value for name, value in plain.items() if name not in _DROPPED}
+        if "const" in schema:
+            schema["enum"] = [schema.pop("const")]
+        if schema.get("type") == "array":
+            schema["items"] = self._plain(schema["items"], in_list=True)
         if isinstance(values := plain.get("additionalProperties"), dict):
-            found["additionalProperties"] = self._plain(values, in_list)
-        if found.get("x-kubernetes-int-or-string"):
-            del found["type"]
-        return found
+            schema["additionalProperties"] = self._plain(values, in_list)
+        if schema.get("x-kubernetes-int-or-string"):
+            del schema["type"]
+        return schema
 
 
 def _described(field: str, struct: str) -> str:

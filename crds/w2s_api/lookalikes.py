@@ -3,9 +3,9 @@
 from w2s_api.canonical_text import canonical_text
 
 
-def alike(one: str, other: str) -> bool:
-    """Whether two names have one form, so that no label could tell them apart."""
-    return canonical_text(one) == canonical_text(other)
+def alike(first: str, second: str) -> bool:
+    """Tells whether two names have one form, so that no label could tell them apart."""
+    return canonical_text(first) == canonical_text(second)
 
 
 def in_code_points(word: str, twin: str) -> str:

@@ -3,9 +3,9 @@
 import posixpath
 
 
-def overlap(one: str, other: str) -> bool:
-    """Whether two URIs are one place, or one lies below the other."""
-    return is_below(one, other) or is_below(other, one)
+def overlap(first: str, second: str) -> bool:
+    """Tells whether two URIs are one place, or one lies below the other."""
+    return is_below(first, second) or is_below(second, first)
 
 
 def is_below(uri: str, place: str) -> bool:
@@ -37,6 +37,6 @@ def cel_below(uri: str, place: str) -> str:
     return f"({uri} + '/').startsWith({place} + ({place}.endsWith('/') ? '' : '/'))"
 
 
-def cel_overlap(one: str, other: str) -> str:
-    """`overlap` in CEL, for URIs that are written plainly."""
-    return f"({cel_below(one, other)} || {cel_below(other, one)})"
+def cel_overlap(first: str, second: str) -> str:
+    """Returns `overlap` in CEL, for URIs that are written plainly."""
+    return f"({cel_below(first, second)} || {cel_below(second, first)})"

@@ -177,5 +177,5 @@ class Status(_Said):
 
 
 def condition(status: Status, type_: ConditionType) -> Condition | None:
-    """The condition of a type, if it is there."""
-    return next((one for one in status.conditions if one.type == type_), None)
+    """Returns the condition of a type, if it is there."""
+    return next((condition for condition in status.conditions if condition.type == type_), None)

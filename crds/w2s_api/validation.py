@@ -53,7 +53,7 @@ AsWritten = Callable[[Path], str | None]
 def validate(
     document: object, as_written: AsWritten = lambda _path: None
 ) -> tuple[WeakToStrongJob | None, list[Problem]]:
-    """A manifest as models, or everything that is wrong with it.
+    """Returns a manifest as models, or everything that is wrong with it.
 
     Args:
         document: what the YAML or JSON holds.
@@ -71,9 +71,9 @@ def validate(
         job = WeakToStrongJob.model_validate(document)
     except ValidationError as error:
         details = error.errors()
-        found = [problem for one in details for problem in _explain(one, as_written)]
-        found += [problem for problem in _rules_beside(document, details) if problem not in found]
-        return None, problems + found
+        mistakes = [problem for detail in details for problem in _explain(detail, as_written)]
+        mistakes += [problem for problem in _rules_beside(document, details) if problem not in mistakes]
+        return None, problems + mistakes
     problems += _twin_classes(job)
     return (None, problems) if problems else (job, [])
 
@@ -166,25 +166,25 @@ def _explain_rule(rule: Rule, struct: Struct, path: Path) -> Iterator[Problem]:
 
 
 def _rules_beside(document: Mapping[str, Any], details: Sequence[ErrorDetails]) -> Iterator[Problem]:
-    """Broken rules of structs that hold other mistakes: those rules that read none of what is mistaken.
+    """Yields broken rules of structs that hold other mistakes: those rules that read none of what is mistaken.
 
     A struct is judged by its rules once all of its fields are sound, so the mistakes are taken out first.
     """
     rest, without = copy.deepcopy(document), set()
-    for one in details:
-        if one["type"] not in ("rule", "missing"):
-            without |= _take_out(rest, one["loc"])
+    for detail in details:
+        if detail["type"] not in ("rule", "missing"):
+            without |= _take_out(rest, detail["loc"])
     if not without:
         return
     try:
         WeakToStrongJob.model_validate(rest)
     except ValidationError as error:
-        for one in error.errors():
-            if one["type"] == "rule":
-                path: Path = one["loc"]
-                for rule in one["ctx"]["broken"]:
+        for detail in error.errors():
+            if detail["type"] == "rule":
+                path: Path = detail["loc"]
+                for rule in detail["ctx"]["broken"]:
                     if without.isdisjoint(re.findall(r"\w+", rule.cel)):
-                        yield from _explain_rule(rule, one["ctx"]["struct"], path)
+                        yield from _explain_rule(rule, detail["ctx"]["struct"], path)
 
 
 def _take_out(document: Any, path: Path) -> set[str]:
@@ -215,13 +215,13 @@ def _nearest(given: object, allowed: Iterable[str]) -> str | None:
 
 
 def _not_a_string(given: object, written: str | None, wanted: str = "a string") -> str:
-    said = f"{_kind(given, written)} in place of {wanted}"
+    mismatch = f"{_kind(given, written)} in place of {wanted}"
     if isinstance(given, bool):
         quotes = f'write "{written}" in quotes' if written else "write it in quotes"
-        return f"{said}; YAML reads yes, no, on, off, y and n so: {quotes}"
+        return f"{mismatch}; YAML reads yes, no, on, off, y and n so: {quotes}"
     if isinstance(given, (int, float)):
-        return f'{said}: write "{written or given}" in quotes'
-    return said
+        return f'{mismatch}: write "{written or given}" in quotes'
+    return mismatch
 
 
 def _kind(value: object, written: str | None) -> str:
@@ -255,7 +255,7 @@ def _struct_of(annotation: Any) -> type[Struct] | None:
     if isinstance(annotation, type) and issubclass(annotation, Struct):
         return annotation
     if get_origin(annotation) in (list, Union, UnionType) or hasattr(annotation, "__metadata__"):
-        return next((found for arg in get_args(annotation) if (found := _struct_of(arg))), None)
+        return next((struct for arg in get_args(annotation) if (struct := _struct_of(arg))), None)
     return None
 
 
