@@ -5,7 +5,7 @@ import pytest
 from botocore import exceptions as sdk
 
 from w2s_trainer.errors import BadSpec, OwnFault, StageError, StoreDenied, StoreUnavailable
-from w2s_trainer.store.retry import Ordeal, Retry, Trouble, diagnose, explain
+from w2s_trainer.store.retry import Backoff, Retry, Trouble, diagnose, explain
 from w2s_trainer.store.settings import Patience
 
 REFUSED = sdk.EndpointConnectionError(endpoint_url="http://127.0.0.1:1")
@@ -118,7 +118,7 @@ def test_waits_grow_are_capped_and_end_at_the_deadline() -> None:
     with pytest.raises(StoreUnavailable):
         time.retry(unavailable=60).call("read", failing(REFUSED))
     assert time.naps[:6] == [0.25, 0.5, 1, 2, 4, 5]
-    assert max(time.naps) == Ordeal.LONGEST_DELAY
+    assert max(time.naps) == Backoff.LONGEST_DELAY
     assert time.now == pytest.approx(60)
 
 
@@ -175,11 +175,11 @@ def test_what_another_try_cannot_mend_is_raised_at_once(error: Exception) -> Non
 
 def test_progress_renews_the_patience() -> None:
     time = FakeTime()
-    ordeal = Ordeal(time.retry(unavailable=10), "read")
+    backoff = Backoff(time.retry(unavailable=10), "read")
     for _ in range(5):
         time.now += 9
-        ordeal.bear(REFUSED)
-        ordeal.over()
+        backoff.wait_or_raise(REFUSED)
+        backoff.reset()
     time.now += 100
-    ordeal.bear(REFUSED)
+    backoff.wait_or_raise(REFUSED)
     assert len(time.naps) == 6

@@ -5,7 +5,7 @@ import pytest
 from botocore.exceptions import ResponseStreamingError
 
 from w2s_trainer.errors import InputGone, StoreUnavailable
-from w2s_trainer.store.retry import Ordeal, Retry
+from w2s_trainer.store.retry import Backoff, Retry
 from w2s_trainer.store.settings import Patience
 from w2s_trainer.store.stream import ObjectStream, PreconditionFailed
 
@@ -51,7 +51,7 @@ def stream_of(server: Server, patience: float = 100.0, **span: Any) -> ObjectStr
         now[0] += seconds
 
     retry = Retry(Patience(0, patience), "store", clock=lambda: now[0], sleep=sleep)
-    return ObjectStream("s3://b/k", server.get, Ordeal(retry, "read s3://b/k"), **span)
+    return ObjectStream("s3://b/k", server.get, Backoff(retry, "read s3://b/k"), **span)
 
 
 def whole(stream: ObjectStream) -> bytes:

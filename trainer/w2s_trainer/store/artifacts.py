@@ -105,19 +105,19 @@ class Artifact:
         return directory
 
     def verify(self, deep: bool = False) -> list[str]:
-        """What is wrong with the files, in words; empty when nothing is.
+        """Says what is wrong with the files, in words; empty when nothing is.
 
         Args:
             deep: read every byte and compare SHA-256; else presence and sizes, by one listing.
         """
-        found = {info.uri: info.size for info in self._objects.list(self._home)}
-        condemned = {uri.removesuffix(CORRUPT) for uri in found if uri.endswith(f"/{CORRUPT}")}
+        sizes = {info.uri: info.size for info in self._objects.list(self._home)}
+        condemned = {uri.removesuffix(CORRUPT) for uri in sizes if uri.endswith(f"/{CORRUPT}")}
         problems = []
         for name, info in sorted(self.files.items()):
-            if info.uri not in found:
+            if info.uri not in sizes:
                 problems.append(f"{name} is missing")
-            elif found[info.uri] != info.size:
-                problems.append(f"{name} has {found[info.uri]} bytes, not {info.size}")
+            elif sizes[info.uri] != info.size:
+                problems.append(f"{name} has {sizes[info.uri]} bytes, not {info.size}")
             elif info.uri.removesuffix(name) in condemned:
                 problems.append(f"{name} is corrupt, or beside a file that is")
             elif deep and self._sha256(info) != info.sha256:
@@ -245,17 +245,17 @@ class ArtifactStore:
         return None if artifact is None or artifact.verify() else artifact
 
     def _publish(self, manifest: Manifest) -> Artifact:
-        """Make the manifest the one that counts, or return what a sound one that was there before names."""
+        """Makes the manifest the one that counts, or returns the artifact of a sound one that was there before."""
         uri = self._manifest_uri(manifest.stage, manifest.key, manifest.shard)
-        mine = self._artifact(manifest)
-        if problems := mine.verify():
+        own = self._artifact(manifest)
+        if problems := own.verify():
             raise StoreUnavailable(
-                "UploadIncomplete", f"After the upload to {mine.uri}: {problems[0]}.", "Try again."
+                "UploadIncomplete", f"After the upload to {own.uri}: {problems[0]}.", "Try again."
             )
         for _ in range(_PUBLISH_TRIES):
             current, etag = self._load(uri)
-            if current is not None and not (theirs := self._artifact(current)).verify():
-                return theirs
+            if current is not None and not (earlier := self._artifact(current)).verify():
+                return earlier
             with suppress(AlreadyExists, PreconditionFailed):
                 self.objects.write(
                     uri,
@@ -264,7 +264,7 @@ class ArtifactStore:
                     if_match=etag,
                     content_type="application/json",
                 )
-                return mine
+                return own
         raise StoreUnavailable("ManifestContended", f"Others keep replacing {uri}.", "Try again.")
 
     def _assemble(self, stage: str, key: str, count: int) -> Artifact | None:
@@ -304,7 +304,7 @@ class Attempt:
         self._staging.cleanup()
 
     def commit(self, summary: Mapping[str, Any], provenance: Mapping[str, Any]) -> Artifact:
-        """Upload every file, then write the manifest, which makes the artifact exist.
+        """Uploads every file, then writes the manifest, which makes the artifact exist.
 
         Args:
             summary: what stages after this one read, JSON.
@@ -328,8 +328,8 @@ class Attempt:
             return entry
 
         entries = dict(zip(files, _in_parallel(send, files), strict=True))
-        mine = Manifest(self._stage, self._key, self.attempt, summary, provenance, entries, self._shard)
-        winner = self._store._publish(mine)
+        manifest = Manifest(self._stage, self._key, self.attempt, summary, provenance, entries, self._shard)
+        winner = self._store._publish(manifest)
         if self._shard is None:
             return winner
         return self._store._assemble(self._stage, self._key, self._shard[1]) or winner

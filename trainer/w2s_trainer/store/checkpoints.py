@@ -111,7 +111,7 @@ class Checkpoints:
         self._noted: set[str] = set()
 
     def save(self, step: int, directory: Path, meta: Mapping[str, Any]) -> None:
-        """Upload every file below `directory`, then the manifest; then remove what is not needed any more.
+        """Uploads every file below `directory`, then the manifest; then removes what is not needed any more.
 
         Once this returns, a complete checkpoint of this step or a later one is in the store. Killed at any
         point, it leaves earlier ones as they were. Failure to remove fails nothing.
@@ -138,7 +138,9 @@ class Checkpoints:
         if problems := self._artifact(place, meta, infos).verify():
             if newer := next((other for other in self._sound() if other.step >= step), None):
                 # Another writer is ahead, and took these files for leftovers.
-                self._say(f"Step {step} was not saved as a checkpoint: that of step {newer.step} is there.")
+                self._note_once(
+                    f"Step {step} was not saved as a checkpoint: that of step {newer.step} is there."
+                )
                 return
             raise StoreUnavailable(
                 "UploadIncomplete", f"After the upload to {place.uri}: {problems[0]}.", "Try again."
@@ -150,7 +152,7 @@ class Checkpoints:
         self._remove_old(place)
 
     def newest(self, directory: Path, step_at_most: int | None = None) -> Found | None:
-        """Bring the newest complete checkpoint that verifies to a folder of its own below `directory`.
+        """Brings the newest complete checkpoint that verifies to a folder of its own below `directory`.
 
         Corrupt, incomplete and unfit ones are passed over, as are those removed meanwhile. The store is listed anew
         each time, since what was removed gave way to newer ones. A corrupt one is marked, and counts for
@@ -178,7 +180,7 @@ class Checkpoints:
             except _Unusable as error:
                 passed.add(place)
                 shutil.rmtree(target, ignore_errors=True)
-                self._say(f"Passed over the checkpoint {_label(place)}: {error}.")
+                self._note_once(f"Passed over the checkpoint {_label(place)}: {error}.")
 
     def _bring(self, place: _Place, target: Path) -> Found:
         shutil.rmtree(target, ignore_errors=True)  # of a process that was killed here
@@ -243,24 +245,24 @@ class Checkpoints:
             _home=place.uri,
         )
 
-    def _remove_old(self, mine: _Place) -> None:
-        """Remove what is older than the newest `keep` sound ones, but never what was just saved.
+    def _remove_old(self, saved: _Place) -> None:
+        """Removes what is older than the newest `keep` sound ones, but never what was just saved.
 
         Halves that are newer than the oldest kept one stay, since another writer may be at work on them.
         """
         try:
-            oldest = min(islice(self._sound(), self._keep), default=mine).step
+            oldest = min(islice(self._sound(), self._keep), default=saved).step
             old = tuple(
-                place.uri for place in self._places() if place.step < oldest and place.uri != mine.uri
+                place.uri for place in self._places() if place.step < oldest and place.uri != saved.uri
             )
             _remove(
                 self._objects,
                 [info.uri for info in self._objects.list(self._uri) if info.uri.startswith(old)],
             )
         except Exception as error:
-            self._say(f"Old checkpoints were not removed: {error}")
+            self._note_once(f"Old checkpoints were not removed: {error}")
 
-    def _say(self, sentence: str) -> None:
+    def _note_once(self, sentence: str) -> None:
         if sentence not in self._noted:
             self._noted.add(sentence)
             self._note(sentence)
@@ -409,10 +411,10 @@ def _files_below(directory: Path) -> Mapping[str, Path]:
 
 
 def _remove(objects: Objects, uris: Iterable[str]) -> None:
-    """Manifests first: broken off half way, what is left is no checkpoint rather than a broken one."""
-    found = [*uris]
-    objects.delete(uri for uri in found if uri.endswith(f"/{_MANIFEST}"))
-    objects.delete(uri for uri in found if not uri.endswith(f"/{_MANIFEST}"))
+    """Removes manifests first: broken off half way, what is left is no checkpoint rather than a broken one."""
+    uris = [*uris]
+    objects.delete(uri for uri in uris if uri.endswith(f"/{_MANIFEST}"))
+    objects.delete(uri for uri in uris if not uri.endswith(f"/{_MANIFEST}"))
 
 
 def _encode(step: int, meta: Mapping[str, Any], files: Mapping[str, FileInfo]) -> bytes:

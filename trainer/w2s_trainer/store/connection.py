@@ -21,19 +21,19 @@ _FILES = {
 
 
 def read_credentials(directory: Path) -> dict[str, str]:
-    """The keys in a mounted Secret, as arguments of a session; CredentialRetrievalError when incomplete."""
-    found: dict[str, str] = {}
+    """Returns the keys in a mounted Secret, as arguments of a session; CredentialRetrievalError when incomplete."""
+    credentials: dict[str, str] = {}
     for argument, names in _FILES.items():
         for name in names:
             file = directory / name
             if file.is_file() and (value := file.read_text().strip()):
-                found.setdefault(argument, value)
+                credentials.setdefault(argument, value)
     for argument in ("aws_access_key_id", "aws_secret_access_key"):
-        if argument not in found:
+        if argument not in credentials:
             raise CredentialRetrievalError(
                 provider=str(directory), error_msg=f"there is no file {_FILES[argument][0]}, or it is empty"
             )
-    return found
+    return credentials
 
 
 def endpoint_of(settings: StorageSettings) -> str | None:

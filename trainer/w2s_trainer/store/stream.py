@@ -7,7 +7,7 @@ from typing import Any
 from botocore.exceptions import IncompleteReadError
 
 from w2s_trainer.errors import InputGone
-from w2s_trainer.store.retry import Ordeal
+from w2s_trainer.store.retry import Backoff
 
 
 class PreconditionFailed(Exception):
@@ -20,7 +20,7 @@ class ObjectStream(io.RawIOBase):
     Args:
         uri: for messages.
         get: one GET request: (start, end or None, etag or None) to the SDK's response.
-        ordeal: bears broken reads; progress ends it.
+        backoff: says when a broken read is tried again; progress resets it.
         start: first byte.
         end: one past the last byte; None for the end of the object.
         etag: the version to read; None for whatever is there.
@@ -30,7 +30,7 @@ class ObjectStream(io.RawIOBase):
         self,
         uri: str,
         get: Callable[[int, int | None, str | None], dict[str, Any]],
-        ordeal: Ordeal,
+        backoff: Backoff,
         *,
         start: int = 0,
         end: int | None = None,
@@ -39,7 +39,7 @@ class ObjectStream(io.RawIOBase):
         self.uri = uri
         self.etag = etag
         self._get = get
-        self._ordeal = ordeal
+        self._backoff = backoff
         self._position = start
         self._end = end
         self._body: Any = None
@@ -66,10 +66,10 @@ class ObjectStream(io.RawIOBase):
                 count = self._read_some(view)
             except Exception as error:
                 self._drop()
-                self._ordeal.bear(error)
+                self._backoff.wait_or_raise(error)
             else:
                 if count:
-                    self._ordeal.over()
+                    self._backoff.reset()
                 return count
 
     def _read_some(self, view: memoryview) -> int:
