@@ -56,9 +56,9 @@ class StageContext:
     """Is told of each checkpoint."""
 
     def artifact(self, role: Role) -> Artifact:
-        """The input artifact of a role that one stage fills."""
-        (found,) = self.artifacts(role)
-        return found
+        """Returns the input artifact of a role that one stage fills."""
+        (artifact,) = self.artifacts(role)
+        return artifact
 
     def artifacts(self, role: Role) -> list[Artifact]:
         """The input artifacts of a role, in the pipeline's order."""
@@ -69,8 +69,8 @@ class StageContext:
         """The model that the stage labels with, tunes or publishes."""
         reference = self.job.stage.model
         assert reference is not None, f"stage {self.job.stage.name} has no model"
-        made = self.needs[reference.stage] if reference.stage else None
-        return StageModel(reference, self.objects, self.cache, made)
+        artifact = self.needs[reference.stage] if reference.stage else None
+        return StageModel(reference, self.objects, self.cache, artifact)
 
     @property
     def spec(self) -> Spec:

@@ -14,11 +14,11 @@ def cores() -> int:
 
 
 def gpus() -> int:
-    """NVIDIA GPUs that this process may use: those that CUDA_VISIBLE_DEVICES names, else the device files.
+    """Counts the NVIDIA GPUs that this process may use: those that CUDA_VISIBLE_DEVICES names, else the device files.
 
     In a pod only the GPUs that were given to it have a device file.
     """
     named = os.environ.get("CUDA_VISIBLE_DEVICES")
     if named is not None:
-        return sum(one.strip() not in ("", "-1") for one in named.split(","))
+        return sum(device.strip() not in ("", "-1") for device in named.split(","))
     return len([*DEVICES.glob("nvidia[0-9]*")])

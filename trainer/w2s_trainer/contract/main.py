@@ -151,16 +151,16 @@ def _run(
                 return LastWords("Done")
             artifact = attempt.commit(result.summary, _provenance(job, time.monotonic() - began))
             figures = result.figures
-    elif say := getattr(module, "figures", None):
-        figures = say(artifact.summary)
+    elif figures_of := getattr(module, "figures", None):
+        figures = figures_of(artifact.summary)
     if rank and not rank.leads:
         return LastWords("Reused")
     if verify := getattr(module, "verify", None):
         verify(artifact.summary, job.spec)
     if publish := getattr(module, "publish", None):
         publish(job, objects, store, artifact)
-    found = complete_artifacts(job.stages, key, objects, store) if stage.kind == "prepare" else {}
-    return LastWords("Reused" if reused else "Done", artifact=key, figures=figures, artifacts=found)
+    complete = complete_artifacts(job.stages, key, objects, store) if stage.kind == "prepare" else {}
+    return LastWords("Reused" if reused else "Done", artifact=key, figures=figures, artifacts=complete)
 
 
 def _module(kind: StageKind) -> ModuleType:

@@ -79,7 +79,7 @@ class Rank:
 
 
 def answer(endings: Mapping[int, Ending], count: int, *, saved: bool, asked: bool) -> tuple[LastWords, int]:
-    """How a stage ended whose processes ended so. Pure.
+    """Says how a stage ended, from the endings of its processes. Pure.
 
     Args:
         endings: by rank, of those that could still say something.
@@ -93,15 +93,15 @@ def answer(endings: Mapping[int, Ending], count: int, *, saved: bool, asked: boo
     leading = endings.get(0)
     if leading and leading.code == ExitCode.DONE:
         return leading.words, leading.code
-    failed = [one for one in endings.values() if one.words.outcome == "Failed"]
+    failed = [ending for ending in endings.values() if ending.words.outcome == "Failed"]
     if failed:
-        first = min(failed, key=lambda one: one.at)
+        first = min(failed, key=lambda ending: ending.at)
         where = "" if first.rank == 0 else f"Process {first.rank} of {count}: "
         return replace(first.words, message=where + first.words.message), first.code
     stopped = int(ExitCode.STOPPED if saved else ExitCode.OWN_FAULT)
     if asked:
-        told = leading.words.message if leading and leading.words.reason == "Stopped" else "Asked to stop."
-        return LastWords("Stopped", "Stopped", told), stopped
+        message = leading.words.message if leading and leading.words.reason == "Stopped" else "Asked to stop."
+        return LastWords("Stopped", "Stopped", message), stopped
     killed = ", ".join(str(rank) for rank in range(count) if rank not in endings) or "?"
     kept = "its newest checkpoint" if saved else "where this run began: nothing newer was saved"
     message = f"Of the {count} processes of this stage, that of rank {killed} was killed. The next run goes on from {kept}."
@@ -155,16 +155,18 @@ def supervise(
 def _attend(
     process: "subprocess.Popen[bytes]", directory: Path, count: int, asked: Callable[[], bool], grace: float
 ) -> dict[int, Ending]:
-    """Until torchrun has ended: passes on that it is to stop, and waits for nobody in vain."""
-    told: set[int] = set()
+    """Waits until torchrun has ended, passes on a request to stop, and waits for no process in vain."""
+    notified: set[int] = set()
     deadline: float | None = None
     while process.poll() is None:
         endings = _endings(directory, count)
-        over = any(one.words.outcome in ("Failed", "Stopped") or one.rank == 0 for one in endings.values())
-        if over or len(endings) == count:
+        is_over = any(
+            ending.words.outcome in ("Failed", "Stopped") or ending.rank == 0 for ending in endings.values()
+        )
+        if is_over or len(endings) == count:
             deadline = deadline or time.monotonic() + grace
         if asked() or (0 in endings and endings[0].code == ExitCode.DONE):
-            _ask(directory, set(range(count)) - endings.keys() - told, told)
+            _ask(directory, set(range(count)) - endings.keys() - notified, notified)
         if deadline and time.monotonic() > deadline:
             break
         with suppress(subprocess.TimeoutExpired):
@@ -172,21 +174,21 @@ def _attend(
     return _endings(directory, count)
 
 
-def _ask(directory: Path, ranks: set[int], told: set[int]) -> None:
-    """Asks ranks to stop that can hear it; torchrun would give them half a minute, whatever there is to save."""
+def _ask(directory: Path, ranks: set[int], notified: set[int]) -> None:
+    """Asks ranks that can hear it to stop; torchrun would give them half a minute, whatever there is to save."""
     for rank in ranks:
         with suppress(FileNotFoundError, ProcessLookupError):
             os.kill(int((directory / f"{rank}.pid").read_text()), signal.SIGTERM)
-            told.add(rank)
+            notified.add(rank)
 
 
 def _endings(directory: Path, count: int) -> dict[int, Ending]:
-    found = {}
+    endings = {}
     for rank in range(count):
         with suppress(FileNotFoundError):
             plain = json.loads((directory / f"{rank}.end").read_text())
-            found[rank] = Ending(rank, plain["at"], plain["code"], LastWords(**plain["words"]))
-    return found
+            endings[rank] = Ending(rank, plain["at"], plain["code"], LastWords(**plain["words"]))
+    return endings
 
 
 def _torchrun(directory: Path, count: int) -> list[str]:
@@ -251,8 +253,8 @@ def _asked() -> Iterator[Callable[[], bool]]:
     try:
         yield lambda: bool(requests)
     finally:
-        for name, one in before.items():
-            signal.signal(name, signal.SIG_DFL if one is None else one)
+        for name, handler in before.items():
+            signal.signal(name, signal.SIG_DFL if handler is None else handler)
 
 
 def _put(path: Path, text: str) -> None:

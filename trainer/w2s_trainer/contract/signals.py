@@ -15,7 +15,7 @@ class Asked(BaseException):
 
 @contextmanager
 def raise_when_asked() -> Iterator[None]:
-    """In the block, the first SIGTERM or SIGINT raises Asked; later ones change nothing.
+    """Lets the first SIGTERM or SIGINT in the block raise Asked; later ones change nothing.
 
     As the first process of a pod this one hears no signal that it has not asked for, so this comes first. Within
     another such block it changes nothing.
@@ -28,8 +28,8 @@ def raise_when_asked() -> Iterator[None]:
     try:
         yield
     finally:
-        for name, one in before.items():
-            signal.signal(name, signal.SIG_DFL if one is None else one)
+        for name, handler in before.items():
+            signal.signal(name, signal.SIG_DFL if handler is None else handler)
 
 
 def ignore_stop_signals() -> None:
