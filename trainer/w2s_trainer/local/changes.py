@@ -30,26 +30,26 @@ def as_plan(stages: tuple[Stage, ...], artifacts: Mapping[str, str] | None = Non
 
 
 def changes(before: Plan, stages: tuple[Stage, ...]) -> dict[str, str]:
-    """Why stages are another computation than in the plan before: by stage name, one line.
+    """Says why stages are another computation than in the plan before: by stage name, one line.
 
     Stages that are the same computation are left out.
     """
-    found: dict[str, str] = {}
+    reasons: dict[str, str] = {}
     for stage in stages:
         old = before.get(stage.name)
         if old is None:
-            found[stage.name] = "it is new"
+            reasons[stage.name] = "it is new"
         elif old["key"] != stage.key:
             own = [
                 *_differences("", old["inputs"], stage.inputs),
                 *_differences("version of ", old["methods"], stage.methods),
             ]
-            later = [need for need in stage.needs if need in found]
+            later = [need for need in stage.needs if need in reasons]
             because = f"{', '.join(later)} changed" if later else "what it reads changed"
-            found[stage.name] = "; ".join(own) or because
+            reasons[stage.name] = "; ".join(own) or because
     for name in before.keys() - {stage.name for stage in stages}:
-        found[name] = "it is gone from the manifest"
-    return found
+        reasons[name] = "it is gone from the manifest"
+    return reasons
 
 
 def reads_changed(before: Plan, stage: Stage, artifacts: Mapping[str, str]) -> str | None:

@@ -36,7 +36,9 @@ class JsonLines:
     def event(self, stage: str, event: str, message: str = "", stderr: Sequence[str] = ()) -> None:
         """Writes one line."""
         more = {"message": message, "stderr": list(stderr)}
-        self._write({"stage": stage, "event": event, **{name: said for name, said in more.items() if said}})
+        self._write(
+            {"stage": stage, "event": event, **{name: value for name, value in more.items() if value}}
+        )
 
     def progress(self, stage: str, line: dict[str, Any]) -> None:
         """Writes one line."""
@@ -78,8 +80,8 @@ class Bars:
             self._bars.remove_task(self._tasks.pop(stage))
         took = f"{time.monotonic() - self._began.pop(stage):7.1f} s" if stage in self._began else " " * 9
         mark = {"done": "✓", "reused": "=", "failed": "✗"}.get(event, "·")
-        said = event if not message else f"{event}: {message}"
-        self._print(f"{mark} {stage:<20} {took}  {said}")
+        outcome = event if not message else f"{event}: {message}"
+        self._print(f"{mark} {stage:<20} {took}  {outcome}")
         for line in stderr:
             self._print(f"    {line}")
 

@@ -43,10 +43,10 @@ class JobStore:
         self.objects.write(self.uri(PLAN), json.dumps(plan).encode())
 
     def complete(self, stages: tuple[Stage, ...]) -> dict[str, str]:
-        """Content keys of the artifacts of a plan that are complete, by stage name, found by looking only."""
+        """Returns the content keys of the complete artifacts of a plan, by stage name; writes nothing."""
         prepare = stages[0]
         prepared = content_key(prepare.key, {}, read_digests(prepare, self.objects))
-        found = complete_artifacts(stages, prepared, self.objects, self.artifacts)
+        keys = complete_artifacts(stages, prepared, self.objects, self.artifacts)
         if self.artifacts.find(prepare.kind, prepared) is None:
-            del found[prepare.name]
-        return found
+            del keys[prepare.name]
+        return keys

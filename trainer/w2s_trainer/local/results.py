@@ -7,7 +7,7 @@ from w2s_trainer.report.tuned import alarms, seconds
 
 
 def table(results: Mapping[str, Any], model_uri: str) -> str:
-    """The answer, alarms, the arms with intervals and costs, the comparisons, and what became of the model.
+    """Returns the answer, alarms, the arms with intervals and costs, the comparisons, and what became of the model.
 
     Args:
         results: the content of results.json.
@@ -15,7 +15,7 @@ def table(results: Mapping[str, Any], model_uri: str) -> str:
     """
     evaluation, decision = results["evaluation"], results["decision"]
     metric, test = evaluation["metric"], evaluation["test"]
-    costs = {one["arm"]: one["secondsToTrain"] for one in results["training"]["costs"]}
+    costs = {cost["arm"]: cost["secondsToTrain"] for cost in results["training"]["costs"]}
     lines = [*results["answer"], *(f"Caution: {alarm}" for alarm in alarms(results)), ""]
     lines.append(f"{metric} on {test['size']:,} test texts, {test['families']:,} families, 95 % intervals")
     for arm in evaluation["arms"]:
@@ -25,12 +25,13 @@ def table(results: Mapping[str, Any], model_uri: str) -> str:
             trained += f" in {seconds(costs[arm['arm']])}"
         between = f"[{value['low']:.3f}, {value['high']:.3f}]"
         lines.append(f"  {arm['arm']:<13} {value['estimate']:.3f}  {between}  {trained}".rstrip())
-    tuning = [one for one in evaluation["exploratory"] if one["arm"] == "strong"]
-    for one in [*evaluation["comparisons"], *tuning]:
-        mark = " (exploratory)" if one["exploratory"] else ""
+    tuning = [comparison for comparison in evaluation["exploratory"] if comparison["arm"] == "strong"]
+    for comparison in [*evaluation["comparisons"], *tuning]:
+        mark = " (exploratory)" if comparison["exploratory"] else ""
+        interval = f"[{comparison['low']:+.3f}, {comparison['high']:+.3f}]"
         lines.append(
-            f"  strong − {one['baseline']:<13} {one['estimate']:+.3f}  [{one['low']:+.3f}, {one['high']:+.3f}]"
-            f"  {one['verdict']}{mark}"
+            f"  strong − {comparison['baseline']:<13} {comparison['estimate']:+.3f}  {interval}"
+            f"  {comparison['verdict']}{mark}"
         )
     lines.append("")
     lines.append(f"Published: {model_uri}" if decision["promoted"] else "Not published:")
