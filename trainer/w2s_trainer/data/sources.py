@@ -69,16 +69,16 @@ def expand(uri: str, objects: "Objects") -> list[DataFile]:
 
 
 def listing(uri: str, objects: "Objects") -> Listing:
-    """The objects of a source, and what else lies below its prefix.
+    """Lists the objects of a source, and what else lies below its prefix.
 
     Raises:
         BadData: there is nothing at this URI.
         BadSpec: an object is of a format that is not read.
     """
-    found = [*(_local_files(uri) if _is_local(uri) else _stored_files(uri, objects))]
+    everything = [*(_local_files(uri) if _is_local(uri) else _stored_files(uri, objects))]
     is_prefix = uri.endswith("/")
     files = sorted(
-        (file for file in found if not is_prefix or is_data(file.name)), key=lambda file: file.name
+        (file for file in everything if not is_prefix or is_data(file.name)), key=lambda file: file.name
     )
     if not files:
         raise BadData("NoSuchData", f"There are no data at {uri}.", _where_to_look(uri))
@@ -89,7 +89,7 @@ def listing(uri: str, objects: "Objects") -> Listing:
                 f"{file.uri}: the name must end in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}.",
                 "Convert it, rename it, or keep it elsewhere.",
             )
-    passed_over = (file for file in found if is_prefix and not is_data(file.name))
+    passed_over = (file for file in everything if is_prefix and not is_data(file.name))
     hidden = sorted(file.name for file in passed_over if file.size or not is_folder_marker(file.name))
     return Listing(files, hidden)
 
