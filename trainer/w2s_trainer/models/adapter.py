@@ -27,15 +27,15 @@ _MERGEABLE = ("LORA", "ADALORA", "LOHA", "LOKR", "IA3", "OFT", "BOFT", "HRA", "V
 
 
 def is_adapter(names: Iterable[str]) -> bool:
-    """Whether the files with these names are an adapter and not a whole model."""
-    found = set(names)
+    """Tells whether the files with these names are an adapter and not a whole model."""
+    present = set(names)
     whole = [
         name
-        for name in found
+        for name in present
         if (PurePath(name).suffix == ".safetensors" and name != WEIGHTS)
         or (name.startswith("pytorch_model") and name.endswith(".bin"))
     ]
-    return {CONFIG, WEIGHTS} <= found and not whole
+    return {CONFIG, WEIGHTS} <= present and not whole
 
 
 def base_uri(config: str | bytes) -> str | None:
@@ -124,7 +124,7 @@ def merge(adapter: Path, base: Path, directory: Path, name: str | None = None) -
     model = loading.load_model(base, name, config, loading.NEW_CLASSIFIER, torch.float32)
     model = _merged(model, adapter, name)
     check_finite_weights(model, name)
-    size = sum(one.numel() for one in model.parameters()) * _FLOAT32
+    size = sum(parameter.numel() for parameter in model.parameters()) * _FLOAT32
     free = shutil.disk_usage(directory).free
     if free < size:
         raise OwnFault(

@@ -110,7 +110,7 @@ class CausalModel:
         return CutTexts(texts, ends), ends >= 0
 
     def answers(self, layout: Layout, names: Sequence[str]) -> Answers:
-        """Token ids of the answers as they are after a prompt.
+        """Returns the token ids of the answers as they are after a prompt.
 
         They are tokenised together with a prompt, so that a tokenizer that joins the two gives the tokens that
         the model knows. An answer ends with the token that ends its turn (in plain lines: its line); without it
@@ -125,19 +125,19 @@ class CausalModel:
         bare = self._ids(layout, [prompt + layout.lead + name for name in names])
         kept = min(_common(before, ids) for ids in whole)
         added = set(self.tokenizer.added_tokens_decoder)
-        found = []
+        answers = []
         for ids, without_end in zip(whole, bare, strict=True):
             name_ends = max(kept, _common(ids, without_end))
             ends = [at + 1 for at in range(name_ends, len(ids)) if int(ids[at]) in added]
-            found.append(ids[kept : ends[0] if ends else len(ids)].tolist())
-        if len({tuple(ids) for ids in found}) < len(names):
+            answers.append(ids[kept : ends[0] if ends else len(ids)].tolist())
+        if len({tuple(ids) for ids in answers}) < len(names):
             raise BadSpec(
                 "SameAnswer",
                 f"The tokenizer of {self.tokenizer.name_or_path} reads two of the class names as the same:"
                 f" {', '.join(names)}.",
                 "Give classes names that differ in more than case or accents.",
             )
-        return Answers(found, len(before) - kept)
+        return Answers(answers, len(before) - kept)
 
     def prompts(self, layout: Layout, texts: Sequence[str], answers: Answers) -> Prompts:
         """Token ids of the prompts of texts, each tokenised as a whole."""
@@ -168,7 +168,7 @@ class CausalModel:
         batch_tokens: int,
         progress: Progress = lambda _done, _total: None,
     ) -> NDArray[np.float64]:
-        """Log-probabilities of the answers to n prompts: sums over all tokens of each, as they are.
+        """Returns log-probabilities of the answers to n prompts: sums over all tokens of each, as they are.
 
         What all prompts begin with is read once, the rest of each prompt once, and the answers go on from there
         side by side. A model whose state cannot be shared (recurrent layers, an attention window shorter than
@@ -187,15 +187,15 @@ class CausalModel:
             BadSpec: a prompt is longer than the model can read, or a score is no number.
             OwnFault: memory ran out.
         """
-        found = np.empty((len(prompts.rests), len(answers.ids)))
+        scores = np.empty((len(prompts.rests), len(answers.ids)))
         self.require_room(prompts, answers)
-        progress(0, len(found))
+        progress(0, len(scores))
         done = 0
-        for rows, scores in self.scores_of(prompts, answers, np.arange(len(found)), batch_tokens):
-            found[rows] = scores
+        for rows, scores_of_rows in self.scores_of(prompts, answers, np.arange(len(scores)), batch_tokens):
+            scores[rows] = scores_of_rows
             done += len(rows)
-            progress(done, len(found))
-        return found
+            progress(done, len(scores))
+        return scores
 
     def scores_of(
         self, prompts: Prompts, answers: Answers, rows: NDArray[np.int64], batch_tokens: int
@@ -292,14 +292,14 @@ class CausalModel:
             for line, rest in enumerate(rests):
                 ids[line, width - len(rest) :] = rest
             steps = torch.arange(width, device=self.device)
-            seen = torch.ones((len(rests), len(prompts.shared) + width), dtype=torch.long, device=self.device)
-            seen[:, len(prompts.shared) :] = (steps >= pads[:, None]).long()
+            mask = torch.ones((len(rests), len(prompts.shared) + width), dtype=torch.long, device=self.device)
+            mask[:, len(prompts.shared) :] = (steps >= pads[:, None]).long()
             cache = _cache(
                 [(k.expand(len(rests), -1, -1, -1), v.expand(len(rests), -1, -1, -1)) for k, v in states]
             )
             output = self.model(
                 input_ids=self._tensor(ids),
-                attention_mask=seen,
+                attention_mask=mask,
                 position_ids=len(prompts.shared) + (steps - pads[:, None]).clamp(min=0),
                 past_key_values=cache,
                 use_cache=True,
@@ -308,29 +308,29 @@ class CausalModel:
             first = output.logits[:, -1].float().log_softmax(dim=-1)[:, firsts].double().cpu().numpy()
             read = [(layer.keys, layer.values) for layer in cache.layers]
             ends = len(prompts.shared) + width - pads
-            yield rows, first + self._continued(read, seen, ends, asked)
+            yield rows, first + self._continued(read, mask, ends, asked)
 
     def _continued(
-        self, states: "States", seen: "torch.Tensor", ends: "torch.Tensor", asked: "_SideBySide"
+        self, states: "States", visible: "torch.Tensor", ends: "torch.Tensor", asked: "_SideBySide"
     ) -> NDArray[np.float64]:
-        """Log-probabilities of all but the first token of the answers, float64[b, K]: after the same states, in
-        one pass, and no answer sees another."""
+        """Returns log-probabilities of all but the first token of the answers, float64[b, K]: after the same
+        states, in one pass, and no answer sees another."""
         import torch
 
         count = len(asked.inputs)
-        found = np.zeros((len(seen), asked.answers))
+        scores = np.zeros((len(visible), asked.answers))
         if not count:
-            return found
+            return scores
         inputs = torch.tensor(asked.inputs, device=self.device)
         targets = torch.tensor(asked.targets, device=self.device)
         depths = torch.tensor(asked.depths, device=self.device)
         own = torch.from_numpy(asked.visible).to(self.device)
         size = max(1, _LOGITS_AT_ONCE // (count * self._vocabulary))
-        for start in range(0, len(seen), size):
+        for start in range(0, len(visible), size):
             part = slice(start, start + size)
-            n = len(seen[part])
+            n = len(visible[part])
             allowed = torch.cat(
-                [seen[part].bool()[:, None, :].expand(n, count, -1), own.expand(n, -1, -1)], dim=2
+                [visible[part].bool()[:, None, :].expand(n, count, -1), own.expand(n, -1, -1)], dim=2
             )
             lowest = torch.finfo(self.model.dtype).min
             mask = torch.zeros(allowed.shape, dtype=self.model.dtype, device=self.device)
@@ -343,21 +343,21 @@ class CausalModel:
                 use_cache=True,
             )
             logs = output.logits.float().log_softmax(dim=-1)
-            each = logs.gather(2, targets.expand(n, -1)[..., None])[..., 0].double().cpu().numpy()
-            np.add.at(found[part].T, asked.owners, each.T)
-        return found
+            of_tokens = logs.gather(2, targets.expand(n, -1)[..., None])[..., 0].double().cpu().numpy()
+            np.add.at(scores[part].T, asked.owners, of_tokens.T)
+        return scores
 
     def _in_full(
         self, prompts: Prompts, answers: Answers, wanted: NDArray[np.int64], batch_tokens: int
     ) -> "Iterator[Scored]":
-        """Every prompt with every answer from its first token on. Only prompts of one length share a batch, so
-        that padding is at the end, where nothing that follows can see it."""
+        """Reads every prompt with every answer from its first token on. Only prompts of one length share a batch,
+        so that padding is at the end, where nothing that follows can see it."""
 
         k, most = len(answers.ids), max(len(ids) for ids in answers.ids)
         lengths = lengths_of(prompts.rests)[wanted]
         for length in np.unique(lengths)[::-1]:
             alike = wanted[lengths == length]
-            found, given = np.empty((len(alike), k)), 0
+            scores, yielded = np.empty((len(alike), k)), 0
             logits = (most + 1) * self._vocabulary
             size = max(
                 1, min(batch_tokens // int(len(prompts.shared) + length + most), _LOGITS_AT_ONCE // logits)
@@ -371,13 +371,13 @@ class CausalModel:
                 output = self.model(input_ids=self._tensor(ids), use_cache=False, **self._last(most + 1))
                 logs = output.logits[:, -most - 1 : -1].float().log_softmax(dim=-1)
                 targets = self._tensor(ids[:, -most:])
-                each = logs.gather(2, targets[..., None])[..., 0].double().cpu().numpy()
+                of_tokens = logs.gather(2, targets[..., None])[..., 0].double().cpu().numpy()
                 for at, (line, option) in enumerate(part):
-                    found[line, option] = each[at, : len(answers.ids[option])].sum()
+                    scores[line, option] = of_tokens[at, : len(answers.ids[option])].sum()
                 done, begun = divmod(start + len(part), k)
                 if not begun:  # a batch ends with a prompt: who goes on from here forms the same batches
-                    yield alike[given:done], found[given:done]
-                    given = done
+                    yield alike[yielded:done], scores[yielded:done]
+                    yielded = done
 
     @property
     def _vocabulary(self) -> int:
@@ -455,7 +455,7 @@ def is_causal(directory: Path) -> bool:
 
 def _architectures(directory: Path) -> list[str]:
     written = read_object(directory / CONFIG, str(directory), "BadModelConfig").get("architectures")
-    return [one for one in written if isinstance(one, str)] if isinstance(written, list) else []
+    return [name for name in written if isinstance(name, str)] if isinstance(written, list) else []
 
 
 def _longest(prompts: Prompts, answers: Answers) -> int:
@@ -463,10 +463,10 @@ def _longest(prompts: Prompts, answers: Answers) -> int:
     return len(prompts.shared) + rest + max(len(ids) for ids in answers.ids)
 
 
-def _common(one: NDArray[np.int32], other: NDArray[np.int32]) -> int:
-    """How many tokens two sequences begin with alike."""
-    n = min(len(one), len(other))
-    differs = np.flatnonzero(one[:n] != other[:n])
+def _common(first: NDArray[np.int32], second: NDArray[np.int32]) -> int:
+    """Counts the tokens that two sequences have in common at their beginning."""
+    n = min(len(first), len(second))
+    differs = np.flatnonzero(first[:n] != second[:n])
     return int(differs[0]) if len(differs) else n
 
 

@@ -40,7 +40,7 @@ class Encoder:
         batch_tokens: int,
         progress: Callable[[int, int], None] = lambda _done, _total: None,
     ) -> tuple[NDArray[np.float32], Tokens]:
-        """Features of texts, in their order. They do not depend on the batches.
+        """Returns the features of texts, in their order. They do not depend on the batches.
 
         Args:
             texts: N texts.
@@ -60,7 +60,7 @@ class Encoder:
         tokens = tokenize(self.tokenizer, texts, max_tokens)
         tokens.require_some(self.name)
         encoded = tokens.ids
-        found: NDArray[np.float32] | None = None
+        features: NDArray[np.float32] | None = None
         done = 0
         progress(0, len(texts))
         with torch.inference_mode(), memory_bound():
@@ -70,14 +70,14 @@ class Encoder:
                 hidden = self.model(input_ids=ids, attention_mask=mask).last_hidden_state
                 pooled = pool(hidden, mask, self.pooling).float().cpu().numpy()
                 check_finite(pooled, self.name, "features", rows)
-                if found is None:
-                    found = np.empty((len(texts), pooled.shape[1]), dtype=np.float32)
-                found[rows] = pooled
+                if features is None:
+                    features = np.empty((len(texts), pooled.shape[1]), dtype=np.float32)
+                features[rows] = pooled
                 done += len(rows)
                 progress(done, len(texts))
-        if found is None:
-            found = np.empty((0, self.model.config.hidden_size), dtype=np.float32)
-        return found, tokens
+        if features is None:
+            features = np.empty((0, self.model.config.hidden_size), dtype=np.float32)
+        return features, tokens
 
 
 def load_encoder(directory: Path, name: str | None = None) -> Encoder:

@@ -83,9 +83,9 @@ def is_pointer(path: Path) -> bool:
 
 
 def read_object(path: Path, name: str, reason: str) -> dict[str, Any]:
-    """The JSON object in a file of a model."""
+    """Returns the JSON object in a file of a model."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        plain = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise BadSpec(
             reason, f"{name}: there is no {path.name}.", "Upload the whole model directory."
@@ -94,11 +94,11 @@ def read_object(path: Path, name: str, reason: str) -> dict[str, Any]:
         raise BadSpec(
             reason, f"{name}: {path.name} is not JSON ({error}).", "Download or save the model again."
         ) from error
-    if not isinstance(found, dict):
+    if not isinstance(plain, dict):
         raise BadSpec(
             reason, f"{name}: {path.name} holds no JSON object.", "Download or save the model again."
         )
-    return found
+    return plain
 
 
 def check_not_quantised(config: dict[str, Any], name: str) -> None:

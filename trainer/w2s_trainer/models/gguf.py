@@ -32,21 +32,21 @@ def converted(cache: Path, digest: str) -> Path:
 
 
 def only_gguf(uri: str, names: Iterable[str]) -> str | None:
-    """The one GGUF file among these names, or None.
+    """Returns the only GGUF file among these names, or None.
 
     Raises:
         BadSpec: there are several.
     """
-    found = sorted(name for name in names if name.endswith(SUFFIX))
-    if len(found) > 1:
-        listed = ", ".join(PurePath(name).name for name in found[:12]) + (", …" if len(found) > 12 else "")
+    files = sorted(name for name in names if name.endswith(SUFFIX))
+    if len(files) > 1:
+        listed = ", ".join(PurePath(name).name for name in files[:12]) + (", …" if len(files) > 12 else "")
         raise BadSpec(
             "SeveralModels",
-            f"{uri}: there are {len(found)} GGUF files: {listed}.",
+            f"{uri}: there are {len(files)} GGUF files: {listed}.",
             "Name one of them in the URI (s3://, file:// and hf:// take a file's name at the end); join the "
             "parts of a split model first, with `llama-gguf-split --merge`.",
         )
-    return found[0] if found else None
+    return files[0] if files else None
 
 
 def convert(gguf: Path, directory: Path) -> None:

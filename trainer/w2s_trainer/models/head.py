@@ -98,14 +98,14 @@ def _fit(
         gradient = np.concatenate([(residual.T @ x + l2 * w).ravel(), residual.sum(axis=0)])
         return float(value), gradient
 
-    found = minimize(
+    optimum = minimize(
         loss,
         np.zeros(k * d + k),
         jac=True,
         method="L-BFGS-B",
         options={"maxiter": 2000, "maxfun": 4000, "gtol": 1e-6, "ftol": 1e-13},
     )
-    return found.x[: k * d].reshape(k, d) @ span.T, found.x[k * d :]
+    return optimum.x[: k * d].reshape(k, d) @ span.T, optimum.x[k * d :]
 
 
 def cross_validated_l2(

@@ -52,9 +52,9 @@ def _check_problem(written: dict[str, Any], name: str) -> None:
 
 def _check_class(architectures: Any, name: str) -> None:
     """Refuses classes whose heads may fit a classifier of texts in every shape, and mean something else."""
-    for one in architectures if isinstance(architectures, list) else []:
-        if isinstance(one, str) and one.endswith(_OTHER_CLASSES):
-            raise _no_classifier(name, f"`architectures` in its {CONFIG} is {one}")
+    for architecture in architectures if isinstance(architectures, list) else []:
+        if isinstance(architecture, str) and architecture.endswith(_OTHER_CLASSES):
+            raise _no_classifier(name, f"`architectures` in its {CONFIG} is {architecture}")
 
 
 def _labels(written: Any, name: str) -> dict[int, str]:

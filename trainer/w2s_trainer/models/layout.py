@@ -95,8 +95,8 @@ def _conversation(question: str, pairs: Sequence[tuple[str, str]]) -> list[dict[
     ask = f"{question}\n\nAnswer with the name of the class and nothing else.\n\n"
     turns = []
     for index, (text, name) in enumerate(pairs):
-        said = f"{ask if index == 0 else ''}Text:\n{text}"
-        turns += [{"role": "user", "content": said}, {"role": "assistant", "content": name}]
+        prompt = f"{ask if index == 0 else ''}Text:\n{text}"
+        turns += [{"role": "user", "content": prompt}, {"role": "assistant", "content": name}]
     return turns
 
 

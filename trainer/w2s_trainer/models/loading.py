@@ -184,11 +184,13 @@ def check_report(report: dict[str, Any], model: Any, role: Role, name: str) -> N
     """
     lacks = sorted(key for key in report["missing_keys"] if not _matches(role.may_lack, key))
     if lacks:
-        others = sorted(report["unexpected_keys"])
+        unexpected = sorted(report["unexpected_keys"])
         if role is CLASSIFIER and _is_the_head(set(lacks), model):
             more = " Its head is not there: this is a pretrained model and no classifier."
         else:
-            more = f" The files have others that it has no place for: {some(others)}." if others else ""
+            more = (
+                f" The files have others that it has no place for: {some(unexpected)}." if unexpected else ""
+            )
         raise BadSpec(
             "MissingWeights",
             f"{name}: weights are missing, and would be random numbers: {some(lacks)}.{more}",
@@ -198,12 +200,12 @@ def check_report(report: dict[str, Any], model: Any, role: Role, name: str) -> N
         (key, *sizes) for key, *sizes in report["mismatched_keys"] if not _matches(role.may_lack, key)
     )
     if shapes:
-        told = [
+        mismatches = [
             f"{key} is {tuple(there)}, config.json asks for {tuple(asked)}" for key, there, asked in shapes
         ]
         raise BadSpec(
             "WeightsDoNotFit",
-            f"{name}: weights are of another shape than config.json says: {some(told, 2)}.",
+            f"{name}: weights are of another shape than config.json says: {some(mismatches, 2)}.",
             "Correct config.json (of a head: `id2label` has one entry for each output), or save the model again.",
         )
     left = sorted(key for key in report["unexpected_keys"] if not _may_be_left(key, model, role))
@@ -271,8 +273,8 @@ def _check_architecture(written: dict[str, Any], name: str) -> None:
             "Name a model of an architecture that it knows, or correct `model_type` in its config.json.",
         )
     classes = written.get("architectures")
-    classes = [one for one in classes if isinstance(one, str)] if isinstance(classes, list) else []
-    unknown = [one for one in classes if not hasattr(transformers, one)]
+    classes = [cls for cls in classes if isinstance(cls, str)] if isinstance(classes, list) else []
+    unknown = [cls for cls in classes if not hasattr(transformers, cls)]
     if code and unknown:
         raise _own_code(name, f"its class {unknown[0]} is code of its own ({_files_of(code)})")
 
@@ -299,10 +301,10 @@ def _own_code(name: str, what: str) -> BadSpec:
 
 
 def _files_of(auto_map: Any) -> str:
-    """The files that an `auto_map` names."""
+    """Lists the files that an `auto_map` names."""
     values = list(auto_map.values()) if isinstance(auto_map, dict) else [auto_map]
-    flat = [one for value in values for one in (value if isinstance(value, list) else [value])]
-    modules = {one.rpartition(".")[0] for one in flat if isinstance(one, str)}
+    classes = [cls for value in values for cls in (value if isinstance(value, list) else [value])]
+    modules = {cls.rpartition(".")[0] for cls in classes if isinstance(cls, str)}
     return some(sorted(f"{module}.py" for module in modules if module)) or "auto_map"
 
 
@@ -342,10 +344,10 @@ def _check_reads_text(model: Any, name: str) -> None:
 
     if model.main_input_name == "input_ids" and model.config.get_text_config() is model.config:
         return
-    one = torch.zeros((1, 1), dtype=torch.long)
+    token = torch.zeros((1, 1), dtype=torch.long)
     try:
         with torch.inference_mode():
-            states = model(input_ids=one, attention_mask=torch.ones_like(one)).last_hidden_state
+            states = model(input_ids=token, attention_mask=torch.ones_like(token)).last_hidden_state
     except (ValueError, TypeError, AttributeError) as error:
         raise BadSpec(
             "UnknownArchitecture",

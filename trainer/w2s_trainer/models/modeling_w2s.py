@@ -90,12 +90,12 @@ class W2SForSequenceClassification(PreTrainedModel):  # type: ignore[misc]
     @torch.no_grad()
     def set_head(self, head: Any) -> None:
         """Copies a fitted head: its arrays `weight` float[K, d], `bias` float[K] and `mean` float[d]."""
-        for ours, theirs in (
+        for parameter, array in (
             (self.classifier.weight, head.weight),
             (self.classifier.bias, head.bias),
             (self.mean, head.mean),
         ):
-            ours.copy_(torch.tensor(theirs))
+            parameter.copy_(torch.tensor(array))
 
     def forward(
         self, input_ids: torch.Tensor, attention_mask: torch.Tensor | None = None, **_: Any

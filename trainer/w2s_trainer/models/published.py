@@ -106,21 +106,21 @@ class SequenceClassifier:
         batch_tokens: int,
         progress: Callable[[int, int], None] = lambda _done, _total: None,
     ) -> tuple[NDArray[np.float32], Tokens]:
-        """Logits float32[N, K] in the order of the texts, finite, and what was read of them.
+        """Returns logits float32[N, K] in the order of the texts, finite, and what was read of them.
 
         Raises:
             BadSpec: it can read none of the texts, or its logits are no numbers.
             OwnFault: memory ran out.
         """
         tokens = self.read(texts, max_tokens)
-        found = np.empty((len(texts), len(self.labels)), dtype=np.float32)
+        logits = np.empty((len(texts), len(self.labels)), dtype=np.float32)
         done = 0
         progress(0, len(texts))
-        for rows, logits in self.logits_of(tokens, np.arange(len(texts)), batch_tokens):
-            found[rows] = logits
+        for rows, logits_of_rows in self.logits_of(tokens, np.arange(len(texts)), batch_tokens):
+            logits[rows] = logits_of_rows
             done += len(rows)
             progress(done, len(texts))
-        return found, tokens
+        return logits, tokens
 
     def read(self, texts: Sequence[str], max_tokens: int) -> Tokens:
         """What the model reads of texts; BadSpec where that is nothing of any of many."""
@@ -167,7 +167,7 @@ class SequenceClassifier:
 
     def _with_one_end(self, ids: list[int]) -> list[int]:
         end = self.model.config.eos_token_id
-        return [*(one for one in ids if one != end), end]
+        return [*(token for token in ids if token != end), end]
 
     def probabilities(self, texts: Sequence[str], batch_tokens: int) -> tuple[NDArray[np.float64], Tokens]:
         """Probabilities float64[N, K] of texts, cut where the model can read no further, and what it read."""

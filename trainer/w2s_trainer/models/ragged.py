@@ -12,14 +12,15 @@ class Ragged(Sequence[list[int]]):
     """n lists of token ids; each becomes a Python list when it is asked for."""
 
     def __init__(self, lists: Iterable[Sequence[int] | NDArray[np.int32]]) -> None:
-        """
+        """Copies the lists.
+
         Args:
             lists: they are walked through once, and need not be there at once.
         """
         flat, lengths = array("i"), array("q")
-        for one in lists:
-            flat.frombytes(np.asarray(one, dtype=np.intc).tobytes())
-            lengths.append(len(one))
+        for ids in lists:
+            flat.frombytes(np.asarray(ids, dtype=np.intc).tobytes())
+            lengths.append(len(ids))
         self.lengths: NDArray[np.int64] = np.frombuffer(lengths, dtype=np.int64)
         """int64[n], tokens of each."""
         self._flat = np.frombuffer(flat, dtype=np.intc)
@@ -53,7 +54,7 @@ class Ragged(Sequence[list[int]]):
 
 
 def lengths_of(lists: Sequence[Sequence[int]]) -> NDArray[np.int64]:
-    """Tokens of each of n texts, int64[n]."""
+    """Counts the tokens of each of n texts, int64[n]."""
     return (
-        lists.lengths if isinstance(lists, Ragged) else np.array([len(one) for one in lists], dtype=np.int64)
+        lists.lengths if isinstance(lists, Ragged) else np.array([len(ids) for ids in lists], dtype=np.int64)
     )

@@ -17,8 +17,8 @@ _LEAST_TEXTS = 20
 """Of fewer texts nothing is concluded from none being readable."""
 _SHORTEST = 4
 """Tokens that a tokenizer must be able to give: some are its own."""
-TOLD_UNKNOWN = 0.1
-"""Share of unknown tokens from which on it is told."""
+CAUTION_UNKNOWN = 0.1
+"""Share of unknown tokens above which there is a caution."""
 _WITHOUT_TABLE = ("gptj", "codegen", "ctrl")
 """They keep their positions in a buffer of the length that their config says."""
 _BELONG_TOGETHER = "Save the tokenizer and the weights that belong together."
@@ -50,26 +50,26 @@ class Tokens:
             )
 
     def caution(self, name: str) -> str | None:
-        """What a person must know of what the model could not read, if there is anything."""
-        told = []
+        """Says what a person must know of what the model could not read; None if it could read all."""
+        cautions = []
         if self.unreadable:
             count = len(self.unreadable)
-            told.append(f"{count:,} of {len(self):,} texts reach {name} empty or without one known token")
-        if self.unknown > TOLD_UNKNOWN:
-            told.append(
+            cautions.append(f"{count:,} of {len(self):,} texts reach {name} empty or without one known token")
+        if self.unknown > CAUTION_UNKNOWN:
+            cautions.append(
                 f"{self.unknown:.0%} of the tokens of the texts are unknown to the tokenizer of {name}"
             )
-        return "; ".join(told) or None
+        return "; ".join(cautions) or None
 
 
 def tokenize(tokenizer: Any, texts: Sequence[str], max_tokens: int) -> Tokens:
-    """Token ids of texts, cut at max_tokens or at what the model can read."""
+    """Returns the token ids of texts, cut at max_tokens or at what the model can read."""
     limit = min(max_tokens, tokenizer.model_max_length)
     # An empty row has no last token to be read at, and in a batch it would be read at its padding.
     filler = next(
-        one
-        for one in (tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id)
-        if one is not None
+        token
+        for token in (tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id)
+        if token is not None
     )
     unknown, unreadable = _unknown_id(tokenizer), []
     content = of_unknown = truncated = 0
@@ -91,7 +91,7 @@ def tokenize(tokenizer: Any, texts: Sequence[str], max_tokens: int) -> Tokens:
 
 
 def encode(tokenizer: Any, texts: Sequence[str], max_tokens: int, *, special: bool = True) -> list[Any]:
-    """Encodings of the tokenizers library, cut at max_tokens tokens, however many characters these are.
+    """Returns encodings of the tokenizers library, cut at max_tokens tokens, however many characters these are.
 
     Args:
         tokenizer: fast.
@@ -105,17 +105,17 @@ def encode(tokenizer: Any, texts: Sequence[str], max_tokens: int, *, special: bo
     from w2s_trainer.models.loading import quiet
 
     texts = list(texts)
-    found: list[Any] = [None] * len(texts)
+    encodings: list[Any] = [None] * len(texts)
     rows, characters = list(range(len(texts))), _CHARACTERS * max_tokens
     while rows:
         heads = [texts[row][:characters] for row in rows]
         with quiet():
             encoded = tokenizer(heads, truncation=True, max_length=max_tokens, add_special_tokens=special)
         for row, encoding in zip(rows, encoded.encodings, strict=True):
-            found[row] = encoding
-        rows = [row for row in rows if not found[row].overflowing and characters < len(texts[row])]
+            encodings[row] = encoding
+        rows = [row for row in rows if not encodings[row].overflowing and characters < len(texts[row])]
         characters *= 4
-    return found
+    return encodings
 
 
 def fit_tokenizer(tokenizer: Any, model: Any, name: str) -> None:
@@ -155,12 +155,12 @@ def _check_limit(limit: Any, name: str, hint: str) -> None:
 
 
 def positions(model: Any) -> int | None:
-    """Tokens that a model has positions for; None where it computes them (rotary, relative, by bias)."""
+    """Counts the tokens that a model has positions for; None where it computes them (rotary, relative, by bias)."""
     config = model.config.get_text_config()
     declared = getattr(config, "max_position_embeddings", None)
     if config.model_type in _WITHOUT_TABLE:
         return declared
-    found = []
+    sizes = []
     for path, module in model.named_modules():
         if path.rpartition(".")[2] not in ("position_embeddings", "embed_positions", "wpe"):
             continue
@@ -169,10 +169,10 @@ def positions(model: Any) -> int | None:
             continue
         # Models of RoBERTa's kind count from the place after the padding token's, those of BART's from 2.
         padding = getattr(module, "padding_idx", None)
-        found.append(len(weight) - getattr(module, "offset", 0) - (0 if padding is None else padding + 1))
-    if not found:
+        sizes.append(len(weight) - getattr(module, "offset", 0) - (0 if padding is None else padding + 1))
+    if not sizes:
         return None
-    return min(found if declared is None else [*found, declared])
+    return min(sizes if declared is None else [*sizes, declared])
 
 
 def _check_vocabulary(tokenizer: Any, model: Any, name: str) -> None:
@@ -216,7 +216,7 @@ def _refuse_when_read(model: Any, tokens: dict[int, str], name: str) -> None:
 
 
 def _unknown_id(tokenizer: Any) -> int | None:
-    """The token of what is unknown, where it is not also one of another meaning."""
+    """Returns the token of what is unknown, unless it also has another meaning."""
     unknown: int | None = tokenizer.unk_token_id
-    others = (tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id)
-    return None if unknown in others else unknown
+    special = (tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id)
+    return None if unknown in special else unknown

@@ -45,15 +45,15 @@ def fetch_model(uri: str, objects: Objects, cache: Path) -> Path:
             files, or a GGUF file or an adapter that cannot be used.
         OwnFault: there is no room for it.
     """
-    given = fetch_directory(uri, objects, cache)
-    if not adapter.is_adapter(path.name for path in given.iterdir()):
-        return given
+    fetched = fetch_directory(uri, objects, cache)
+    if not adapter.is_adapter(path.name for path in fetched.iterdir()):
+        return fetched
     with _of_adapter(uri):
-        named = adapter.base_uri((given / adapter.CONFIG).read_bytes())
-        base = fetch_directory(named, objects, cache) if named else given / adapter.BASE
+        named = adapter.base_uri((fetched / adapter.CONFIG).read_bytes())
+        base = fetch_directory(named, objects, cache) if named else fetched / adapter.BASE
         _complete(named or f"{uri}{adapter.BASE}", base)
     target = cache / "models" / f"merged-{adapter.VERSION}-{model_digest(uri, objects)}"
-    return kept(target, lambda directory: adapter.merge(given, base, directory, uri))
+    return kept(target, lambda directory: adapter.merge(fetched, base, directory, uri))
 
 
 def fetch_directory(uri: str, objects: Objects, cache: Path) -> Path:
@@ -77,17 +77,17 @@ def fetch_directory(uri: str, objects: Objects, cache: Path) -> Path:
 
 
 def model_digest(uri: str, objects: Objects) -> str:
-    """What a model is, without downloading or converting its weights: for content keys.
+    """Returns a digest of a model, without downloading or converting its weights: for content keys.
 
-    The bytes of local files, of a GGUF file nothing else; names, sizes and ETags of S3 objects; the commit of
-    a hub's revision, and the file where one is named. That of an adapter covers its base model.
+    It covers the bytes of local files, of a GGUF file nothing else; names, sizes and ETags of S3 objects; the
+    commit of a hub's revision, and the file where one is named. That of an adapter covers its base model.
     """
-    found = _digest(uri, objects)
-    if not found.adapter:
-        return found.own
+    digest = _digest(uri, objects)
+    if not digest.adapter:
+        return digest.own
     with _of_adapter(uri):
-        base = adapter.base_uri(found.adapter)
-        return _hash(f"{found.own}/{_digest(base, objects).own}".encode()) if base else found.own
+        base = adapter.base_uri(digest.adapter)
+        return _hash(f"{digest.own}/{_digest(base, objects).own}".encode()) if base else digest.own
 
 
 def check_model_files(uri: str, objects: Objects) -> None:
@@ -147,10 +147,10 @@ class _Digest(NamedTuple):
 def _digest(uri: str, objects: Objects) -> _Digest:
     scheme, _, rest = uri.partition("://")
     if scheme == "s3":
-        found = _objects(uri, objects)
-        names = [item.uri.removeprefix(_folder(uri)) for item in found]
+        infos = _objects(uri, objects)
+        names = [info.uri.removeprefix(_folder(uri)) for info in infos]
         config = objects.read(_folder(uri) + adapter.CONFIG) if adapter.is_adapter(_top(names)) else None
-        return _Digest(_digest_of(found), config)
+        return _Digest(_digest_of(infos), config)
     if scheme == "hf":
         commit, config = _commit(uri, rest)
         return _Digest(_hash(commit.encode()), config)
@@ -183,22 +183,22 @@ def _has_weights(directory: Path) -> bool:
 def _complete(uri: str, directory: Path, *, adapters: bool = False) -> None:
     if not directory.is_dir():
         raise BadSpec("NoSuchModel", f"{uri}: there is no such directory.", "Check the URI.")
-    found = sorted(path.name for path in directory.iterdir() if path.is_file())
-    if adapter.is_adapter(found):
+    names = sorted(path.name for path in directory.iterdir() if path.is_file())
+    if adapter.is_adapter(names):
         if adapters:
             return
         raise BadSpec("UnsupportedAdapter", f"{uri}: an adapter in place of a base model.", "Merge it first.")
-    if adapter.CONFIG in found and "config.json" not in found:
-        if pickles := [name for name in found if is_pickle(name)]:
+    if adapter.CONFIG in names and "config.json" not in names:
+        if pickles := [name for name in names if is_pickle(name)]:
             raise pickled(uri, pickles[0])
         raise BadSpec(
             "BadAdapter",
             f"{uri}: {adapter.CONFIG} is there, and {adapter.WEIGHTS} is not.",
             "Upload the whole directory of the adapter.",
         )
-    if "config.json" not in found or not _has_weights(directory):
-        what = "config.json" if "config.json" not in found else "weights (*.safetensors)"
-        there = ", ".join(found[:8]) or "nothing"
+    if "config.json" not in names or not _has_weights(directory):
+        what = "config.json" if "config.json" not in names else "weights (*.safetensors)"
+        there = ", ".join(names[:8]) or "nothing"
         raise BadSpec(
             "MissingWeights",
             f"{uri}: {what} not found; there is {there}.",
@@ -207,25 +207,25 @@ def _complete(uri: str, directory: Path, *, adapters: bool = False) -> None:
 
 
 def _local(uri: str, path: Path) -> Path:
-    """The directory, or the GGUF file that is named or is the only model in it."""
+    """Returns the directory, or the GGUF file that is named or is the only model in it."""
     if path.suffix == SUFFIX and not path.is_dir():
         if not path.is_file():
             raise BadSpec("NoSuchModel", f"{uri}: there is no such file.", "Check the URI.")
         return path
     if path.is_dir() and not _has_weights(path):
-        found = only_gguf(uri, [str(file) for file in path.iterdir() if not _is_hidden(file.name)])
-        return Path(found) if found else path
+        only = only_gguf(uri, [str(file) for file in path.iterdir() if not _is_hidden(file.name)])
+        return Path(only) if only else path
     return path
 
 
 def _package(uri: str, name: str) -> Path:
-    """The directory in an installed package that holds config and weights, or its only GGUF file."""
+    """Returns the directory in an installed package that holds config and weights, or its only GGUF file."""
     files = sorted(_model_files(uri, name), key=lambda path: (len(path.parts), str(path)))
     for file in files:
         if file.name == "config.json" and _has_weights(file.parent):
             return file.parent
-    if found := only_gguf(uri, [str(file) for file in files]):
-        return Path(found)
+    if only := only_gguf(uri, [str(file) for file in files]):
+        return Path(only)
     raise BadSpec("MissingWeights", f"{uri}: the package holds no model (config.json and weights, or GGUF).")
 
 
@@ -253,12 +253,12 @@ def _model_files(uri: str, name: str) -> Sequence[Path]:
 
 
 def _objects(uri: str, objects: Objects) -> Sequence[ObjectInfo]:
-    """The objects that a model is made of: all below the prefix, or one GGUF file."""
+    """Lists the objects that a model is made of: all below the prefix, or one GGUF file."""
     if uri.endswith(SUFFIX):
-        found = objects.stat(uri)
-        if found is None:
+        info = objects.stat(uri)
+        if info is None:
             raise BadSpec("NoSuchModel", f"{uri}: there is no such object.", "Check the URI.")
-        return [found]
+        return [info]
     below = [
         item
         for item in objects.list(_folder(uri))
@@ -274,21 +274,21 @@ def _objects(uri: str, objects: Objects) -> Sequence[ObjectInfo]:
     return [names[only]] if only else below
 
 
-def _digest_of(found: Sequence[ObjectInfo]) -> str:
-    return _hash(json.dumps(sorted((item.uri, item.size, item.etag) for item in found)).encode())
+def _digest_of(infos: Sequence[ObjectInfo]) -> str:
+    return _hash(json.dumps(sorted((info.uri, info.size, info.etag) for info in infos)).encode())
 
 
 def _from_s3(uri: str, objects: Objects, cache: Path) -> Path:
-    found = _objects(uri, objects)
-    digest = _digest_of(found)
-    if len(found) == 1 and found[0].uri.endswith(SUFFIX):
-        return kept(converted(cache, digest), partial(_convert_object, objects, found[0].uri))
+    infos = _objects(uri, objects)
+    digest = _digest_of(infos)
+    if len(infos) == 1 and infos[0].uri.endswith(SUFFIX):
+        return kept(converted(cache, digest), partial(_convert_object, objects, infos[0].uri))
 
     def download(directory: Path) -> None:
-        for item in found:
-            name = item.uri.removeprefix(_folder(uri))
+        for info in infos:
+            name = info.uri.removeprefix(_folder(uri))
             if not _is_hidden(name):
-                objects.download(item.uri, directory / name)
+                objects.download(info.uri, directory / name)
         _complete(uri, directory, adapters=True)
 
     return kept(cache / "models" / digest, download)
@@ -344,7 +344,7 @@ def _hub(uri: str, rest: str, cache: Path) -> Path:
 
 
 def _commit(uri: str, rest: str) -> tuple[str, bytes | None]:
-    """The commit, with the file if one is named, and the adapter_config.json if it is an adapter."""
+    """Returns the commit, with the file if one is named, and the adapter_config.json if it is an adapter."""
     from huggingface_hub import HfApi, hf_hub_download
 
     name, file, revision = _repository(rest)
@@ -352,7 +352,7 @@ def _commit(uri: str, rest: str) -> tuple[str, bytes | None]:
         info = HfApi().model_info(name, revision=revision)
         if file:
             return f"{info.sha}/{file}", None
-        if not adapter.is_adapter(one.rfilename for one in info.siblings or ()):
+        if not adapter.is_adapter(sibling.rfilename for sibling in info.siblings or ()):
             return str(info.sha), None
         with tempfile.TemporaryDirectory() as place:
             config = hf_hub_download(name, adapter.CONFIG, revision=info.sha, cache_dir=place)
