@@ -56,7 +56,7 @@ def _main(arguments: argparse.Namespace) -> int:
     from w2s_trainer.contract.processes import Rank
     from w2s_trainer.errors import BadSpec
 
-    # First of all: whoever answers for this process asks it to stop only once it can hear.
+    # First of all: the parent process asks this one to stop only once it can hear.
     rank = Rank.enter(arguments.rank_notes) if arguments.rank_notes else None
     try:
         stage = read_job(arguments.job).stage

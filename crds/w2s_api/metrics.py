@@ -24,7 +24,7 @@ class Metric:
     """The least and the greatest value that it can have; infinite where there is none."""
     higher_is_better: bool = True
     in_points: bool = True
-    """Whether differences are told in points, hundredths of it; else they are told as they are."""
+    """Whether differences are reported in points, hundredths of it; else they are reported as they are."""
     families: tuple[str, ...] = ("Classification",)
     """The kinds of task (`task.type`) that it measures."""
     applies: Callable[["Task"], bool] = lambda _task: True

@@ -1,4 +1,4 @@
-"""The frozen job file: everything that a stage process is told. Drivers write it, the process reads it."""
+"""The frozen job file: everything that a stage process needs to know. Drivers write it, the process reads it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -28,7 +28,7 @@ def warnings(spec: Spec) -> list[Problem]:
 
 
 def labeler_warnings(spec: Spec) -> Iterator[Problem]:
-    """What is doubtful in the labelers, and classes that nobody can vote for."""
+    """Yields what is doubtful in the labelers, and classes that no labeler can vote for."""
     for number, labeler in enumerate(spec.weak.labelers):
         path: Place = ("spec", "weak", "labelers", number, field_of(labeler.method))
         for place, doubt in labeler.settings.doubts():

@@ -133,8 +133,8 @@ class Engine:
         return self
 
     async def stop(self) -> None:
-        """Ends everything; what was decided and not yet done is decided again by whoever starts next."""
-        self.over.set()  # kopf waits for who waits for it
+        """Ends everything; what was decided and not yet done is decided again by the next process."""
+        self.over.set()  # kopf waits for the tasks that wait for it
         for task in self._tasks:
             task.remove_done_callback(self._ended)
             task.cancel()
@@ -145,7 +145,7 @@ class Engine:
             await self._api.__aexit__()
 
     def session(self) -> tuple[str, aiohttp.ClientSession]:
-        """The server and a session of our kind for whoever watches the jobs: it is noted how that goes."""
+        """Returns the server and a session for the watches of the jobs, which notes how they go."""
         assert self._credentials is not None, "it has been started"
         session = open_session(self._credentials, self._jobs_watches)
         return self._credentials.configuration.host, session
@@ -157,7 +157,7 @@ class Engine:
             self._tasks.append(task)
 
     def _ended(self, task: "asyncio.Task[Any]") -> None:
-        """Without one of its parts the process would be alive and do nothing."""
+        """Ends the process with any of its parts: without one it would be alive and do nothing."""
         error = None if task.cancelled() else task.exception()
         how = "was cancelled" if task.cancelled() else f"has ended: {error!r}" if error else "has ended"
         log.critical("%s %s; so does the process", task.get_name(), how, exc_info=error)

@@ -1,7 +1,7 @@
-"""How kopf's watches of the jobs are, and what keeps them going.
+"""The state of kopf's watches of the jobs, and what keeps them going.
 
-kopf ends the process after a 404, which is what the server says while the CRD is replaced, and asks at once again
-after a 401. What it is told instead is that there was no connection: it goes on trying after that, with pauses.
+kopf ends the process after a 404, which is what the server answers while the CRD is replaced, and asks again at once
+after a 401. It gets a connection error instead: after that it keeps trying, with pauses.
 """
 
 import asyncio
@@ -84,7 +84,7 @@ class JobsWatches:
         return response
 
     def _note(self, path: str, trouble: str | None) -> None:
-        """It was heard of. None: a list was answered, which says nothing of the watch."""
+        """Notes an answer. A trouble of None: a list was answered, which says nothing of the watch."""
         old = self._watches.get(path)
         if old is None:
             return

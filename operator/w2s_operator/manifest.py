@@ -37,7 +37,7 @@ def ttl_after_finished(spec: bytes) -> float | None:
 
 
 def is_newer_than_operator(error: ValidationError) -> bool:
-    """Whether the API server took fields that nobody here knows: those of a newer release's CRD."""
+    """Tells whether the API server took fields that this release does not know: those of a newer release's CRD."""
     return any(problem["type"] == "extra_forbidden" for problem in error.errors())
 
 

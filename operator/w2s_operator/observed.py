@@ -64,8 +64,8 @@ class ChildJob:
     ended: Seconds | None = None
 
     @property
-    def goes_on(self) -> bool:
-        """Whether it has neither ended nor is being deleted."""
+    def is_live(self) -> bool:
+        """Tells whether it has not ended and is not being deleted."""
         return self.condition is None and self.deleting is None
 
     @property
@@ -76,7 +76,7 @@ class ChildJob:
 
 @dataclass(frozen=True, slots=True)
 class PodProblem:
-    """Why a pod does not start, in the words of whoever stopped it."""
+    """Why a pod does not start, in the words of Kubernetes."""
 
     reason: str
     message: str

@@ -51,7 +51,7 @@ class OperatorSettings:
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:
         """Reads W2S_TRAINER_IMAGE, W2S_NAMESPACES (commas), W2S_QPS, W2S_BURST, W2S_WORKERS, W2S_PORT,
         W2S_HOST, W2S_LOST_AFTER, W2S_USER, W2S_IMAGE_PULL_SECRETS (commas), W2S_LOG_LEVEL. What is empty is not
-        set, but for W2S_USER: empty, it is nobody's choice but the namespace's.
+        set, except W2S_USER: empty, it leaves the choice to the namespace.
 
         Raises:
             ValueError: one is missing or not what it can be; the message names it.

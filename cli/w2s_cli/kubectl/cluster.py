@@ -28,7 +28,7 @@ _IN_POD = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The job, and where it is."""
+    """Adds the job, and where it is."""
     parser.add_argument("name", type=_name, metavar="NAME", help=f"of the {KIND}")
     parser.add_argument("-n", "--namespace", metavar="NS", help="default: that of the context")
     parser.add_argument("--context", metavar="NAME", help="of the kubeconfig (default: the current one)")
@@ -58,14 +58,14 @@ class Cluster:
         self.namespace = namespace
 
     def raw_job(self, name: str) -> dict[str, Any]:
-        """A job as the API server has it; NotThere, with the names of others, if there is none."""
+        """Returns a job as the API server has it; NotThere, with the names of other jobs, if there is none."""
         try:
             return self._json("GET", f"{self._jobs}/{name}")
         except _NoObject:
             raise NotThere(self._no_such_job(name)) from None
 
     def job(self, name: str) -> SeenJob:
-        """The same, read."""
+        """Returns the same, parsed."""
         return SeenJob.of(self.raw_job(name))
 
     def patch(self, name: str, body: Mapping[str, Any]) -> SeenJob:
@@ -78,7 +78,7 @@ class Cluster:
             raise NotThere(self._no_such_job(name)) from None
 
     def watch(self, name: str) -> Iterator[dict[str, Any]]:
-        """A job now and whenever it changes, until it is deleted; the same state may come twice."""
+        """Yields a job now and whenever it changes, until it is deleted; the same state may come twice."""
         while True:
             yield self.raw_job(name)
             for event in self._events(self._jobs, name):
@@ -88,12 +88,12 @@ class Cluster:
             time.sleep(_PAUSE)
 
     def pods(self, selector: str) -> list[dict[str, Any]]:
-        """Pods of the namespace by their labels."""
+        """Returns pods of the namespace by their labels."""
         pods: list[dict[str, Any]] = self._json("GET", self._pods, {"labelSelector": selector})["items"]
         return pods
 
     def pod_changes(self, name: str) -> Iterator[dict[str, Any]]:
-        """A pod now and whenever it changes, until it is deleted or some minutes are over."""
+        """Yields a pod now and whenever it changes, until it is deleted or some minutes are over."""
         for event in self._events(self._pods, name):
             if event["type"] == "DELETED":
                 return
@@ -105,7 +105,7 @@ class Cluster:
         Args:
             pod: its name.
             container: its name.
-            follow: go on until the container ends.
+            follow: continue until the container ends.
             times: each line begins with its time, RFC 3339.
             tail: how many lines of what there is; None for all.
 
@@ -123,7 +123,7 @@ class Cluster:
             raise NotThere(f"Pod {pod} is gone, and its log with it.") from None
 
     def config_map(self, name: str) -> Mapping[str, str]:
-        """The texts of a ConfigMap."""
+        """Returns the texts of a ConfigMap."""
         try:
             config_map = self._json("GET", f"/api/v1/namespaces/{self.namespace}/configmaps/{name}")
             return config_map.get("data") or {}
@@ -176,7 +176,7 @@ class Cluster:
         silence: float | None = _SILENCE,
         may_break: bool = False,
     ) -> Iterator[Any]:
-        """One request: its response, to be read inside the block.
+        """Sends one request and gives its response, to be read inside the block.
 
         Args:
             verb: of HTTP.
@@ -315,7 +315,7 @@ def _lines(response: Any) -> Iterator[bytes]:
 
 
 def _refusal(code: int, body: str, host: str) -> Exception:
-    """What an answer of the API server means."""
+    """Returns the error that an answer of the API server means."""
     try:
         plain = json.loads(body)
     except ValueError:
@@ -342,7 +342,7 @@ def _refusal(code: int, body: str, host: str) -> Exception:
 
 
 def _cause(error: Exception) -> str:
-    """What is behind a failed request, without the names of classes."""
+    """Says what is behind a failed request, without the names of classes."""
     reason = getattr(error, "reason", None) or error
     return _sentence(str(reason).rpartition(": ")[2] or reason)
 

@@ -79,7 +79,7 @@ class SeenJob:
         return f"{self.name} -n {self.namespace}"
 
     def is_so(self, type_: Any) -> bool:
-        """Whether a condition is True."""
+        """Tells whether a condition is True."""
         state = condition(self.status, type_)
         return state is not None and state.status == "True"
 

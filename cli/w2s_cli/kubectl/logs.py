@@ -57,7 +57,7 @@ def main(arguments: argparse.Namespace) -> int:
 
 
 def newest(pods: Sequence[Raw], shard: int | None = None) -> Raw | None:
-    """The pod to look at: of the last run; there, one that failed or else runs; there, the youngest.
+    """Returns the pod to look at: of the last run; there, one that failed or else runs; there, the youngest.
 
     Args:
         pods: of one stage.

@@ -34,7 +34,7 @@ def done(job: SeenJob, suspended: bool) -> str:
 
 
 def warning(job: SeenJob, suspended: bool) -> str:
-    """A field of the spec belongs to whoever applies the manifest."""
+    """Warns that a field of the spec belongs to the tool that applies the manifest."""
     line = f"suspend: {str(suspended).lower()}"
     if job.gitops:
         return (

@@ -279,7 +279,7 @@ class PodSettings(Struct):
     cache: Cache | None = Field(default=None, description="Where pods keep models")
     shared_memory: Quantity | None = Field(
         default=None,
-        description="Size of /dev/shm at most, which GPUs exchange over. It counts as memory. Default: 1Gi.",
+        description="Size of /dev/shm at most, through which GPUs exchange data. It counts as memory. Default: 1Gi.",
     )
     termination_grace_period_seconds: Annotated[int, Field(ge=1, le=3600)] | None = Field(
         default=None, description="Time to save a checkpoint in when the pod is stopped. Default: 60."
@@ -298,7 +298,7 @@ class PodSettings(Struct):
 
 
 class Pods(Struct):
-    """One entry a kind of stage (prepare, label, aggregate, select, train, evaluate, promote), or `default` for all."""
+    """One entry per kind of stage (prepare, label, aggregate, select, train, evaluate, promote), or `default` for all."""
 
     values_of_map: ClassVar[type[Struct]] = PodSettings
     """In the CRD this is a map with one schema of its values, or they would be there eight times."""

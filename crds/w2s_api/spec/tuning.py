@@ -17,7 +17,8 @@ class WeakValidation(Struct):
         description="Share of the weakly labelled texts, whole families at a time, that is held out.",
     )
     checks: Annotated[int, Field(ge=2, le=100)] = Field(
-        default=8, description="How often, evenly over the schedule, it is looked at."
+        default=8,
+        description="How often, evenly over the schedule, the held-out weak labels are predicted.",
     )
 
 
@@ -78,15 +79,15 @@ class Training(Struct):
     )
     checkpoint_interval_seconds: Annotated[int, Field(ge=1, le=86_400)] = Field(
         default=300,
-        description="How often training is saved, so that it goes on there when it is interrupted. It is"
-        " saved, too, when it is asked to stop.",
+        description="How often training is saved, so that it can resume from there after an interruption. It is also"
+        " saved when it is asked to stop.",
     )
 
     def result_settings(self, without: frozenset[str] = frozenset()) -> dict[str, Any]:
         """What results depend on: not how training is saved, nor where its activations are.
 
         Args:
-            without: names of fields that play no part for whoever asks.
+            without: names of fields that play no part for the caller.
         """
         not_results = {"gradient_checkpointing", "checkpoint_interval_seconds"}
         return self.model_dump(

@@ -39,11 +39,11 @@ def storage_parts(settings: ChildSettings) -> StorageParts:
 
 
 def _credentials(settings: ChildSettings) -> StorageParts:
-    """Files, for the kubelet renews them when the Secret changes; not by `subPath`, where it does not.
+    """Mounts files, which the kubelet renews when the Secret changes; not by `subPath`, where it does not.
 
-    A volume of a Secret that is not there stops a pod without a word in its status. So the volume may be empty,
-    and a variable (which nobody reads) names the key: then the kubelet says what is missing, and starts the
-    container once it is there. The key's identifier is no secret.
+    A volume of a missing Secret stops a pod without a word in its status. So the volume may be empty, and a
+    variable that no program reads names the key: then the kubelet says what is missing, and starts the container
+    once it is there. The key's identifier is no secret.
     """
     secret = settings.credentials
     if secret is None:

@@ -64,7 +64,7 @@ class Api:
         Args:
             credentials: of ours.
             bucket: of requests.
-            count: is told the verb and status code of each request.
+            count: is called with the verb and status code of each request.
         """
         self._credentials = credentials
         self._bucket = bucket
@@ -105,7 +105,7 @@ class Api:
         """Reads a watch until the server ends it.
 
         Raises:
-            Gone: it is too old to go on from.
+            Gone: it is too old to be continued.
             Unreachable: it broke off.
         """
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=TIMEOUT, sock_read=SILENCE)

@@ -42,7 +42,7 @@ class Cache(Generic[View]):
         """
         Args:
             project: what is kept of an object; the rest is forgotten at once.
-            changed: is told the key of the job whose object came, changed or went.
+            changed: is called with the key of the job whose object came, changed or went.
             outlives: whether what an object said last is kept when it goes, until everything is listed anew.
         """
         self._outlives = outlives

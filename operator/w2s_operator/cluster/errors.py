@@ -34,7 +34,7 @@ class NameTaken(ApiError):
 
 
 class Gone(ApiError):
-    """A watch or a page is too old to go on from."""
+    """A watch or a page is too old to be continued."""
 
 
 class Forbidden(ApiError):

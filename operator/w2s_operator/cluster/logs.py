@@ -36,7 +36,7 @@ class ProgressReader:
         Args:
             api: requests.
             pods: those that there are.
-            changed: is told the key of a job whose progress is another.
+            changed: is called with the key of a job whose progress has changed.
             clock: seconds since the epoch.
         """
         self._api = api

@@ -87,7 +87,7 @@ class Reflector:
             await self._sleep(self._pause(failures, error))
 
     def _pause(self, failures: int, error: ApiError | None) -> float:
-        """Seconds before the next list after one that failed, or a watch that ended as soon as it began."""
+        """Returns seconds to wait before the next list after one that failed, or a watch that ended at once."""
         wait = min(LONGEST_WAIT, 0.5 * 2.0 ** min(failures, 10)) * (0.5 + self._spread() / 2)
         wait = max(wait, (error.retry_after if error else None) or 0.0)
         if error is not None and not isinstance(error, Gone):

@@ -53,7 +53,7 @@ class StartReader:
         Args:
             api: requests.
             pods: those that there are.
-            changed: is told the key of a job one of whose pods has another problem.
+            changed: is called with the key of a job one of whose pods has another problem.
             clock: seconds, monotonic.
             sleep: waits for seconds.
         """

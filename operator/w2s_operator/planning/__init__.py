@@ -9,12 +9,12 @@ To be read in this order:
     policies    the ordered list of them; each is `(view) -> decision | None`, in a file of its own
     records     the changes that policies make to the record of a stage
     outcome     how a run ended: what counts against its stage
-    run_state   where a run that goes on stands, and what holds it up
+    run_state   where a run in progress stands, and what holds it up
     orphans     runs that should be no more
     ending      what remains to be done for a job that is over
 
 A stage has instances: its settings (the stage key) with the artifacts that it reads. A run of an instance is one Job.
 The status holds the number of the last run and whether its end is accounted for, and is written before anything is
-created: whoever comes next, after a crash or beside this process, finds what was decided. What the status says in
-short is made by `w2s_operator.status`.
+created: the next process, after a crash or beside this one, finds what was decided. The summary in the status is
+made by `w2s_operator.status`.
 """

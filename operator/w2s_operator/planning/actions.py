@@ -56,7 +56,7 @@ class Decision:
     record: StageStatus
     """The record of the stage as it should be."""
     final: bool = True
-    """Whether the stage is decided. If not, the policies that follow go on from this record."""
+    """Whether the stage is decided. If not, the policies that follow start from this record."""
     deletes: tuple[DeleteChild, ...] = ()
     create: CreateRun | None = None
     wakes: tuple[Seconds, ...] = ()
@@ -64,7 +64,7 @@ class Decision:
     stored: Mapping[str, str] = field(default_factory=dict)
     """Content keys of the plan's artifacts that `prepare` found complete in the store, by stage name."""
     input_lost: bool = False
-    """Whether an artifact is gone that the stage needs, or was made and nobody heard of it."""
+    """Whether an artifact is gone that the stage needs, or was made without the operator learning of it."""
 
     def then(self, later: Self) -> Self:
         """Both: the later record, and all that was asked for."""

@@ -15,7 +15,7 @@ def has_ended(observed: Observed) -> bool:
         is_over(status)
         and status.observed_generation == job.generation
         and (status.retry or "") == job.retry
-        and not any(child.goes_on or _is_unsettled(child, status) for child in observed.children)
+        and not any(child.is_live or _is_unsettled(child, status) for child in observed.children)
     )
 
 
@@ -36,7 +36,7 @@ def after_the_end(observed: Observed, now: Seconds) -> tuple[tuple[Action, ...],
 
 
 def _is_unsettled(child: ChildJob, status: Status) -> bool:
-    """Whether a run has ended that the status still says goes on, as beside a stage that failed."""
+    """Tells whether a run has ended that is still in progress by the status, as beside a stage that failed."""
     return child.condition is not None and any(
         (stage.instance, stage.run) == (child.instance, child.run) and stage.state in BUSY and not stage.ended
         for stage in status.stages
@@ -44,7 +44,7 @@ def _is_unsettled(child: ChildJob, status: Status) -> bool:
 
 
 def _release(observed: Observed) -> tuple[Action, ...]:
-    """After a good end the children go; after a bad one the failed Job stays, for its logs."""
+    """Releases the children after a good end; after a bad one the failed Job stays, for its logs."""
     complete = condition(observed.job.status, "Complete")
     left = any(child.deleting is None for child in observed.children)
     return (ReleaseChildren(),) if complete and complete.status == "True" and left else ()

@@ -1,6 +1,6 @@
-"""Runs that should be no more: the spec does not mean them, or they are over and still go on.
+"""Runs that should not exist any more: the spec does not mean them, or they are over and their Jobs still run.
 
-What was to be deleted in an earlier pass and was not, since the API server was away, is found again here.
+Deletions of an earlier pass that were lost, since the API server was away, are found again here.
 """
 
 from collections.abc import Collection, Mapping
@@ -34,13 +34,13 @@ def delete_orphaned_runs(
         if child.instance not in meant or child.stage_key != keys.get(child.stage):
             deletes.append(DeleteChild.of(child, "Superseded"))
             records = _closed(records, child)
-        elif child.goes_on and _is_over(records[child.stage], child):
+        elif child.is_live and _is_over(records[child.stage], child):
             deletes.append(DeleteChild.of(child, "Over"))
     return records, tuple(deletes)
 
 
 def _closed(records: Mapping[str, StageStatus], child: ChildJob) -> Mapping[str, StageStatus]:
-    """Its end is ours: nobody is to wonder about it if an edit brings its instance back."""
+    """Marks the run as ended by us, so that its end is no surprise if an edit brings its instance back."""
     record = records.get(child.stage)
     if record is None or (record.instance, record.run) != (child.instance, child.run) or record.ended:
         return records

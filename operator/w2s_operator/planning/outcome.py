@@ -9,15 +9,15 @@ from w2s_api.exit_codes import FINAL, ExitCode
 from w2s_operator.observed import ChildJob, ChildPod, Seconds, Words
 
 RunVerdict = Literal["Done", "Lost", "Final", "Fault", "Disrupted", "InputGone"]
-"""Done. Lost: it is done, but nobody heard what it made. Final: a person must act. Fault: counts against the
+"""Done. Lost: it is done, but what it made is not known. Final: a person must act. Fault: counts against the
 retries. Disrupted: something outside ended it; does not count. InputGone: an artifact it needs is gone."""
 
 EXIT_CODE_RULE, DISRUPTION_RULE = 0, 1
 """Places of the rules in the podFailurePolicy of child Jobs: a Job whose pods are gone names no more than these."""
 
 POD_STATUS_GRACE = 30.0
-"""Seconds after the end of a Job for which we wait for what its pods say. Their watch may be behind that of the Jobs:
-what is not heard yet looks as if it were lost."""
+"""Seconds after the end of a Job for which we wait for the words of its pods. Their watch may be behind that of the
+Jobs: words that have not come yet look as if they were lost."""
 
 _RULE = re.compile(r"rule at index (\d+)")
 
@@ -36,7 +36,7 @@ NODE_LOST = RunOutcome("Disrupted", "NodeLost", "Its node is gone.")
 
 
 def outcome(child: ChildJob, pods: Sequence[ChildPod]) -> RunOutcome | None:
-    """What a run came to; None while it goes on.
+    """Returns how a run ended; None while it is in progress.
 
     Args:
         child: its Job.

@@ -59,7 +59,7 @@ class JobView:
         records = {stage.name: known.get(stage.name) or StageStatus(name=stage.name) for stage in stages}
         resolutions = before.resolutions or 0
         if is_fresh:
-            # Of a job that goes on it must stay, for it is part of what the instance of `prepare` is.
+            # Of an unfinished job the count must stay, for it is part of what the instance of `prepare` is.
             if any_failed(records):
                 resolutions = 0
             records = {name: renewed(record) for name, record in records.items()}
@@ -80,7 +80,7 @@ class JobView:
 
     @property
     def active_deadline(self) -> Seconds | None:
-        """When the job will have run for as long as it may; None where it may go on."""
+        """When the job will have run for as long as it may; None where it has no limit."""
         limit, since = self.spec.execution.active_deadline_seconds, self.job.status.start_time
         return None if limit is None or since is None or self.is_fresh else to_seconds(since) + limit
 
@@ -190,8 +190,8 @@ class StageView:
 
     @property
     def live(self) -> tuple[ChildJob, ...]:
-        """The Jobs of any instance of the stage that go on."""
-        return tuple(child for child in self._children() if child.goes_on)
+        """The Jobs of any instance of the stage that have not ended."""
+        return tuple(child for child in self._children() if child.is_live)
 
     @property
     def last_run(self) -> ChildJob | None:
@@ -202,9 +202,9 @@ class StageView:
 
     @property
     def running(self) -> ChildJob | None:
-        """The Job of the run that is open, if it goes on."""
+        """The Job of the run that is open, if it has not ended."""
         child = self.last_run
-        return child if child is not None and child.goes_on else None
+        return child if child is not None and child.is_live else None
 
     @property
     def pods(self) -> tuple[ChildPod, ...]:

@@ -101,7 +101,7 @@ def conclude(job: Job, stages: Sequence[StageStatus], summary: JobSummary, now: 
 
 
 def wait_for_newer_operator(job: Job, unknown: str, now: Seconds) -> Status:
-    """The status of a job that goes on as it was, and why this operator leaves it alone.
+    """Returns the status of an unfinished job as it was, with the reason why this operator leaves it alone.
 
     Nothing is final here: an upgrade brings the CRD first, and fills its defaults into every job.
     """

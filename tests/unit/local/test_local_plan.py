@@ -80,16 +80,16 @@ def test_complete_artifacts_need_no_process():
 @pytest.mark.parametrize(
     ("code", "state", "verdict"),
     [
-        (ExitCode.DONE, State.DONE, Verdict.GO_ON),
+        (ExitCode.DONE, State.DONE, Verdict.CONTINUE),
         (ExitCode.BAD_SPEC, State.FAILED, Verdict.END),
         (ExitCode.BAD_DATA, State.FAILED, Verdict.END),
         (ExitCode.DENIED, State.FAILED, Verdict.END),
         (ExitCode.INPUT_GONE, State.WAITING, Verdict.RESOLVE),
-        (ExitCode.UNAVAILABLE, State.WAITING, Verdict.GO_ON),
-        (ExitCode.STOPPED, State.WAITING, Verdict.GO_ON),
-        (ExitCode.OWN_FAULT, State.WAITING, Verdict.GO_ON),
-        (-9, State.WAITING, Verdict.GO_ON),
-        (1, State.WAITING, Verdict.GO_ON),
+        (ExitCode.UNAVAILABLE, State.WAITING, Verdict.CONTINUE),
+        (ExitCode.STOPPED, State.WAITING, Verdict.CONTINUE),
+        (ExitCode.OWN_FAULT, State.WAITING, Verdict.CONTINUE),
+        (-9, State.WAITING, Verdict.CONTINUE),
+        (1, State.WAITING, Verdict.CONTINUE),
     ],
 )
 def test_what_an_exit_means(code, state, verdict):
@@ -113,7 +113,7 @@ def test_disruptions_are_not_charged_as_failures():
     run = Run(STAGES[0])
     for code in (75, 69, 70, 75, 69, 70, 75):
         run, verdict = after_exit(run, code, now=0)
-        assert verdict is Verdict.GO_ON
+        assert verdict is Verdict.CONTINUE
     assert (run.failures, run.disruptions) == (2, 5)
 
 

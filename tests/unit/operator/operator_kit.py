@@ -182,7 +182,7 @@ class Cluster:
     def complete(self) -> "Cluster":
         for _ in range(200):
             self.settle()
-            busy = [child.stage for child in self.children if child.goes_on]
+            busy = [child.stage for child in self.children if child.is_live]
             if not busy:
                 return self
             self.finish(*busy)

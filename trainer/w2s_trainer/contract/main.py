@@ -95,14 +95,14 @@ def _ended_by(error: BaseException, headway: Headway) -> tuple[LastWords, ExitCo
         case Exception():
             if disk := _disk_full(error):
                 return LastWords("Failed", disk.reason, str(disk)), disk.exit_code
-            traceback.print_exception(error)  # a defect of ours: the trace is for whoever mends it
+            traceback.print_exception(error)  # a defect of ours: the trace is for the developer
             words = LastWords("Failed", "InternalError", f"{type(error).__name__}: {error}")
             return words, ExitCode.OWN_FAULT
     raise error
 
 
 def _stopped(headway: Headway) -> ExitCode:
-    """Who stops without a newer checkpoint would stop there again and again: that is charged."""
+    """Charges a stop without a newer checkpoint: the stage would stop there again and again."""
     return ExitCode.STOPPED if headway.saved else ExitCode.OWN_FAULT
 
 
@@ -201,7 +201,7 @@ def _version(name: str) -> str:
 
 
 def _progress(stage: str, rank: Rank | None) -> Progress:
-    """Of several processes one speaks."""
+    """Returns the progress of a stage: of several processes, only the leading one prints it."""
     if rank and not rank.leads:
         return Progress(stage, stream=StringIO())
     return Progress(stage, float(os.environ.get("W2S_PROGRESS_SECONDS", "1")))

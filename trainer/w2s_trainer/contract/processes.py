@@ -62,7 +62,7 @@ class Rank:
 
     @property
     def leads(self) -> bool:
-        """Whether it commits, publishes and speaks for all."""
+        """Tells whether this process commits, publishes and reports for all."""
         return self.number == 0
 
     @property

@@ -33,7 +33,7 @@ def raise_when_asked() -> Iterator[None]:
 
 
 def ignore_stop_signals() -> None:
-    """To the end of the block, nothing is heard any more: last words say how it ended, whatever comes now."""
+    """Ignores requests to stop from here on: the last words say how the stage ended, whatever comes now."""
     for name in ASKING:
         signal.signal(name, signal.SIG_IGN)
 

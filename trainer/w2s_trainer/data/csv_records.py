@@ -17,10 +17,10 @@ _OTHER_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 
 
 def read_csv(uri: str, stream: BinaryIO, columns: Collection[str]) -> Iterator[Row | Unusable]:
-    """The rows of a CSV file.
+    """Yields the rows of a CSV file.
 
     A record that is broken is counted by its lines, since a quote that is never closed makes one record of many
-    rows; reading goes on with the line after it.
+    rows; reading continues with the line after it.
 
     Args:
         uri: the file, for messages.

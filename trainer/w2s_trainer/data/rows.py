@@ -1,4 +1,4 @@
-"""Rows of .jsonl, .jsonl.gz, .csv and .parquet, streamed. A row that cannot be read is named; reading goes on."""
+"""Rows of .jsonl, .jsonl.gz, .csv and .parquet, streamed. A row that cannot be read is named; reading continues."""
 
 from collections.abc import Collection, Iterator
 from dataclasses import replace

@@ -11,24 +11,24 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from w2s_trainer.json_text import strict_json
 
 JOB = "job"
-"""In place of a stage, in what is said of all of them."""
+"""In place of a stage, in events that are about all of them."""
 
 
 class Display(Protocol):
-    """Somebody who is told what happens."""
+    """Shows what happens."""
 
     def event(self, stage: str, event: str, message: str = "", stderr: Sequence[str] = ()) -> None:
-        """A stage began, ended, was reused, failed, is tried again; with what it last said, if killed."""
+        """Shows that a stage began, ended, was reused, failed or is tried again; with its last output, if killed."""
 
     def progress(self, stage: str, line: dict[str, Any]) -> None:
-        """A progress line of a running stage."""
+        """Shows a progress line of a running stage."""
 
     def close(self) -> None:
-        """Nothing more will happen."""
+        """Ends the display: nothing more will happen."""
 
 
 class JsonLines:
-    """One JSON object a line: {time, stage, event, message, stderr} or a progress line."""
+    """One JSON object per line: {time, stage, event, message, stderr} or a progress line."""
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
@@ -45,7 +45,7 @@ class JsonLines:
         self._write({**line, "stage": stage, "event": "progress"})
 
     def close(self) -> None:
-        """Nothing to do."""
+        """Does nothing."""
 
     def _write(self, plain: dict[str, Any]) -> None:
         sys.stdout.write(strict_json({"time": round(self._clock(), 1), **plain}) + "\n")

@@ -72,7 +72,7 @@ async def run_stages(
     Args:
         job: the manifest.
         options: how.
-        display: is told what happens.
+        display: shows what happens.
         directory: for job files, last words and the scratch of the stages.
         before: the plan of the job's last run, if there was one.
         keep_plan: is given this plan once `prepare` has resolved it, and again at the end.

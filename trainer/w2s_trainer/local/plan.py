@@ -59,11 +59,11 @@ class Run:
 class Verdict(Enum):
     """What an exit means for the job."""
 
-    GO_ON = "go on"
+    CONTINUE = "continue"
     END = "end"
-    """A person has to act: what else runs is asked to stop."""
+    """A person has to act: the other stages are asked to stop."""
     GIVE_UP = "give up"
-    """Tried often enough: nothing more is started, what else runs may finish."""
+    """Tried often enough: nothing more is started, the other stages may finish."""
     RESOLVE = "resolve"
     """An input artifact is gone: begin again with `prepare`; what is complete is found."""
 
@@ -144,7 +144,7 @@ def after_exit(
     """
     match code:
         case ExitCode.DONE:
-            return replace(run, state=State.DONE), Verdict.GO_ON
+            return replace(run, state=State.DONE), Verdict.CONTINUE
         case ExitCode.INPUT_GONE:
             return replace(run, state=State.WAITING), Verdict.RESOLVE
         case _ if code in FINAL:
@@ -157,4 +157,4 @@ def after_exit(
     if retries.is_exhausted(again.failures, again.disruptions):
         return replace(again, state=State.FAILED), Verdict.GIVE_UP
     wait = retries.backoff(again.failures, again.disruptions)
-    return replace(again, state=State.WAITING, not_before=now + wait), Verdict.GO_ON
+    return replace(again, state=State.WAITING, not_before=now + wait), Verdict.CONTINUE

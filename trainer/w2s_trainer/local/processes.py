@@ -73,11 +73,11 @@ class StageProcess:
         return cls(watch, last_words)
 
     async def wait(self) -> Ended:
-        """Until the process has ended and all that it said was read."""
+        """Waits until the process has ended and all of its output was read."""
         code = await self._watch.ended
         words = read_last_words(self._last_words)
         if code == ExitCode.DONE and (words is None or not words.artifact):
-            code = int(ExitCode.OWN_FAULT)  # nothing can build on a result that nobody can name
+            code = int(ExitCode.OWN_FAULT)  # nothing can build on a result without a key
         return Ended(code, words, tuple(self._watch.tail))
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
@@ -133,6 +133,6 @@ class _Watch(asyncio.SubprocessProtocol):
             return
         try:
             self._on_progress(plain)
-        except Exception as error:  # the loop would log it and go on: whoever waits is told instead
+        except Exception as error:  # the loop would log it and continue: the waiting task gets it instead
             if not self.ended.done():
                 self.ended.set_exception(error)

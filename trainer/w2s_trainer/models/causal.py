@@ -170,7 +170,7 @@ class CausalModel:
     ) -> NDArray[np.float64]:
         """Returns log-probabilities of the answers to n prompts: sums over all tokens of each, as they are.
 
-        What all prompts begin with is read once, the rest of each prompt once, and the answers go on from there
+        What all prompts begin with is read once, the rest of each prompt once, and the answers continue from there
         side by side. A model whose state cannot be shared (recurrent layers, an attention window shorter than
         the prompt) reads each prompt with each answer in full; the scores are the same.
 
@@ -250,7 +250,7 @@ class CausalModel:
         return [bos] if bos is not None and self.tokenizer("")["input_ids"][:1] == [bos] else []
 
     def _shared_states(self, prompts: Prompts, answers: Answers) -> "States | None":
-        """Keys and values of what all prompts begin with; None where prompts cannot go on from them."""
+        """Returns keys and values of what all prompts begin with; None where prompts cannot continue from them."""
         import inspect
 
         from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
@@ -375,7 +375,7 @@ class CausalModel:
                 for at, (line, option) in enumerate(part):
                     scores[line, option] = of_tokens[at, : len(answers.ids[option])].sum()
                 done, begun = divmod(start + len(part), k)
-                if not begun:  # a batch ends with a prompt: who goes on from here forms the same batches
+                if not begun:  # a batch ends with a prompt: a run that resumes here forms the same batches
                     yield alike[yielded:done], scores[yielded:done]
                     yielded = done
 

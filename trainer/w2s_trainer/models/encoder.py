@@ -1,4 +1,4 @@
-"""A frozen pretrained model as a text encoder: one vector a text."""
+"""A frozen pretrained model as a text encoder: one vector per text."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
 """Numbers that are none: weights, features and outputs of which one is NaN or infinite end the stage.
 
 The error is one of the spec (exit code 64): the same model on the same texts gives them again, so that no retry
-mends it, and another model or other settings do.
+helps, and another model or other settings do.
 """
 
 from typing import Any
@@ -41,7 +41,7 @@ def check_finite_weights(model: Any, name: str) -> None:
 def check_finite(
     values: NDArray[np.floating], name: str, what: str, rows: NDArray[np.signedinteger] | None = None
 ) -> None:
-    """Refuses what a model says of texts where it is no number.
+    """Refuses outputs of a model for texts that are not finite numbers.
 
     Args:
         values: float[n, …], a row for each text.
@@ -50,7 +50,7 @@ def check_finite(
         rows: places of the texts among all of them, int[n]; None: as they come.
 
     Raises:
-        BadSpec: the number of the first such text is told, from 1.
+        BadSpec: names the first such text by its number, from 1.
     """
     finite = np.isfinite(values).reshape(len(values), -1).all(axis=1)
     if finite.all():

@@ -16,7 +16,7 @@ _CLOCK = f"{{% macro strftime_now(format) %}}{_DAY}{{% endmacro %}}\n"
 
 @dataclass(frozen=True)
 class Layout:
-    """A prompt around a text, `head + text + tail`, that goes on with `lead + answer + end`."""
+    """A prompt around a text, `head + text + tail`, that `lead + answer + end` continues."""
 
     head: str
     tail: str

@@ -2,7 +2,7 @@
 
 torch multiplies them with MKL, which is Intel's. oneDNN, which torch carries too and uses for bfloat16, is 2.2
 times as fast on an AMD EPYC with AVX-512, and as exact (docs/performance.md). What decides is the processor and
-not a measurement, so that a training that is resumed goes on in the same arithmetic.
+not a measurement, so that a training that is resumed keeps the same arithmetic.
 """
 
 from functools import cache

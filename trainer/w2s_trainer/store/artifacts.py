@@ -83,7 +83,7 @@ class Artifact:
         raise self._condemn(name)
 
     def fetch(self, name: str, directory: Path) -> Path:
-        """Bring a file to `directory/name`, verified; one that is there already and verifies is kept."""
+        """Brings a file to `directory/name`, verified; one that is there already and verifies is kept."""
         info = self._info(name)
         path = directory / checked_name(name)
         if _is_whole(path, info):
@@ -99,7 +99,7 @@ class Artifact:
         raise self._condemn(name)
 
     def fetch_all(self, directory: Path, prefix: str = "") -> Path:
-        """Bring every file whose name starts with `prefix` below `directory`, verified; returns that."""
+        """Brings every file whose name starts with `prefix` below `directory`, verified; returns that."""
         names = [name for name in self.files if name.startswith(prefix)]
         _in_parallel(lambda name: self.fetch(name, directory), names)
         return directory
@@ -137,7 +137,7 @@ class Artifact:
             return hashlib.file_digest(stream, "sha256").hexdigest()  # type: ignore[arg-type]
 
     def _condemn(self, name: str) -> InputGone:
-        """Note beside the files that they are not to be trusted, so that the work is done again.
+        """Notes beside the files that they are not to be trusted, so that the work is done again.
 
         A process without the right to write leaves the note to one that has it.
         """
@@ -311,7 +311,7 @@ class Attempt:
             provenance: what produced it, JSON.
 
         Returns:
-            The artifact that counts: this one, or that of whoever was first (`attempt` tells). With shards:
+            The artifact that counts: this one, or that of the first writer (`attempt` tells). With shards:
             the whole artifact when all shards are there, else this shard's.
         """
         prefix = f"{self._store.home_uri(self._stage, self._key)}{self.attempt}/"

@@ -80,10 +80,10 @@ class Checkpoints:
         name: tells the trainings of one stage apart ("all", or the sizes of a curve).
         keep: how many complete ones stay.
         new_attempt: makes the ids that keep writers apart.
-        unfit: told what was given to `save` as `meta`, says as the second half of a sentence why nobody here can
-            go on from that; None where somebody can. An unfit checkpoint counts for nothing.
-        note: is told in a sentence what was passed over or could not be removed, each once.
-        saved: is told the step of each checkpoint that `save` has brought to the store.
+        unfit: given the `meta` of a save, says as the second half of a sentence why this process cannot resume
+            from it; None where it can. An unfit checkpoint counts for nothing.
+        note: is called with a sentence for what was passed over or could not be removed, once each.
+        saved: is called with the step of each checkpoint that `save` has brought to the store.
     """
 
     def __init__(
@@ -269,7 +269,7 @@ class Checkpoints:
 
 
 def clear_checkpoints(objects: Objects, home_uri: str) -> None:
-    """Remove all checkpoints of an artifact, whatever their names. Nothing happens when there are none."""
+    """Removes all checkpoints of an artifact, whatever their names. Nothing happens when there are none."""
     _remove(objects, [info.uri for info in objects.list(checkpoints_uri(home_uri))])
 
 
@@ -290,7 +290,7 @@ class BackgroundSaver:
 
     Args:
         checkpoints: where to.
-        note: is told in a sentence what was not saved, from the thread.
+        note: is called with a sentence for what was not saved, from the thread.
     """
 
     def __init__(self, checkpoints: Checkpoints, *, note: Note = _silent) -> None:
@@ -313,7 +313,7 @@ class BackgroundSaver:
             return self._saved_step
 
     def submit(self, step: int, directory: Path, meta: Mapping[str, Any]) -> None:
-        """Save `directory` as soon as nothing else is under way; returns at once.
+        """Saves `directory` as soon as nothing else is under way; returns at once.
 
         It is the saver's from now on, and removed once it is saved, has failed, or was replaced: one that
         still waits gives way to a newer one. `meta` is read now. Arguments as of `Checkpoints.save`.
@@ -327,7 +327,7 @@ class BackgroundSaver:
         _discard(replaced)
 
     def finish(self) -> None:
-        """Wait until nothing is under way or waits; raises the error of the newest save if that has failed."""
+        """Waits until nothing is under way or waits; raises the error of the newest save if that has failed."""
         self._drain()
         with self._changed:
             error = self._error
@@ -335,7 +335,7 @@ class BackgroundSaver:
             raise error
 
     def close(self) -> None:
-        """Wait for what is under way, drop what waits, and end the thread. Raises nothing of the store's."""
+        """Waits for what is under way, drops what waits, and ends the thread. Raises nothing of the store's."""
         with self._changed:
             dropped, self._waiting = self._waiting, None
             self._closed = True
@@ -364,7 +364,7 @@ class BackgroundSaver:
                 self._checkpoints.save(save.step, save.directory, save.meta)
             except Exception as failure:
                 error = failure
-                with suppress(Exception):  # nobody to listen is no reason to stop saving
+                with suppress(Exception):  # a note that fails is no reason to stop saving
                     self._note(f"The checkpoint of step {save.step} was not saved: {failure}")
             _discard(save)
             with self._changed:

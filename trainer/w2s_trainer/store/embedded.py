@@ -36,8 +36,8 @@ _START_TRIES = 4
 _KEY_FILES = ("access-key-id", "secret-access-key")
 _LOG_TAIL = 2_000
 
-# Runs a server for as long as whoever started it holds the pipe open, so that none outlives a killed process. One that
-# does not end when it is asked to is killed, with all of this process group.
+# Runs a server for as long as the process that started it holds the pipe open, so that none outlives a killed process.
+# One that does not end when it is asked to is killed, with all of this process group.
 _LEASH = (
     'exec 3<&0; "$@" & server=$!;'
     f" {{ cat <&3 >/dev/null; kill $server; sleep {_STOP_SECONDS:g}; kill -9 0; }} & wait $server"
@@ -129,14 +129,14 @@ class EmbeddedStore:
         }
 
     def create_bucket(self, bucket: str) -> str:
-        """Make a bucket (at least 3 characters) unless it is there; returns its URI."""
+        """Makes a bucket (at least 3 characters) unless it is there; returns its URI."""
         client = self._client()
         with suppress(client.exceptions.BucketAlreadyOwnedByYou, client.exceptions.BucketAlreadyExists):
             client.create_bucket(Bucket=bucket)
         return f"s3://{bucket}"
 
     def start(self) -> Self:
-        """Start, and wait until it takes writes."""
+        """Starts, and waits until it takes writes."""
         with ExitStack() as undo:
             try:
                 self.directory.mkdir(parents=True, exist_ok=True)
@@ -165,7 +165,7 @@ class EmbeddedStore:
             )
 
     def stop(self) -> None:
-        """Stop it: politely, then for good. Data stay."""
+        """Stops it: politely, then for good. Data stay."""
         if self._process is not None:
             self._end(self._process)
             self._process = None
@@ -174,7 +174,7 @@ class EmbeddedStore:
             self._lock = None
 
     def kill(self) -> None:
-        """End it without a word, as a crash would."""
+        """Ends it without a word, as a crash would."""
         if self._process is not None:
             os.killpg(self._process.pid, signal.SIGKILL)
         self.stop()
@@ -218,7 +218,7 @@ class EmbeddedStore:
         (self.directory / "state.json").write_text(json.dumps(state))
 
     def _stop_orphan(self) -> None:
-        """End the server of a process that was killed, should it still be stopping. We hold the lock."""
+        """Ends the server of a process that was killed, should it still be stopping. We hold the lock."""
         pid = self._state().get("pid")
         if not pid:
             return
@@ -281,7 +281,7 @@ class EmbeddedStore:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 cwd=data,
-                # The keys of whoever starts it would become an administrator's here.
+                # The keys of the user who starts it would become an administrator's here.
                 env={name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
                 # Ctrl-C is for the driver, which still needs the store to save its work.
                 start_new_session=True,
@@ -349,7 +349,7 @@ def _is_free(port: int, host: str = _LOOPBACK) -> bool:
 
 
 def _within(seconds: float, condition: Callable[[], bool]) -> bool:
-    """Wait until the condition holds; False when it does not in time."""
+    """Waits until the condition holds; False when it does not in time."""
     end = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > end:

@@ -117,7 +117,7 @@ def join_shards(shards: Iterable[Manifest], attempt: str) -> Manifest:
 
 
 def content_digest(files: Iterable[tuple[str, int, str]]) -> str:
-    """SHA-256 over sorted (name, size, sha256): equal when the contents are, whoever wrote them and when."""
+    """SHA-256 over sorted (name, size, sha256): equal when the contents are, whatever the writer and the time."""
     return hashlib.sha256(json.dumps(sorted(files)).encode()).hexdigest()
 
 

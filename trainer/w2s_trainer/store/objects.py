@@ -112,11 +112,11 @@ class Objects:
             return stream.readall(), cast(str, stream.etag)
 
     def open_stream(self, uri: str) -> BinaryIO:
-        """A buffered forward stream; a read broken off half way goes on where it was, in the same version."""
+        """Opens a buffered forward stream; a broken read resumes where it was, in the same version."""
         return cast(BinaryIO, io.BufferedReader(self._stream(uri), buffer_size=MiB))
 
     def download(self, uri: str, path: Path) -> None:
-        """Bring an object to `path`, which appears only when whole. OwnFault DiskFull when too large."""
+        """Brings an object to `path`, which appears only when whole. OwnFault DiskFull when too large."""
         info = self.stat(uri)
         if info is None:
             raise NoSuchObject(uri)
@@ -134,7 +134,7 @@ class Objects:
             incoming.unlink(missing_ok=True)
 
     def upload(self, path: Path, uri: str) -> None:
-        """Put a file; in parts, several at once, when it is larger than one part."""
+        """Puts a file; in parts, several at once, when it is larger than one part."""
         size = path.stat().st_size
         if size <= self.part_size:
             self.write(uri, path.read_bytes())
@@ -158,7 +158,7 @@ class Objects:
         if_match: str | None = None,
         content_type: str | None = None,
     ) -> str:
-        """Put a small object and return its etag.
+        """Puts a small object and returns its etag.
 
         Raises AlreadyExists (`if_absent`) or PreconditionFailed (`if_match`). When an answer was lost on the
         way, the write that stands in one's way may be one's own: compare what is there.
@@ -196,7 +196,7 @@ class Objects:
                 return
 
     def delete(self, uris: Iterable[str]) -> None:
-        """Delete objects; those that do not exist are deleted already."""
+        """Deletes objects; those that do not exist are deleted already."""
         keys: dict[str, list[str]] = {}
         for uri in uris:
             bucket, key = split_uri(uri)
@@ -207,7 +207,7 @@ class Objects:
                 self._retry.call(f"delete in s3://{bucket}", partial(self._delete, bucket, batch))
 
     def copy(self, source_uri: str, target_uri: str) -> None:
-        """Copy within the server; no byte comes here."""
+        """Copies within the server; no byte comes here."""
         info = self.stat(source_uri)
         if info is None:
             raise NoSuchObject(source_uri)
@@ -266,7 +266,7 @@ class Objects:
     def _multipart(
         self, uri: str, spans: Sequence[range], send: Callable[[dict[str, Any], int, range], str]
     ) -> None:
-        """Send parts under one upload and join them; begun anew when the server lost it (a crash)."""
+        """Sends parts under one upload and joins them; begun anew when the server lost it (a crash)."""
         for remaining in reversed(range(_UPLOAD_TRIES)):
             upload = self._ask(f"upload {uri}", "create_multipart_upload", **_at(uri))
             target = {**_at(uri), "UploadId": upload["UploadId"]}
@@ -346,7 +346,7 @@ def _joined_etag(etags: Sequence[str]) -> str | None:
 
 
 def _reserve(path: Path, size: int) -> None:
-    """Make the file with all its blocks, where the system can: a full disk is known before the transfer."""
+    """Makes the file with all its blocks, where the system can: a full disk is known before the transfer."""
     with path.open("wb") as file:
         if size and hasattr(os, "posix_fallocate"):
             try:

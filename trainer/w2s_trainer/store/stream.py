@@ -50,11 +50,11 @@ class ObjectStream(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
-        """Fill `buffer` as far as one read goes; 0 at the end."""
+        """Fills `buffer` as far as one read goes; 0 at the end."""
         return self._read_into(memoryview(buffer).cast("B"))
 
     def close(self) -> None:
-        """Give the connection back."""
+        """Gives the connection back."""
         self._drop()
         super().close()
 

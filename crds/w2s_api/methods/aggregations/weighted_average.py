@@ -17,7 +17,7 @@ class LabelerWeight(Struct):
 
 
 class WeightedAverage(Method):
-    """The weighted average of the labelers' distributions; who abstains on a text is left out there."""
+    """The weighted average of the labelers' distributions; a labeler that abstains on a text is left out there."""
 
     words: ClassVar[str] = "the weighted average of the distributions"
     names_labelers: ClassVar[Mapping[str, str]] = {

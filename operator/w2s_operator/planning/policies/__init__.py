@@ -1,7 +1,7 @@
 """The policies of a stage, in order. Each reads a view and decides, or leaves it to those after it.
 
 The order is the argument: what was done comes before what is to be done, a person's wish (suspend) before the clock,
-and a run that goes on is looked after before another is begun.
+and a run in progress is looked after before another is begun.
 """
 
 from collections.abc import Callable
@@ -33,7 +33,7 @@ POLICIES: tuple[Policy, ...] = (
     replace,  # a run that waits to start gets new pod settings
     lost,  # a run whose node is gone is given up
     deadline,  # nothing runs, or waits to start, for longer than it may
-    watch,  # a run that goes on: what is said of it
+    watch,  # a run in progress: what the status says of it
     retry,  # a run that ended early is followed by another after a wait
     create,  # the next run
 )

@@ -13,6 +13,6 @@ def adopt(view: StageView) -> Decision | None:
     newest = max(view.runs, key=lambda child: child.run, default=None) if view.is_ready else None
     if newest is None or newest.run <= view.record.run:
         return None
-    ended = None if newest.goes_on else True
+    ended = None if newest.is_live else True
     record = with_(view.record, run=newest.run, started=True, ended=ended, state="Waiting")
     return Decision(record, final=False)

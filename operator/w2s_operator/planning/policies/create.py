@@ -14,7 +14,7 @@ def create(view: StageView) -> Decision:
     """Begins the next run, or asks again for the Job of the one that was decided; last in the list."""
     if view.is_open:
         return _ask(view)
-    if any(child.goes_on for child in view.runs):
+    if any(child.is_live for child in view.runs):
         return Decision(view.record)  # it was stopped, and that is not seen yet
     if view.quiet_at > view.now:
         return Decision(with_(view.record, state="Stopping"), wakes=(view.quiet_at,))
@@ -24,7 +24,7 @@ def create(view: StageView) -> Decision:
 
 
 def _ask(view: StageView) -> Decision:
-    """Asks for a Job; what the API server said when it was asked before is for the status to tell."""
+    """Asks for a Job; the status reports what the API server answered to an earlier request."""
     record = view.record
     refusal = view.job.observed.refused.get(view.stage.name)
     if refusal and (refusal.instance, refusal.run) == (record.instance, record.run):

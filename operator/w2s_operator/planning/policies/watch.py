@@ -1,4 +1,4 @@
-"""A run that goes on: where it stands, what holds it up, and how far it is.
+"""A run in progress: where it stands, what holds it up, and how far it is.
 
 Whoever looks at a job that does not start must not have to look at its pods: the status names what they wait for.
 """
