@@ -30,7 +30,8 @@ added three times, it drowned the rest), before any confirming set: the teacher 
 balanced, on the labels of nb), and forms beside the plain sum, judged by the same score. *Relative*: of each source's
 log-odds those of its own mean answer on the pool are subtracted, and one prior is added: the shares of the teacher, of
 budget and teacher together (the teacher's as 16 labels), of budget, teacher and uniform together (8 labels each), or
-uniform. *Zero-shot*: a fourth source. The form is chosen first, with and without zero-shot.
+uniform. *Zero-shot*: a fourth
+source, by cosine as the arm, or on features centred as the heads' are. The form is chosen first, with and without zero-shot.
 """
 
 import argparse
@@ -46,13 +47,20 @@ from combination_tasks import CHOOSING, CONFIRMING, Task, read_task
 from numpy.typing import NDArray
 from scipy.stats import t as student_t
 
+from w2s_trainer.models.head import centred as centred_rows
 from w2s_trainer.models.head import normalise
-from w2s_trainer.stages.combine.log_odds import centred, log_softmax, of_probabilities
-from w2s_trainer.stages.combine.stacking import Shrinkage, Weights, combine, fit, unfitted
+from w2s_trainer.stages.combine.log_odds import (
+    Source,
+    from_logits,
+    from_probabilities,
+    log_shares,
+    log_softmax,
+    mean_answer,
+)
+from w2s_trainer.stages.combine.stacking import PRIOR_LABELS, Shrinkage, Weights, combine, fit, unfitted
 from w2s_trainer.stages.train.zero_shot import SHARPNESS
 
 SPLITS = 8
-PSEUDO_LABELS = 16
 REGRET = 0.010
 
 
@@ -66,8 +74,8 @@ class Setting:
     """The penalty is multiplied by the number of labels."""
     relative: str = ""
     """Whose prior is added once: `teacher`, `budget`, `mixed`, `uniform`; empty: the plain sum."""
-    zero_shot: bool = False
-    """It is a source too."""
+    zero_shot: str = ""
+    """A source too: `cosine`, as the arm is, or `centred`, of the features that the heads read; empty: it is none."""
 
 
 @dataclass(frozen=True)
@@ -90,68 +98,60 @@ def macro_f1(y: NDArray[np.int64], said: NDArray[np.int64], k: int) -> float:
     return float((2 * np.diag(counts) / np.maximum(counts.sum(0) + counts.sum(1), 1)).mean())
 
 
-def shares(log_odds: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The mean answer, as centred log-probabilities float64[K]."""
-    return centred(np.log(np.exp(log_softmax(log_odds)).mean(axis=0)))
-
-
-@dataclass(frozen=True)
-class Stack:
-    """What the sources say of all texts and, out of fold, of the budget; what is added before anything is fitted."""
-
-    everywhere: dict[str, NDArray[np.float64]]
-    budget: dict[str, NDArray[np.float64]]
-    offset: NDArray[np.float64]
-
-
-def stack_of(task: Task, split: Split, teacher: Teacher, budget: Budget | None, setting: Setting) -> Stack:
-    k = len(task.classes)
-    everywhere = {
-        "teacher": of_probabilities(teacher.probabilities, teacher.abstain, setting.floor),
-        "strong": centred(teacher.strong),
+def sources_of(
+    task: Task, split: Split, teacher: Teacher, budget: Budget | None, setting: Setting
+) -> dict[str, Source]:
+    """What each says of all texts."""
+    sources = {
+        "teacher": from_probabilities(teacher.probabilities, teacher.abstain, setting.floor),
+        "strong": from_logits(teacher.strong),
     }
-    if setting.zero_shot:
+    if setting.zero_shot == "cosine":
         similar = normalise(task.features) @ normalise(task.descriptions).T
-        everywhere["zero-shot"] = centred(SHARPNESS * similar.astype(np.float64))
+        sources["zero-shot"] = from_logits(SHARPNESS * similar.astype(np.float64))
+    if setting.zero_shot == "centred":
+        similar = centred_rows(task.features, split.mean) @ centred_rows(task.descriptions, split.mean).T
+        sources["zero-shot"] = from_logits(SHARPNESS * similar)
     if budget is not None:
-        everywhere["gold"] = centred(budget.gold[setting.centre_row])
-    asked = {}
-    if budget is not None:
-        asked = {name: said[budget.rows] for name, said in everywhere.items()}
-        asked["gold"] = budget.held_out[setting.centre_row]
-    offset = np.zeros(k)
-    if setting.relative:
-        voted = split.pool[~teacher.abstain[split.pool]]
-        mine = {name: voted if name == "teacher" else split.pool for name in everywhere}
-        base = {name: shares(said[mine[name]]) for name, said in everywhere.items()}
-        for said, rows in ((everywhere, np.arange(len(task.y))), (asked, budget.rows if budget else None)):
-            for name in said:
-                said[name] = said[name] - base[name]
-                if name == "teacher":
-                    said[name][teacher.abstain[rows]] = 0.0
-        if setting.relative != "uniform":
-            known = np.exp(log_softmax(base["teacher"]))
-            if setting.relative == "mixed":
-                known = (known + 1 / k) / 2
-            if setting.relative != "teacher" and budget is not None:
-                known = PSEUDO_LABELS * known + np.bincount(task.y[budget.rows], minlength=k)
-            offset = centred(np.log(known))
-    return Stack(everywhere, asked, offset)
+        sources["gold"] = from_logits(budget.gold[setting.centre_row])
+    return sources
 
 
-def weights_of(task: Task, stack: Stack, budget: Budget | None, setting: Setting) -> Weights:
+def start_of(
+    task: Task, split: Split, sources: dict[str, Source], budget: Budget | None, setting: Setting
+) -> Weights:
+    """Weights before anything is fitted."""
+    k = len(task.classes)
+    if not setting.relative:
+        return unfitted(dict.fromkeys(sources, np.zeros(k)), np.zeros(k))
+    means = {name: mean_answer(source.at(split.pool)) for name, source in sources.items()}
+    known = np.exp(log_softmax(means["teacher"]))
+    if setting.relative == "uniform":
+        return unfitted(means, np.zeros(k))
+    if setting.relative == "mixed":
+        known = (known + 1 / k) / 2
+    if setting.relative != "teacher" and budget is not None:
+        known = PRIOR_LABELS * known + np.bincount(task.y[budget.rows], minlength=k)
+    return unfitted(means, log_shares(known / known.sum()))
+
+
+def weights_of(
+    task: Task, split: Split, sources: dict[str, Source], budget: Budget | None, setting: Setting
+) -> Weights:
+    start = start_of(task, split, sources, budget, setting)
     if budget is None:
-        return unfitted(tuple(stack.everywhere), len(task.classes))
+        return start
+    asked = {name: source.at(budget.rows) for name, source in sources.items()}
+    asked["gold"] = from_logits(budget.held_out[setting.centre_row])
     times = len(budget.rows) if setting.per_label else 1
-    shrinkage = Shrinkage(setting.scale * times, setting.bias * times)
-    return fit(stack.budget, task.y[budget.rows], shrinkage, stack.offset)
+    return fit(asked, task.y[budget.rows], start, Shrinkage(setting.scale * times, setting.bias * times))
 
 
 def combined(task: Task, split: Split, teacher: Teacher, size: int, setting: Setting) -> NDArray[np.float64]:
     """Class probabilities of all texts."""
     budget = split.budgets[size] if size else None
-    stack = stack_of(task, split, teacher, budget, setting)
-    return combine(stack.everywhere, weights_of(task, stack, budget, setting), stack.offset)
+    sources = sources_of(task, split, teacher, budget, setting)
+    return combine(sources, weights_of(task, split, sources, budget, setting))
 
 
 def parts_of(task: Task, split: Split, name: str, size: int) -> dict[str, NDArray[np.int64]]:
@@ -220,46 +220,53 @@ def score(setting: Setting, sizes: tuple[int, ...] = (0, *SIZES)) -> tuple[float
     return float((d + np.minimum(d, 0)).mean()), int((d < -REGRET).sum()), float(d.min())
 
 
-def choose(setting: Setting) -> None:
+def begin_choice() -> None:
     print("| form | λ weights | λ bias | per label | floor | centre row | score | cells lost | worst |")
     print("|---" * 9 + "|", flush=True)
 
-    def line(one: Setting, sizes: tuple[int, ...] = (0, *SIZES)) -> float:
-        value, lost, worst = score(one, sizes)
-        print(
-            f"| {one.relative or 'plain'}{', zero-shot' if one.zero_shot else ''} | {one.scale:g} | {one.bias:g} | {'yes' if one.per_label else ''} | {one.floor:g} | {one.centre_row}"
-            f" | {value:+.4f} | {lost} | {worst:+.3f} |",
-            flush=True,
-        )
-        return value
 
-    def strongest(scores: dict[Setting, float]) -> Setting:
-        near = [one for one, value in scores.items() if value >= max(scores.values()) - 0.001]
-        return max(near, key=lambda one: (one.scale * one.bias, one.scale))
+def judge(one: Setting, sizes: tuple[int, ...] = (0, *SIZES)) -> float:
+    """Prints the line of a setting."""
+    value, lost, worst = score(one, sizes)
+    form = (one.relative or "plain") + (f", zero-shot {one.zero_shot}" if one.zero_shot else "")
+    print(
+        f"| {form} | {one.scale:g} | {one.bias:g} | {'yes' if one.per_label else ''} | {one.floor:g}"
+        f" | {one.centre_row} | {value:+.4f} | {lost} | {worst:+.3f} |",
+        flush=True,
+    )
+    return value
 
-    forms = {}
-    for zero_shot in (False, True):
+
+def strongest(scores: dict[Setting, float]) -> Setting:
+    near = [one for one, value in scores.items() if value >= max(scores.values()) - 0.001]
+    return max(near, key=lambda one: (one.scale * one.bias, one.scale))
+
+
+def choose_form(setting: Setting) -> None:
+    begin_choice()
+    for zero_shot in ("", "cosine", "centred"):
         for relative in ("", "teacher", "budget", "mixed", "uniform"):
-            one = replace(setting, relative=relative, zero_shot=zero_shot)
-            forms[one] = line(one)
-    without = max((one for one in forms if not one.zero_shot), key=forms.__getitem__)
-    for setting in (without, replace(without, zero_shot=True)):
-        scores = {}
-        for scale in (0.3, 1.0, 3.0, 10.0):
-            for bias in (1.0, 3.0, 10.0, 1e9):
-                one = replace(setting, scale=scale, bias=bias)
-                scores[one] = line(one)
-        setting = strongest(scores)
-        print(f"chosen: {setting}", flush=True)
-        line(replace(setting, scale=0.2, bias=0.2, per_label=True))
-        floors = {}
-        for floor in (1e-1, 3e-2, 1e-2, 1e-3, 1e-6):
-            one = replace(setting, floor=floor)
-            floors[one] = line(one)
-        setting = max(floors, key=floors.__getitem__)
-        print(f"chosen: {setting}", flush=True)
-        for weight in CENTRE_ROWS:
-            line(replace(setting, centre_row=weight), (16, 64))
+            judge(replace(setting, relative=relative, zero_shot=zero_shot))
+
+
+def choose_numbers(setting: Setting) -> None:
+    begin_choice()
+    scores = {}
+    for scale in (0.3, 1.0, 3.0, 10.0):
+        for bias in (1.0, 3.0, 10.0, 1e9):
+            one = replace(setting, scale=scale, bias=bias)
+            scores[one] = judge(one, SIZES)
+    setting = strongest(scores)
+    print(f"chosen: {setting}", flush=True)
+    judge(replace(setting, scale=0.2, bias=0.2, per_label=True), SIZES)
+    floors = {}
+    for floor in (1e-1, 3e-2, 1e-2, 1e-3, 1e-6):
+        one = replace(setting, floor=floor)
+        floors[one] = judge(one)
+    setting = max(floors, key=floors.__getitem__)
+    print(f"chosen: {setting}", flush=True)
+    for weight in CENTRE_ROWS:
+        judge(replace(setting, centre_row=weight), (16, 64))
 
 
 def table(setting: Setting, names: tuple[str, ...]) -> None:
@@ -292,31 +299,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / "combination")
-    parser.add_argument("--part", choices=("fit", "choose", "confirm", "chosen"), default="confirm")
-    parser.add_argument("--setting", nargs=4, metavar=("SCALE", "BIAS", "FLOOR", "CENTRE_ROW"))
+    parser.add_argument("--part", choices=("form", "numbers", "chosen", "confirm"), default="confirm")
+    parser.add_argument("--relative", default=Setting.relative, help="of the form; `plain` is none")
+    parser.add_argument("--zero-shot", default=Setting.zero_shot, help="of the form")
     arguments = parser.parse_args()
-    setting = Setting()
-    if arguments.setting:
-        scale, bias, floor, centre_row = arguments.setting
-        setting = Setting(float(scale), float(bias), float(floor), centre_row)
-    names = {"fit": CHOOSING + CONFIRMING, "choose": CHOOSING, "chosen": CHOOSING}.get(
-        arguments.part, CONFIRMING
-    )
+    setting = Setting(relative=arguments.relative.replace("plain", ""), zero_shot=arguments.zero_shot)
+    names = CONFIRMING if arguments.part == "confirm" else CHOOSING
     for name in names:
         task = read_task(name, arguments.data, arguments.cache)
         splits = tuple(read_split(task, number, arguments.cache) for number in range(SPLITS))
         for teacher in splits[0].teachers:
             for size in (0, *SIZES):
                 CELLS[name, teacher, size] = Cell(task, teacher, size, splits)
-        if arguments.part == "fit":
-            print(name, flush=True)
     match arguments.part:
-        case "choose":
-            choose(setting)
-        case "chosen":
-            table(setting, CHOOSING)
-        case "confirm":
-            table(setting, CONFIRMING)
+        case "form":
+            choose_form(setting)
+        case "numbers":
+            choose_numbers(setting)
+        case _:
+            table(setting, names)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2s_trainer.models.head import GRID, Head, fit, folds_of
-from w2s_trainer.stages.combine.log_odds import centred, log_softmax
+from w2s_trainer.stages.combine.log_odds import Source, centred, from_logits, log_softmax
 from w2s_trainer.stages.combine.stacking import Weights
 
 CENTRE_ROW = 1.0
@@ -22,8 +22,8 @@ class GoldStudent:
     """Fitted on all gold labels."""
     l2: float
     """Of the smallest held-out log loss."""
-    held_out: NDArray[np.float64]
-    """float64[n, K], centred log-probabilities of the n gold texts out of fold."""
+    held_out: Source
+    """Of the n gold texts, out of fold."""
 
 
 def gold_student(
@@ -74,14 +74,14 @@ def gold_student(
             best = loss, l2, held_out
     assert best is not None
     _, l2, held_out = best
-    return GoldStudent(fitted(np.ones(len(labels), dtype=bool), l2), l2, centred(held_out))
+    return GoldStudent(fitted(np.ones(len(labels), dtype=bool), l2), l2, from_logits(held_out))
 
 
 def merged_head(heads: Mapping[str, Head], weights: Weights) -> Head:
-    """The students' part of a combination, and its bias, as one head.
+    """The students' part of a combination, its prior and its bias as one head.
 
-    Its logits are Σₛ aₛ uₛ + b, u being the centred log-probabilities of the heads, so that adding aₜ uₜ of a
-    teacher gives the combination.
+    Its logits are Σₛ aₛ (uₛ − mean answer) + prior + b, u being the centred log-probabilities of the heads, so that
+    adding aₜ (uₜ − mean answer) where a teacher answers gives the combination.
 
     Args:
         heads: by source, all centred on the same mean.
@@ -95,8 +95,8 @@ def merged_head(heads: Mapping[str, Head], weights: Weights) -> Head:
     first = next(iter(heads.values()))
     if any(not np.array_equal(head.mean, first.mean) for head in heads.values()):
         raise ValueError("The heads are centred on different means, so that their sum is no linear head.")
-    weight, bias = np.zeros(first.weight.shape), weights.bias.astype(np.float64)
+    weight, bias = np.zeros(first.weight.shape), weights.prior + weights.bias
     for name, head in heads.items():
         weight += weights.scale[name] * centred(head.weight.T.astype(np.float64)).T
-        bias += weights.scale[name] * centred(head.bias.astype(np.float64))
+        bias += weights.scale[name] * (centred(head.bias.astype(np.float64)) - weights.mean_answer[name])
     return Head(weight, bias, first.mean)
