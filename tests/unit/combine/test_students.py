@@ -3,8 +3,8 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from w2s_trainer.models.head import Head, cross_validated_l2, fit, folds_of
-from w2s_trainer.stages.combine.log_odds import centred
-from w2s_trainer.stages.combine.stacking import Weights, combine
+from w2s_trainer.stages.combine.log_odds import centred, from_logits
+from w2s_trainer.stages.combine.stacking import Weights, combine, unfitted
 from w2s_trainer.stages.combine.students import gold_student, merged_head
 
 
@@ -32,7 +32,9 @@ def test_a_text_is_answered_by_a_head_that_saw_nothing_of_its_family():
         )
         asked = x[held].astype(np.float64) - mean
         asked /= np.linalg.norm(asked, axis=1, keepdims=True)
-        assert student.held_out[held] == pytest.approx(centred(theirs.predict_log_proba(asked)), abs=2e-3)
+        assert student.held_out.log_odds[held] == pytest.approx(
+            centred(theirs.predict_log_proba(asked)), abs=2e-3
+        )
 
 
 def test_a_changed_label_does_not_change_what_is_said_of_its_text_out_of_fold():
@@ -41,8 +43,9 @@ def test_a_changed_label_does_not_change_what_is_said_of_its_text_out_of_fold():
     changed[10] = 1 - y[10]
     of = {"classes": 2, "mean": x.mean(axis=0), "seed": 0}
     first, second = gold_student(x, y, family, **of), gold_student(x, changed, family, **of)
+    mine = family == family[10]
     assert first.l2 == second.l2  # else other heads are compared
-    assert second.held_out[family == family[10]] == pytest.approx(first.held_out[family == family[10]])
+    assert second.held_out.log_odds[mine] == pytest.approx(first.held_out.log_odds[mine])
     assert second.head.logits(x[10:11]) != pytest.approx(first.head.logits(x[10:11]), abs=1e-3)
 
 
@@ -52,7 +55,7 @@ def test_a_class_without_labels_is_unlikely_and_not_impossible():
     p = student.head.probabilities(x)
     assert (p[:, 2:] < 0.1).all()
     assert (p[:, 2:] > 1e-4).all()
-    assert (np.abs(student.held_out) < 12).all()
+    assert (np.abs(student.held_out.log_odds) < 12).all()
 
 
 @pytest.mark.parametrize("labels", [[0, 0, 0, 0], []])
@@ -73,20 +76,25 @@ def test_two_students_are_one_linear_head(k):
     noisy = np.where(np.random.default_rng(1).random(80) < 0.3, 0, y)
     strong = fit(x, np.eye(k)[noisy], np.ones(80), 1.0)
     mine = gold_student(x[:40], y[:40], family[:40], classes=k, mean=strong.mean, seed=0)
-    weights = Weights({"teacher": 0.7, "strong": 0.6, "gold": 1.8}, centred(np.arange(k) / 10))
-    head = merged_head({"strong": strong, "gold": mine.head}, weights)
+    means = {
+        name: centred(np.arange(k) / 7 * place) for place, name in enumerate(("teacher", "strong", "gold"))
+    }
+    prior, bias = centred(np.arange(k) / 3), centred(np.arange(k)[::-1] / 10)
+    scale = {"teacher": 0.7, "strong": 0.6, "gold": 1.8}
+    head = merged_head({"strong": strong, "gold": mine.head}, Weights(scale, means, prior, bias))
     new = np.random.default_rng(2).normal(size=(30, x.shape[1])).astype(np.float32) + 2
-    said = {"strong": centred(strong.logits(new)), "gold": centred(mine.head.logits(new))}
-    students = Weights({"strong": 0.6, "gold": 1.8}, weights.bias)
+    said = {"strong": from_logits(strong.logits(new)), "gold": from_logits(mine.head.logits(new))}
+    students = Weights({name: scale[name] for name in said}, means, prior, bias)
     assert head.probabilities(new) == pytest.approx(combine(said, students), abs=1e-12)
     # With the teacher beside it, it is the whole combination.
-    teacher = centred(np.random.default_rng(3).normal(size=(30, k)))
-    whole = combine(said | {"teacher": teacher}, weights)
-    with_teacher = combine(
-        {"students": centred(head.logits(new)), "teacher": teacher},
-        Weights({"students": 1.0, "teacher": 0.7}, np.zeros(k)),
+    teacher = from_logits(np.random.default_rng(3).normal(size=(30, k)))
+    teacher.abstain[:10] = True
+    nothing = np.zeros(k)
+    beside = Weights({"students": 1.0, "teacher": 0.7}, means | {"students": nothing}, nothing, nothing)
+    whole = combine(said | {"teacher": teacher}, Weights(scale, means, prior, bias))
+    assert combine({"students": from_logits(head.logits(new)), "teacher": teacher}, beside) == pytest.approx(
+        whole, abs=1e-12
     )
-    assert with_teacher == pytest.approx(whole, abs=1e-12)
 
 
 def test_heads_of_different_centres_have_no_sum():
@@ -94,9 +102,9 @@ def test_heads_of_different_centres_have_no_sum():
         name: Head(np.ones((2, 3)), np.zeros(2), np.full(3, at)) for name, at in (("a", 0.0), ("b", 1.0))
     }
     with pytest.raises(ValueError, match="different means"):
-        merged_head(heads, Weights({"a": 1.0, "b": 1.0}, np.zeros(2)))
+        merged_head(heads, unfitted({"a": np.zeros(2), "b": np.zeros(2)}, np.zeros(2)))
     with pytest.raises(ValueError, match="no head"):
-        merged_head({}, Weights({}, np.zeros(2)))
+        merged_head({}, unfitted({}, np.zeros(2)))
 
 
 def test_folds_are_those_that_choose_the_l2_of_gold_only():
