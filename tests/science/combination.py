@@ -62,6 +62,11 @@ from w2s_trainer.stages.train.zero_shot import SHARPNESS
 
 SPLITS = 8
 REGRET = 0.010
+RIVALS = {
+    True: ("weak", "strong", "zero-shot", "gold-only"),
+    False: ("weak", "strong", "gold-only"),
+}
+"""Whom a combination must not lose against, by whether it hears zero-shot."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +81,14 @@ class Setting:
     """Whose prior is added once: `teacher`, `budget`, `mixed`, `uniform`; empty: the plain sum."""
     zero_shot: str = ""
     """A source too: `cosine`, as the arm is, or `centred`, of the features that the heads read; empty: it is none."""
+
+
+CANDIDATES = {
+    "plain": Setting(),
+    "combined": Setting(relative="uniform"),
+    "with zero-shot": Setting(relative="budget", zero_shot="centred"),
+}
+"""What is confirmed: the sum that the issue began with, and what was chosen without and with zero-shot."""
 
 
 @dataclass(frozen=True)
@@ -192,10 +205,9 @@ def combined_scores(cell: Cell, setting: Setting) -> NDArray[np.float64]:
     return np.array(found)
 
 
-def best_part(cell: Cell) -> tuple[str, NDArray[np.float64]]:
+def best_part(cell: Cell, names: tuple[str, ...]) -> tuple[str, NDArray[np.float64]]:
     parts = part_scores(cell.task.name, cell.teacher, cell.size)
-    names = [name for name in ("weak", "strong", "zero-shot", "gold-only") if name in parts]
-    best = max(names, key=lambda name: parts[name].mean())
+    best = max((name for name in names if name in parts), key=lambda name: parts[name].mean())
     return best, parts[best]
 
 
@@ -215,7 +227,10 @@ def cells(names: tuple[str, ...], sizes: tuple[int, ...] = (0, *SIZES)) -> Itera
 def score(setting: Setting, sizes: tuple[int, ...] = (0, *SIZES)) -> tuple[float, int, float]:
     """What a setting is chosen by, on the choosing sets; cells that lose more than a point; the worst."""
     d = np.array(
-        [combined_scores(cell, setting).mean() - best_part(cell)[1].mean() for cell in cells(CHOOSING, sizes)]
+        [
+            combined_scores(cell, setting).mean() - best_part(cell, RIVALS[bool(setting.zero_shot)])[1].mean()
+            for cell in cells(CHOOSING, sizes)
+        ]
     )
     return float((d + np.minimum(d, 0)).mean()), int((d < -REGRET).sum()), float(d.min())
 
@@ -269,30 +284,38 @@ def choose_numbers(setting: Setting) -> None:
         judge(replace(setting, centre_row=weight), (16, 64))
 
 
-def table(setting: Setting, names: tuple[str, ...]) -> None:
-    arms = ("weak", "strong", "zero-shot", "gold-only", "cascade", "combined", "ceiling")
-    print("| set | teacher | gold | " + " | ".join(arms) + " | best part | d | lower bound | splits lost |")
-    print("|---" * (len(arms) + 7) + "|", flush=True)
-    bounds = []
+def table(candidates: dict[str, Setting], names: tuple[str, ...]) -> None:
+    """Arms and candidates; of each candidate d against the best of all four rivals, and its lower bound."""
+    arms = ("weak", "strong", "zero-shot", "gold-only", "cascade", "ceiling")
+    print("| set | teacher | gold | " + " | ".join(arms), end=" | best part | ")
+    print(" | ".join(f"{name} | d | lower bound | splits lost" for name in candidates) + " |")
+    print("|---" * (len(arms) + 4 + 4 * len(candidates)) + "|", flush=True)
+    found: dict[tuple[str, str], list[tuple[int, float, float]]] = {}
     for cell in cells(names):
-        parts = dict(part_scores(cell.task.name, cell.teacher, cell.size))
-        parts["combined"] = combined_scores(cell, setting)
-        best, value = best_part(cell)
-        d = parts["combined"] - value
-        bounds.append((d.mean(), lower_bound(d), cell.size))
-        row = " | ".join(f"{parts[arm].mean():.3f}" if arm in parts else "–" for arm in arms)
-        print(
-            f"| {cell.name} | {row} | {best} | {d.mean():+.3f} | {bounds[-1][1]:+.3f} | {(d < 0).sum()} of {len(d)} |",
-            flush=True,
-        )
-    for size in (0, *SIZES):
-        mine = np.array([(d, low) for d, low, s in bounds if s == size])
-        print(
-            f"{size} gold: {len(mine)} cells, mean d {mine[:, 0].mean():+.3f}, worst {mine[:, 0].min():+.3f};"
-            f" d below −.010 in {(mine[:, 0] < -REGRET).sum()}, lower bound below −.010 in"
-            f" {(mine[:, 1] < -REGRET).sum()}, lower bound above 0 in {(mine[:, 1] > 0).sum()}",
-            flush=True,
-        )
+        parts = part_scores(cell.task.name, cell.teacher, cell.size)
+        row = [f"{parts[arm].mean():.3f}" if arm in parts else "–" for arm in arms]
+        row.append(best_part(cell, RIVALS[True])[0])
+        for name, setting in candidates.items():
+            scores = combined_scores(cell, setting)
+            for who, rivals in (("all four", RIVALS[True]), ("weak, strong, gold-only", RIVALS[False])):
+                d = scores - best_part(cell, rivals)[1]
+                found.setdefault((name, who), []).append((cell.size, d.mean(), lower_bound(d)))
+                if who == "all four":
+                    bound = f"{lower_bound(d):+.3f} | {(d < 0).sum()}"
+                    row.append(f"{scores.mean():.3f} | {d.mean():+.3f} | {bound}")
+        print(f"| {cell.name} | " + " | ".join(row) + " |", flush=True)
+    print(
+        "\n| candidate | against the best of | gold | cells | mean d | median | worst | d < −.010 |", end=""
+    )
+    print(" lower bound < −.010 | lower bound > 0 |\n" + "|---" * 10 + "|")
+    for (name, who), lines in found.items():
+        for size in (0, *SIZES):
+            d, low = np.array([(d, low) for s, d, low in lines if s == size]).T
+            print(
+                f"| {name} | {who} | {size} | {len(d)} | {d.mean():+.3f} | {np.median(d):+.3f} | {d.min():+.3f}"
+                f" | {(d < -REGRET).sum()} | {(low < -REGRET).sum()} | {(low > 0).sum()} |",
+                flush=True,
+            )
 
 
 def main() -> None:
@@ -317,7 +340,7 @@ def main() -> None:
         case "numbers":
             choose_numbers(setting)
         case _:
-            table(setting, names)
+            table(CANDIDATES, names)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ Fixed before the first run:
 import argparse
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -29,8 +30,8 @@ from numpy.typing import NDArray
 
 from w2s_trainer.models.head import Head, folds_of
 from w2s_trainer.models.head import fit as fit_head
-from w2s_trainer.stages.combine.log_odds import log_softmax, of_probabilities
-from w2s_trainer.stages.combine.stacking import Shrinkage, Weights, combine, fit
+from w2s_trainer.stages.combine.log_odds import Source, from_probabilities, log_softmax
+from w2s_trainer.stages.combine.stacking import Shrinkage, Weights, combine, fit, unfitted
 
 PSEUDO_LABELS = 16
 WITHOUT_BIAS = 1e9
@@ -51,45 +52,44 @@ def covered(teacher: Teacher, rows: NDArray[np.int64]) -> NDArray[np.int64]:
     return rows[~teacher.abstain[rows]]
 
 
+def alone(teacher: Teacher) -> tuple[dict[str, Source], Weights]:
+    """The teacher as the only source, and weights that change nothing."""
+    nothing = np.zeros(teacher.probabilities.shape[1])
+    return {"teacher": from_probabilities(teacher.probabilities)}, unfitted({"teacher": nothing}, nothing)
+
+
 def scaled(bias: float) -> Calibration:
     def calibrate(task: Task, split: Split, teacher: Teacher, rows: NDArray[np.int64]) -> Floats:
-        u, mine = of_probabilities(teacher.probabilities), covered(teacher, rows)
-        return combine({"teacher": u}, fit({"teacher": u[mine]}, task.y[mine], Shrinkage(3.0, bias)))
+        (sources, start), mine = alone(teacher), covered(teacher, rows)
+        asked = {"teacher": sources["teacher"].at(mine)}
+        return combine(sources, fit(asked, task.y[mine], start, Shrinkage(3.0, bias)))
 
     return calibrate
 
 
 def shares(task: Task, split: Split, teacher: Teacher, rows: NDArray[np.int64]) -> Floats:
-    u, mine, pool = (
-        of_probabilities(teacher.probabilities),
-        covered(teacher, rows),
-        covered(teacher, split.pool),
-    )
-    k = len(task.classes)
-    now = combine({"teacher": u}, Weights({"teacher": 1.0}, np.zeros(k)))[pool].mean(axis=0)
-    wanted = (np.bincount(task.y[mine], minlength=k) + PSEUDO_LABELS * now) / (len(mine) + PSEUDO_LABELS)
-    bias = np.zeros(k)
+    (sources, weights), mine, pool = alone(teacher), covered(teacher, rows), covered(teacher, split.pool)
+    now = combine(sources, weights)[pool].mean(axis=0)
+    counts = np.bincount(task.y[mine], minlength=len(task.classes))
+    wanted = (counts + PSEUDO_LABELS * now) / (len(mine) + PSEUDO_LABELS)
     for _ in range(200):
-        p = combine({"teacher": u}, Weights({"teacher": 1.0}, bias))
-        bias += np.log(wanted / p[pool].mean(axis=0))
+        p = combine(sources, weights)
+        weights = replace(weights, bias=weights.bias + np.log(wanted / p[pool].mean(axis=0)))
     return p
 
 
 def judged(task: Task, split: Split, teacher: Teacher, rows: NDArray[np.int64]) -> Floats:
-    plain = combine(
-        {"teacher": of_probabilities(teacher.probabilities)},
-        Weights({"teacher": 1.0}, np.zeros(len(task.classes))),
-    )
+    plain = combine(*alone(teacher))
     calibrate, half = scaled(3.0), folds_of(task.family[rows], 0, 2)
-    losses = []
+    gained = []
     for held in (0, 1):
         inside, outside = rows[half != held], rows[half == held]
         heads = [taught(task, split, teacher, p) for p in (plain, calibrate(task, split, teacher, inside))]
         y = task.y[outside]
-        of_heads = [-log_softmax(head.logits(task.features[outside]))[np.arange(len(y)), y] for head in heads]
-        losses.append(of_heads[0] - of_heads[1])
-    gained = np.concatenate(losses)
-    sure = gained.mean() > gained.std(ddof=1) / np.sqrt(len(gained))
+        losses = [-log_softmax(head.logits(task.features[outside]))[np.arange(len(y)), y] for head in heads]
+        gained += [losses[0] - losses[1]]
+    each = np.concatenate(gained)
+    sure = each.mean() > each.std(ddof=1) / np.sqrt(len(each))
     return calibrate(task, split, teacher, rows) if sure else plain
 
 
@@ -130,7 +130,7 @@ def calibration(task: Task, splits: list[Split], setting: Setting) -> list[dict[
 
 
 def self_training(task: Task, splits: list[Split], setting: Setting) -> list[dict[str, float]]:
-    lines, everything = [], np.arange(len(task.y))
+    lines = []
     for name in splits[0].teachers:
         for size in (0, *SIZES):
             found: dict[str, list[float]] = {"strong": [], "merged": [], "self-trained": [], "combined": []}
@@ -142,7 +142,7 @@ def self_training(task: Task, splits: list[Split], setting: Setting) -> list[dic
                 head = fit_head(task.features[pool], p[pool], np.ones(len(pool)), l2, split.mean)
                 found["strong"].append(test_score(task, split, teacher.strong))
                 found["merged"].append(
-                    test_score(task, split, _students(task, teacher, budget, setting, everything))
+                    test_score(task, split, _students(task, split, teacher, budget, setting))
                 )
                 found["self-trained"].append(test_score(task, split, head.logits(task.features)))
                 found["combined"].append(test_score(task, split, p))
@@ -157,11 +157,12 @@ def self_training(task: Task, splits: list[Split], setting: Setting) -> list[dic
     return lines
 
 
-def _students(
-    task: Task, teacher: Teacher, budget: Budget | None, setting: Setting, rows: NDArray[np.int64]
-) -> Floats:
-    weights, said = weights_of(task, teacher, budget, setting), sources_of(teacher, budget, setting, rows)
-    return sum(weights.scale[name] * u for name, u in said.items() if name != "teacher") + weights.bias  # type: ignore[no-any-return]
+def _students(task: Task, split: Split, teacher: Teacher, budget: Budget | None, setting: Setting) -> Floats:
+    """The combination without its teacher."""
+    sources = sources_of(task, split, teacher, budget, setting)
+    weights = weights_of(task, split, sources, budget, setting)
+    del sources["teacher"]
+    return combine(sources, replace(weights, scale={name: weights.scale[name] for name in sources}))
 
 
 def main() -> None:

@@ -105,8 +105,8 @@ def test_the_bias_by_hand():
 
 
 def test_a_combination_by_hand():
-    # For class 1: 1·(ln 2 − 0) + .5·(ln 2 / 2 − ln 2) + prior ln 2 / 4 + bias ln 2 / 2 − … = 1.5 ln 2; twice that is
-    # the log-odds 3 ln 2, so 8 to 1.
+    # For class 1: 1·(1 − 0) + .5·(.5 − 1) + .25 of the prior + .5 of the bias = 1.5 times ln 2, for class 0 the
+    # contrary: 8 to 1.
     ln2 = np.log(2)
     half = np.array([-ln2, ln2])
     sources = {"teacher": from_logits(half[None]), "strong": from_logits(half[None] / 2)}
