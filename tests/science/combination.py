@@ -71,6 +71,8 @@ RIVALS = {
 
 @dataclass(frozen=True)
 class Setting:
+    """The defaults are those that the choice began with."""
+
     scale: float = 3.0
     bias: float = 3.0
     floor: float = 1e-3
@@ -83,10 +85,11 @@ class Setting:
     """A source too: `cosine`, as the arm is, or `centred`, of the features that the heads read; empty: it is none."""
 
 
+CHOSEN = Setting(scale=100.0, bias=10.0, floor=0.01)
 CANDIDATES = {
     "plain": Setting(),
-    "combined": Setting(relative="uniform"),
-    "with zero-shot": Setting(relative="budget", zero_shot="centred"),
+    "combined": replace(CHOSEN, relative="uniform"),
+    "with zero-shot": replace(CHOSEN, relative="budget", zero_shot="centred"),
 }
 """What is confirmed: the sum that the issue began with, and what was chosen without and with zero-shot."""
 
@@ -267,8 +270,8 @@ def choose_form(setting: Setting) -> None:
 def choose_numbers(setting: Setting) -> None:
     begin_choice()
     scores = {}
-    for scale in (0.3, 1.0, 3.0, 10.0):
-        for bias in (1.0, 3.0, 10.0, 1e9):
+    for scale in (0.3, 1.0, 3.0, 10.0, 30.0, 100.0):
+        for bias in (1.0, 3.0, 10.0, 30.0, 1e9):
             one = replace(setting, scale=scale, bias=bias)
             scores[one] = judge(one, SIZES)
     setting = strongest(scores)
