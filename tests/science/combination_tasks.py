@@ -17,6 +17,11 @@ CHOOSING = (
     "acord_category", "acord_indemnity", "banking77", "boolq_dev", "cuad_clauses", "medical_abstracts_test",
 )  # fmt: skip
 CONFIRMING = ("mr_sentence_polarity", "restricted", "sms_spam", "subjectivity", "youtube_spam_weak")
+FRESH = (
+    "banking77-2", "cuad_clauses-2", "mr_sentence_polarity-2", "scancode_licence_category", "sms_spam-2",
+    "subjectivity-2",
+)  # fmt: skip
+"""Other texts or other classes of sets that are large enough, and a set that was not read before."""
 ROWS = 1600
 """Texts of a set at most, drawn once with seed 7; `restricted` has all of the demo's."""
 MOST_CLASSES = 10
@@ -63,7 +68,8 @@ def read_task(name: str, data: Path, cache: Path) -> Task:
         restricted, voted = weak_probabilities(spec, texts)
         votes = np.where(voted[:, None], np.stack([1 - restricted, restricted], axis=1), 0.0)
     else:
-        rows = _drawn([json.loads(line) for line in gzip.open(data / name / "data.jsonl.gz", "rt")])
+        path = data / name.removesuffix("-2") / "data.jsonl.gz"
+        rows = _drawn([json.loads(line) for line in gzip.open(path, "rt")], name.endswith("-2"))
         texts = [_whole(row) for row in rows]
         family = np.unique([_group(row) for row in rows], return_inverse=True)[1]
         named = {label: label.replace("_", " ") for label in sorted({row["label"] for row in rows})}
@@ -77,12 +83,13 @@ def read_task(name: str, data: Path, cache: Path) -> Task:
     return Task(name, texts, classes, y, family, x[: len(texts)], x[len(texts) :], votes)
 
 
-def _drawn(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _drawn(rows: list[dict[str, Any]], fresh: bool) -> list[dict[str, Any]]:
     names = sorted({row["label"] for row in rows})
     if len(names) > MOST_CLASSES:
-        kept = set(names[:: len(names) // MOST_CLASSES][:MOST_CLASSES])
-        rows = [row for row in rows if row["label"] in kept]
-    return [rows[place] for place in np.random.default_rng(7).permutation(len(rows))[:ROWS]]
+        kept = set(names[int(fresh) :: len(names) // MOST_CLASSES][:MOST_CLASSES])
+        rows, fresh = [row for row in rows if row["label"] in kept], False
+    order = np.random.default_rng(7).permutation(len(rows))
+    return [rows[place] for place in order[ROWS * fresh : ROWS * (1 + fresh)]]
 
 
 def _whole(row: dict[str, Any]) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-FLOOR = 1e-3
+FLOOR = 1e-2
 """Least probability that a teacher is believed for a class."""
 
 

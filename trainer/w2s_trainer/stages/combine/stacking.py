@@ -22,9 +22,9 @@ PRIOR_LABELS = 16.0
 class Shrinkage:
     """How strongly weights are held to what they are without gold labels, in units of one label's log loss."""
 
-    scale: float = 3.0
+    scale: float = 30.0
     """λₐ of ½ λₐ Σ (a − 1)²; above 0."""
-    bias: float = 3.0
+    bias: float = 10.0
     """λ_b of ½ λ_b Σ b²; above 0."""
 
 
