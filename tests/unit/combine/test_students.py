@@ -5,7 +5,7 @@ from sklearn.linear_model import LogisticRegression
 from w2s_trainer.models.head import Head, cross_validated_l2, fit, folds_of
 from w2s_trainer.stages.combine.log_odds import centred, from_logits
 from w2s_trainer.stages.combine.stacking import Weights, combine, unfitted
-from w2s_trainer.stages.combine.students import gold_student, merged_head
+from w2s_trainer.stages.combine.students import description_head, gold_student, merged_head
 
 
 def gold(n: int, k: int, d: int = 12, seed: int = 0):
@@ -95,6 +95,24 @@ def test_two_students_are_one_linear_head(k):
     assert combine({"students": from_logits(head.logits(new)), "teacher": teacher}, beside) == pytest.approx(
         whole, abs=1e-12
     )
+
+
+def test_the_head_of_descriptions_is_their_cosine_similarity_about_the_mean():
+    x, _, _ = gold(20, 2)
+    descriptions, mean = x[:3] + 1, x.mean(axis=0)
+    head = description_head(descriptions, mean)
+    text, words = x[7].astype(np.float64) - mean, descriptions[1].astype(np.float64) - mean
+    cosine = text @ words / np.linalg.norm(text) / np.linalg.norm(words)
+    assert head.logits(x)[7, 1] == pytest.approx(20 * cosine)
+
+
+def test_it_can_be_merged_with_a_student():
+    x, y, _ = gold(40, 2)
+    strong = fit(x, np.eye(2)[y], np.ones(40), 1.0)
+    heads = {"strong": strong, "zero-shot": description_head(x[:2], strong.mean)}
+    weights = unfitted(dict.fromkeys(heads, np.zeros(2)), np.zeros(2))
+    said = {name: from_logits(head.logits(x)) for name, head in heads.items()}
+    assert merged_head(heads, weights).probabilities(x) == pytest.approx(combine(said, weights), abs=1e-12)
 
 
 def test_heads_of_different_centres_have_no_sum():

@@ -15,7 +15,7 @@ MOST = 4.0
 """Largest weight of a source; the smallest is 0, for none is believed to mean the contrary of what it says."""
 
 PRIOR_LABELS = 16.0
-"""Gold labels that the shares known without gold count as much as."""
+"""Gold labels that the class shares of the weak labels count as much as."""
 
 
 @dataclass(frozen=True)
@@ -37,26 +37,24 @@ class Weights:
     mean_answer: Mapping[str, NDArray[np.float64]]
     """By source float64[K], of sum 0: what it says of the pool on average, and what therefore tells nothing."""
     prior: NDArray[np.float64]
-    """float64[K], of sum 0: log-odds of the classes before any source is heard."""
+    """float64[K], of sum 0: log-odds of the classes before any source is heard; 0: all are as likely."""
     bias: NDArray[np.float64]
     """float64[K], of sum 0: what gold labels add to the prior."""
 
 
 def prior(weak_shares: NDArray[np.float64], gold: NDArray[np.int64] | None = None) -> NDArray[np.float64]:
-    """Log-odds of the classes: shares known without gold, as much as 16 labels, and the gold labels.
+    """Log-odds of the classes: the shares of the weak labels, as much as 16 labels, and the gold labels.
 
     Args:
-        weak_shares: float64[K], mean of the weak labels; half of what is known without gold, uniform the other half.
-        gold: int64[n], class indices; left out where they are of fewer than two classes, which they may owe to
-            chance. None: there are none.
+        weak_shares: float64[K], mean of the weak labels of the pool.
+        gold: int64[n], class indices; left out where they are of fewer than two classes. None: there are none.
 
     Returns:
         float64[K], of sum 0.
     """
-    classes = len(weak_shares)
-    known = PRIOR_LABELS * (weak_shares / weak_shares.sum() + 1 / classes) / 2
+    known = PRIOR_LABELS * weak_shares / weak_shares.sum()
     if gold is not None and len(np.unique(gold)) > 1:
-        known = known + np.bincount(gold, minlength=classes)
+        known = known + np.bincount(gold, minlength=len(weak_shares))
     return log_shares(known / known.sum())
 
 

@@ -7,8 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2s_trainer.models.head import GRID, Head, fit, folds_of
+from w2s_trainer.models.head import centred as centred_rows
 from w2s_trainer.stages.combine.log_odds import Source, centred, from_logits, log_softmax
 from w2s_trainer.stages.combine.stacking import Weights
+from w2s_trainer.stages.train.zero_shot import SHARPNESS
 
 CENTRE_ROW = 1.0
 """Weight of the row of uniform target at the centre of the features."""
@@ -75,6 +77,19 @@ def gold_student(
     assert best is not None
     _, l2, held_out = best
     return GoldStudent(fitted(np.ones(len(labels), dtype=bool), l2), l2, from_logits(held_out))
+
+
+def description_head(descriptions: NDArray[np.floating], mean: NDArray[np.floating]) -> Head:
+    """The strong model without a label, as a head: cosine similarity to the descriptions of the classes.
+
+    Unlike the arm `zero-shot`, it centres texts and descriptions as the students do, so that it can be merged with
+    them.
+
+    Args:
+        descriptions: float[K, d], features of the descriptions, as the model gives them.
+        mean: float[d], that of the students.
+    """
+    return Head(SHARPNESS * centred_rows(descriptions, mean), np.zeros(len(descriptions)), mean)
 
 
 def merged_head(heads: Mapping[str, Head], weights: Weights) -> Head:
