@@ -138,6 +138,12 @@ def test_folds_are_those_that_choose_the_l2_of_gold_only():
     assert cross_validated_l2(x, y, family, seed=3, grid=(0.1, 1.0, 10.0)) == min(losses, key=losses.get)
 
 
+def test_families_are_dealt_in_the_order_that_the_seed_draws():
+    family = np.array([30, 10, 10, 20, 40, 50, 60, 70])
+    order = list(np.random.default_rng(9).permutation(np.unique(family)))
+    assert folds_of(family, 9, 3).tolist() == [order.index(one) % 3 for one in family]
+
+
 def test_fewer_families_than_folds():
     first, second, third = folds_of(np.array([7, 7, 3]), 0)
     assert first == second
