@@ -328,12 +328,38 @@ def table(candidates: dict[str, Setting], names: tuple[str, ...]) -> None:
             )
 
 
+def lying() -> None:
+    """A teacher, and its student, that name the next class in place of theirs: what do weights near 1 cost then?"""
+    print(
+        "| set | gold | gold-only | zero-shot | "
+        + " | ".join(f"{n}, λ 3 | λ 10 | λ 30" for n in list(CANDIDATES)[1:])
+    )
+    print("|---" * (4 + 3 * (len(CANDIDATES) - 1)) + "|", flush=True)
+    for cell in cells(tuple({name for name, _, _ in CELLS}), SIZES):
+        if cell.teacher != "lr":
+            continue
+        parts = part_scores(cell.task.name, cell.teacher, cell.size)
+        row = [f"{parts['gold-only'].mean():.3f}", f"{parts['zero-shot'].mean():.3f}"]
+        splits = []
+        for split in cell.splits:
+            told = split.teachers["lr"]
+            liar = Teacher(
+                np.roll(told.probabilities, 1, axis=1), told.abstain, np.roll(told.strong, 1, axis=1)
+            )
+            splits.append(replace(split, teachers={"lr": liar}))
+        for candidate in list(CANDIDATES.values())[1:]:
+            for scale in (3.0, 10.0, 30.0):
+                lied_to = replace(cell, splits=tuple(splits))
+                row.append(f"{combined_scores(lied_to, replace(candidate, scale=scale)).mean():.3f}")
+        print(f"| {cell.task.name} | {cell.size} | " + " | ".join(row) + " |", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / "combination")
     parser.add_argument(
-        "--part", choices=("form", "numbers", "chosen", "confirm", "fresh"), default="confirm"
+        "--part", choices=("form", "numbers", "chosen", "confirm", "fresh", "lying"), default="confirm"
     )
     parser.add_argument("--relative", default=Setting.relative, help="of the form; `plain` is none")
     parser.add_argument("--zero-shot", default=Setting.zero_shot, help="of the form")
@@ -351,6 +377,8 @@ def main() -> None:
             choose_form(setting)
         case "numbers":
             choose_numbers(setting)
+        case "lying":
+            lying()
         case _:
             table(CANDIDATES, names)
 
