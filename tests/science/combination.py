@@ -332,7 +332,8 @@ def lying() -> None:
     """A teacher, and its student, that name the next class in place of theirs: what do weights near 1 cost then?"""
     print(
         "| set | gold | gold-only | zero-shot | "
-        + " | ".join(f"{n}, λ 3 | λ 10 | λ 30" for n in list(CANDIDATES)[1:])
+        + " | ".join(f"{n}, λ 3 | λ 10 | λ 30" for n in list(CANDIDATES)[1:]),
+        end=" |\n",
     )
     print("|---" * (4 + 3 * (len(CANDIDATES) - 1)) + "|", flush=True)
     for cell in cells(tuple({name for name, _, _ in CELLS}), SIZES):

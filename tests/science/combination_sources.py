@@ -110,7 +110,7 @@ def _split(task: Task, number: int) -> Split:
                 centre_row=float(k if weight == "K" else weight),
             )  # fmt: skip
             assert student is not None
-            gold[weight], held_out[weight] = student.head.logits(x), student.held_out
+            gold[weight], held_out[weight] = student.head.logits(x), student.held_out.log_odds
         budgets[size] = Budget(rows, only, gold, held_out)
 
     l2 = cross_validated_l2(x[pool], y[pool], task.family[pool], seed=number, grid=CEILING_GRID, folds=3)
