@@ -44,7 +44,7 @@ class Rule:
 def refers(
     cel: str, message: str, field: str, dangling: Callable[[Any], Iterable[DanglingReference]]
 ) -> Rule:
-    """A rule about references: it holds when there are no strangers."""
+    """A rule about references: it holds where nothing dangles."""
     return Rule(cel, message, lambda struct: not any(dangling(struct)), field, dangling)
 
 

@@ -18,6 +18,7 @@ from w2s_api.spec import tuning
 from w2s_api.spec.evaluation import Evaluation
 from w2s_api.spec.task import Task
 from w2s_trainer.errors import Stopped
+from w2s_trainer.families import classification
 from w2s_trainer.stages import session
 from w2s_trainer.stages.session import Recipe, tune_student
 from w2s_trainer.store.checkpoints import Checkpoints
@@ -241,7 +242,7 @@ def test_on_gold_the_strength_of_the_head_is_cross_validated(new_place, recipe, 
         seen.update(labels=labels.tolist(), families=families.tolist(), seed=seed)
         return 1.0
 
-    monkeypatch.setattr(session, "cross_validated_l2", chosen)
+    monkeypatch.setattr(classification, "cross_validated_l2", chosen)
     fixed = recipe.training.model_copy(update={"stopping": tuning.Stopping()})
     new_place().tune(replace(recipe, l2=None, training=fixed))
     assert seen == {

@@ -17,7 +17,7 @@ sys.path.insert(0, sys.argv[2])
 import w2s_trainer.stages.train, w2s_trainer.stages.train.tuned, w2s_trainer.stages.session
 from tiny_kit import load, targets_of, training_texts
 from pathlib import Path
-from w2s_trainer.tuning.keeper import Forgetful
+from w2s_trainer.tuning.keeper import NoCheckpoints
 from w2s_trainer.tuning.loop import Schedule, tune
 
 import torch
@@ -25,7 +25,7 @@ torch.set_num_threads(1)
 student = load(Path(sys.argv[1]))
 texts = training_texts(student, 8)
 first = []
-tune(student, *texts, targets_of("LogConf", 4, texts), Schedule(1, 4, 1e-3), keeper=Forgetful(),
+tune(student, *texts, targets_of("LogConf", 4, texts), Schedule(1, 4, 1e-3), keeper=NoCheckpoints(),
      progress=lambda _phase, step, _steps, **_: first.append(time.process_time()) if step == 1 else None)
 print(json.dumps({"seconds": first[0], "modules": sorted(sys.modules)}))
 """

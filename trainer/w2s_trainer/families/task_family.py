@@ -207,6 +207,16 @@ class TaskFamily(ABC):
         """Gives a student the head that fits the frozen model's features of the training texts."""
         raise NotImplementedError(f"{type(self).__name__} tunes heads only")
 
+    def student_answers(
+        self,
+        student: "Student",
+        tokens: Sequence[Sequence[int]],
+        batch_tokens: int,
+        progress: Callable[[int, int], None],
+    ) -> NDArray[Any]:
+        """What a tuned student answers to n tokenised texts: [n, …]."""
+        raise NotImplementedError(f"{type(self).__name__} tunes heads only")
+
     def alarm(self, alarm: "Alarm") -> tuple[dict[str, Any], str]:
         """A student that collapses: as JSON, and in words."""
         raise NotImplementedError(f"{type(self).__name__} tunes heads only")

@@ -56,23 +56,26 @@ def fit(
     targets: NDArray[np.float64],
     weights: NDArray[np.float64],
     l2: float,
+    mean: NDArray[np.floating] | None = None,
 ) -> Head:
     """Fits a head by L-BFGS from zero, in float64, until the gradient vanishes.
 
-    Minimises  Σᵢ wᵢ · CE(softmax(W·xᵢ + b), qᵢ) + l2/2 · ‖W‖²  over rows xᵢ that are centred on their weighted
-    mean and brought to unit length; the bias is not penalised.
+    Minimises  Σᵢ wᵢ · CE(softmax(W·xᵢ + b), qᵢ) + l2/2 · ‖W‖²  over rows xᵢ that are centred and brought to unit
+    length; the bias is not penalised.
 
     Args:
         features: float[n, d] as the model gives them.
         targets: float64[n, K], rows sum to 1; soft or one-hot.
         weights: float64[n], not negative.
         l2: above 0.
+        mean: float[d], what the rows are centred on; None: their weighted mean.
     """
     from threadpoolctl import threadpool_limits
 
     # Threads cost more than they save on a small problem, and a hundredfold on a busy machine.
     with threadpool_limits(1 if features.size < _WORTH_THREADS else None, user_api="blas"):
-        mean = weights @ features.astype(np.float64) / max(weights.sum(), np.finfo(np.float64).tiny)
+        if mean is None:
+            mean = weights @ features.astype(np.float64) / max(weights.sum(), np.finfo(np.float64).tiny)
         weight, bias = _fit(centred(features, mean), targets, weights, l2)
     return Head(weight, bias, mean)
 
@@ -133,13 +136,10 @@ def cross_validated_l2(
         One of the grid; its middle where there are not enough families to hold any out.
     """
     classes = int(labels.max()) + 1 if len(labels) else 0
-    kinds = np.unique(families)
-    folds = min(folds, len(kinds))
+    fold = folds_of(families, seed, folds)
+    folds = len(np.unique(fold))
     if folds < 2 or classes < 2:
         return sorted(grid)[len(grid) // 2]
-    order = np.random.default_rng(seed).permutation(kinds)
-    fold_of = {family: place % folds for place, family in enumerate(order)}
-    fold = np.array([fold_of[family] for family in families])
     targets = np.eye(classes)[labels]
     losses = []
     for l2 in sorted(grid, reverse=True):
@@ -151,3 +151,20 @@ def cross_validated_l2(
             total -= float(np.log(np.maximum(p, 1e-12)).sum())
         losses.append((total, l2))
     return min(losses, key=lambda pair: pair[0])[1]
+
+
+def folds_of(families: NDArray[np.int64], seed: int, folds: int = 5) -> NDArray[np.int64]:
+    """The fold of each row, whole families together, dealt in an order that the seed draws.
+
+    Args:
+        families: int64[n].
+        seed: of the order.
+        folds: at most; fewer where there are fewer families.
+
+    Returns:
+        int64[n], 0 … min(folds, families) − 1.
+    """
+    kinds, place = np.unique(families, return_inverse=True)
+    dealt = np.empty(len(kinds), dtype=np.int64)
+    dealt[np.random.default_rng(seed).permutation(len(kinds))] = np.arange(len(kinds)) % max(folds, 1)
+    return np.asarray(dealt[place], dtype=np.int64)

@@ -168,6 +168,16 @@ class Classification(TaskFamily):
         """Tuning begins with the head that fits the frozen model."""
         student.start_from(fit(features, data.targets, data.weights, l2), features)
 
+    def student_answers(
+        self,
+        student: "Student",
+        tokens: Sequence[Sequence[int]],
+        batch_tokens: int,
+        progress: Callable[[int, int], None],
+    ) -> NDArray[Any]:
+        """Its probabilities float64[n, K]."""
+        return student.probabilities(tokens, batch_tokens, progress)
+
     def alarm(self, alarm: "Alarm") -> tuple[dict[str, Any], str]:
         """A class that a student gave up."""
         figures = {

@@ -1,6 +1,7 @@
 """One arm and seed, tuned by LoRA or in full, in a process of its own that can be interrupted at any time."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from w2s_api.arms import ARMS, is_on_gold
@@ -81,10 +82,10 @@ def _tune_and_ask(
     for name, state in answering:
         if state:
             student.load(state)
-        found = student.probabilities(
-            tokens.ids, recipe.batch_tokens, lambda done, total: context.progress("asking", done, total)
+        answers = family_of(context.spec).student_answers(
+            student, tokens.ids, recipe.batch_tokens, partial(context.progress, "asking")
         )
-        predictions.add(name, seed, len(data), found)
+        predictions.add(name, seed, len(data), answers)
     if arm == "strong":
         save_student(student, context.output / STUDENT)
     figures = {"size": len(data), **tuned.figures, "collapsed": _collapsed(context, tuned)}
