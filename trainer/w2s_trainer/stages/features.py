@@ -42,8 +42,8 @@ def features_of(context: StageContext, max_tokens: int, batch_tokens: int) -> Fe
     """
     prepared = context.artifact("examples")
     key = features_key(prepared, context.model.digest, max_tokens)
-    found = context.store.find(STAGE, key)
-    if found is None:
+    artifact = context.store.find(STAGE, key)
+    if artifact is None:
         began = time.monotonic()
         texts = read_examples(prepared, context.scratch).texts
         encoder = load_encoder(context.model.directory, context.model.name)
@@ -64,14 +64,14 @@ def features_of(context: StageContext, max_tokens: int, batch_tokens: int) -> Fe
             "model": context.model.name,
             "seconds": round(time.monotonic() - began, 3),
         }
-        found = attempt.commit(summary, {"maxTokens": max_tokens})
-    path = found.fetch("features.safetensors", context.scratch / STAGE / key)
+        artifact = attempt.commit(summary, {"maxTokens": max_tokens})
+    path = artifact.fetch("features.safetensors", context.scratch / STAGE / key)
     return Features(
         load_file(path)["features"],
-        int(found.summary["truncated"]),
-        int(found.summary.get("unreadable", 0)),
+        int(artifact.summary["truncated"]),
+        int(artifact.summary.get("unreadable", 0)),
         key,
-        float(found.summary["seconds"]),
+        float(artifact.summary["seconds"]),
     )
 
 

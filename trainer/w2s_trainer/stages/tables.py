@@ -124,15 +124,15 @@ def read_labels(
     targets = entries(table[column])
     abstain = table["abstain"].to_numpy()
     del table
-    found = {}
+    by_seed = {}
     for seed in np.unique(seeds):
-        mine = seeds == seed
+        chosen = seeds == seed
         aligned = np.zeros((len(examples), *targets.shape[1:]), dtype=targets.dtype)
         silent = np.ones(len(examples), dtype=bool)
-        aligned[rows[mine]] = targets[mine]
-        silent[rows[mine]] = abstain[mine]
-        found[int(seed)] = WeakLabels(aligned, silent)
-    return found
+        aligned[rows[chosen]] = targets[chosen]
+        silent[rows[chosen]] = abstain[chosen]
+        by_seed[int(seed)] = WeakLabels(aligned, silent)
+    return by_seed
 
 
 def read_selection(
@@ -143,12 +143,12 @@ def read_selection(
     seeds = table["seed"].to_numpy()
     rows = examples.rows_of(table["id"])
     weights = table["weight"].to_numpy().astype(np.float64)
-    found = {}
+    by_seed = {}
     for seed in np.unique(seeds):
-        mine = np.flatnonzero(seeds == seed)
-        order = mine[np.argsort(rows[mine], kind="stable")]
-        found[int(seed)] = (rows[order], weights[order])
-    return found
+        chosen = np.flatnonzero(seeds == seed)
+        order = chosen[np.argsort(rows[chosen], kind="stable")]
+        by_seed[int(seed)] = (rows[order], weights[order])
+    return by_seed
 
 
 def unread(count: int) -> dict[str, int]:
@@ -205,10 +205,10 @@ def read_predictions(
     at = place[examples.rows_of(table["id"])]
     arms, seeds, sizes = names_of(table["arm"]), table["seed"].to_numpy(), table["size"].to_numpy()
     answers = entries(table[column])
-    found: dict[tuple[str, int], dict[int, NDArray[Any]]] = {}
+    by_arm: dict[tuple[str, int], dict[int, NDArray[Any]]] = {}
     for arm, size, seed in sorted(set(zip(arms.tolist(), sizes.tolist(), seeds.tolist(), strict=True))):
-        mine = (arms == arm) & (sizes == size) & (seeds == seed) & (at >= 0)
+        chosen = (arms == arm) & (sizes == size) & (seeds == seed) & (at >= 0)
         aligned = np.empty((len(rows), *answers.shape[1:]), dtype=answers.dtype)
-        aligned[at[mine]] = answers[mine]
-        found.setdefault((arm, size), {})[seed] = aligned
-    return found
+        aligned[at[chosen]] = answers[chosen]
+        by_arm.setdefault((arm, size), {})[seed] = aligned
+    return by_arm

@@ -93,8 +93,8 @@ def fit(
 
     shrinkage = shrinkage or Shrinkage()
     names = tuple(sources)
-    said = _relative(sources, start)
-    count, rows, classes = said.shape
+    relative = _relative(sources, start)
+    count, rows, classes = relative.shape
     if rows != len(gold):
         raise ValueError(f"The sources speak of {rows} texts, and {len(gold)} have a gold label.")
     if len(np.unique(gold)) < 2:
@@ -103,11 +103,11 @@ def fit(
 
     def loss(parameters: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         scale, bias = parameters[:count], parameters[count:]
-        log_p = log_softmax(np.tensordot(scale, said, axes=1) + start.prior + bias)
+        log_p = log_softmax(np.tensordot(scale, relative, axes=1) + start.prior + bias)
         value = -(truth * log_p).sum()
         value += 0.5 * (shrinkage.scale * ((scale - 1) ** 2).sum() + shrinkage.bias * (bias**2).sum())
         residual = np.exp(log_p) - truth
-        of_scale = (said * residual).sum(axis=(1, 2)) + shrinkage.scale * (scale - 1)
+        of_scale = (relative * residual).sum(axis=(1, 2)) + shrinkage.scale * (scale - 1)
         of_bias = residual.sum(axis=0) + shrinkage.bias * bias
         return float(value), np.concatenate([of_scale, of_bias])
 
@@ -133,9 +133,9 @@ def combine(sources: Sources, weights: Weights) -> NDArray[np.float64]:
     Raises:
         ValueError: the weights are of other sources or another number of classes, or shapes differ.
     """
-    said = _relative(sources, weights)
+    relative = _relative(sources, weights)
     scale = np.array([weights.scale[name] for name in sources])
-    return np.exp(log_softmax(np.tensordot(scale, said, axes=1) + weights.prior + weights.bias))
+    return np.exp(log_softmax(np.tensordot(scale, relative, axes=1) + weights.prior + weights.bias))
 
 
 def _relative(sources: Sources, weights: Weights) -> NDArray[np.float64]:

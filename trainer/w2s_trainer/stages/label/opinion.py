@@ -67,5 +67,5 @@ def drawn_budget(
 
 def path_of(context: StageContext, labeler: Labeler) -> str:
     """Where a labeler is in the manifest, for errors."""
-    place = [one.name for one in context.spec.weak.labelers].index(labeler.name)
+    place = [candidate.name for candidate in context.spec.weak.labelers].index(labeler.name)
     return f"spec.weak.labelers[{place}]"

@@ -75,6 +75,6 @@ def _write_base(model: Any, state: dict[str, Any], own_class: bool, directory: P
     if not own_class:
         model.config.save_pretrained(directory)
         return
-    (mean,) = (one for name, one in state.items() if name.rpartition(".")[2] == _MEAN)
+    (mean,) = (tensor for name, tensor in state.items() if name.rpartition(".")[2] == _MEAN)
     model.mean.copy_(mean)
     write_weights(model, directory)
