@@ -17,7 +17,7 @@ def metric_words(metric: str) -> str:
 
 
 def answers(results: Mapping[str, Any]) -> list[str]:
-    """Sentences in the order in which one asks; the first is the answer.
+    """Writes the sentences in the order in which a reader asks; the first is the answer.
 
     Args:
         results: the content of results.json, without `answer`.
@@ -59,7 +59,7 @@ def _gain(evaluation: Mapping[str, Any], gain: Mapping[str, Any], differences: D
 
 
 def better_and_simpler(evaluation: Mapping[str, Any]) -> list[str]:
-    """Arms that are clearly better than the new model although they are simpler."""
+    """Names the arms that are clearly better than the new model although they are simpler."""
     against = [
         *evaluation["comparisons"],
         *(comparison for comparison in evaluation["exploratory"] if comparison["arm"] == "strong"),
@@ -103,7 +103,7 @@ def _worth(worth: Mapping[str, Any]) -> str:
 
 
 def cautions(results: Mapping[str, Any]) -> list[str]:
-    """What one must know before one believes the answer, beside `alarms`."""
+    """Says what a reader must know before believing the answer, beside `alarms`."""
     evaluation, data = results["evaluation"], results["data"]
     sentences = [note["text"] for note in evaluation["notes"] if note["code"] != "ClassGivenUp"]
     sentences.append(

@@ -30,12 +30,12 @@ class Differences:
         return f"{value * self.factor:+.{self.digits}f}"
 
     def between(self, comparison: Mapping[str, Any], sign: int = 1) -> str:
-        """The interval of a difference, turned around for a loss."""
+        """Writes the interval of a difference, turned around for a loss."""
         low, high = sorted((sign * comparison["low"] * self.factor, sign * comparison["high"] * self.factor))
         return f"{low:.{self.digits}f} and {high:.{self.digits}f}{self.unit}"
 
     def from_to(self, comparison: Mapping[str, Any]) -> str:
-        """A difference that is not clear, with its interval."""
+        """Writes a difference that is not clear, with its interval."""
         mark = "; exploratory" if comparison["exploratory"] else ""
         return (
             f"{self.signed(comparison['estimate'])}{self.unit} (from {self.signed(comparison['low'])} to"

@@ -27,7 +27,7 @@ from w2s_trainer.report.tuned import (
 
 
 def render(results: Mapping[str, Any], parts: ReportParts) -> str:
-    """The report as HTML; every text in it is escaped.
+    """Renders the report as HTML; every text in it is escaped.
 
     Args:
         results: the content of results.json.
@@ -72,7 +72,7 @@ def render(results: Mapping[str, Any], parts: ReportParts) -> str:
 
 
 def tone(evaluation: Mapping[str, Any]) -> str:
-    """The banner's: better only if nothing simpler is clearly better still."""
+    """Chooses the banner's tone: better only if nothing simpler is clearly better still."""
     verdicts = [comparison["verdict"] for comparison in evaluation["comparisons"]]
     if verdicts[0] == "worse":
         return "worse"

@@ -71,7 +71,7 @@ def _over_the_end(comparison: Mapping[str, Any], differences: Differences) -> st
 
 
 def alarms(results: Mapping[str, Any]) -> list[str]:
-    """Classes that students gave up: to be read before anything else."""
+    """Lists the classes that students gave up: to be read before anything else."""
     sentences = [note["text"] for note in results["evaluation"]["notes"] if note["code"] == "ClassGivenUp"]
     more = len(sentences) - _MOST_ALARMS
     return (
@@ -94,7 +94,7 @@ def energy(joules: float | None) -> str:
 
 
 def cost_rows(results: Mapping[str, Any]) -> list[dict[str, str]]:
-    """The costs as a table, in the order of the arms."""
+    """Lists the costs as rows of a table, in the order of the arms."""
     costs = {cost["arm"]: cost for cost in results["training"]["costs"]}
     return [
         {
@@ -124,7 +124,7 @@ def reading_sentence(results: Mapping[str, Any]) -> str | None:
 
 
 def how_it_was_made(results: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """What was tuned on what schedule: (what, in words)."""
+    """Lists what was tuned on what schedule: (what, in words)."""
     training = results["training"]
     settings = training["settings"]
     rows = [
@@ -185,7 +185,7 @@ def _on_gold(gradient_tuned: bool) -> str:
 
 
 def training_rows(results: Mapping[str, Any]) -> list[dict[str, str]]:
-    """The trainings of tuned students as a table, one row for each arm and number of texts."""
+    """Lists the trainings of tuned students as rows of a table, one for each arm and number of texts."""
     trained = results["training"]["trained"]
     rows = []
     for arm, size in dict.fromkeys((training["arm"], training["size"]) for training in trained):

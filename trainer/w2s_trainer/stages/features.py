@@ -35,7 +35,7 @@ class Features:
 
 
 def features_of(context: StageContext, max_tokens: int, batch_tokens: int) -> Features:
-    """Features of every example of the job by the stage's model, frozen.
+    """Computes features of every example of the job by the stage's model, frozen.
 
     They are addressed by the model, the texts and max_tokens, so that another loss, seed or head reads them
     from the store in place of a forward pass.

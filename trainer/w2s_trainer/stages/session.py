@@ -217,7 +217,7 @@ def hold_out(families: NDArray[np.int64], fraction: float, seed: int) -> NDArray
 
 
 def _newest(checkpoints: Checkpoints, directory: Path, world: World) -> Found | None:
-    """The checkpoint that all processes go on from: the newest that the one that leads can read."""
+    """Returns the checkpoint that all processes go on from: the newest that the leading process can read."""
     checkpoint = checkpoints.newest(directory) if world.leads else None
     step = world.broadcast_object(checkpoint.step if checkpoint else None)
     if world.leads or step is None:

@@ -113,7 +113,7 @@ def has_gold(labels: NDArray[Any]) -> NDArray[np.bool_]:
 def read_labels(
     artifact: Artifact, examples: Examples, directory: Path, column: str
 ) -> dict[int, WeakLabels]:
-    """Weak labels of a `label` or `aggregate` artifact by seed, from a column; all shards of it are read."""
+    """Reads weak labels of a `label` or `aggregate` artifact by seed, from a column, of all its shards."""
     names = sorted(name for name in artifact.files if name.startswith("labels") and name.endswith(".parquet"))
     wanted = ["id", "seed", column, "abstain"]
     table = pa.concat_tables(
@@ -138,7 +138,7 @@ def read_labels(
 def read_selection(
     artifact: Artifact, examples: Examples, directory: Path
 ) -> dict[int, tuple[NDArray[np.int64], NDArray[np.float64]]]:
-    """Kept rows and their weights of a `select` artifact by seed: int64[n] ascending, float64[n]."""
+    """Reads kept rows and their weights of a `select` artifact by seed: int64[n] ascending, float64[n]."""
     table = pq.read_table(_fetch(artifact, "selection.parquet", directory))
     seeds = table["seed"].to_numpy()
     rows = examples.rows_of(table["id"])
@@ -198,7 +198,7 @@ def _fetch(artifact: Artifact, name: str, directory: Path) -> Path:
 def read_predictions(
     artifact: Artifact, rows: NDArray[np.int64], examples: Examples, directory: Path, column: str
 ) -> dict[tuple[str, int], dict[int, NDArray[Any]]]:
-    """What the arms of a `train` artifact say of some rows, from a column: by (arm, size) and seed, [n, …]."""
+    """Reads the answers of a `train` artifact's arms on some rows, from a column: by (arm, size) and seed, [n, …]."""
     table = pq.read_table(_fetch(artifact, "predictions.parquet", directory))
     place = np.full(len(examples), -1, dtype=np.int64)
     place[rows] = np.arange(len(rows))

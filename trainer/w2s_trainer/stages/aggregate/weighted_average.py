@@ -10,13 +10,13 @@ from w2s_trainer.stages.tables import WeakLabels
 
 
 def aggregate(settings: WeightedAverage, labels: Mapping[str, WeakLabels]) -> WeakLabels:
-    """The average by the manifest's weights; a labeler without one counts once."""
+    """Averages by the manifest's weights; a labeler without a weight counts once."""
     weights = {weight.labeler: float(weight.weight) for weight in settings.weights}
     return weighted_average(list(labels.values()), [weights.get(name, 1.0) for name in labels])
 
 
 def weighted_average(labels: Sequence[WeakLabels], weights: Sequence[float]) -> WeakLabels:
-    """One distribution a text.
+    """Averages the labels into one distribution a text.
 
     Args:
         labels: of each labeler: distributions float64[N, K], or numbers float64[N], with bool[N] abstentions.

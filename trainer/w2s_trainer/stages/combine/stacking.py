@@ -71,7 +71,7 @@ def unfitted(mean_answer: Mapping[str, NDArray[np.float64]], prior: NDArray[np.f
 def fit(
     sources: Sources, gold: NDArray[np.int64], start: Weights, shrinkage: Shrinkage | None = None
 ) -> Weights:
-    """The weights of smallest penalised log loss on gold labels.
+    """Finds the weights of smallest penalised log loss on gold labels.
 
     With the relative log-odds vₛᵢ = uₛᵢ − mean answer, 0 where the source abstains, minimises
     Σᵢ −ln softmax(Σₛ aₛ vₛᵢ + prior + b)[yᵢ] + ½ λₐ Σₛ (aₛ − 1)² + ½ λ_b Σₖ bₖ²  with 0 ≤ aₛ ≤ 4, which is
@@ -124,7 +124,7 @@ def fit(
 
 
 def combine(sources: Sources, weights: Weights) -> NDArray[np.float64]:
-    """Class probabilities softmax(Σₛ aₛ vₛ + prior + b), float64[n, K]; v as in `fit`.
+    """Computes class probabilities softmax(Σₛ aₛ vₛ + prior + b), float64[n, K]; v as in `fit`.
 
     Args:
         sources: what each says of n texts.

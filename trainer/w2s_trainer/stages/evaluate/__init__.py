@@ -155,7 +155,7 @@ def _trained(context: StageContext) -> list[Artifact]:
 
 
 def _count_evaluation(context: StageContext) -> int:
-    """How many different models and metrics this test set has been asked about, this one included."""
+    """Counts the models and metrics that this test set has been asked about, this evaluation included."""
     test = context.artifact("examples").files["gold-test/labels.parquet"].sha256
     place = f"{context.store.uri}/evaluations/{test[:32]}/"
     spec = context.spec

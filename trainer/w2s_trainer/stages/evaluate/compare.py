@@ -141,7 +141,7 @@ def _arm(
 
 
 def _part(test: GoldTest, answers: ArmAnswers, mask: NDArray[np.bool_]) -> dict[str, float | int | None]:
-    """The metrics on some of the texts, bool[S, n], as the mean over seeds; None where there is no text."""
+    """Computes the metrics on some of the texts, bool[S, n], as means over seeds; None where there is no text."""
     names = sorted(name for name in test.task.metrics() if METRICS[name].on_parts)
     values: dict[str, list[float]] = {name: [] for name in names}
     sizes = []
@@ -236,7 +236,7 @@ def notes(
     evaluations: int,
     of_students: Sequence[dict[str, str]] = (),
 ) -> list[dict[str, str]]:
-    """What a reader must know before believing the figures.
+    """Notes what a reader must know before believing the figures.
 
     Args:
         result: of `compare`.

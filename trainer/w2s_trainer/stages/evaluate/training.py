@@ -92,7 +92,7 @@ def _cost(
 
 
 def student_settings(strong: Strong) -> dict[str, Any]:
-    """How the manifest wants students to be trained, defaults filled in; None where a part does not apply."""
+    """Says how the manifest wants students trained, defaults filled in; None where a part does not apply."""
     tuning, loss = strong.tuning, strong.loss
     gradient_tuned = not tuning.settings.on_frozen_model
     training = (strong.training or Training()) if gradient_tuned else None

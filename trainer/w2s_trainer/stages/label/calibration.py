@@ -21,7 +21,7 @@ def calibrated(
     asked: NDArray[np.int64],
     rows: NDArray[np.int64],
 ) -> tuple[dict[int, Opinion], dict[int, float]]:
-    """Opinions at the temperature that fits the gold budget of each seed.
+    """Brings opinions to the temperature that fits the gold budget of each seed.
 
     Gold labels that the labeler was shown, and texts on which it abstains, tell nothing and are left out.
 
@@ -71,7 +71,7 @@ def nothing_left(path: str, why: str) -> BadSpec:
 
 
 def fit_temperature(probabilities: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
-    """The temperature with the smallest log loss on gold labels, between .05 and 20.
+    """Finds the temperature with the smallest log loss on gold labels, between .05 and 20.
 
     Args:
         probabilities: float64[n, K].

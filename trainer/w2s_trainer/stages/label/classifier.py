@@ -56,7 +56,7 @@ def means_no_class(logits: NDArray[np.floating], columns: Sequence[int]) -> NDAr
 
 
 def label_columns(model_labels: Sequence[str], settings: Classifier, class_names: Sequence[str]) -> list[int]:
-    """Which of the model's outputs is which class.
+    """Finds which of the model's outputs is which class.
 
     Raises:
         BadSpec: a class has no label of the model, or two; or a label means no class, and nothing says what of it.

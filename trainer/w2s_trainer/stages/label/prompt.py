@@ -75,7 +75,7 @@ def shots_of(labels: NDArray[np.int64], n: int) -> NDArray[np.int64]:
 
 
 def orders_of(k: int, n: int) -> list[tuple[int, ...]]:
-    """Orders of K classes that balance their places.
+    """Makes orders of K classes that balance their places.
 
     Rotations of the list as it is given, evenly spaced: of n = K orders each class has each place once. Beyond K
     come the rotations of other lists: the reversed one, then shuffled ones (fixed for K). There are K! orders,

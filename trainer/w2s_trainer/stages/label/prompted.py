@@ -37,7 +37,7 @@ _PROBES = 64
 def opinions(
     context: StageContext, labeler: Labeler, examples: Examples, rows: NDArray[np.int64]
 ) -> dict[int, Opinion]:
-    """What the model answers.
+    """Asks the model and returns its answers.
 
     Raises:
         BadSpec: the model cannot be asked so, or the shots leave nothing to calibrate on.
@@ -131,7 +131,7 @@ def answer_scores(
     names: Sequence[str] | None = None,
     collect: Collect = collect_unsaved,
 ) -> list[NDArray[np.float64]]:
-    """Log-probabilities of the class names as answers, for each question and order.
+    """Computes log-probabilities of the class names as answers, for each question and order.
 
     Args:
         model: the one that is asked.
@@ -227,7 +227,7 @@ def draw_shots(budget: NDArray[np.int64], labels: NDArray[np.int64], n: int, see
 
 
 def provenance(model: CausalModel, question: Question) -> dict[str, Any]:
-    """What was asked, so that another run can be told from it: a digest of the prompts in all orders, without
+    """Records what was asked, to tell another run from it: a digest of the prompts in all orders, without
     their text, and the token ids of the answers."""
     layouts = question.layouts(model.tokenizer)
     written = json.dumps([[layout.head, layout.tail, layout.lead, layout.end] for layout in layouts])

@@ -89,7 +89,7 @@ def translated(pattern: str) -> str:
 
 
 def keywords_pattern(keywords: Sequence[str]) -> str:
-    """A pattern for marked text of whole words or phrases; in a script without spaces they stand anywhere."""
+    """Makes a pattern for marked text of whole words or phrases; in scripts without spaces they stand anywhere."""
     by_edges: dict[tuple[str, str], list[str]] = {}
     for keyword in keywords:
         if plain := " ".join(alike(keyword).split()):
@@ -209,7 +209,7 @@ class _Class:
         self.written = _marked_class(whole, () if negated else self._several)
 
     def _items(self) -> Iterator[str | tuple[str]]:
-        """Literals as strings, everything else as it is written in a class, in a tuple."""
+        """Yields literals as strings, everything else as it is written in a class, in a tuple."""
         first = True
         while first or self._pattern[self.end] != "]":
             first = False
@@ -254,7 +254,7 @@ _NEVER = r"[^\x{0}-\x{10ffff}]"
 
 
 def _literal_of(token: re.Match[str], in_class: bool = False) -> str | None:
-    """The characters that a token stands for; None if it is none that stands for itself."""
+    """Returns the characters that a token stands for; None if it does not stand for itself."""
     if token.re is _ANY:
         return token["literal"]
     if token["quoted"] is not None:
@@ -320,7 +320,7 @@ def _any(line_ends_too: bool) -> str:
 
 
 def _marked_class(whole: str, several: Sequence[str] = ()) -> str:
-    """A class over marked text: its ASCII members, its others between marks, and strings beside them."""
+    """Writes a class over marked text: its ASCII members, its others between marks, and strings beside them."""
     options = [f"{_OPEN}(?i:{whole}){_CLOSE}", *several]
     if ascii_members := _ascii_members(whole):
         options.insert(0, ascii_members)
@@ -329,7 +329,7 @@ def _marked_class(whole: str, several: Sequence[str] = ()) -> str:
 
 @cache
 def _ascii_members(whole: str) -> str:
-    """The class of those characters of ASCII, without capitals and marks, that another class has."""
+    """Writes the class of those ASCII characters, without capitals and marks, that another class has."""
     compiled = re2.compile(f"(?i:{whole})")
     free = [chr(code) for code in range(5, 128) if not chr(code).isupper()]
     members = "".join(f"\\x{{{ord(character):x}}}" for character in free if compiled.fullmatch(character))

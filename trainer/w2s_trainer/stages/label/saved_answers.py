@@ -168,7 +168,7 @@ class SavedAnswers:
 
 
 def _unfit(expected: Mapping[str, Any], meta: Mapping[str, Any]) -> str | None:
-    """Why saved answers are of no use here, as the second half of a sentence; None where they are."""
+    """Says why saved answers are of no use here, as the second half of a sentence; None where they fit."""
     differing = [name for name, value in expected.items() if meta.get(name) != value]
     return f"its answers are of another {' and '.join(differing)}" if differing else None
 

@@ -7,7 +7,7 @@ from w2s_trainer.tally import added
 
 
 def whole_summary(summary: Mapping[str, Any]) -> dict[str, Any]:
-    """One summary of all shards: counts and costs are added up, what every shard says alike is kept."""
+    """Joins the summaries of all shards: counts and costs are added up, what every shard says alike is kept."""
     shards = summary.get("shards")
     if shards is None:
         return dict(summary)

@@ -50,7 +50,7 @@ class Values:
 
 
 def joint_codes(columns: Sequence[Values]) -> NDArray[np.int64]:
-    """Codes of several columns one after the other, int64[N]: equal values have equal ones; NOTHING for none."""
+    """Codes several columns one after the other, int64[N]: equal values have equal codes; NOTHING for none."""
     numbers: dict[str, int] = {}
     codes = [np.empty(0, dtype=np.int64)]
     for column in columns:

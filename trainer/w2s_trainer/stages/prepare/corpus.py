@@ -163,7 +163,7 @@ def _sources(spec: Spec) -> list[tuple[Role, str]]:
 
 
 def _ambiguous(files: dict[tuple[Role, str], list[DataFile]]) -> set[Role]:
-    """Roles whose files are called as those of another."""
+    """Finds the roles whose files are called as those of another."""
     names: dict[str, Role] = {}
     ambiguous: set[Role] = set()
     for (role, _), sources in files.items():

@@ -68,7 +68,7 @@ def near_duplicates(
 
 
 def jaccard(left: Shingles, right: Shingles) -> float:
-    """Size of the intersection of two sets over that of their union; both sorted, without repetition."""
+    """Divides the size of two sets' intersection by that of their union; both sorted, without repetition."""
     common = np.intersect1d(left, right, assume_unique=True).size
     return float(common / (left.size + right.size - common))
 
@@ -174,7 +174,7 @@ class _Pairing:
         return np.asarray(candidates[common >= self._similarity * (size + sizes - common)])
 
     def alike(self, left: int, right: int) -> bool:
-        """Whether two texts are near-duplicates."""
+        """Returns whether two texts are near-duplicates."""
         return (
             jaccard(self._shingler(self._texts[left]), self._shingler(self._texts[right])) >= self._similarity
         )

@@ -68,7 +68,7 @@ def base_name(uri: str, pretrained: Path) -> tuple[str, str | None]:
 
 
 def _write_base(model: Any, state: dict[str, Any], own_class: bool, directory: Path) -> None:
-    """What an adapter stands on: the config, and the weights of our class, which are nowhere else.
+    """Writes what an adapter stands on: the config, and the weights of our class, which are nowhere else.
 
     Its head is empty: without the adapter it decides nothing.
     """

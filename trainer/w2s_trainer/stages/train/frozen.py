@@ -61,7 +61,7 @@ def fit_heads(context: StageContext) -> StageResult:
 
 
 def _arms(context: StageContext, sets: TrainingSets) -> Iterator[HeadToFit]:
-    """A head for each arm and seed; on gold labels its strength is cross-validated."""
+    """Yields a head to fit for each arm and seed; on gold labels its strength is cross-validated."""
     spec, l2 = context.spec, _strength(context)
     gradient_tuned = not spec.strong.tuning.settings.on_frozen_model
     arms = [
