@@ -21,11 +21,11 @@ def family_of(spec: "Spec") -> TaskFamily:
 
 
 def family_class(name: str) -> type[TaskFamily]:
-    """The implementation of a declared kind of task.
+    """Returns the implementation of a declared kind of task.
 
     Raises:
         KeyError: none is declared by that name.
     """
     module = importlib.import_module(f"{__name__}.{FAMILIES[name].name.lower()}")
-    found: type[TaskFamily] = module.Family
-    return found
+    family: type[TaskFamily] = module.Family
+    return family

@@ -106,7 +106,7 @@ class TaskFamily(ABC):
     def numbers(
         self, labels: Sequence[str], places: Sequence[tuple[str, int]], uri: str
     ) -> NDArray[np.int64]:
-        """Numbers int64[n] of gold labels, all of which must be some.
+        """Returns the numbers int64[n] of gold labels, each of which must be a label of the task.
 
         Args:
             labels: in their one form.
@@ -116,10 +116,10 @@ class TaskFamily(ABC):
         Raises:
             BadData: one is no label of this task.
         """
-        found = np.array([self.number(label) for label in labels], dtype=np.int64)
-        if outside := np.flatnonzero(found == NO_GOLD).tolist():
+        numbers = np.array([self.number(label) for label in labels], dtype=np.int64)
+        if outside := np.flatnonzero(numbers == NO_GOLD).tolist():
             raise self.no_label([labels[row] for row in outside], [places[row] for row in outside], uri)
-        return found
+        return numbers
 
     @abstractmethod
     def no_label(self, labels: Sequence[str], places: Sequence[tuple[str, int]], uri: str) -> Exception:

@@ -17,54 +17,54 @@ def metric_words(metric: str) -> str:
 
 
 def answers(results: Mapping[str, Any]) -> list[str]:
-    """Sentences in the order in which one asks; the first is the answer.
+    """Writes the sentences in the order in which a reader asks; the first is the answer.
 
     Args:
         results: the content of results.json, without `answer`.
     """
     evaluation = results["evaluation"]
-    comparisons = {one["baseline"]: one for one in evaluation["comparisons"]}
-    said = [_gain(evaluation, comparisons["weak"], Differences.of(results)) + _but(evaluation)]
-    said += [
+    comparisons = {comparison["baseline"]: comparison for comparison in evaluation["comparisons"]}
+    sentences = [_gain(evaluation, comparisons["weak"], Differences.of(results)) + _but(evaluation)]
+    sentences += [
         _against(name, comparisons[name], results)
         for name in ARMS["strong"].beats
         if name in comparisons and name != "weak"
     ]
     if "worth" in evaluation:
-        said.append(_worth(evaluation["worth"]))
-    said += tuning_answers(results)
-    return [sentence.replace(" -", " −") for sentence in said]
+        sentences.append(_worth(evaluation["worth"]))
+    sentences += tuning_answers(results)
+    return [sentence.replace(" -", " −") for sentence in sentences]
 
 
-def _gain(evaluation: Mapping[str, Any], gain: Mapping[str, Any], told: Differences) -> str:
+def _gain(evaluation: Mapping[str, Any], gain: Mapping[str, Any], differences: Differences) -> str:
     arms = {arm["arm"]: arm for arm in evaluation["arms"]}
     metric = evaluation["metric"]
     weak, strong = (arms[name]["metrics"][metric]["estimate"] for name in ("weak", "strong"))
     figures = f"{metric} {strong:.3f} against {weak:.3f}"
     if gain["verdict"] == "better":
         return (
-            f"Yes: the new model is better than its teacher ({figures}). The gain is {told.size(gain['estimate'])};"
-            f" it lies between {told.between(gain)} (95 % interval)."
+            f"Yes: the new model is better than its teacher ({figures}). The gain is {differences.size(gain['estimate'])};"
+            f" it lies between {differences.between(gain)} (95 % interval)."
         )
     if gain["verdict"] == "worse":
         return (
-            f"No: the new model is worse than its teacher ({figures}), by {told.size(gain['estimate'])};"
-            f" the loss lies between {told.between(gain, -1)} (95 % interval)."
+            f"No: the new model is worse than its teacher ({figures}), by {differences.size(gain['estimate'])};"
+            f" the loss lies between {differences.between(gain, -1)} (95 % interval)."
         )
     return (
         f"Not shown: there is no clear difference between the new model and its teacher ({figures})."
-        f" The gain may lie anywhere from {told.signed(gain['low'])} to {told.signed(gain['high'])}{told.unit}"
-        " (95 % interval)."
+        f" The gain may lie anywhere from {differences.signed(gain['low'])} to"
+        f" {differences.signed(gain['high'])}{differences.unit} (95 % interval)."
     )
 
 
 def better_and_simpler(evaluation: Mapping[str, Any]) -> list[str]:
-    """Arms that are clearly better than the new model although they are simpler."""
+    """Names the arms that are clearly better than the new model although they are simpler."""
     against = [
         *evaluation["comparisons"],
-        *(one for one in evaluation["exploratory"] if one["arm"] == "strong"),
+        *(comparison for comparison in evaluation["exploratory"] if comparison["arm"] == "strong"),
     ]
-    worse = {one["baseline"] for one in against if one["verdict"] == "worse"}
+    worse = {comparison["baseline"] for comparison in against if comparison["verdict"] == "worse"}
     return [arm.name for arm in ARMS.values() if arm.simpler and arm.name in worse]
 
 
@@ -75,67 +75,69 @@ def _but(evaluation: Mapping[str, Any]) -> str:
     return f" But {' and '.join(simpler)} would be better still, and simpler."
 
 
-def _against(name: str, one: Mapping[str, Any], results: Mapping[str, Any]) -> str:
-    baseline, told = ARMS[name].as_baseline, Differences.of(results)
+def _against(name: str, comparison: Mapping[str, Any], results: Mapping[str, Any]) -> str:
+    baseline, differences = ARMS[name].as_baseline, Differences.of(results)
     if name == "gold-only":
         on = next(arm for arm in results["evaluation"]["arms"] if arm["arm"] == "gold-only")["trainedOn"]
         baseline = f"the same model tuned on your {on:,} gold labels alone"
-    if one["verdict"] == "better":
-        return f"It is better than {baseline}, by {told.size(one['estimate'])} (between {told.between(one)})."
-    if one["verdict"] == "worse":
-        return (
-            f"It is worse than {baseline}, by {told.size(one['estimate'])} (between {told.between(one, -1)})."
-        )
-    return f"There is no clear difference to {baseline}: {told.from_to(one)}."
+    size = differences.size(comparison["estimate"])
+    if comparison["verdict"] == "better":
+        return f"It is better than {baseline}, by {size} (between {differences.between(comparison)})."
+    if comparison["verdict"] == "worse":
+        return f"It is worse than {baseline}, by {size} (between {differences.between(comparison, -1)})."
+    return f"There is no clear difference to {baseline}: {differences.from_to(comparison)}."
 
 
 def _worth(worth: Mapping[str, Any]) -> str:
     estimate, low, high = worth["estimate"], worth["low"], worth["high"]
     if estimate["bound"] == "fewer":
-        found = f"The weak labels were worth fewer than {estimate['labels']:,} expert labels"
+        sentence = f"The weak labels were worth fewer than {estimate['labels']:,} expert labels"
     elif estimate["bound"] == "at least":
-        found = (
+        sentence = (
             f"The weak labels were worth at least {estimate['labels']:,} expert labels, as many as were at hand;"
             " how many more was not measured"
         )
     else:
-        found = f"The weak labels were worth about {estimate['labels']:,} expert labels"
-    return f"{found} (95 % interval: from {low['text']} to {high['text']})."
+        sentence = f"The weak labels were worth about {estimate['labels']:,} expert labels"
+    return f"{sentence} (95 % interval: from {low['text']} to {high['text']})."
 
 
 def cautions(results: Mapping[str, Any]) -> list[str]:
-    """What one must know before one believes the answer, beside `alarms`."""
+    """Says what a reader must know before believing the answer, beside `alarms`."""
     evaluation, data = results["evaluation"], results["data"]
-    said = [note["text"] for note in evaluation["notes"] if note["code"] != "ClassGivenUp"]
-    said.append(
+    sentences = [note["text"] for note in evaluation["notes"] if note["code"] != "ClassGivenUp"]
+    sentences.append(
         f"The test has {evaluation['test']['size']:,} texts in {evaluation['test']['families']:,} families."
         + _provable(data.get("smallestProvableGain"))
     )
-    said += results["selection"]["warnings"]
+    sentences += results["selection"]["warnings"]
     covered = evaluation["coverage"]
     if covered < 1:
-        said.append(
+        sentences.append(
             f"The weak labels cover {covered:.0%} of the test; elsewhere the teacher abstains and is counted with"
             " the commonest of its answers."
         )
-    said += [
+    sentences += [
         f"The labels of `{labeler['labeler']}` are votes: how sure they sound was not checked against experts."
         for labeler in results["labelers"]
         if LABELERS[labeler["type"]].scores_are_votes and not labeler["calibrated"]
     ]
     for labeler in results["labelers"]:
-        if found := tally_of(labeler):
-            said += _silent_rules(labeler["labeler"], found)
+        if tally := tally_of(labeler):
+            sentences += _silent_rules(labeler["labeler"], tally)
     readers = [
         ("The strong model", results["training"].get("unreadable", 0)),
-        *((f"Labeler `{one['labeler']}`", one.get("unreadable", 0)) for one in results["labelers"]),
+        *(
+            (f"Labeler `{labeler['labeler']}`", labeler.get("unreadable", 0))
+            for labeler in results["labelers"]
+        ),
     ]
-    said += [
+    sentences += [
         f"{reader} could read nothing of {count:,} texts: they reach it empty or without one token that it knows."
         for reader, count in readers
         if count
     ]
-    return said
+    return sentences
 
 
 def _provable(gain: float | None) -> str:
@@ -144,9 +146,9 @@ def _provable(gain: float | None) -> str:
     return f" It can prove a gain of about {gain * 100:.0f} points; smaller ones may go unseen."
 
 
-def _silent_rules(labeler: str, found: Mapping[str, Any]) -> list[str]:
-    silent = [f"rules[{place}]" for place, count in enumerate(found["rules"]) if not count]
-    unheard = [name for name, count in found["classes"].items() if not count]
+def _silent_rules(labeler: str, tally: Mapping[str, Any]) -> list[str]:
+    silent = [f"rules[{place}]" for place, count in enumerate(tally["rules"]) if not count]
+    unheard = [name for name, count in tally["classes"].items() if not count]
     return [
         *(
             [f"Of the rules of `{labeler}`, {len(silent):,} never vote: {', '.join(silent)}."]

@@ -29,15 +29,15 @@ class Differences:
         """A difference with its sign and without its unit."""
         return f"{value * self.factor:+.{self.digits}f}"
 
-    def between(self, one: Mapping[str, Any], sign: int = 1) -> str:
-        """The interval of a difference, turned around for a loss."""
-        low, high = sorted((sign * one["low"] * self.factor, sign * one["high"] * self.factor))
+    def between(self, comparison: Mapping[str, Any], sign: int = 1) -> str:
+        """Writes the interval of a difference, turned around for a loss."""
+        low, high = sorted((sign * comparison["low"] * self.factor, sign * comparison["high"] * self.factor))
         return f"{low:.{self.digits}f} and {high:.{self.digits}f}{self.unit}"
 
-    def from_to(self, one: Mapping[str, Any]) -> str:
-        """A difference that is not clear, with its interval."""
-        mark = "; exploratory" if one["exploratory"] else ""
+    def from_to(self, comparison: Mapping[str, Any]) -> str:
+        """Writes a difference that is not clear, with its interval."""
+        mark = "; exploratory" if comparison["exploratory"] else ""
         return (
-            f"{self.signed(one['estimate'])}{self.unit} (from {self.signed(one['low'])} to"
-            f" {self.signed(one['high'])}{mark})"
+            f"{self.signed(comparison['estimate'])}{self.unit} (from {self.signed(comparison['low'])} to"
+            f" {self.signed(comparison['high'])}{mark})"
         )

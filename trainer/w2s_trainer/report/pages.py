@@ -7,16 +7,16 @@ from markupsafe import Markup, escape
 
 
 def environment(package: str) -> Environment:
-    """The templates that lie in a package."""
-    made = Environment(
+    """Makes the environment of the templates that lie in a package."""
+    templates = Environment(
         loader=PackageLoader(package, "."),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {"code": _code, "signed": lambda value: f"{value:+.3f}".replace("-", "−")}
-    return made
+    templates.filters |= {"code": _code, "signed": lambda value: f"{value:+.3f}".replace("-", "−")}
+    return templates
 
 
 def _code(text: str) -> Markup:

@@ -27,7 +27,7 @@ from w2s_trainer.report.tuned import (
 
 
 def render(results: Mapping[str, Any], parts: ReportParts) -> str:
-    """The report as HTML; every text in it is escaped.
+    """Renders the report as HTML; every text in it is escaped.
 
     Args:
         results: the content of results.json.
@@ -36,7 +36,7 @@ def render(results: Mapping[str, Any], parts: ReportParts) -> str:
     evaluation = results["evaluation"]
     metric = evaluation["metric"]
     arms = {arm["arm"]: arm for arm in evaluation["arms"]}
-    said = answers(results)
+    sentences = answers(results)
     return (
         environment("w2s_trainer.report")
         .get_template("report.html.j2")
@@ -48,14 +48,14 @@ def render(results: Mapping[str, Any], parts: ReportParts) -> str:
             arms=arms,
             baselines={name: ARMS[name].as_baseline for name in ARMS["strong"].beats},
             tone=tone(evaluation),
-            headline=said[0],
-            answers=said[1:],
+            headline=sentences[0],
+            answers=sentences[1:],
             decision=results["decision"],
             alarms=alarms(results),
             cautions=cautions(results),
             tuning_answers=[sentence.replace(" -", " −") for sentence in tuning_answers(results)],
             costs=cost_rows(results),
-            energy_known=any(one["joulesEach"] is not None for one in results["training"]["costs"]),
+            energy_known=any(cost["joulesEach"] is not None for cost in results["training"]["costs"]),
             reading=reading_sentence(results),
             made=how_it_was_made(results),
             trained=training_rows(results),
@@ -72,8 +72,8 @@ def render(results: Mapping[str, Any], parts: ReportParts) -> str:
 
 
 def tone(evaluation: Mapping[str, Any]) -> str:
-    """The banner's: better only if nothing simpler is clearly better still."""
-    verdicts = [one["verdict"] for one in evaluation["comparisons"]]
+    """Chooses the banner's tone: better only if nothing simpler is clearly better still."""
+    verdicts = [comparison["verdict"] for comparison in evaluation["comparisons"]]
     if verdicts[0] == "worse":
         return "worse"
     beaten = "worse" in verdicts or better_and_simpler(evaluation)

@@ -1,4 +1,4 @@
-"""What deep tuning brought and cost, and how the students were made, in words. Pure."""
+"""What tuning beyond a head brought and cost, and how the students were made, in words. Pure."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,63 +12,73 @@ _MOST_ALARMS = 6
 
 
 def tuning_answers(results: Mapping[str, Any]) -> list[str]:
-    """Whether deep tuning, and stopping it early, were worth it; nothing where neither was tried."""
-    found = {(one["arm"], one["baseline"]): one for one in results["evaluation"]["exploratory"]}
-    said = []
-    if ("strong", "head") in found:
-        said.append(_over_a_head(found["strong", "head"], results))
-    if ("strong", "full-schedule") in found:
-        said.append(_over_the_end(found["strong", "full-schedule"], Differences.of(results)))
-    return said
+    """Says whether tuning beyond a head, and stopping it early, were worth it; empty where neither was tried."""
+    comparisons = {
+        (comparison["arm"], comparison["baseline"]): comparison
+        for comparison in results["evaluation"]["exploratory"]
+    }
+    sentences = []
+    if ("strong", "head") in comparisons:
+        sentences.append(_over_a_head(comparisons["strong", "head"], results))
+    if ("strong", "full-schedule") in comparisons:
+        sentences.append(_over_the_end(comparisons["strong", "full-schedule"], Differences.of(results)))
+    return sentences
 
 
-def _over_a_head(one: Mapping[str, Any], results: Mapping[str, Any]) -> str:
-    training, told = results["training"], Differences.of(results)
+def _over_a_head(comparison: Mapping[str, Any], results: Mapping[str, Any]) -> str:
+    training, differences = results["training"], Differences.of(results)
     tuning, cost = TUNINGS[training["tuning"]].subject, _times_the_seconds(training["costs"])
-    if one["verdict"] == "better":
+    if comparison["verdict"] == "better":
         return (
-            f"{tuning} gained {told.size(one['estimate'])} over a head on the frozen model (between"
-            f" {told.between(one)}; exploratory), at {cost}."
+            f"{tuning} gained {differences.size(comparison['estimate'])} over a head on the frozen model (between"
+            f" {differences.between(comparison)}; exploratory), at {cost}."
         )
-    if one["verdict"] == "worse":
+    if comparison["verdict"] == "worse":
         return (
-            f"{tuning} was not worth its cost: it lost {told.size(one['estimate'])} to a head on the frozen model"
-            f" (between {told.between(one, -1)}; exploratory), at {cost}."
+            f"{tuning} was not worth its cost: it lost {differences.size(comparison['estimate'])} to a head on the frozen model"
+            f" (between {differences.between(comparison, -1)}; exploratory), at {cost}."
         )
-    return f"{tuning} is not proven to gain anything over a head on the frozen model: {told.from_to(one)}, at {cost}."
+    return (
+        f"{tuning} is not proven to gain anything over a head on the frozen model:"
+        f" {differences.from_to(comparison)}, at {cost}."
+    )
 
 
 def _times_the_seconds(costs: Sequence[Mapping[str, Any]]) -> str:
-    deep, head = (
-        next(one["secondsToTrain"] for one in costs if one["arm"] == arm) for arm in ("strong", "head")
+    strong_seconds, head_seconds = (
+        next(cost["secondsToTrain"] for cost in costs if cost["arm"] == arm) for arm in ("strong", "head")
     )
-    if head <= 0:
-        return f"{seconds(deep)} for a student, where the head took no time to speak of"
-    times = deep / head
+    if head_seconds <= 0:
+        return f"{seconds(strong_seconds)} for a student, where the head took no time to speak of"
+    times = strong_seconds / head_seconds
     rounded = f"{times:.0f}" if times >= 10 else f"{times:.1f}"
-    return f"{rounded} times the seconds to train ({seconds(deep)} against {seconds(head)} for a student)"
+    return f"{rounded} times the seconds to train ({seconds(strong_seconds)} against {seconds(head_seconds)} for a student)"
 
 
-def _over_the_end(one: Mapping[str, Any], told: Differences) -> str:
+def _over_the_end(comparison: Mapping[str, Any], differences: Differences) -> str:
     stopping = "Stopping where held-out weak labels were predicted best"
-    if one["verdict"] == "better":
+    if comparison["verdict"] == "better":
         return (
-            f"{stopping} gained {told.size(one['estimate'])} over going on to the end of the schedule (between"
-            f" {told.between(one)}; exploratory)."
+            f"{stopping} gained {differences.size(comparison['estimate'])} over going on to the end of the schedule (between"
+            f" {differences.between(comparison)}; exploratory)."
         )
-    if one["verdict"] == "worse":
+    if comparison["verdict"] == "worse":
         return (
-            f"{stopping} lost {told.size(one['estimate'])} to going on to the end of the schedule (between"
-            f" {told.between(one, -1)}; exploratory)."
+            f"{stopping} lost {differences.size(comparison['estimate'])} to going on to the end of the schedule (between"
+            f" {differences.between(comparison, -1)}; exploratory)."
         )
-    return f"{stopping} made no clear difference to going on to the end of the schedule: {told.from_to(one)}."
+    return f"{stopping} made no clear difference to going on to the end of the schedule: {differences.from_to(comparison)}."
 
 
 def alarms(results: Mapping[str, Any]) -> list[str]:
-    """Classes that students gave up: to be read before anything else."""
-    said = [note["text"] for note in results["evaluation"]["notes"] if note["code"] == "ClassGivenUp"]
-    more = len(said) - _MOST_ALARMS
-    return said if more <= 0 else [*said[:_MOST_ALARMS], f"So it is with {more} more (training.collapsed)."]
+    """Lists the classes that students gave up: to be read before anything else."""
+    sentences = [note["text"] for note in results["evaluation"]["notes"] if note["code"] == "ClassGivenUp"]
+    more = len(sentences) - _MOST_ALARMS
+    return (
+        sentences
+        if more <= 0
+        else [*sentences[:_MOST_ALARMS], f"So it is with {more} more (training.collapsed)."]
+    )
 
 
 def seconds(value: float) -> str:
@@ -84,21 +94,21 @@ def energy(joules: float | None) -> str:
 
 
 def cost_rows(results: Mapping[str, Any]) -> list[dict[str, str]]:
-    """The costs as a table, in the order of the arms."""
-    costs = {one["arm"]: one for one in results["training"]["costs"]}
+    """Lists the costs as rows of a table, in the order of the arms."""
+    costs = {cost["arm"]: cost for cost in results["training"]["costs"]}
     return [
         {
             "arm": arm,
-            "tuning": TUNINGS[one["tuning"]].short,
-            "parameters": f"{one['parameters']:,}",
-            "students": str(one["students"]),
-            "train": seconds(one["secondsToTrain"]),
-            "all": seconds(one["secondsInAll"]),
-            "energy": energy(one["joulesEach"]),
-            "machine": ", ".join(filter(None, (one["device"], one["precision"]))) or _NOT_SHOWN,
+            "tuning": TUNINGS[cost["tuning"]].short,
+            "parameters": f"{cost['parameters']:,}",
+            "students": str(cost["students"]),
+            "train": seconds(cost["secondsToTrain"]),
+            "all": seconds(cost["secondsInAll"]),
+            "energy": energy(cost["joulesEach"]),
+            "machine": ", ".join(filter(None, (cost["device"], cost["precision"]))) or _NOT_SHOWN,
         }
         for arm in (arm["arm"] for arm in results["evaluation"]["arms"])
-        if (one := costs.get(arm))
+        if (cost := costs.get(arm))
     ]
 
 
@@ -114,18 +124,18 @@ def reading_sentence(results: Mapping[str, Any]) -> str | None:
 
 
 def how_it_was_made(results: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """What was tuned on what schedule: (what, in words)."""
+    """Lists what was tuned on what schedule: (what, in words)."""
     training = results["training"]
-    given = training["settings"]
-    said = [
+    settings = training["settings"]
+    rows = [
         ("strong model", training["model"]),
-        ("texts are cut at", f"{given['maxTokens']:,} tokens"),
-        ("tuned", _tuned(given)),
-        ("loss", _loss(given["loss"])),
+        ("texts are cut at", f"{settings['maxTokens']:,} tokens"),
+        ("tuned", _tuned(settings)),
+        ("loss", _loss(settings["loss"])),
     ]
-    if schedule := given["schedule"]:
-        rate = given["settings"]["learningRate"]
-        said += [
+    if schedule := settings["schedule"]:
+        rate = settings["settings"]["learningRate"]
+        rows += [
             (
                 "schedule",
                 f"{schedule['epochs']} epoch{'s' if schedule['epochs'] != 1 else ''}, {schedule['batchSize']}"
@@ -137,61 +147,63 @@ def how_it_was_made(results: Mapping[str, Any]) -> list[tuple[str, str]]:
                 f"weight decay {schedule['weightDecay']}, dropout {schedule['dropout']}, gradients clipped at"
                 f" {schedule['gradientClipping']}",
             ),
-            ("stopping", _stopping(given["stopping"])),
+            ("stopping", _stopping(settings["stopping"])),
         ]
     gold = {"gold-only", "ceiling"}.intersection(arm["arm"] for arm in results["evaluation"]["arms"])
     if gold:
         named = " and ".join(f"`{arm}`" for arm in ("gold-only", "ceiling") if arm in gold)
-        said.append((f"{named}, on expert labels", _on_gold(bool(given["schedule"]))))
-    return said
+        rows.append((f"{named}, on expert labels", _on_gold(bool(settings["schedule"]))))
+    return rows
 
 
-def _tuned(given: Mapping[str, Any]) -> str:
-    tuning = TUNINGS[given["tuning"]].model_validate(given["settings"] or {})
+def _tuned(settings: Mapping[str, Any]) -> str:
+    tuning = TUNINGS[settings["tuning"]].model_validate(settings["settings"] or {})
     if tuning.on_frozen_model:
-        return f"{tuning.in_words()}, L2 {given['l2']}"
-    return f"{tuning.in_words()}, starting from the head of the frozen model (L2 {given['l2']})"
+        return f"{tuning.in_words()}, L2 {settings['l2']}"
+    return f"{tuning.in_words()}, starting from the head of the frozen model (L2 {settings['l2']})"
 
 
-def _loss(given: Mapping[str, Any]) -> str:
-    settings = {name: value for name, value in given.items() if name != "type"}
-    return LOSSES[given["type"]].model_validate(settings).in_words()
+def _loss(loss: Mapping[str, Any]) -> str:
+    settings = {name: value for name, value in loss.items() if name != "type"}
+    return LOSSES[loss["type"]].model_validate(settings).in_words()
 
 
-def _stopping(given: Mapping[str, Any]) -> str:
-    if given["type"] == "FixedSchedule":
+def _stopping(stopping: Mapping[str, Any]) -> str:
+    if stopping["type"] == "FixedSchedule":
         return "at the end of the schedule"
     return (
-        f"where held-out weak labels were predicted best ({float(given['fraction']):.0%} of the texts, whole families"
-        f" at a time, looked at {given['checks']} times)"
+        f"where held-out weak labels were predicted best ({float(stopping['fraction']):.0%} of the texts, whole families"
+        f" at a time, looked at {stopping['checks']} times)"
     )
 
 
-def _on_gold(deep: bool) -> str:
+def _on_gold(gradient_tuned: bool) -> str:
     strength = "L2 chosen by cross-validation inside the labels, families held out whole"
-    if not deep:
+    if not gradient_tuned:
         return f"a head, {strength}"
     return f"the same tuning and schedule, to its end, with plain cross-entropy; the head it starts from: {strength}"
 
 
 def training_rows(results: Mapping[str, Any]) -> list[dict[str, str]]:
-    """The trainings of tuned students as a table, one row for each arm and number of texts."""
+    """Lists the trainings of tuned students as rows of a table, one for each arm and number of texts."""
     trained = results["training"]["trained"]
     rows = []
-    for arm, size in dict.fromkeys((one["arm"], one["size"]) for one in trained):
-        mine = [one for one in trained if (one["arm"], one["size"]) == (arm, size)]
-        steps = [one["best"]["step"] for one in mine if one["best"]]
+    for arm, size in dict.fromkeys((training["arm"], training["size"]) for training in trained):
+        trainings = [training for training in trained if (training["arm"], training["size"]) == (arm, size)]
+        steps = [training["best"]["step"] for training in trainings if training["best"]]
         rows.append(
             {
                 "arm": arm,
-                "seeds": str(len(mine)),
-                "texts": _span([one["texts"] for one in mine]),
-                "steps": _span([one["steps"] for one in mine]),
-                "seconds": seconds(_mean(mine, "seconds")),
-                "first": f"{_mean(mine, 'firstLoss'):.3f}",
-                "last": f"{_mean(mine, 'lastLoss'):.3f}",
+                "seeds": str(len(trainings)),
+                "texts": _span([training["texts"] for training in trainings]),
+                "steps": _span([training["steps"] for training in trainings]),
+                "seconds": seconds(_mean(trainings, "seconds")),
+                "first": f"{_mean(trainings, 'firstLoss'):.3f}",
+                "last": f"{_mean(trainings, 'lastLoss'):.3f}",
                 "stopped": ", ".join(f"{step:,}" for step in steps) or "at the end",
-                "machine": ", ".join(sorted({f"{one['device']}, {one['precision']}" for one in mine})),
+                "machine": ", ".join(
+                    sorted({f"{training['device']}, {training['precision']}" for training in trainings})
+                ),
             }
         )
     return rows
@@ -203,4 +215,4 @@ def _span(values: Sequence[int]) -> str:
 
 
 def _mean(trained: Sequence[Mapping[str, Any]], name: str) -> float:
-    return float(sum(one[name] for one in trained) / len(trained))
+    return float(sum(training[name] for training in trained) / len(trained))

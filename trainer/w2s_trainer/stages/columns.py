@@ -114,7 +114,7 @@ class Strings(Sequence[str]):
         return self._arrow(0, len(self))
 
     def _arrow(self, start: int, end: int) -> pa.Array:
-        """Those at the places from start to end, as an array of the type `string`."""
+        """Reads the texts at the places from start to end as an array of the type `string`."""
         end = min(end, len(self))
         rows = np.arange(start, end, dtype=np.int64) if self._rows is None else self._rows[start:end]
         numbers = np.searchsorted(self._chunks.starts, rows, side="right") - 1
@@ -126,16 +126,16 @@ class Strings(Sequence[str]):
         ]
         if not pieces:
             return pa.array([], pa.string())
-        found = pa.concat_arrays(pieces)
+        joined = pa.concat_arrays(pieces)
         if (np.diff(numbers) < 0).any():
             back = np.empty(len(rows), dtype=np.int64)
             back[np.argsort(numbers, kind="stable")] = np.arange(len(rows))
-            found = found.take(pa.array(back))
-        return found
+            joined = joined.take(pa.array(back))
+        return joined
 
 
 def taken(texts: Sequence[str], rows: NDArray[np.int64]) -> Sequence[str]:
-    """Those at some places, int64[n], in that order; of a column nothing is read yet."""
+    """Takes the texts at some places, int64[n], in that order; of a column nothing is read yet."""
     return texts.take(rows) if isinstance(texts, Strings) else [texts[int(row)] for row in rows]
 
 

@@ -35,15 +35,15 @@ class Features:
 
 
 def features_of(context: StageContext, max_tokens: int, batch_tokens: int) -> Features:
-    """Features of every example of the job by the stage's model, frozen.
+    """Computes features of every example of the job by the stage's model, frozen.
 
     They are addressed by the model, the texts and max_tokens, so that another loss, seed or head reads them
     from the store in place of a forward pass.
     """
     prepared = context.artifact("examples")
     key = features_key(prepared, context.model.digest, max_tokens)
-    found = context.store.find(STAGE, key)
-    if found is None:
+    artifact = context.store.find(STAGE, key)
+    if artifact is None:
         began = time.monotonic()
         texts = read_examples(prepared, context.scratch).texts
         encoder = load_encoder(context.model.directory, context.model.name)
@@ -64,14 +64,14 @@ def features_of(context: StageContext, max_tokens: int, batch_tokens: int) -> Fe
             "model": context.model.name,
             "seconds": round(time.monotonic() - began, 3),
         }
-        found = attempt.commit(summary, {"maxTokens": max_tokens})
-    path = found.fetch("features.safetensors", context.scratch / STAGE / key)
+        artifact = attempt.commit(summary, {"maxTokens": max_tokens})
+    path = artifact.fetch("features.safetensors", context.scratch / STAGE / key)
     return Features(
         load_file(path)["features"],
-        int(found.summary["truncated"]),
-        int(found.summary.get("unreadable", 0)),
+        int(artifact.summary["truncated"]),
+        int(artifact.summary.get("unreadable", 0)),
         key,
-        float(found.summary["seconds"]),
+        float(artifact.summary["seconds"]),
     )
 
 

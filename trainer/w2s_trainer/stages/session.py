@@ -112,17 +112,17 @@ def tune_student(
     note = context.progress.note
     home = context.store.home_uri(context.job.stage.kind, context.key)
     checkpoints = Checkpoints(context.objects, home, name, unfit=unfit, note=note, saved=context.headway)
-    found = _newest(checkpoints, context.scratch / "checkpoints", world)
+    checkpoint = _newest(checkpoints, context.scratch / "checkpoints", world)
     directory = context.model.directory
-    if found:
-        numbers = NumericSettings(found.meta["precision"], found.meta["threads"])
-        note(f"going on from step {found.step}")
+    if checkpoint:
+        numbers = NumericSettings(checkpoint.meta["precision"], checkpoint.meta["threads"])
+        note(f"going on from step {checkpoint.step}")
     else:
         device = "cuda" if torch.cuda.is_available() else "cpu"
         fastest = kept_precision(device, context.cache, fastest_precision)
-        mine = NumericSettings(fastest, torch.get_num_threads())
+        proposed = NumericSettings(fastest, torch.get_num_threads())
         numbers = world.broadcast_object(
-            agree_on_numerics(context.objects, home, mine) if world.leads else mine
+            agree_on_numerics(context.objects, home, proposed) if world.leads else proposed
         )
     torch.set_num_threads(numbers.threads)
     training = recipe.training
@@ -141,7 +141,7 @@ def tune_student(
         held_out = hold_out(data.families, float(validation.fraction), seed)
     kept, kept_texts = data.part(~held_out), _some(texts, ~held_out)
     began, meter = time.monotonic(), EnergyMeter()
-    if not found:
+    if not checkpoint:
         _start(context, family, student, recipe, kept_texts, kept, seed)
     student.make_tunable(seed)
 
@@ -154,7 +154,7 @@ def tune_student(
             schedule_of(recipe, seed),
             keeper=StoreKeeper(
                 checkpoints,
-                found,
+                checkpoint,
                 interval=training.checkpoint_interval_seconds,
                 staging=context.scratch,
                 precision=numbers.precision,
@@ -173,7 +173,7 @@ def tune_student(
         student,
         state.best.state if state.best else None,
         decided.alarms(),
-        _figures(state, student, len(kept), meter.joules() if not found else None),
+        _figures(state, student, len(kept), meter.joules() if not checkpoint else None),
     )
 
 
@@ -217,17 +217,17 @@ def hold_out(families: NDArray[np.int64], fraction: float, seed: int) -> NDArray
 
 
 def _newest(checkpoints: Checkpoints, directory: Path, world: World) -> Found | None:
-    """The checkpoint that all processes go on from: the newest that the one that leads can read."""
-    found = checkpoints.newest(directory) if world.leads else None
-    step = world.broadcast_object(found.step if found else None)
+    """Returns the checkpoint that all processes go on from: the newest that the leading process can read."""
+    checkpoint = checkpoints.newest(directory) if world.leads else None
+    step = world.broadcast_object(checkpoint.step if checkpoint else None)
     if world.leads or step is None:
-        return found
-    found = checkpoints.newest(directory, step_at_most=step)
-    if found is None or found.step != step:
+        return checkpoint
+    checkpoint = checkpoints.newest(directory, step_at_most=step)
+    if checkpoint is None or checkpoint.step != step:
         raise StoreUnavailable(
             "CheckpointGone", f"Process {world.rank} cannot read the checkpoint of step {step}.", "Try again."
         )
-    return found
+    return checkpoint
 
 
 def _start(
@@ -274,7 +274,7 @@ def _figures(state: TrainingState, student: Student, texts: int, joules: float |
         "joules": None if joules is None else round(joules),
         "precision": student.precision,
         "device": student.device,
-        "parameters": sum(one.numel() for one in tuned),
+        "parameters": sum(parameter.numel() for parameter in tuned),
         "firstLoss": round(float(np.mean(state.losses[:5])), 5),
         "lastLoss": round(float(np.mean(state.losses[-5:])), 5),
         "best": {"step": state.best.step, "loss": round(state.best.loss, 5)} if state.best else None,
@@ -285,5 +285,5 @@ def save_student(student: Student, path: Path) -> None:
     """Writes what differs from the pretrained model, as safetensors."""
     from safetensors.torch import save_file
 
-    state = {name: one.detach().cpu().contiguous() for name, one in student.state().items()}
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in student.state().items()}
     save_file(state, path)

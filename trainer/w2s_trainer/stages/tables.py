@@ -113,7 +113,7 @@ def has_gold(labels: NDArray[Any]) -> NDArray[np.bool_]:
 def read_labels(
     artifact: Artifact, examples: Examples, directory: Path, column: str
 ) -> dict[int, WeakLabels]:
-    """Weak labels of a `label` or `aggregate` artifact by seed, from a column; all shards of it are read."""
+    """Reads weak labels of a `label` or `aggregate` artifact by seed, from a column, of all its shards."""
     names = sorted(name for name in artifact.files if name.startswith("labels") and name.endswith(".parquet"))
     wanted = ["id", "seed", column, "abstain"]
     table = pa.concat_tables(
@@ -124,31 +124,31 @@ def read_labels(
     targets = entries(table[column])
     abstain = table["abstain"].to_numpy()
     del table
-    found = {}
+    by_seed = {}
     for seed in np.unique(seeds):
-        mine = seeds == seed
+        chosen = seeds == seed
         aligned = np.zeros((len(examples), *targets.shape[1:]), dtype=targets.dtype)
         silent = np.ones(len(examples), dtype=bool)
-        aligned[rows[mine]] = targets[mine]
-        silent[rows[mine]] = abstain[mine]
-        found[int(seed)] = WeakLabels(aligned, silent)
-    return found
+        aligned[rows[chosen]] = targets[chosen]
+        silent[rows[chosen]] = abstain[chosen]
+        by_seed[int(seed)] = WeakLabels(aligned, silent)
+    return by_seed
 
 
 def read_selection(
     artifact: Artifact, examples: Examples, directory: Path
 ) -> dict[int, tuple[NDArray[np.int64], NDArray[np.float64]]]:
-    """Kept rows and their weights of a `select` artifact by seed: int64[n] ascending, float64[n]."""
+    """Reads kept rows and their weights of a `select` artifact by seed: int64[n] ascending, float64[n]."""
     table = pq.read_table(_fetch(artifact, "selection.parquet", directory))
     seeds = table["seed"].to_numpy()
     rows = examples.rows_of(table["id"])
     weights = table["weight"].to_numpy().astype(np.float64)
-    found = {}
+    by_seed = {}
     for seed in np.unique(seeds):
-        mine = np.flatnonzero(seeds == seed)
-        order = mine[np.argsort(rows[mine], kind="stable")]
-        found[int(seed)] = (rows[order], weights[order])
-    return found
+        chosen = np.flatnonzero(seeds == seed)
+        order = chosen[np.argsort(rows[chosen], kind="stable")]
+        by_seed[int(seed)] = (rows[order], weights[order])
+    return by_seed
 
 
 def unread(count: int) -> dict[str, int]:
@@ -198,17 +198,17 @@ def _fetch(artifact: Artifact, name: str, directory: Path) -> Path:
 def read_predictions(
     artifact: Artifact, rows: NDArray[np.int64], examples: Examples, directory: Path, column: str
 ) -> dict[tuple[str, int], dict[int, NDArray[Any]]]:
-    """What the arms of a `train` artifact say of some rows, from a column: by (arm, size) and seed, [n, …]."""
+    """Reads the answers of a `train` artifact's arms on some rows, from a column: by (arm, size) and seed, [n, …]."""
     table = pq.read_table(_fetch(artifact, "predictions.parquet", directory))
     place = np.full(len(examples), -1, dtype=np.int64)
     place[rows] = np.arange(len(rows))
     at = place[examples.rows_of(table["id"])]
     arms, seeds, sizes = names_of(table["arm"]), table["seed"].to_numpy(), table["size"].to_numpy()
     answers = entries(table[column])
-    found: dict[tuple[str, int], dict[int, NDArray[Any]]] = {}
+    by_arm: dict[tuple[str, int], dict[int, NDArray[Any]]] = {}
     for arm, size, seed in sorted(set(zip(arms.tolist(), sizes.tolist(), seeds.tolist(), strict=True))):
-        mine = (arms == arm) & (sizes == size) & (seeds == seed) & (at >= 0)
+        chosen = (arms == arm) & (sizes == size) & (seeds == seed) & (at >= 0)
         aligned = np.empty((len(rows), *answers.shape[1:]), dtype=answers.dtype)
-        aligned[at[mine]] = answers[mine]
-        found.setdefault((arm, size), {})[seed] = aligned
-    return found
+        aligned[at[chosen]] = answers[chosen]
+        by_arm.setdefault((arm, size), {})[seed] = aligned
+    return by_arm

@@ -34,9 +34,9 @@ class EnergyMeter:
         return used / 1e6
 
     def _counters(self) -> list[int] | None:
-        found = [_number(package / "energy_uj") for package in self._packages]
-        known = [one for one in found if one is not None]
-        return known if known and len(known) == len(found) else None
+        counters = [_number(package / "energy_uj") for package in self._packages]
+        known = [counter for counter in counters if counter is not None]
+        return known if known and len(known) == len(counters) else None
 
 
 def _is_package(zone: Path) -> bool:

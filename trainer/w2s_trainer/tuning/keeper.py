@@ -52,13 +52,13 @@ class StoreKeeper:
     def __init__(
         self,
         checkpoints: Checkpoints,
-        found: Found | None,
+        checkpoint: Found | None,
         *,
         interval: float,
         staging: Path,
         precision: Precision,
         threads: int,
-        note: Callable[[str], None] = lambda _said: None,
+        note: Callable[[str], None] = lambda _message: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """
@@ -73,7 +73,7 @@ class StoreKeeper:
             clock: seconds, monotonic.
         """
         self._saver = BackgroundSaver(checkpoints, note=note)
-        self._found = found
+        self._checkpoint = checkpoint
         self._interval = interval
         self._staging = staging
         self._about = {"format": FORMAT, "precision": precision, "threads": threads}
@@ -82,12 +82,12 @@ class StoreKeeper:
 
     def restore(self, run: TrainingRun) -> None:
         """See Keeper."""
-        if self._found is None:
+        if self._checkpoint is None:
             return
         from safetensors.torch import load_file
 
-        tensors = load_file(self._found.directory / FILE)
-        meta, state = self._found.meta, run.state
+        tensors = load_file(self._checkpoint.directory / FILE)
+        meta, state = self._checkpoint.meta, run.state
         run.student.load(_below("student", tensors))
         _load_optimizer(run.optimizer, run.student, _below("optimizer", tensors))
         run.targets.load(_below("targets", tensors))
@@ -111,7 +111,9 @@ class StoreKeeper:
             **_named("best", state.best.state if state.best else {}),
         }
         directory = Path(mkdtemp(dir=self._staging, prefix="checkpoint-"))
-        save_file({name: one.detach().cpu().contiguous() for name, one in tensors.items()}, directory / FILE)
+        save_file(
+            {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, directory / FILE
+        )
         meta = {
             **self._about,
             "step": state.step,
@@ -129,12 +131,12 @@ class StoreKeeper:
 
 
 def _named(prefix: str, tensors: "Mapping[str, torch.Tensor]") -> "dict[str, torch.Tensor]":
-    return {f"{prefix}/{name}": one for name, one in tensors.items()}
+    return {f"{prefix}/{name}": tensor for name, tensor in tensors.items()}
 
 
 def _below(prefix: str, tensors: "Mapping[str, torch.Tensor]") -> "dict[str, torch.Tensor]":
     start = f"{prefix}/"
-    return {name.removeprefix(start): one for name, one in tensors.items() if name.startswith(start)}
+    return {name.removeprefix(start): tensor for name, tensor in tensors.items() if name.startswith(start)}
 
 
 def _optimizer_state(optimizer: "torch.optim.Optimizer", student: "Student") -> "dict[str, torch.Tensor]":

@@ -154,13 +154,16 @@ def tune(
 
 
 def make_optimizer(student: Student, schedule: Schedule) -> "torch.optim.AdamW":
-    """AdamW over what is tuned; matrices decay, biases and norms do not."""
+    """Makes AdamW over what is tuned; matrices decay, biases and norms do not."""
     import torch
 
     parameters = student.parameters().values()
     groups = [
-        {"params": [one for one in parameters if one.ndim > 1], "weight_decay": schedule.weight_decay},
-        {"params": [one for one in parameters if one.ndim <= 1], "weight_decay": 0.0},
+        {
+            "params": [parameter for parameter in parameters if parameter.ndim > 1],
+            "weight_decay": schedule.weight_decay,
+        },
+        {"params": [parameter for parameter in parameters if parameter.ndim <= 1], "weight_decay": 0.0},
     ]
     return torch.optim.AdamW(
         [group for group in groups if group["params"]], lr=schedule.learning_rate, betas=BETAS, fused=True
@@ -177,7 +180,7 @@ def _backward(
     step: int,
     world: World,
 ) -> "tuple[torch.Tensor, torch.Tensor, float]":
-    """Gradients of one batch: its log-probabilities and weak labels float32[B, K], and its mean loss."""
+    """Computes gradients of a batch; returns its log-probabilities and weak labels float32[B, K], and mean loss."""
     import torch
 
     lengths = [len(tokens[row]) for row in rows]
@@ -193,18 +196,21 @@ def _backward(
     torch.manual_seed(seeded(schedule.seed, step, world.rank))  # dropout
     for index in shares(costs, world.size)[world.rank]:
         part = torch.from_numpy(cuts[index]).to(student.device)
-        found = student.log_probs([tokens[rows[i]] for i in cuts[index]])
-        mine = (weights[part] * cross_entropy(found, targets(found.detach(), weak[part]))).sum()
-        mine.backward()  # type: ignore[no-untyped-call]
-        loss += mine.detach()
-        log_probs[part] = found.detach()
+        part_log_probs = student.log_probs([tokens[rows[i]] for i in cuts[index]])
+        part_loss = (
+            weights[part] * cross_entropy(part_log_probs, targets(part_log_probs.detach(), weak[part]))
+        ).sum()
+        part_loss.backward()  # type: ignore[no-untyped-call]
+        loss += part_loss.detach()
+        log_probs[part] = part_log_probs.detach()
     gradients = [
-        torch.zeros_like(one) if one.grad is None else one.grad for one in student.parameters().values()
+        torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+        for parameter in student.parameters().values()
     ]
     world.all_reduce_sum([*gradients, log_probs, loss])
     if world.size > 1:
-        for one, gradient in zip(student.parameters().values(), gradients, strict=True):
-            one.grad = gradient
+        for parameter, gradient in zip(student.parameters().values(), gradients, strict=True):
+            parameter.grad = gradient
     return log_probs, weak, float(loss)
 
 
@@ -225,7 +231,9 @@ def _look(
 ) -> None:
     """Keeps the student if no earlier one predicted the held-out weak labels better (cross-entropy)."""
     probabilities = student.probabilities(tokens, HELD_OUT_BATCHES * schedule.batch_tokens)
-    each = -(held_out.targets * np.log(np.maximum(probabilities, 1e-30))).sum(axis=1)
-    loss = float((held_out.weights * each).sum() / held_out.weights.sum())
+    losses = -(held_out.targets * np.log(np.maximum(probabilities, 1e-30))).sum(axis=1)
+    loss = float((held_out.weights * losses).sum() / held_out.weights.sum())
     if state.best is None or loss < state.best.loss:
-        state.best = Best(state.step, loss, {name: one.clone() for name, one in student.state().items()})
+        state.best = Best(
+            state.step, loss, {name: tensor.clone() for name, tensor in student.state().items()}
+        )

@@ -21,17 +21,17 @@ class NumericSettings:
     threads: int
 
 
-def agree_on_numerics(objects: Objects, home_uri: str, mine: NumericSettings) -> NumericSettings:
-    """The settings of a stage: those that the first process wrote down, else these.
+def agree_on_numerics(objects: Objects, home_uri: str, proposed: NumericSettings) -> NumericSettings:
+    """Returns the settings of a stage: those that the first process wrote down, else the proposed ones.
 
     Args:
         objects: the store.
         home_uri: of the stage's artifact.
-        mine: what this process would take.
+        proposed: what this process would take.
     """
     place = f"{checkpoints_uri(home_uri)}numbers.json"
     try:
-        objects.write(place, json.dumps(asdict(mine)).encode(), if_absent=True)
+        objects.write(place, json.dumps(asdict(proposed)).encode(), if_absent=True)
     except AlreadyExists:
         return NumericSettings(**json.loads(objects.read(place)))
-    return mine
+    return proposed

@@ -98,10 +98,10 @@ def shares(costs: Sequence[int], processes: int) -> list[list[int]]:
     Returns:
         Indices of micro-batches for each process, ascending.
     """
-    mine: list[list[int]] = [[] for _ in range(processes)]
+    by_process: list[list[int]] = [[] for _ in range(processes)]
     load = [0] * processes
     for index in sorted(range(len(costs)), key=lambda i: (-costs[i], i)):
         least = load.index(min(load))
-        mine[least].append(index)
+        by_process[least].append(index)
         load[least] += costs[index]
-    return [sorted(indices) for indices in mine]
+    return [sorted(indices) for indices in by_process]

@@ -36,7 +36,7 @@ def fastest_precision(device: str) -> Precision:
 
 
 def kept_precision(device: str, cache: Path, measure: Callable[[str], Precision]) -> Precision:
-    """The precision of this machine, measured once and kept: on a busy machine it may come out otherwise.
+    """Returns the precision of this machine, measured once and kept: on a busy machine it may come out otherwise.
 
     Args:
         device: cpu or cuda.
@@ -53,8 +53,8 @@ def kept_precision(device: str, cache: Path, measure: Callable[[str], Precision]
     def write(directory: Path) -> None:
         (directory / _KEPT).write_text(measure(device))
 
-    said = (kept(cache / "precision" / machine, write) / _KEPT).read_text()
-    return "bfloat16" if said == "bfloat16" else "float32"
+    measured = (kept(cache / "precision" / machine, write) / _KEPT).read_text()
+    return "bfloat16" if measured == "bfloat16" else "float32"
 
 
 def torch_dtype(precision: Precision) -> "torch.dtype":

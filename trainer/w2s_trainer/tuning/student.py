@@ -79,13 +79,15 @@ class Student:
         self.model.train()
 
     def parameters(self) -> "dict[str, torch.nn.Parameter]":
-        """What is tuned, by name."""
-        return {name: one for name, one in self.model.named_parameters() if one.requires_grad}
+        """Returns what is tuned, by name."""
+        return {
+            name: parameter for name, parameter in self.model.named_parameters() if parameter.requires_grad
+        }
 
     def state(self) -> "dict[str, torch.Tensor]":
-        """What differs from the pretrained model, and what the head subtracts: all it takes to have it again."""
-        found = {name: one.detach() for name, one in self.parameters().items()}
-        return found | {name: one for name, one in self.model.named_buffers() if name.endswith("mean")}
+        """Returns what differs from the pretrained model, and what the head subtracts: enough to have it again."""
+        tuned = {name: parameter.detach() for name, parameter in self.parameters().items()}
+        return tuned | {name: buffer for name, buffer in self.model.named_buffers() if name.endswith("mean")}
 
     def load(self, state: "Mapping[str, torch.Tensor]") -> None:
         """Takes over a state of a student that was made tunable in the same way.
@@ -95,14 +97,14 @@ class Student:
         """
         import torch
 
-        own = self.state()
-        if {name: tuple(one.shape) for name, one in own.items()} != {
-            name: tuple(one.shape) for name, one in state.items()
+        current = self.state()
+        if {name: tuple(tensor.shape) for name, tensor in current.items()} != {
+            name: tuple(tensor.shape) for name, tensor in state.items()
         }:
             raise BadSpec("AnotherStudent", "These weights are of another model or another tuning.")
         with torch.no_grad():
-            for name, one in own.items():
-                one.copy_(state[name])
+            for name, tensor in current.items():
+                tensor.copy_(state[name])
 
     def log_probs(self, tokens: Sequence[Sequence[int]]) -> "torch.Tensor":
         """Log-probabilities float32[b, K] of token ids, on the device, with a graph where gradients are on."""
@@ -119,20 +121,20 @@ class Student:
         batch_tokens: int,
         progress: Callable[[int, int], None] = lambda _done, _total: None,
     ) -> NDArray[np.float64]:
-        """Class probabilities float64[n, K] of token ids, in their order, finite.
+        """Computes class probabilities float64[n, K] of token ids, in their order, finite.
 
         Raises:
             BadSpec: its training went where numbers end.
             OwnFault: memory ran out.
         """
-        found = np.empty((len(tokens), self.model.config.num_labels))
+        probabilities = np.empty((len(tokens), self.model.config.num_labels))
         done = 0
         progress(0, len(tokens))
-        for rows, probabilities in self.probabilities_of(tokens, np.arange(len(tokens)), batch_tokens):
-            found[rows] = probabilities
+        for rows, batch in self.probabilities_of(tokens, np.arange(len(tokens)), batch_tokens):
+            probabilities[rows] = batch
             done += len(rows)
             progress(done, len(tokens))
-        return found
+        return probabilities
 
     def probabilities_of(
         self, tokens: Sequence[Sequence[int]], rows: NDArray[np.int64], batch_tokens: int
@@ -165,9 +167,9 @@ class Student:
         longest = max(len(ids) for ids in tokens)
         ids = torch.full((len(tokens), longest), self.tokenizer.pad_token_id, dtype=torch.long)
         mask = torch.zeros_like(ids)
-        for row, given in enumerate(tokens):
-            ids[row, : len(given)] = torch.tensor(given, dtype=torch.long)
-            mask[row, : len(given)] = 1
+        for row, token_ids in enumerate(tokens):
+            ids[row, : len(token_ids)] = torch.tensor(token_ids, dtype=torch.long)
+            mask[row, : len(token_ids)] = 1
         return ids.to(self.device), mask.to(self.device)
 
 
@@ -238,15 +240,15 @@ def diverged(what: str) -> BadSpec:
 
 
 def head_name(model: Any) -> str:
-    """What a classification model calls its head."""
-    found = [name for name in ("classifier", "score") if hasattr(model, name)]
-    if not found:
+    """Returns what a classification model calls its head."""
+    names = [name for name in ("classifier", "score") if hasattr(model, name)]
+    if not names:
         raise BadSpec(
             "UnknownHead",
             f"{type(model).__name__} has neither a `classifier` nor a `score`: it cannot be tuned.",
             "Use tuning type Head, which needs neither.",
         )
-    return found[0]
+    return names[0]
 
 
 def _ends_in_padding(tokenizer: Any) -> bool:

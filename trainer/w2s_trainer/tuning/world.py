@@ -56,11 +56,13 @@ class World:
         import torch
         import torch.distributed as dist
 
-        given = list(tensors)
-        flat = torch.cat([tensor.reshape(-1) for tensor in given])
+        listed = list(tensors)
+        flat = torch.cat([tensor.reshape(-1) for tensor in listed])
         with _together():
             dist.all_reduce(flat)
-        for tensor, part in zip(given, torch.split(flat, [tensor.numel() for tensor in given]), strict=True):
+        for tensor, part in zip(
+            listed, torch.split(flat, [tensor.numel() for tensor in listed]), strict=True
+        ):
             tensor.copy_(part.view_as(tensor))
 
     def broadcast(self, tensors: Iterable["torch.Tensor"]) -> None:
@@ -72,13 +74,13 @@ class World:
                 for tensor in tensors:
                     dist.broadcast(tensor, src=0)
 
-    def broadcast_object(self, mine: T) -> T:
-        """What the process that leads says, whatever the others would."""
+    def broadcast_object(self, value: T) -> T:
+        """Returns the value of the process that leads, whatever the others hold."""
         if self.size == 1:
-            return mine
+            return value
         import torch.distributed as dist
 
-        objects = [mine]
+        objects = [value]
         with _together():
             dist.broadcast_object_list(objects, src=0)
         return objects[0]
@@ -91,14 +93,14 @@ class World:
             with _together():
                 dist.barrier()
 
-    def agree(self, mine: bool, device: str) -> bool:
-        """Whether it is so for any of the processes."""
+    def agree(self, holds: bool, device: str) -> bool:
+        """Returns whether a condition holds for any of the processes."""
         if self.size == 1:
-            return mine
+            return holds
         import torch
         import torch.distributed as dist
 
-        flag = torch.tensor([float(mine)], device=device)
+        flag = torch.tensor([float(holds)], device=device)
         with _together():
             dist.all_reduce(flag)
         return bool(flag.item())

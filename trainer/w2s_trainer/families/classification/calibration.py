@@ -31,20 +31,20 @@ def log_loss(gold: NDArray[np.int64], probabilities: NDArray[np.float64]) -> flo
 def calibration_bins(
     gold: NDArray[np.int64], probabilities: NDArray[np.float64]
 ) -> list[dict[str, float | int]]:
-    """Fifteen bins of equal width over the probability of the likeliest class: low, high, n, mean, right."""
+    """Counts in fifteen bins of equal width over the likeliest class's probability: low, high, n, mean, right."""
     sure, decided = probabilities.max(axis=1), probabilities.argmax(axis=1)
     place = np.clip((sure * ECE_BINS).astype(int), 0, ECE_BINS - 1)
     bins: list[dict[str, float | int]] = []
     for number in range(ECE_BINS):
-        mine = place == number
-        if mine.any():
+        members = place == number
+        if members.any():
             bins.append(
                 {
                     "low": number / ECE_BINS,
                     "high": (number + 1) / ECE_BINS,
-                    "n": int(mine.sum()),
-                    "probability": float(sure[mine].mean()),
-                    "accuracy": float((decided[mine] == gold[mine]).mean()),
+                    "n": int(members.sum()),
+                    "probability": float(sure[members].mean()),
+                    "accuracy": float((decided[members] == gold[members]).mean()),
                 }
             )
     return bins

@@ -13,7 +13,7 @@ EXCERPTS = 5
 
 
 def positive_counts(test: GoldTest, probabilities: NDArray[np.float64]) -> dict[str, float]:
-    """Found, missed and false alarms of the positive class on the test, with recall and precision.
+    """Counts hits, misses and false alarms of the positive class on the test, with recall and precision.
 
     Args:
         test: with a positive class.
@@ -23,7 +23,7 @@ def positive_counts(test: GoldTest, probabilities: NDArray[np.float64]) -> dict[
     assert classes.positive is not None
     decided = classes.decide(probabilities) == classes.positive
     wanted = test.gold == classes.positive
-    found, missed, alarms = (
+    hits, misses, alarms = (
         int((decided & wanted).sum()),
         int((~decided & wanted).sum()),
         int((decided & ~wanted).sum()),
@@ -31,21 +31,21 @@ def positive_counts(test: GoldTest, probabilities: NDArray[np.float64]) -> dict[
     return {
         "positives": int(wanted.sum()),
         "negatives": int((~wanted).sum()),
-        "found": found,
-        "missed": missed,
+        "found": hits,
+        "missed": misses,
         "falseAlarms": alarms,
-        "recall": round(found / max(1, found + missed), 6),
-        "precision": round(found / max(1, found + alarms), 6),
+        "recall": round(hits / max(1, hits + misses), 6),
+        "precision": round(hits / max(1, hits + alarms), 6),
     }
 
 
 def imitation(test: GoldTest, weak: ArmAnswers, strong: ArmAnswers) -> dict[str, float | int | None]:
-    """How often strong agrees with the weak labels where they are right and where they are wrong."""
+    """Measures how often strong agrees with the weak labels where they are right and where they are wrong."""
     decide = classes_of(test).decide
     right, wrong, n_right, n_wrong = [], [], [], []
     for seed in range(max(len(weak.values), len(strong.values))):
-        (said, silent), (answered, _) = weak.of_seed(seed), strong.of_seed(seed)
-        teacher, student, covered = decide(said), decide(answered), ~silent
+        (weak_answers, silent), (strong_answers, _) = weak.of_seed(seed), strong.of_seed(seed)
+        teacher, student, covered = decide(weak_answers), decide(strong_answers), ~silent
         is_right, is_wrong = covered & (teacher == test.gold), covered & (teacher != test.gold)
         n_right.append(int(is_right.sum()))
         n_wrong.append(int(is_wrong.sum()))

@@ -32,29 +32,29 @@ def run(context: StageContext) -> StageResult:
             tell(context, labeler, whole_summary(opinion.summary))
     family = family_of(spec)
     labels = [read_labels(opinion, examples, context.scratch, family.label_column) for opinion in opinions]
-    seeds = sorted({seed for one in labels for seed in one} - {EVERY_SEED}) or [EVERY_SEED]
+    seeds = sorted({seed for by_seed in labels for seed in by_seed} - {EVERY_SEED}) or [EVERY_SEED]
     settings = spec.aggregation.settings
     aggregate = aggregation_of(settings)
-    found = {
+    aggregated = {
         seed: aggregate(
             settings, dict(zip(names, (of_seed(by_seed, seed) for by_seed in labels), strict=True))
         )
         for seed in seeds
     }
     pool = examples.rows("pool")
-    for weak in found.values():
+    for weak in aggregated.values():
         if weak.abstain[pool].all():
             raise _nothing_to_train_on(len(pool), names)
     write_table(
         {
             "id": pa.concat_arrays([examples.ids.arrow()] * len(seeds)),
             "seed": np.repeat(np.array(seeds, dtype=np.int32), len(examples)),
-            family.label_column: column_of(np.concatenate([found[seed].targets for seed in seeds])),
-            "abstain": np.concatenate([found[seed].abstain for seed in seeds]),
+            family.label_column: column_of(np.concatenate([aggregated[seed].targets for seed in seeds])),
+            "abstain": np.concatenate([aggregated[seed].abstain for seed in seeds]),
         },
         context.output / "labels.parquet",
     )
-    first = found[seeds[0]]
+    first = aggregated[seeds[0]]
     voted = pool[~first.abstain[pool]]
     covered = len(voted) / max(1, len(pool))
     summary = {

@@ -10,13 +10,13 @@ from w2s_trainer.stages.tables import WeakLabels
 
 
 def aggregate(settings: WeightedAverage, labels: Mapping[str, WeakLabels]) -> WeakLabels:
-    """The average by the manifest's weights; a labeler without one counts once."""
-    given = {weight.labeler: float(weight.weight) for weight in settings.weights}
-    return weighted_average(list(labels.values()), [given.get(name, 1.0) for name in labels])
+    """Averages by the manifest's weights; a labeler without a weight counts once."""
+    weights = {weight.labeler: float(weight.weight) for weight in settings.weights}
+    return weighted_average(list(labels.values()), [weights.get(name, 1.0) for name in labels])
 
 
 def weighted_average(labels: Sequence[WeakLabels], weights: Sequence[float]) -> WeakLabels:
-    """One distribution a text.
+    """Averages the labels into one distribution a text.
 
     Args:
         labels: of each labeler: distributions float64[N, K], or numbers float64[N], with bool[N] abstentions.
@@ -26,9 +26,9 @@ def weighted_average(labels: Sequence[WeakLabels], weights: Sequence[float]) -> 
         Labels that abstain where every labeler with a weight does.
     """
     shares: NDArray[np.float64] = np.stack(
-        [np.where(one.abstain, 0.0, weight) for one, weight in zip(labels, weights, strict=True)]
+        [np.where(weak.abstain, 0.0, weight) for weak, weight in zip(labels, weights, strict=True)]
     )
     total = shares.sum(axis=0)
     rest = (1,) * (labels[0].targets.ndim - 1)
-    summed = sum(share.reshape(-1, *rest) * one.targets for share, one in zip(shares, labels, strict=True))
+    summed = sum(share.reshape(-1, *rest) * weak.targets for share, weak in zip(shares, labels, strict=True))
     return WeakLabels(np.asarray(summed / np.where(total > 0, total, 1.0).reshape(-1, *rest)), total == 0)

@@ -71,7 +71,7 @@ def unfitted(mean_answer: Mapping[str, NDArray[np.float64]], prior: NDArray[np.f
 def fit(
     sources: Sources, gold: NDArray[np.int64], start: Weights, shrinkage: Shrinkage | None = None
 ) -> Weights:
-    """The weights of smallest penalised log loss on gold labels.
+    """Finds the weights of smallest penalised log loss on gold labels.
 
     With the relative log-odds vₛᵢ = uₛᵢ − mean answer, 0 where the source abstains, minimises
     Σᵢ −ln softmax(Σₛ aₛ vₛᵢ + prior + b)[yᵢ] + ½ λₐ Σₛ (aₛ − 1)² + ½ λ_b Σₖ bₖ²  with 0 ≤ aₛ ≤ 4, which is
@@ -93,8 +93,8 @@ def fit(
 
     shrinkage = shrinkage or Shrinkage()
     names = tuple(sources)
-    said = _relative(sources, start)
-    count, rows, classes = said.shape
+    relative = _relative(sources, start)
+    count, rows, classes = relative.shape
     if rows != len(gold):
         raise ValueError(f"The sources speak of {rows} texts, and {len(gold)} have a gold label.")
     if len(np.unique(gold)) < 2:
@@ -103,11 +103,11 @@ def fit(
 
     def loss(parameters: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         scale, bias = parameters[:count], parameters[count:]
-        log_p = log_softmax(np.tensordot(scale, said, axes=1) + start.prior + bias)
+        log_p = log_softmax(np.tensordot(scale, relative, axes=1) + start.prior + bias)
         value = -(truth * log_p).sum()
         value += 0.5 * (shrinkage.scale * ((scale - 1) ** 2).sum() + shrinkage.bias * (bias**2).sum())
         residual = np.exp(log_p) - truth
-        of_scale = (said * residual).sum(axis=(1, 2)) + shrinkage.scale * (scale - 1)
+        of_scale = (relative * residual).sum(axis=(1, 2)) + shrinkage.scale * (scale - 1)
         of_bias = residual.sum(axis=0) + shrinkage.bias * bias
         return float(value), np.concatenate([of_scale, of_bias])
 
@@ -124,7 +124,7 @@ def fit(
 
 
 def combine(sources: Sources, weights: Weights) -> NDArray[np.float64]:
-    """Class probabilities softmax(Σₛ aₛ vₛ + prior + b), float64[n, K]; v as in `fit`.
+    """Computes class probabilities softmax(Σₛ aₛ vₛ + prior + b), float64[n, K]; v as in `fit`.
 
     Args:
         sources: what each says of n texts.
@@ -133,9 +133,9 @@ def combine(sources: Sources, weights: Weights) -> NDArray[np.float64]:
     Raises:
         ValueError: the weights are of other sources or another number of classes, or shapes differ.
     """
-    said = _relative(sources, weights)
+    relative = _relative(sources, weights)
     scale = np.array([weights.scale[name] for name in sources])
-    return np.exp(log_softmax(np.tensordot(scale, said, axes=1) + weights.prior + weights.bias))
+    return np.exp(log_softmax(np.tensordot(scale, relative, axes=1) + weights.prior + weights.bias))
 
 
 def _relative(sources: Sources, weights: Weights) -> NDArray[np.float64]:

@@ -100,9 +100,9 @@ def publish(job: StageJob, objects: Objects, store: ArtifactStore, artifact: Art
     """Puts the results and the report under the job's own name, whichever job made the artifact."""
     results, page = artifact.read("results.json"), artifact.read("report.html")
     plain = json.loads(results)
-    own = {"namespace": job.namespace, "name": job.name}
-    if plain["job"] != own:
-        plain["job"] = own
+    this_job = {"namespace": job.namespace, "name": job.name}
+    if plain["job"] != this_job:
+        plain["job"] = this_job
         results, page = (
             _encoded(plain),
             report.render(plain, family_of(job.spec).report_parts(plain)).encode(),
@@ -119,9 +119,9 @@ def _encoded(results: dict[str, Any]) -> bytes:
 
 
 def _training(context: StageContext, texts: int) -> dict[str, Any]:
-    found = training_summary(artifact.summary for artifact in _trained(context))
-    costs = detailed_costs(found, texts, family_of(context.spec).head_outputs)
-    return {**found, "costs": costs, "settings": student_settings(context.spec.strong)}
+    summary = training_summary(artifact.summary for artifact in _trained(context))
+    costs = detailed_costs(summary, texts, family_of(context.spec).head_outputs)
+    return {**summary, "costs": costs, "settings": student_settings(context.spec.strong)}
 
 
 def _arms(
@@ -137,16 +137,16 @@ def _arms(
             predictions.setdefault(key, {}).update(by_seed)
     weak = weak_answers(labels, rows, examples.rows("pool"), family)
     curve = {size: stacked(by_seed) for (arm, size), by_seed in predictions.items() if arm == "gold-only"}
-    found = {"weak": weak}
+    by_arm = {"weak": weak}
     for arm in (arm.name for arm in ARMS.values()):
         # Of one seed the largest: the curve of `gold-only` has several, another arm may have another size a seed.
         sizes = sorted(size for name, size in predictions if name == arm)
         if by_seed := {seed: p for size in sizes for seed, p in predictions[arm, size].items()}:
             values = stacked(by_seed)
-            found[arm] = ArmAnswers(values, np.zeros(values.shape[:2], dtype=bool))
+            by_arm[arm] = ArmAnswers(values, np.zeros(values.shape[:2], dtype=bool))
     if any(arm.name == "cascade" for arm in arms_of(context.spec)):
-        found["cascade"] = cascade_answers(weak, found["strong"])
-    return Arms(found, curve, trained_on)
+        by_arm["cascade"] = cascade_answers(weak, by_arm["strong"])
+    return Arms(by_arm, curve, trained_on)
 
 
 def _trained(context: StageContext) -> list[Artifact]:
@@ -155,34 +155,34 @@ def _trained(context: StageContext) -> list[Artifact]:
 
 
 def _count_evaluation(context: StageContext) -> int:
-    """How many different models and metrics this test set has been asked about, this one included."""
+    """Counts the models and metrics that this test set has been asked about, this evaluation included."""
     test = context.artifact("examples").files["gold-test/labels.parquet"].sha256
     place = f"{context.store.uri}/evaluations/{test[:32]}/"
     spec = context.spec
     students = [artifact.key for artifact in _trained(context)]
-    asked = [
+    model_and_metric = [
         students[0] if len(students) == 1 else students,
         spec.promotion.metric,
         spec.evaluation.positive_threshold,
     ]
-    this = f"{place}{digest(asked)}.json"
+    uri = f"{place}{digest(model_and_metric)}.json"
     try:
-        said = {"job": f"{context.job.namespace}/{context.job.name}"}
-        context.objects.write(this, json.dumps(said).encode(), if_absent=True)
+        record = {"job": f"{context.job.namespace}/{context.job.name}"}
+        context.objects.write(uri, json.dumps(record).encode(), if_absent=True)
     except AlreadyExists:
         pass
     return sum(1 for _ in context.objects.list(place))
 
 
 def _provenance(artifact: Artifact) -> dict[str, Any]:
-    given = artifact.provenance
-    one = given["shards"][0] if "shards" in given else given
-    seconds = sum(shard["seconds"] for shard in given.get("shards", [given]))
+    provenance = artifact.provenance
+    first = provenance["shards"][0] if "shards" in provenance else provenance
+    seconds = sum(shard["seconds"] for shard in provenance.get("shards", [provenance]))
     return {
         "key": artifact.key,
         "attempt": artifact.attempt,
         "seconds": round(seconds, 1),
-        "versions": one.get("versions", {}),
+        "versions": first.get("versions", {}),
     }
 
 

@@ -45,7 +45,9 @@ class _Replicates:
 
     def of(self, answers: NDArray[Any], metric: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         compute = replicates_of(metric)
-        pairs = [compute(self._test, one, self._families, self.weights) for one in answers]
+        pairs = [
+            compute(self._test, answers_of_seed, self._families, self.weights) for answers_of_seed in answers
+        ]
         return np.array([point for point, _ in pairs]), np.stack([replicates for _, replicates in pairs])
 
 
@@ -139,21 +141,21 @@ def _arm(
 
 
 def _part(test: GoldTest, answers: ArmAnswers, mask: NDArray[np.bool_]) -> dict[str, float | int | None]:
-    """The metrics on some of the texts, bool[S, n], as the mean over seeds; None where there is no text."""
+    """Computes the metrics on some of the texts, bool[S, n], as means over seeds; None where there is no text."""
     names = sorted(name for name in test.task.metrics() if METRICS[name].on_parts)
     values: dict[str, list[float]] = {name: [] for name in names}
     sizes = []
     for seed in range(max(len(answers.values), len(mask))):
-        given, mine = answers.of_seed(seed)[0], mask[min(seed, len(mask) - 1)]
-        sizes.append(int(mine.sum()))
-        if mine.any():
+        answered, chosen = answers.of_seed(seed)[0], mask[min(seed, len(mask) - 1)]
+        sizes.append(int(chosen.sum()))
+        if chosen.any():
             one_family, whole = np.zeros(sizes[-1], dtype=np.int64), np.ones((1, 1))
             for name in names:
-                point, _ = replicates_of(name)(test.part(mine), given[mine], one_family, whole)
+                point, _ = replicates_of(name)(test.part(chosen), answered[chosen], one_family, whole)
                 values[name].append(point)
     return {
         "n": round(float(np.mean(sizes))) if sizes else 0,
-        **{name: round(float(np.mean(each)), 6) if each else None for name, each in values.items()},
+        **{name: round(float(np.mean(by_seed)), 6) if by_seed else None for name, by_seed in values.items()},
     }
 
 
@@ -171,7 +173,7 @@ def _difference(declared: Mapping[str, _Values], arm: str, other: str, drawn: _R
 
 
 def _gain(declared: Mapping[str, _Values], arm: str, other: str, drawn: _Replicates) -> Interval:
-    """Of an arm over another; above 0 it is the better one."""
+    """Estimates the gain of an arm over another; above 0 the arm is the better one."""
     (points, replicates), (other_points, other_replicates) = declared[arm], declared[other]
     return interval(
         points - other_points, over_seeds(replicates - other_replicates, drawn.shares.for_intervals)
@@ -234,7 +236,7 @@ def notes(
     evaluations: int,
     of_students: Sequence[dict[str, str]] = (),
 ) -> list[dict[str, str]]:
-    """What a reader must know before believing the figures.
+    """Notes what a reader must know before believing the figures.
 
     Args:
         result: of `compare`.
@@ -242,9 +244,9 @@ def notes(
         evaluations: how often this test set has been asked.
         of_students: what the task's family says of them (`TaskFamily.notes`).
     """
-    found = list(of_students)
+    cautions = list(of_students)
     if teacher_may_be_flattered:
-        found.append(
+        cautions.append(
             {
                 "code": "TeacherMayBeFlattered",
                 "text": "A weak model may have seen texts of the test while it was trained (trainedOn: Unknown)."
@@ -252,15 +254,15 @@ def notes(
             }
         )
     if result["seeds"] == 1:
-        found.append(
+        cautions.append(
             {"code": "OneSeed", "text": "One seed: the intervals leave out what another draw changes."}
         )
     if evaluations > 1:
-        found.append(
+        cautions.append(
             {
                 "code": "RepeatedEvaluations",
                 "text": f"This test set has been evaluated {evaluations} times. Of many tries one looks better by"
                 " chance: confirm the one you keep on labels that none of them has seen.",
             }
         )
-    return found
+    return cautions

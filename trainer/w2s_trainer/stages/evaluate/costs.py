@@ -1,4 +1,4 @@
-"""What the students of each arm cost, so that deep and shallow can be held against each other. Pure."""
+"""What the students of each arm cost, so that heads and gradient-tuned students can be compared. Pure."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -29,10 +29,10 @@ def detailed_costs(training: Mapping[str, Any], texts: int, outputs: int) -> lis
 def _of_head(
     cost: Mapping[str, Any], training: Mapping[str, Any], texts: int, outputs: int
 ) -> dict[str, Any]:
-    seconds, own = training["seconds"], training["examples"][cost["arm"]]
+    seconds, examples = training["seconds"], training["examples"][cost["arm"]]
     fits = seconds["fitting"][cost["arm"]]
     return {
-        "secondsToTrain": round(seconds["reading"] * own / texts + sum(fits) / len(fits), 3),
+        "secondsToTrain": round(seconds["reading"] * examples / texts + sum(fits) / len(fits), 3),
         "parameters": outputs * (training["features"]["dimension"] + 1),
         "device": None,
         "precision": None,
@@ -42,14 +42,14 @@ def _of_head(
 def _of_tuned(
     cost: Mapping[str, Any], training: Mapping[str, Any], _texts: int, _outputs: int
 ) -> dict[str, Any]:
-    mine = [one for one in training["trained"] if one["arm"] == cost["arm"]]
+    students = [student for student in training["trained"] if student["arm"] == cost["arm"]]
 
-    def said(name: str) -> str:
-        return ", ".join(sorted({str(one[name]) for one in mine}))
+    def distinct(name: str) -> str:
+        return ", ".join(sorted({str(student[name]) for student in students}))
 
     return {
         "secondsToTrain": cost["secondsEach"],
-        "parameters": mine[-1]["parameters"],
-        "device": said("device"),
-        "precision": said("precision"),
+        "parameters": students[-1]["parameters"],
+        "device": distinct("device"),
+        "precision": distinct("precision"),
     }

@@ -28,7 +28,7 @@ def apply_gate(evaluation: Mapping[str, Any], must_beat: Sequence[str], min_lowe
         must_beat: arms to beat, as the manifest writes them (`Weak`); one that was not computed is not beaten.
         min_lower_bound: what each lower bound of the 95 % interval must exceed.
     """
-    comparisons = {one["baseline"]: one for one in evaluation["comparisons"]}
+    comparisons = {comparison["baseline"]: comparison for comparison in evaluation["comparisons"]}
     reasons, promoted = [], True
     named = {BASELINES[value] for value in must_beat}
     order = [name for name in comparisons if name in named]

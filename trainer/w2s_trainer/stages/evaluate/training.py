@@ -12,96 +12,96 @@ Summary = Mapping[str, Any]
 
 
 def training_summary(summaries: Iterable[Summary]) -> dict[str, Any]:
-    """One summary of the heads, if there are any, and of each arm and seed that was tuned deeper.
+    """Joins the summaries of the heads, if there are any, and of each gradient-tuned arm and seed into one.
 
     Args:
         summaries: of the `train` artifacts, the heads first.
     """
-    given = list(summaries)
-    heads = [one for one in given if "seed" not in one]
-    tuned = [one for one in given if "seed" in one]
-    student = next((one for one in tuned if one["arm"] == "strong"), None) or heads[0]
+    summaries = list(summaries)
+    heads = [summary for summary in summaries if "seed" not in summary]
+    tuned = [summary for summary in summaries if "seed" in summary]
+    student = next((summary for summary in tuned if summary["arm"] == "strong"), None) or heads[0]
     examples: dict[str, int] = {}
-    for one in given:
-        for arm, size in one["examples"].items():
+    for summary in summaries:
+        for arm, size in summary["examples"].items():
             examples[arm] = max(size, examples.get(arm, 0))
-        if "full-schedule" in one["arms"]:
+        if "full-schedule" in summary["arms"]:
             examples["full-schedule"] = examples["strong"]
     return {
-        **{name: value for one in heads for name, value in one.items() if name not in ("arms", "examples")},
+        **{name: value for head in heads for name, value in head.items() if name not in ("arms", "examples")},
         "model": student["model"],
         "tuning": student["tuning"],
         "loss": student.get("loss", "CrossEntropy"),
-        "truncated": max(one["truncated"] for one in given),
-        "unreadable": max(one.get("unreadable", 0) for one in given),
+        "truncated": max(summary["truncated"] for summary in summaries),
+        "unreadable": max(summary.get("unreadable", 0) for summary in summaries),
         "examples": examples,
         "costs": [*_costs_of_heads(heads), *_costs_of_tuned(tuned)],
         "collapsed": [
-            {"arm": one["arm"], "seed": one["seed"], **what}
-            for one in tuned
-            for what in one["trained"][-1]["collapsed"]
+            {"arm": summary["arm"], "seed": summary["seed"], **alarm}
+            for summary in tuned
+            for alarm in summary["trained"][-1]["collapsed"]
         ],
         "trained": [
-            {"arm": one["arm"], "seed": one["seed"], **training}
-            for one in tuned
-            for training in one["trained"]
+            {"arm": summary["arm"], "seed": summary["seed"], **training}
+            for summary in tuned
+            for training in summary["trained"]
         ],
     }
 
 
 def _costs_of_heads(heads: list[Summary]) -> list[dict[str, Any]]:
     """A head costs the reading of all texts, once for all of them, and its own fit."""
-    found = []
-    for one in heads:
-        read = one["seconds"]["reading"]
-        for arm, fits in one["seconds"]["fitting"].items():
-            found.append(_cost(arm, "Head", len(fits), read + sum(fits) / len(fits), read + sum(fits), None))
-    return found
+    costs = []
+    for head in heads:
+        read = head["seconds"]["reading"]
+        for arm, fits in head["seconds"]["fitting"].items():
+            costs.append(_cost(arm, "Head", len(fits), read + sum(fits) / len(fits), read + sum(fits), None))
+    return costs
 
 
 def _costs_of_tuned(tuned: list[Summary]) -> list[dict[str, Any]]:
-    found = []
-    for arm in dict.fromkeys(one["arm"] for one in tuned):
-        mine = [one for one in tuned if one["arm"] == arm]
-        largest = [one["trained"][-1] for one in mine]
-        joules = [one["joules"] for one in largest]
-        found.append(
+    costs = []
+    for arm in dict.fromkeys(summary["arm"] for summary in tuned):
+        of_arm = [summary for summary in tuned if summary["arm"] == arm]
+        largest = [summary["trained"][-1] for summary in of_arm]
+        joules = [training["joules"] for training in largest]
+        costs.append(
             _cost(
                 arm,
-                mine[0]["tuning"],
-                len(mine),
-                sum(one["seconds"] for one in largest) / len(mine),
-                sum(training["seconds"] for one in mine for training in one["trained"]),
+                of_arm[0]["tuning"],
+                len(of_arm),
+                sum(training["seconds"] for training in largest) / len(of_arm),
+                sum(training["seconds"] for summary in of_arm for training in summary["trained"]),
                 None if None in joules else sum(joules) / len(joules),
             )
         )
-    return found
+    return costs
 
 
 def _cost(
-    arm: str, tuning: str, students: int, each: float, all_: float, joules: float | None
+    arm: str, tuning: str, students: int, seconds_each: float, seconds_in_all: float, joules: float | None
 ) -> dict[str, Any]:
     return {
         "arm": arm,
         "tuning": tuning,
         "students": students,
-        "secondsEach": round(each, 1),
-        "secondsInAll": round(all_, 1),
+        "secondsEach": round(seconds_each, 1),
+        "secondsInAll": round(seconds_in_all, 1),
         "joulesEach": None if joules is None else round(joules),
     }
 
 
 def student_settings(strong: Strong) -> dict[str, Any]:
-    """How the manifest wants students to be trained, defaults filled in; None where a part does not apply."""
+    """Says how the manifest wants students trained, defaults filled in; None where a part does not apply."""
     tuning, loss = strong.tuning, strong.loss
-    deep = not tuning.settings.on_frozen_model
-    training = (strong.training or Training()) if deep else None
+    gradient_tuned = not tuning.settings.on_frozen_model
+    training = (strong.training or Training()) if gradient_tuned else None
     stopping = training.stopping if training else None
     return {
         "tuning": tuning.type,
         "l2": (tuning.head or Head()).l2,
         "maxTokens": strong.max_tokens,
-        "settings": _dumped(tuning.settings) if deep else None,
+        "settings": _dumped(tuning.settings) if gradient_tuned else None,
         "loss": {"type": loss.type, **_dumped(loss.settings)},
         "schedule": training
         and _dumped(training, without={"stopping", "gradient_checkpointing", "checkpoint_interval_seconds"}),

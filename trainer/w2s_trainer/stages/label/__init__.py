@@ -22,7 +22,9 @@ from w2s_trainer.store.objects import Objects
 
 def run(context: StageContext) -> StageResult:
     """Labels this shard's rows with the stage's labeler."""
-    labeler = next(one for one in context.spec.weak.labelers if one.name == context.job.stage.labeler)
+    labeler = next(
+        labeler for labeler in context.spec.weak.labelers if labeler.name == context.job.stage.labeler
+    )
     examples = read_examples(context.artifact("examples"), context.scratch)
     index, count = context.shard
     rows = np.array_split(np.arange(len(examples), dtype=np.int64), count)[index]
@@ -68,12 +70,14 @@ def _write(context: StageContext, opinions: Mapping[int, Opinion], ids: pa.Array
     suffix = "" if count == 1 else f"-{index}-of-{count}"
     seeds = sorted(opinions)
     family = family_of(context.spec)
-    said = [family.opinion_columns(opinions[seed]) for seed in seeds]
+    by_seed = [family.opinion_columns(opinions[seed]) for seed in seeds]
     write_table(
         {
             "id": pa.concat_arrays([ids] * len(seeds)),
             "seed": np.repeat(np.array(seeds, dtype=np.int32), len(ids)),
-            **{name: column_of(np.concatenate([one[name] for one in said])) for name in said[0]},
+            **{
+                name: column_of(np.concatenate([columns[name] for columns in by_seed])) for name in by_seed[0]
+            },
             "abstain": np.concatenate([opinions[seed].abstain for seed in seeds]),
         },
         context.output / f"labels{suffix}.parquet",
@@ -81,7 +85,7 @@ def _write(context: StageContext, opinions: Mapping[int, Opinion], ids: pa.Array
 
 
 def _counts(opinions: Mapping[int, Opinion]) -> dict[str, int]:
-    """Of the first seed."""
+    """Counts what the first seed's opinion abstained on, cut, or could not read."""
     first = opinions[min(opinions)]
     order_sensitive = (
         {} if first.order_sensitive is None else {"orderSensitive": int(first.order_sensitive.sum())}
@@ -95,9 +99,11 @@ def _counts(opinions: Mapping[int, Opinion]) -> dict[str, int]:
 
 
 def _figures(opinions: Mapping[int, Opinion]) -> dict[str, dict[str, Any]]:
-    """By name and seed."""
+    """Collects the figures of the opinions, by name and seed."""
     names = dict.fromkeys(name for opinion in opinions.values() for name in opinion.figures)
     return {
-        name: {str(seed): one.figures[name] for seed, one in opinions.items() if name in one.figures}
+        name: {
+            str(seed): opinion.figures[name] for seed, opinion in opinions.items() if name in opinion.figures
+        }
         for name in names
     }

@@ -21,7 +21,7 @@ def calibrated(
     asked: NDArray[np.int64],
     rows: NDArray[np.int64],
 ) -> tuple[dict[int, Opinion], dict[int, float]]:
-    """Opinions at the temperature that fits the gold budget of each seed.
+    """Brings opinions to the temperature that fits the gold budget of each seed.
 
     Gold labels that the labeler was shown, and texts on which it abstains, tell nothing and are left out.
 
@@ -36,7 +36,7 @@ def calibrated(
         Opinions on `rows` and temperatures, by seed.
     """
     gold = read_gold(context.artifact("examples"), "budget", examples, context.scratch)
-    mine = np.searchsorted(asked, rows)
+    returned = np.searchsorted(asked, rows)
     opinions, temperatures = {}, {}
     for seed in range(context.spec.evaluation.seeds):
         opinion: Opinion = of_seed(raw, seed)
@@ -47,10 +47,10 @@ def calibrated(
         temperatures[seed] = temperature
         opinions[seed] = replace(
             opinion,
-            scores=opinion.scores[mine],
-            targets=at_temperature(opinion.targets[mine], temperature),
-            abstain=opinion.abstain[mine],
-            order_sensitive=None if opinion.order_sensitive is None else opinion.order_sensitive[mine],
+            scores=opinion.scores[returned],
+            targets=at_temperature(opinion.targets[returned], temperature),
+            abstain=opinion.abstain[returned],
+            order_sensitive=None if opinion.order_sensitive is None else opinion.order_sensitive[returned],
         )
     return opinions, temperatures
 
@@ -71,7 +71,7 @@ def nothing_left(path: str, why: str) -> BadSpec:
 
 
 def fit_temperature(probabilities: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
-    """The temperature with the smallest log loss on gold labels, between .05 and 20.
+    """Finds the temperature with the smallest log loss on gold labels, between .05 and 20.
 
     Args:
         probabilities: float64[n, K].
@@ -89,8 +89,8 @@ def fit_temperature(probabilities: NDArray[np.float64], labels: NDArray[np.int64
         tempered = at_temperature(probabilities, float(np.exp(log_temperature)))
         return float(-np.log(np.maximum(tempered[np.arange(len(labels)), labels], 1e-12)).mean())
 
-    found = minimize_scalar(loss, bounds=(np.log(LOWEST), np.log(HIGHEST)), method="bounded")
-    return float(np.exp(found.x))
+    best = minimize_scalar(loss, bounds=(np.log(LOWEST), np.log(HIGHEST)), method="bounded")
+    return float(np.exp(best.x))
 
 
 def at_temperature(probabilities: NDArray[np.float64], temperature: float) -> NDArray[np.float64]:

@@ -56,7 +56,7 @@ def means_no_class(logits: NDArray[np.floating], columns: Sequence[int]) -> NDAr
 
 
 def label_columns(model_labels: Sequence[str], settings: Classifier, class_names: Sequence[str]) -> list[int]:
-    """Which of the model's outputs is which class.
+    """Finds which of the model's outputs is which class.
 
     Raises:
         BadSpec: a class has no label of the model, or two; or a label means no class, and nothing says what of it.
@@ -67,10 +67,12 @@ def label_columns(model_labels: Sequence[str], settings: Classifier, class_names
     meant = [None if label in settings.abstain_on else meaning.get(label, label) for label in model_labels]
     missing = [name for name in class_names if meant.count(name) != 1]
     if unknown or missing:
-        what = f"has no label {unknown[0]!r}" if unknown else f"has not exactly one label for {missing[0]!r}"
+        problem = (
+            f"has no label {unknown[0]!r}" if unknown else f"has not exactly one label for {missing[0]!r}"
+        )
         raise BadSpec(
             "UnknownModelLabels",
-            f"The model {settings.model.uri} {what}; its labels are {', '.join(map(repr, model_labels[:20]))},"
+            f"The model {settings.model.uri} {problem}; its labels are {', '.join(map(repr, model_labels[:20]))},"
             f" the classes {', '.join(map(repr, class_names[:20]))}.",
             "Say in `labels` which label means which class.",
         )

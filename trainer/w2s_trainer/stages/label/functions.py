@@ -109,8 +109,8 @@ def vote(
     """
     compiled = compile_rules(functions, path)
     matches = np.zeros((len(texts), len(compiled)), dtype=bool)
-    for rows, found in _matches(compiled, functions.max_characters, texts, np.arange(len(texts))):
-        matches[rows] = found
+    for rows, matched in _matches(compiled, functions.max_characters, texts, np.arange(len(texts))):
+        matches[rows] = matched
     return Votes(counts_of(matches, functions, class_names), matches)
 
 

@@ -66,6 +66,6 @@ def drawn_budget(
 
 
 def path_of(context: StageContext, labeler: Labeler) -> str:
-    """Where a labeler is in the manifest, for errors."""
-    place = [one.name for one in context.spec.weak.labelers].index(labeler.name)
+    """Says where a labeler is in the manifest, for errors."""
+    place = [candidate.name for candidate in context.spec.weak.labelers].index(labeler.name)
     return f"spec.weak.labelers[{place}]"

@@ -75,7 +75,7 @@ def shots_of(labels: NDArray[np.int64], n: int) -> NDArray[np.int64]:
 
 
 def orders_of(k: int, n: int) -> list[tuple[int, ...]]:
-    """Orders of K classes that balance their places.
+    """Makes orders of K classes that balance their places.
 
     Rotations of the list as it is given, evenly spaced: of n = K orders each class has each place once. Beyond K
     come the rotations of other lists: the reversed one, then shuffled ones (fixed for K). There are K! orders,
@@ -84,17 +84,17 @@ def orders_of(k: int, n: int) -> list[tuple[int, ...]]:
     Returns:
         min(n, K!) different permutations of range(K).
     """
-    found: dict[tuple[int, ...], None] = {}
+    orders: dict[tuple[int, ...], None] = {}
     base = list(range(k))
     attempt = 0
-    while len(found) < n and len(found) < _at_most_factorial(k, n):
-        wanted = min(k, n - len(found))
+    while len(orders) < n and len(orders) < _at_most_factorial(k, n):
+        wanted = min(k, n - len(orders))
         for step in range(wanted):
             by = step * k // wanted
-            found[tuple(base[by:] + base[:by])] = None
+            orders[tuple(base[by:] + base[:by])] = None
         attempt += 1
         base = base[::-1] if attempt == 1 else sorted(range(k), key=lambda c: _mixed(attempt, c))
-    return list(found)
+    return list(orders)
 
 
 def _mixed(attempt: int, label: int) -> bytes:

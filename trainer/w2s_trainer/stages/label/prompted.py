@@ -37,7 +37,7 @@ _PROBES = 64
 def opinions(
     context: StageContext, labeler: Labeler, examples: Examples, rows: NDArray[np.int64]
 ) -> dict[int, Opinion]:
-    """What the model answers.
+    """Asks the model and returns its answers.
 
     Raises:
         BadSpec: the model cannot be asked so, or the shots leave nothing to calibrate on.
@@ -80,19 +80,19 @@ def opinions(
         )
     )
 
-    mine, sample = np.searchsorted(asked, rows), np.searchsorted(asked, pool)
+    places, sample = np.searchsorted(asked, rows), np.searchsorted(asked, pool)
     k = len(context.spec.task.classes)
     by_seed = {}
     for seed in seeds if per_seed else [EVERY_SEED]:
-        said = of_seed(scores, seed)
+        scores_of_seed = of_seed(scores, seed)
         target = shares(gold[budgets[seed]], k) if settings.prior == "Gold" else uniform(k)
-        shift = matching_shift(said.mean(axis=0)[sample], target)
-        probabilities, order_sensitive = probabilities_of(said[:, mine], shift)
+        shift = matching_shift(scores_of_seed.mean(axis=0)[sample], target)
+        probabilities, order_sensitive = probabilities_of(scores_of_seed[:, places], shift)
         by_seed[seed] = Opinion(
-            said.mean(axis=0)[mine],
+            scores_of_seed.mean(axis=0)[places],
             probabilities,
             np.zeros(len(rows), dtype=bool),
-            int(was_cut[mine].sum()),
+            int(was_cut[places].sum()),
             unreadable,
             {
                 "shift": np.round(shift, 4).tolist(),
@@ -131,7 +131,7 @@ def answer_scores(
     names: Sequence[str] | None = None,
     collect: Collect = collect_unsaved,
 ) -> list[NDArray[np.float64]]:
-    """Log-probabilities of the class names as answers, for each question and order.
+    """Computes log-probabilities of the class names as answers, for each question and order.
 
     Args:
         model: the one that is asked.
@@ -150,8 +150,11 @@ def answer_scores(
         OwnFault: memory ran out.
     """
     laid_out = [
-        [(layout, model.answers(layout, asked.task.class_names)) for layout in asked.layouts(model.tokenizer)]
-        for asked in questions
+        [
+            (layout, model.answers(layout, question.task.class_names))
+            for layout in question.layouts(model.tokenizer)
+        ]
+        for question in questions
     ]
     longest = heapq.nlargest(_PROBES, texts, key=len)
     for layouts in laid_out:
@@ -159,22 +162,22 @@ def answer_scores(
             model.require_room(model.prompts(layout, longest, answers), answers)
 
     total = len(texts) * sum(len(layouts) for layouts in laid_out)
-    found, done = [], 0
+    all_scores, done = [], 0
     names = names or [str(number) for number in range(len(questions))]
-    for name, asked, layouts in zip(names, questions, laid_out, strict=True):
-        scores = np.empty((len(layouts), len(texts), len(asked.task.classes)))
+    for name, question, layouts in zip(names, questions, laid_out, strict=True):
+        scores = np.empty((len(layouts), len(texts), len(question.task.classes)))
         for index, (layout, answers) in enumerate(layouts):
             scores[index] = collect(
                 f"{name}-order-{index}",
                 len(texts),
-                len(asked.task.classes),
+                len(question.task.classes),
                 np.float64,
                 partial(_score, model, layout, texts, answers, batch_tokens),
                 partial(_going_on, progress, done, total),
             )
             done += len(texts)
-        found.append(scores)
-    return found
+        all_scores.append(scores)
+    return all_scores
 
 
 def probabilities_of(
@@ -224,10 +227,10 @@ def draw_shots(budget: NDArray[np.int64], labels: NDArray[np.int64], n: int, see
 
 
 def provenance(model: CausalModel, question: Question) -> dict[str, Any]:
-    """What was asked, so that another run can be told from it: a digest of the prompts in all orders, without
+    """Records what was asked, to tell another run from it: a digest of the prompts in all orders, without
     their text, and the token ids of the answers."""
     layouts = question.layouts(model.tokenizer)
-    written = json.dumps([[one.head, one.tail, one.lead, one.end] for one in layouts])
+    written = json.dumps([[layout.head, layout.tail, layout.lead, layout.end] for layout in layouts])
     names = question.task.class_names
     answers = model.answers(layouts[0], names)
     return {

@@ -89,14 +89,14 @@ def translated(pattern: str) -> str:
 
 
 def keywords_pattern(keywords: Sequence[str]) -> str:
-    """A pattern for marked text of whole words or phrases; in a script without spaces they stand anywhere."""
+    """Makes a pattern for marked text of whole words or phrases; in scripts without spaces they stand anywhere."""
     by_edges: dict[tuple[str, str], list[str]] = {}
     for keyword in keywords:
         if plain := " ".join(alike(keyword).split()):
             edges = _edge(plain[0], r"\A", WORD_MARKS[1]), _edge(plain[-1], r"\z", WORD_MARKS[0])
             by_edges.setdefault(edges, []).append(_literal(plain))
-    found = [f"{before}(?:{'|'.join(words)}){after}" for (before, after), words in by_edges.items()]
-    return "|".join(found) or r"\A\b\B"  # nothing that can be seen: it never matches
+    alternatives = [f"{before}(?:{'|'.join(words)}){after}" for (before, after), words in by_edges.items()]
+    return "|".join(alternatives) or r"\A\b\B"  # nothing that can be seen: it never matches
 
 
 def _edge(character: str, end: str, mark: str) -> str:
@@ -119,40 +119,40 @@ class _Translation:
     def run(self) -> str:
         place = 0
         while place < len(self.pattern):
-            found = _TOKEN.match(self.pattern, place)
-            assert found is not None, "the last alternative takes any character"
-            place = found.end()
-            if (literal := _literal_of(found)) is not None:
+            token = _TOKEN.match(self.pattern, place)
+            assert token is not None, "the last alternative takes any character"
+            place = token.end()
+            if (literal := _literal_of(token)) is not None:
                 self._literals += literal
-            elif found["class"]:
+            elif token["class"]:
                 members = _Class(self.pattern, place)
                 place = members.end
                 self._add(members.written)
-            elif found["quantifier"]:
-                self._quantify(found["quantifier"])
+            elif token["quantifier"]:
+                self._quantify(token["quantifier"])
             else:
-                self._add(self._syntax(found))
+                self._add(self._syntax(token))
         self._flush()
         return "".join(self._written)
 
-    def _syntax(self, found: re.Match[str]) -> str:
-        if found["flags"] is not None:
-            return self._flags(found["flags"], found["scoped"])
-        if found["open"]:
+    def _syntax(self, token: re.Match[str]) -> str:
+        if token["flags"] is not None:
+            return self._flags(token["flags"], token["scoped"])
+        if token["open"]:
             self._dot_is_all.append(self._dot_is_all[-1])
-            return found["open"]
-        if found["close"]:
+            return token["open"]
+        if token["close"]:
             self._dot_is_all.pop()
             return ")"
-        if found["dot"]:
+        if token["dot"]:
             return _any(self._dot_is_all[-1])
-        if found["any"]:
+        if token["any"]:
             return _any(True)
-        if found["perl"]:
-            return _shorthand(found["perl"])
-        if found["property"]:
-            return _one_of(f"[{found['property']}]")
-        return found["assertion"] or found["syntax"] or ""
+        if token["perl"]:
+            return _shorthand(token["perl"])
+        if token["property"]:
+            return _marked_class(f"[{token['property']}]")
+        return token["assertion"] or token["syntax"] or ""
 
     def _flags(self, flags: str, scoped: str) -> str:
         on, _, off = flags.partition("-")
@@ -206,21 +206,21 @@ class _Class:
                 literals += item
         self._add_literals(literals)
         whole = f"[{'^' if negated else ''}{''.join(self._members)}]" if self._members else _NEVER
-        self.written = _one_of(whole, () if negated else self._several)
+        self.written = _marked_class(whole, () if negated else self._several)
 
     def _items(self) -> Iterator[str | tuple[str]]:
-        """Literals as strings, everything else as it is written in a class, in a tuple."""
+        """Yields literals as strings, everything else as it is written in a class, in a tuple."""
         first = True
         while first or self._pattern[self.end] != "]":
             first = False
-            if found := _POSIX_CLASS.match(self._pattern, self.end):
-                self.end = found.end()
-                yield (_POSIX.get(found[0], found[0]),)
+            if posix := _POSIX_CLASS.match(self._pattern, self.end):
+                self.end = posix.end()
+                yield (_POSIX.get(posix[0], posix[0]),)
                 continue
-            found = self._take()
-            low = _literal_of(found, in_class=True)
+            token = self._take()
+            low = _literal_of(token, in_class=True)
             if low is None:
-                yield (_PERL[found["perl"]] if found["perl"] else found[0],)
+                yield (_PERL[token["perl"]] if token["perl"] else token[0],)
             elif self._pattern.startswith("-", self.end) and self._pattern[self.end + 1] != "]":
                 self.end += 1
                 high = _literal_of(self._take(), in_class=True)
@@ -231,13 +231,13 @@ class _Class:
         self.end += 1
 
     def _take(self) -> re.Match[str]:
-        found = _TOKEN.match(self._pattern, self.end)
-        assert found is not None, "the last alternative takes any character"
-        if not found[0].startswith("\\"):  # nothing else has a meaning of its own in a class
-            found = _ANY.match(self._pattern, self.end)
-            assert found is not None, "RE2 has accepted the class"
-        self.end = found.end()
-        return found
+        token = _TOKEN.match(self._pattern, self.end)
+        assert token is not None, "the last alternative takes any character"
+        if not token[0].startswith("\\"):  # nothing else has a meaning of its own in a class
+            token = _ANY.match(self._pattern, self.end)
+            assert token is not None, "RE2 has accepted the class"
+        self.end = token.end()
+        return token
 
     def _add_literals(self, literals: str) -> None:
         for character in unicodedata.normalize("NFC", literals):
@@ -253,21 +253,21 @@ _ANY = re.compile(r"(?s)(?P<literal>.)")
 _NEVER = r"[^\x{0}-\x{10ffff}]"
 
 
-def _literal_of(found: re.Match[str], in_class: bool = False) -> str | None:
-    """The characters that a token stands for; None if it is none that stands for itself."""
-    if found.re is _ANY:
-        return found["literal"]
-    if found["quoted"] is not None:
-        return found["quoted"]
-    if number := found["braced"] or found["hexadecimal"]:
+def _literal_of(token: re.Match[str], in_class: bool = False) -> str | None:
+    """Returns the characters that a token stands for; None if it does not stand for itself."""
+    if token.re is _ANY:
+        return token["literal"]
+    if token["quoted"] is not None:
+        return token["quoted"]
+    if number := token["braced"] or token["hexadecimal"]:
         return chr(int(number, 16))
-    if found["octal"]:
-        return chr(int(found["octal"], 8))
-    if found["control"]:
-        return _CONTROLS[found["control"]]
-    if in_class and found["assertion"]:
-        return found["assertion"][1]
-    return found["escaped"] or found["literal"]
+    if token["octal"]:
+        return chr(int(token["octal"], 8))
+    if token["control"]:
+        return _CONTROLS[token["control"]]
+    if in_class and token["assertion"]:
+        return token["assertion"][1]
+    return token["escaped"] or token["literal"]
 
 
 def _literal(text: str) -> str:
@@ -312,15 +312,15 @@ def _shorthand(name: str) -> str:
         case "s":
             return _SPACE
         case _:
-            return _one_of(f"[{_PERL[name]}]")
+            return _marked_class(f"[{_PERL[name]}]")
 
 
 def _any(line_ends_too: bool) -> str:
-    return _one_of(r"[\x{0}-\x{10ffff}]" if line_ends_too else r"[^\n]")
+    return _marked_class(r"[\x{0}-\x{10ffff}]" if line_ends_too else r"[^\n]")
 
 
-def _one_of(whole: str, several: Sequence[str] = ()) -> str:
-    """A class over marked text: its ASCII members, its others between marks, and strings beside them."""
+def _marked_class(whole: str, several: Sequence[str] = ()) -> str:
+    """Writes a class over marked text: its ASCII members, its others between marks, and strings beside them."""
     options = [f"{_OPEN}(?i:{whole}){_CLOSE}", *several]
     if ascii_members := _ascii_members(whole):
         options.insert(0, ascii_members)
@@ -329,8 +329,8 @@ def _one_of(whole: str, several: Sequence[str] = ()) -> str:
 
 @cache
 def _ascii_members(whole: str) -> str:
-    """The class of those characters of ASCII, without capitals and marks, that another class has."""
+    """Writes the class of those ASCII characters, without capitals and marks, that another class has."""
     compiled = re2.compile(f"(?i:{whole})")
     free = [chr(code) for code in range(5, 128) if not chr(code).isupper()]
-    members = "".join(f"\\x{{{ord(one):x}}}" for one in free if compiled.fullmatch(one))
+    members = "".join(f"\\x{{{ord(character):x}}}" for character in free if compiled.fullmatch(character))
     return f"[{members}]" if members else ""

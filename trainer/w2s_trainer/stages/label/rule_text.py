@@ -47,10 +47,10 @@ _ALIKE = {
 
 
 def _members(ranges: str) -> list[int]:
-    found: list[int] = []
+    codes: list[int] = []
     for first, last in re.findall(r"(?s)(.)(?:-(.))?", ranges):
-        found += range(ord(first), ord(last or first) + 1)
-    return found
+        codes += range(ord(first), ord(last or first) + 1)
+    return codes
 
 
 _REPLACED = {
@@ -102,11 +102,11 @@ class _Marked(dict[int, str]):
 _MARKED = _Marked()
 
 
-def _with_marks(found: re.Match[str]) -> str:
+def _with_marks(run: re.Match[str]) -> str:
     """Marks a run of characters beyond ASCII."""
-    characters, text = found[0], found.string
-    follows_word = found.start() > 0 and is_word(text[found.start() - 1])
-    leads_to_word = found.end() < len(text) and is_word(text[found.end()])
+    characters, text = run[0], run.string
+    follows_word = run.start() > 0 and is_word(text[run.start() - 1])
+    leads_to_word = run.end() < len(text) and is_word(text[run.end()])
     written = []
     for place, character in enumerate(characters):
         if is_unspaced(character):

@@ -126,8 +126,8 @@ class SavedAnswers:
             saved=self._context.headway,
         )
         answers, done = np.zeros((n, width), dtype), np.zeros(n, dtype=bool)
-        if found := checkpoints.newest(self._context.scratch / "answers"):
-            saved = load_file(found.directory / _FILE)
+        if checkpoint := checkpoints.newest(self._context.scratch / "answers"):
+            saved = load_file(checkpoint.directory / _FILE)
             answers[:], done[:] = saved["answers"], saved["done"]
             note(f"going on from {int(done.sum()):,} of {n:,} answers")
         count = kept = int(done.sum())
@@ -167,10 +167,10 @@ class SavedAnswers:
         return directory
 
 
-def _unfit(mine: Mapping[str, Any], meta: Mapping[str, Any]) -> str | None:
-    """Why saved answers are of no use here, as the second half of a sentence; None where they are."""
-    others = [name for name, value in mine.items() if meta.get(name) != value]
-    return f"its answers are of another {' and '.join(others)}" if others else None
+def _unfit(expected: Mapping[str, Any], meta: Mapping[str, Any]) -> str | None:
+    """Says why saved answers are of no use here, as the second half of a sentence; None where they fit."""
+    differing = [name for name, value in expected.items() if meta.get(name) != value]
+    return f"its answers are of another {' and '.join(differing)}" if differing else None
 
 
 def _stream(answers: Answers) -> Any:

@@ -7,7 +7,7 @@ from w2s_trainer.tally import added
 
 
 def whole_summary(summary: Mapping[str, Any]) -> dict[str, Any]:
-    """One summary of all shards: counts and costs are added up, what every shard says alike is kept."""
+    """Joins the summaries of all shards: counts and costs are added up, what every shard says alike is kept."""
     shards = summary.get("shards")
     if shards is None:
         return dict(summary)
@@ -18,7 +18,7 @@ def whole_summary(summary: Mapping[str, Any]) -> dict[str, Any]:
         together["tuned"] = {seed: _costs(seed, shards) for seed in together["tuned"]}
     if "votes" in together:
         together["votes"] = {
-            seed: added([one["votes"][seed] for one in shards]) for seed in together["votes"]
+            seed: added([shard["votes"][seed] for shard in shards]) for seed in together["votes"]
         }
     # A head reads the features of all texts in each shard, every other labeler only its own.
     on_features = "l2" in together
@@ -32,10 +32,10 @@ def whole_summary(summary: Mapping[str, Any]) -> dict[str, Any]:
 
 def _costs(seed: str, shards: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Each shard tunes the same model for itself, and each costs."""
-    each = [shard["tuned"][seed] for shard in shards]
-    joules = [one["joules"] for one in each]
+    costs = [shard["tuned"][seed] for shard in shards]
+    joules = [cost["joules"] for cost in costs]
     return {
-        **each[0],
-        "seconds": round(sum(one["seconds"] for one in each), 1),
+        **costs[0],
+        "seconds": round(sum(cost["seconds"] for cost in costs), 1),
         "joules": None if None in joules else sum(joules),
     }

@@ -50,13 +50,13 @@ class Values:
 
 
 def joint_codes(columns: Sequence[Values]) -> NDArray[np.int64]:
-    """Codes of several columns one after the other, int64[N]: equal values have equal ones; NOTHING for none."""
+    """Codes several columns one after the other, int64[N]: equal values have equal codes; NOTHING for none."""
     numbers: dict[str, int] = {}
-    found = [np.empty(0, dtype=np.int64)]
+    codes = [np.empty(0, dtype=np.int64)]
     for column in columns:
         joint = [numbers.setdefault(value, len(numbers)) for value in column.known]
-        found.append(np.array([*joint, NOTHING], dtype=np.int64)[column.codes])
-    return np.concatenate(found)
+        codes.append(np.array([*joint, NOTHING], dtype=np.int64)[column.codes])
+    return np.concatenate(codes)
 
 
 class Ids:

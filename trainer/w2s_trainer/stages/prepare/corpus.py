@@ -65,11 +65,11 @@ def read_corpus(spec: Spec, objects: "Objects", scratch: Path, progress: "Progre
     files = {(role, uri): _files(uri, objects, progress) for role, uri in sources}
     prefixed = _ambiguous(files)
     corpus = Corpus(Texts(), Rows(), Rows(), Rows(), Rows(), [])
-    for (role, uri), found in files.items():
+    for (role, uri), data_files in files.items():
         rows: Rows = getattr(corpus, role)
         rows.uri = rows.uri or uri
         before = len(rows)
-        reader = SourceReader(role, uri, found, spec.data.fields, corpus.quarantine)
+        reader = SourceReader(role, uri, data_files, spec.data.fields, corpus.quarantine)
         for example in reader.examples(objects, scratch):
             rows.text.append(corpus.texts.add(example.text))
             rows.label.append(example.label)
@@ -125,8 +125,8 @@ def _check_ids(every: Sequence[Rows], name: str) -> None:
 
 
 def _files(uri: str, objects: "Objects", progress: "Progress") -> list[DataFile]:
-    found = listing(uri, objects)
-    if hidden := found.passed_over:
+    listed = listing(uri, objects)
+    if hidden := listed.passed_over:
         first = ", ".join(hidden[:3]) + (", …" if len(hidden) > 3 else "")
         progress.note(
             f"Passed over {len(hidden):,} objects below {uri} whose names begin with `_` or `.`: {first}"
@@ -135,37 +135,39 @@ def _files(uri: str, objects: "Objects", progress: "Progress") -> list[DataFile]
             progress.note(
                 f"{uri} holds a Delta table: rows that its log has deleted are read too; export it first"
             )
-    return found.files
+    return listed.files
 
 
 def _remarks(reader: SourceReader) -> str:
-    said = ""
+    remarks = ""
     if reader.files_without_rows:
-        said += f"; {reader.files_without_rows:,} of {len(reader.files):,} files have no rows"
+        remarks += f"; {reader.files_without_rows:,} of {len(reader.files):,} files have no rows"
     if reader.longest:
         name, row = reader.longest
-        said += f"; {reader.over_lines:,} go over several lines, {name} row {row.number:,} over {row.lines:,}"
+        remarks += (
+            f"; {reader.over_lines:,} go over several lines, {name} row {row.number:,} over {row.lines:,}"
+        )
     if reader.without_group:
-        said += f"; {reader.without_group:,} have no `{reader.fields.group}` and stand alone"
-    return said
+        remarks += f"; {reader.without_group:,} have no `{reader.fields.group}` and stand alone"
+    return remarks
 
 
 def _sources(spec: Spec) -> list[tuple[Role, str]]:
     data = spec.data
     seen = [uri for labeler in spec.weak.labelers for uri in labeler.settings.sources()]
     # A text keeps the form in which it came first, so that gold is never rewritten by the pool.
-    found: list[tuple[Role, str]] = [("gold", data.gold.uri), ("unlabeled", data.unlabeled.uri)]
+    sources: list[tuple[Role, str]] = [("gold", data.gold.uri), ("unlabeled", data.unlabeled.uri)]
     if data.test:
-        found.insert(0, ("test", data.test.uri))
-    return found + [("seen", uri) for uri in dict.fromkeys(seen)]
+        sources.insert(0, ("test", data.test.uri))
+    return sources + [("seen", uri) for uri in dict.fromkeys(seen)]
 
 
 def _ambiguous(files: dict[tuple[Role, str], list[DataFile]]) -> set[Role]:
-    """Roles whose files are called as those of another."""
+    """Finds the roles whose files are called as those of another."""
     names: dict[str, Role] = {}
-    found: set[Role] = set()
+    ambiguous: set[Role] = set()
     for (role, _), sources in files.items():
         for file in sources:
             if role != "seen" and names.setdefault(file.name, role) != role:
-                found |= {role, names[file.name]}
-    return found
+                ambiguous |= {role, names[file.name]}
+    return ambiguous

@@ -58,19 +58,19 @@ def near_duplicates(
     for bucket in bands.buckets():
         if (joined.component[bucket] == joined.component[bucket[0]]).all():
             continue
-        for place, one in enumerate(bucket[:-1].tolist()):
-            others = bucket[place + 1 :]
-            others = others[joined.component[others] != joined.component[one]]
-            for other in pairing.likely(one, others).tolist() if others.size else ():
-                if joined.component[one] != joined.component[other] and pairing.alike(one, other):
-                    joined.join(one, other)
+        for place, index in enumerate(bucket[:-1].tolist()):
+            candidates = bucket[place + 1 :]
+            candidates = candidates[joined.component[candidates] != joined.component[index]]
+            for candidate in pairing.likely(index, candidates).tolist() if candidates.size else ():
+                if joined.component[index] != joined.component[candidate] and pairing.alike(index, candidate):
+                    joined.join(index, candidate)
     return joined.component
 
 
-def jaccard(one: Shingles, other: Shingles) -> float:
-    """Size of the intersection of two sets over that of their union; both sorted, without repetition."""
-    common = np.intersect1d(one, other, assume_unique=True).size
-    return float(common / (one.size + other.size - common))
+def jaccard(left: Shingles, right: Shingles) -> float:
+    """Divides the size of two sets' intersection by that of their union; both sorted, without repetition."""
+    common = np.intersect1d(left, right, assume_unique=True).size
+    return float(common / (left.size + right.size - common))
 
 
 def band_rows(similarity: float) -> int:
@@ -156,27 +156,27 @@ class _Pairing:
         self._short = np.frombuffer(short, dtype=np.uint32)
         self._marked = np.zeros(_MARKS, dtype=bool)
 
-    def likely(self, one: int, others: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Those of the others that may be near-duplicates of one."""
-        sizes, size = self._size[others], self._size[one]
-        others = others[np.minimum(sizes, size) >= self._similarity * np.maximum(sizes, size)]
-        agree = (self._bytes[others] == self._bytes[one]).mean(axis=1)
-        others = others[agree >= self._least]
-        if not others.size:
-            return others
-        sizes = self._size[others]
-        mine = self._short[self._start[one] : self._start[one] + size]
-        self._marked[mine] = True
+    def likely(self, index: int, candidates: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Returns the candidates that may be near-duplicates of the text at an index."""
+        sizes, size = self._size[candidates], self._size[index]
+        candidates = candidates[np.minimum(sizes, size) >= self._similarity * np.maximum(sizes, size)]
+        agree = (self._bytes[candidates] == self._bytes[index]).mean(axis=1)
+        candidates = candidates[agree >= self._least]
+        if not candidates.size:
+            return candidates
+        sizes = self._size[candidates]
+        marks = self._short[self._start[index] : self._start[index] + size]
+        self._marked[marks] = True
         ends = np.cumsum(sizes)
-        places = np.arange(ends[-1]) + np.repeat(self._start[others] - (ends - sizes), sizes)
+        places = np.arange(ends[-1]) + np.repeat(self._start[candidates] - (ends - sizes), sizes)
         common = np.add.reduceat(self._marked[self._short[places]], ends - sizes, dtype=np.int64)
-        self._marked[mine] = False
-        return np.asarray(others[common >= self._similarity * (size + sizes - common)])
+        self._marked[marks] = False
+        return np.asarray(candidates[common >= self._similarity * (size + sizes - common)])
 
-    def alike(self, one: int, other: int) -> bool:
-        """Whether two texts are near-duplicates."""
+    def alike(self, left: int, right: int) -> bool:
+        """Returns whether two texts are near-duplicates."""
         return (
-            jaccard(self._shingler(self._texts[one]), self._shingler(self._texts[other])) >= self._similarity
+            jaccard(self._shingler(self._texts[left]), self._shingler(self._texts[right])) >= self._similarity
         )
 
 
@@ -187,8 +187,8 @@ class _Components:
         self.component = np.arange(count, dtype=np.int64)
         self._members: dict[int, list[int]] = {}
 
-    def join(self, one: int, other: int) -> None:
-        into, gone = int(self.component[one]), int(self.component[other])
+    def join(self, left: int, right: int) -> None:
+        into, gone = int(self.component[left]), int(self.component[right])
         if len(self._of(into)) < len(self._of(gone)):
             into, gone = gone, into
         self.component[self._of(gone)] = into
@@ -240,7 +240,7 @@ def _sign(
     """Fills the bands with the signatures of all texts; returns the lowest byte of each of their numbers."""
     from datasketch import MinHash
 
-    minhash = MinHash(num_perm=PERMUTATIONS, seed=_SEED, hashfunc=_as_it_is)
+    minhash = MinHash(num_perm=PERMUTATIONS, seed=_SEED, hashfunc=_identity)
     low = np.empty((len(texts), PERMUTATIONS), dtype=np.uint8)
     signatures = np.empty((min(_BATCH, len(texts)), PERMUTATIONS), dtype=np.uint32)
     for index, text in enumerate(texts):
@@ -255,7 +255,7 @@ def _sign(
     return low
 
 
-def _as_it_is(value: int) -> int:
+def _identity(value: int) -> int:
     return value
 
 

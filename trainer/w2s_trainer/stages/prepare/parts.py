@@ -90,10 +90,10 @@ def divide_corpus(
         seen_by_teacher = int(np.isin(gold.part.family, seen).sum())
         leaked = 0
     else:
-        given = _unique_gold(corpus.test, test_family, task_family, corpus.quarantine)
-        duplicates += given.duplicates
-        known = np.isin(given.part.family, seen)
-        test, seen_by_teacher = _take(given.part, ~known), int(known.sum())
+        gold_test = _unique_gold(corpus.test, test_family, task_family, corpus.quarantine)
+        duplicates += gold_test.duplicates
+        known = np.isin(gold_test.part.family, seen)
+        test, seen_by_teacher = _take(gold_test.part, ~known), int(known.sum())
         overlapping = np.isin(gold.part.family, test.family)
         budget, leaked = _take(gold.part, ~overlapping), int(overlapping.sum())
         _check_given_parts(test, budget, task_family, seen_by_teacher, leaked)

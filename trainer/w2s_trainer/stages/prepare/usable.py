@@ -124,10 +124,10 @@ class SourceReader:
             group = None
         return Example(file, row.number, text, label, group, name)
 
-    def _note_fields(self, found: Collection[str]) -> None:
+    def _note_fields(self, names: Collection[str]) -> None:
         if len(self._names) < 100:
-            self._names.update(dict.fromkeys(found))
-        self._present.update(name for name in self._needed() if name in found)
+            self._names.update(dict.fromkeys(names))
+        self._present.update(name for name in self._needed() if name in names)
 
     def _note_lines(self, file: DataFile, row: Row) -> None:
         self.over_lines += 1
@@ -154,7 +154,7 @@ class SourceReader:
         kinds = {name: kind for kind, name in vars(self.fields).items() if name}
         for name in self._needed():
             if self._names and name not in self._present:
-                there = ", ".join(f"`{found}`" for found in self._names)
+                there = ", ".join(f"`{field_name}`" for field_name in self._names)
                 raise BadData(
                     f"{kinds[name].capitalize()}FieldMissing",
                     f"{self.uri}: no row has the field `{name}` (data.fields.{kinds[name]});"
@@ -175,7 +175,7 @@ class SourceReader:
 
 
 def _advice(name: str, names: Collection[str], setting: str) -> str:
-    if twin := next((other for other in names if alike(other, name)), None):
+    if twin := next((candidate for candidate in names if alike(candidate, name)), None):
         return f"{in_code_points(name, twin)}. Write both alike."
     near = difflib.get_close_matches(name, list(names), n=1, cutoff=0.5)
     return f"Did you mean `{near[0]}`?" if near else f"Name one of them as {setting}."

@@ -72,21 +72,23 @@ def _of_head(results: Mapping[str, Any], spec: Spec) -> list[str]:
 
 def _of_student(results: Mapping[str, Any], spec: Spec, apart: bool) -> list[str]:
     strong = spec.strong
-    (this,) = (
-        one for one in results["training"]["trained"] if one["arm"] == "strong" and one["seed"] == FIRST_SEED
+    (training,) = (
+        training
+        for training in results["training"]["trained"]
+        if training["arm"] == "strong" and training["seed"] == FIRST_SEED
     )
     tuning = strong.tuning.settings
     how, kept = tuning.in_words(), None
     if tuning.leaves_adapter:
         kept = "apart from the model that it changes" if apart else "merged into the weights"
     end = (
-        f"; these are the weights of step {this['best']['step']}, which predicted held-out weak labels best"
-        if this["best"]
+        f"; these are the weights of step {training['best']['step']}, which predicted held-out weak labels best"
+        if training["best"]
         else ""
     )
     return [
         f"- Pretrained model: `{strong.model.uri}`; tuned were {how}. Tuning began with the head that fits the frozen model.",
-        f"- Tuned on {this['texts']:,} weakly labelled texts in {this['steps']:,} steps, in {this['precision']},"
+        f"- Tuned on {training['texts']:,} weakly labelled texts in {training['steps']:,} steps, in {training['precision']},"
         f" seed {FIRST_SEED} (fixed beforehand){end}. Loss: {strong.loss.settings.in_words()}.",
         f"- Published in float32{f', {strong.tuning.type} {kept}' if kept else ''}.",
     ]

@@ -68,13 +68,13 @@ def base_name(uri: str, pretrained: Path) -> tuple[str, str | None]:
 
 
 def _write_base(model: Any, state: dict[str, Any], own_class: bool, directory: Path) -> None:
-    """What an adapter stands on: the config, and the weights of our class, which are nowhere else.
+    """Writes what an adapter stands on: the config, and the weights of our class, which are nowhere else.
 
     Its head is empty: without the adapter it decides nothing.
     """
     if not own_class:
         model.config.save_pretrained(directory)
         return
-    (mean,) = (one for name, one in state.items() if name.rpartition(".")[2] == _MEAN)
+    (mean,) = (tensor for name, tensor in state.items() if name.rpartition(".")[2] == _MEAN)
     model.mean.copy_(mean)
     write_weights(model, directory)

@@ -34,8 +34,8 @@ def surest_per_class(
     lots = [hashlib.sha256(name.encode()).digest() for name in ids]
     kept: list[int] = []
     for label in np.unique(classes):
-        mine = np.flatnonzero(classes == label).tolist()
+        members = np.flatnonzero(classes == label).tolist()
         # Equal up to what float32 tables keep: rounding must not decide.
-        ranked = sorted(mine, key=lambda row: (-round(float(sure[row]), 6), lots[row]))
-        kept += ranked[: int(np.ceil(fraction * len(mine) - 1e-9))]
+        ranked = sorted(members, key=lambda row: (-round(float(sure[row]), 6), lots[row]))
+        kept += ranked[: int(np.ceil(fraction * len(members) - 1e-9))]
     return np.array(sorted(kept), dtype=np.int64)

@@ -8,7 +8,7 @@ from w2s_trainer.store.objects import Objects
 
 
 def run(context: StageContext) -> StageResult:
-    """Heads of all arms in one process, or one arm and seed that is tuned deeper."""
+    """Trains the heads of all arms in one process, or the gradient-tuned student of an arm and seed."""
     if context.job.stage.arm is None:
         from w2s_trainer.stages.train.frozen import fit_heads
 

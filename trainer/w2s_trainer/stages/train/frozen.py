@@ -61,10 +61,12 @@ def fit_heads(context: StageContext) -> StageResult:
 
 
 def _arms(context: StageContext, sets: TrainingSets) -> Iterator[HeadToFit]:
-    """A head for each arm and seed; on gold labels its strength is cross-validated."""
+    """Yields a head to fit for each arm and seed; on gold labels its strength is cross-validated."""
     spec, l2 = context.spec, _strength(context)
-    deep = not spec.strong.tuning.settings.on_frozen_model
-    arms = [arm for arm in arms_of(spec) if arm.learns_from is not None and on_frozen_model(arm, deep)]
+    gradient_tuned = not spec.strong.tuning.settings.on_frozen_model
+    arms = [
+        arm for arm in arms_of(spec) if arm.learns_from is not None and on_frozen_model(arm, gradient_tuned)
+    ]
     for on_gold, seeds in ((False, sets.seeds), (True, range(spec.evaluation.seeds))):
         for seed in seeds if any(is_on_gold(arm) is on_gold for arm in arms) else ():
             for arm in arms:
