@@ -59,3 +59,8 @@ class Strong(Struct):
     training: Training | None = Field(
         default=None, description="The schedule of LoRA and Full. Default: two epochs of batches of 32."
     )
+
+    @property
+    def schedule(self) -> Training:
+        """The schedule; its defaults where the manifest gives none."""
+        return self.training or Training()

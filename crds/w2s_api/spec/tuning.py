@@ -37,6 +37,11 @@ class Stopping(Struct):
         default=None, description="Settings of type WeakValidation."
     )
 
+    @property
+    def validation(self) -> WeakValidation:
+        """Settings of type WeakValidation; its defaults where the manifest gives none."""
+        return self.weak_validation or WeakValidation()
+
 
 class Training(Struct):
     """The schedule of LoRA and Full, and how it is regularised. Short by default: more is more imitation."""
@@ -110,6 +115,11 @@ class _Tuning(_AnyTuning):
     head: Head | None = Field(
         default=None, description="Settings of the head, whether it is all or what LoRA and Full start from."
     )
+
+    @property
+    def head_settings(self) -> Head:
+        """Settings of the head; its defaults where the manifest gives none."""
+        return self.head or Head()
 
 
 class _LabelerTuning(_AnyTuning):

@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 
 from w2s_api.methods.labelers import Finetuned
 from w2s_api.methods.losses import CrossEntropy, LossSettings
-from w2s_api.methods.tunings import Head as HeadSettings
 from w2s_api.methods.tunings import TuningSettings
 from w2s_api.spec.strong import Strong
-from w2s_api.spec.tuning import Stopping, Training, WeakValidation
+from w2s_api.spec.tuning import Stopping, Training
 from w2s_trainer.contract.context import StageContext
 from w2s_trainer.errors import StoreUnavailable
 from w2s_trainer.families import TaskFamily, family_of
@@ -54,7 +53,7 @@ class Recipe:
     @classmethod
     def of_strong(cls, settings: Strong, *, on_gold: bool) -> "Recipe":
         """That of a student. Gold labels are taken at their word: plain cross-entropy, to the end."""
-        training = settings.training or Training()
+        training = settings.schedule
         if on_gold:
             training = training.model_copy(update={"stopping": Stopping()})
         return cls(
@@ -63,13 +62,13 @@ class Recipe:
             settings.tuning.settings,
             training,
             CrossEntropy() if on_gold else settings.loss.settings,
-            None if on_gold else float((settings.tuning.head or HeadSettings()).l2),
+            None if on_gold else float(settings.tuning.head_settings.l2),
         )
 
     @classmethod
     def of_labeler(cls, settings: Finetuned, batch_tokens: int) -> "Recipe":
         """That of a weak labeler, which is tuned on gold labels."""
-        training = settings.training or Training()
+        training = settings.schedule
         return cls(
             settings.max_tokens,
             batch_tokens,
@@ -137,7 +136,7 @@ def tune_student(
     )
     held_out = np.zeros(len(data), dtype=bool)
     if training.stopping.type == "WeakValidation":
-        validation = training.stopping.weak_validation or WeakValidation()
+        validation = training.stopping.validation
         held_out = hold_out(data.families, float(validation.fraction), seed)
     kept, kept_texts = data.part(~held_out), _some(texts, ~held_out)
     began, meter = time.monotonic(), EnergyMeter()
@@ -180,7 +179,7 @@ def tune_student(
 def schedule_of(recipe: Recipe, seed: int) -> Schedule:
     """The schedule of a recipe, in numbers."""
     training = recipe.training
-    validation = training.stopping.weak_validation or WeakValidation()
+    validation = training.stopping.validation
     return Schedule(
         epochs=training.epochs,
         batch_size=training.batch_size,

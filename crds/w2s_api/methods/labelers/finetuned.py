@@ -31,6 +31,11 @@ class Finetuned(LabelerSettings):
         default=None, description="The schedule of LoRA and Full. Default: two epochs of batches of 32."
     )
 
+    @property
+    def schedule(self) -> Training:
+        """The schedule; its defaults where the manifest gives none."""
+        return self.training or Training()
+
     def result_settings(self) -> dict[str, Any]:
         """Of the schedule, what results depend on."""
         settings = super().result_settings()

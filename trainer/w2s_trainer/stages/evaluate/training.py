@@ -3,10 +3,8 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from w2s_api.methods.tunings import Head
 from w2s_api.spec.base import Struct
 from w2s_api.spec.strong import Strong
-from w2s_api.spec.tuning import Training, WeakValidation
 
 Summary = Mapping[str, Any]
 
@@ -95,11 +93,11 @@ def student_settings(strong: Strong) -> dict[str, Any]:
     """Says how the manifest wants students trained, defaults filled in; None where a part does not apply."""
     tuning, loss = strong.tuning, strong.loss
     gradient_tuned = not tuning.settings.on_frozen_model
-    training = (strong.training or Training()) if gradient_tuned else None
+    training = strong.schedule if gradient_tuned else None
     stopping = training.stopping if training else None
     return {
         "tuning": tuning.type,
-        "l2": (tuning.head or Head()).l2,
+        "l2": tuning.head_settings.l2,
         "maxTokens": strong.max_tokens,
         "settings": _dumped(tuning.settings) if gradient_tuned else None,
         "loss": {"type": loss.type, **_dumped(loss.settings)},
@@ -108,11 +106,7 @@ def student_settings(strong: Strong) -> dict[str, Any]:
         "stopping": stopping
         and {
             "type": stopping.type,
-            **(
-                _dumped(stopping.weak_validation or WeakValidation())
-                if stopping.type == "WeakValidation"
-                else {}
-            ),
+            **(_dumped(stopping.validation) if stopping.type == "WeakValidation" else {}),
         },
     }
 

@@ -6,7 +6,6 @@ from typing import Any
 
 from w2s_api.pipeline import FIRST_SEED
 from w2s_api.spec.job import Spec
-from w2s_api.spec.tuning import Training
 from w2s_trainer.families import family_of
 from w2s_trainer.models.adapter import BASE, write_adapter
 from w2s_trainer.models.published import write_model, write_tokenizer, write_weights
@@ -35,7 +34,7 @@ def publish_student(pretrained: Path, spec: Spec, weights: Path, directory: Path
         pretrained,
         strong.model.uri,
         tuning=tuning,
-        dropout=float((strong.training or Training()).dropout),
+        dropout=float(strong.schedule.dropout),
         precision="float32",
     )
     state = load_file(weights)

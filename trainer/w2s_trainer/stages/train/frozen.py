@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
 from w2s_api.arms import ARMS, arms_of, is_on_gold, on_frozen_model
-from w2s_api.methods.tunings import Head
 from w2s_trainer.contract.context import StageContext, StageResult
 from w2s_trainer.families import family_of
 from w2s_trainer.stages.features import Features, features_of
@@ -101,4 +100,4 @@ def _result(
 
 
 def _strength(context: StageContext) -> float:
-    return float((context.spec.strong.tuning.head or Head()).l2)
+    return float(context.spec.strong.tuning.head_settings.l2)
