@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from w2s_api.methods.tunings import TUNINGS
+
 
 def detailed_costs(training: Mapping[str, Any], texts: int, outputs: int) -> list[dict[str, Any]]:
     """The costs of `training_summary`, each with what it bought and like for like.
@@ -21,7 +23,12 @@ def detailed_costs(training: Mapping[str, Any], texts: int, outputs: int) -> lis
         the latter two None where they are not known.
     """
     return [
-        {**cost, **(_of_head if cost["tuning"] == "Head" else _of_tuned)(cost, training, texts, outputs)}
+        {
+            **cost,
+            **(_of_head if TUNINGS[cost["tuning"]].on_frozen_model else _of_tuned)(
+                cost, training, texts, outputs
+            ),
+        }
         for cost in training["costs"]
     ]
 
