@@ -50,7 +50,7 @@ def before(field: str, new: str) -> tuple[str, str]:
 
 NEW_FIELDS: Edits = [
     ("spec/data.py", *before("unlabeled", "new_in_data: bool = Field(default=True")),
-    ("spec/tuning.py", *before("l2", 'new_in_head: NonNegative = Field(default="1"')),
+    ("methods/tunings/head.py", *before("l2", 'new_in_head: NonNegative = Field(default="1"')),
     ("spec/evaluation.py", *before("seeds", "new_in_evaluation: bool = Field(default=True")),
     ("spec/storage.py", *before("endpoint", "new_in_storage: bool = Field(default=True")),
 ]

@@ -12,6 +12,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "unit" / "tuning"))
 
 from tiny_kit import LORA, Kept, keeper_of, load, targets_of, training_texts
 
+from w2s_api.methods.tunings import Full
 from w2s_trainer.errors import Stopped
 from w2s_trainer.tuning.loop import Schedule, tune
 from w2s_trainer.tuning.stop import StopRequest
@@ -19,7 +20,7 @@ from w2s_trainer.tuning.world import World
 
 RUNS: dict[str, dict[str, Any]] = {
     "adapters": {"kind": "bert", "tuning": LORA, "loss": "LogConf", "learning_rate": 1e-4},
-    "full": {"kind": "llama", "tuning": None, "loss": "Product", "learning_rate": 1e-4},
+    "full": {"kind": "llama", "tuning": Full(), "loss": "Product", "learning_rate": 1e-4},
 }
 STOP_AFTER = 4
 
