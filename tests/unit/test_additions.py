@@ -64,6 +64,12 @@ def test_what_a_method_says_of_itself(method: type[Method]):
     assert all(description and description.strip() for description in described)
 
 
+@pytest.mark.parametrize("method", [*LOSSES.values(), *TUNINGS.values()], ids=[*LOSSES, *TUNINGS])
+def test_the_report_has_words_for_it(method):
+    """Or a job would end at its report, after all its training."""
+    assert method().in_words().strip()
+
+
 def rows() -> dict[str, list[list[str]]]:
     """By what is added, the places of the three columns."""
     page = (ROOT / "docs/architecture.md").read_text()

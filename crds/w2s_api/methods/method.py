@@ -1,6 +1,6 @@
 """What every method says of itself, and the tables of them."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, TypeVar
 
 from w2s_api.spec.base import Struct
@@ -66,8 +66,3 @@ def field_of(method: type[Method]) -> str:
 def module_of(method: type[Method]) -> str:
     """The name of the modules of its settings and of its implementation."""
     return method.__module__.rpartition(".")[2]
-
-
-def versions_of(methods: Iterable[type[Method]]) -> dict[str, int]:
-    """Version by name, of these and all that they use."""
-    return {method.__name__: method.version for method in methods}

@@ -18,6 +18,8 @@ class MethodUnion(Struct):
 
     table: ClassVar[Mapping[str, MethodClass]] = {}
     """The methods by the values of `type`."""
+    of_one_method: ClassVar[frozenset[str]] = frozenset()
+    """Attributes that mean something for one `type` alone; what else the union has, any type may depend on."""
     without_settings: ClassVar[frozenset[str]] = frozenset()
     """Methods of the table that can be chosen and not set here."""
 
@@ -39,8 +41,9 @@ class MethodUnion(Struct):
 
     def result_settings(self) -> dict[str, Any]:
         """What results depend on: the `type`, its settings, and whatever the union has beside them."""
-        own = {to_snake(field_of(method)) for method in self.table.values()}
-        shared = self.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude=own)
+        shared = self.model_dump(
+            mode="json", by_alias=True, exclude_defaults=True, exclude=set(self.of_one_method)
+        )
         settings = self.given(self.method)
         return {**shared, **({field_of(self.method): settings.result_settings()} if settings else {})}
 
@@ -71,6 +74,7 @@ def of_methods(
     made = create_model(base.__name__.removeprefix("_"), __base__=base, __module__=base.__module__, **fields)
     made.__doc__ = base.__doc__
     made.table = methods
+    made.of_one_method = frozenset(fields) - {"type"}
     made.rules = (*(optional_union(**own) if may_be_left_out else union(**own)), *base.rules)
     return made
 
