@@ -7,6 +7,7 @@ from decimal import Decimal
 from w2s_api.families import family_of
 from w2s_api.methods.method import field_of
 from w2s_api.spec.job import Spec
+from w2s_api.spec.paths import Place
 from w2s_api.spec.pods import PodSettings
 from w2s_api.validation import Problem
 
@@ -18,8 +19,6 @@ _SUFFIXES: dict[str, int | Decimal] = {
 }
 _LEAST_BYTES = 1024**2
 _MOST_CORES = 512
-
-Place = tuple[str | int, ...]
 
 
 def warnings(spec: Spec) -> list[Problem]:

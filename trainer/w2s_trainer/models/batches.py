@@ -1,9 +1,10 @@
 """Batches of texts of about the same length, bounded by tokens. Pure."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 
 def by_tokens(lengths: Sequence[int] | NDArray[np.int64], batch_tokens: int) -> Iterator[NDArray[np.int64]]:
@@ -23,3 +24,28 @@ def by_tokens(lengths: Sequence[int] | NDArray[np.int64], batch_tokens: int) -> 
         size = max(1, batch_tokens // longest)
         yield order[start : start + size]
         start += size
+
+
+def gathered(
+    batches: Iterable[tuple[NDArray[np.int64], NDArray[Any]]],
+    n: int,
+    width: int,
+    dtype: DTypeLike,
+    progress: Callable[[int, int], None],
+) -> NDArray[Any]:
+    """Puts the values of batches in their places: [n, width].
+
+    Args:
+        batches: places int64[b] and values [b, width]; every place once.
+        n: places.
+        width: numbers at each.
+        dtype: of the values.
+        progress: called with (places done, n).
+    """
+    values, done = np.zeros((n, width), dtype), 0
+    progress(0, n)
+    for places, batch in batches:
+        values[places] = batch
+        done += len(places)
+        progress(done, n)
+    return values

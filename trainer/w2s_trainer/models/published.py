@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from w2s_trainer.models.batches import by_tokens
+from w2s_trainer.models.batches import by_tokens, gathered
 from w2s_trainer.models.encoder import load_encoder, memory_bound
 from w2s_trainer.models.finite import check_finite
 from w2s_trainer.models.folder import check_folder
@@ -113,14 +113,8 @@ class SequenceClassifier:
             OwnFault: memory ran out.
         """
         tokens = self.read(texts, max_tokens)
-        logits = np.empty((len(texts), len(self.labels)), dtype=np.float32)
-        done = 0
-        progress(0, len(texts))
-        for rows, logits_of_rows in self.logits_of(tokens, np.arange(len(texts)), batch_tokens):
-            logits[rows] = logits_of_rows
-            done += len(rows)
-            progress(done, len(texts))
-        return logits, tokens
+        batches = self.logits_of(tokens, np.arange(len(texts)), batch_tokens)
+        return gathered(batches, len(texts), len(self.labels), np.float32, progress), tokens
 
     def read(self, texts: Sequence[str], max_tokens: int) -> Tokens:
         """What the model reads of texts; BadSpec where that is nothing of any of many."""

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from w2s_api.methods.tunings import TuningSettings
 from w2s_trainer.errors import BadSpec
-from w2s_trainer.models.batches import by_tokens
+from w2s_trainer.models.batches import by_tokens, gathered
 from w2s_trainer.models.encoder import Encoder, memory_bound, pooling_of
 from w2s_trainer.models.head import Head
 from w2s_trainer.models.loading import BODY, NEW_CLASSIFIER, load_config, load_model, load_tokenizer
@@ -127,14 +127,8 @@ class Student:
             BadSpec: its training went where numbers end.
             OwnFault: memory ran out.
         """
-        probabilities = np.empty((len(tokens), self.model.config.num_labels))
-        done = 0
-        progress(0, len(tokens))
-        for rows, batch in self.probabilities_of(tokens, np.arange(len(tokens)), batch_tokens):
-            probabilities[rows] = batch
-            done += len(rows)
-            progress(done, len(tokens))
-        return probabilities
+        batches = self.probabilities_of(tokens, np.arange(len(tokens)), batch_tokens)
+        return gathered(batches, len(tokens), self.model.config.num_labels, np.float64, progress)
 
     def probabilities_of(
         self, tokens: Sequence[Sequence[int]], rows: NDArray[np.int64], batch_tokens: int

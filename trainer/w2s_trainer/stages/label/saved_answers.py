@@ -15,6 +15,7 @@ from safetensors.numpy import load_file, save_file
 
 from w2s_trainer.contract.context import StageContext
 from w2s_trainer.errors import Stopped
+from w2s_trainer.models.batches import gathered
 from w2s_trainer.store.checkpoints import BackgroundSaver, Checkpoints
 from w2s_trainer.tuning.stop import StopRequest
 
@@ -61,14 +62,8 @@ def collect_unsaved(
     progress: Progress,
 ) -> NDArray[Any]:
     """See Collect: in memory alone, for what takes seconds."""
-    answers, done = np.zeros((n, width), dtype), 0
-    progress(0, n)
     with closing(_stream(answer(np.arange(n)))) as batches:
-        for rows, values in batches:
-            answers[rows] = values
-            done += len(rows)
-            progress(done, n)
-    return answers
+        return gathered(batches, n, width, dtype, progress)
 
 
 class SavedAnswers:
