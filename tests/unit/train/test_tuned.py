@@ -210,7 +210,7 @@ def test_a_collapse_is_named_and_said(train):
 def test_answers_come_back_aligned_with_the_rows_that_are_asked_for(tmp_path):
     from w2s_trainer.stages.train.predictions import Predictions
 
-    predictions = Predictions(EXAMPLES, "probabilities")
+    predictions = Predictions(EXAMPLES, "probabilities", EXAMPLES.rows("budget", "test"))
     rows = predictions.rows
     given = np.random.default_rng(0).dirichlet([1, 1], len(rows))
     predictions.add("strong", 0, 9, given)
