@@ -14,7 +14,7 @@ import pytest
 from w2s_local_kit import DRIVE, eventually, is_alive
 
 LABELS = ["label-a-0", "label-a-1", "label-b"]
-AFTER = ["aggregate", "select", "train", "evaluate", "promote"]
+AFTER = ["aggregate", "select", "train", "combine", "evaluate", "promote"]
 
 
 def said(lines, event):
@@ -76,7 +76,7 @@ def test_complete_artifacts_are_reused_without_a_process_but_the_pointers_are_pu
     code, lines, _ = theatre.run()
     assert code == 0
     assert theatre.started() == ["prepare", "evaluate", "promote"]
-    assert set(said(lines, "reused")) == {*LABELS, "aggregate", "select", "train"}
+    assert set(said(lines, "reused")) == {*LABELS, "aggregate", "select", "train", "combine"}
     assert theatre.log("start")[1]["needs"]["train"] == "known-train"
 
 
