@@ -69,3 +69,15 @@ class StoreDenied(StageError):
     """The store refuses these credentials (exit code 77)."""
 
     exit_code = ExitCode.DENIED
+
+
+class EndpointUnavailable(StageError):
+    """The endpoint of a labeler did not answer within the patience of this process (exit code 69)."""
+
+    exit_code = ExitCode.UNAVAILABLE
+
+
+class EndpointDenied(StageError):
+    """The endpoint of a labeler refuses the API key (exit code 77)."""
+
+    exit_code = ExitCode.DENIED

@@ -70,7 +70,7 @@ def _container(stage: Stage, settings: ChildSettings) -> dict[str, Any]:
         "resources": _plain(pods.resources),
         "envFrom": [_env_from(source) for source in pods.env_from] if pods.env_from else None,
     }
-    own = [*_environment(pods), *storage.env]
+    own = [*_environment(pods), *storage.env, *_secrets(stage, settings)]
     overridden = {variable.name for variable in pods.env or ()}
     return {
         "name": CONTAINER,
@@ -130,6 +130,15 @@ def _environment(pods: PodSettings) -> Parts:
         limit = {"containerName": CONTAINER, "resource": "limits.cpu", "divisor": "1"}
         env.append({"name": "OMP_NUM_THREADS", "valueFrom": {"resourceFieldRef": limit}})
     return env
+
+
+def _secrets(stage: Stage, settings: ChildSettings) -> Parts:
+    """Keys that a labeler needs, for its own pods. The kubelet waits for a Secret that is missing, and names it."""
+    variables = settings.secrets.get(stage.labeler or "", {})
+    return [
+        {"name": name, "valueFrom": {"secretKeyRef": {"name": reference.name, "key": reference.key}}}
+        for name, reference in variables.items()
+    ]
 
 
 def _own_volumes(pods: PodSettings) -> Parts:

@@ -1,12 +1,13 @@
 """What child Jobs are made with, beside what the key of their stage covers."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 from w2s_api.keys import digest
 from w2s_api.names import StageKind
 from w2s_api.spec.job import Spec
-from w2s_api.spec.pods import LocalObject, PodSettings
+from w2s_api.spec.pods import KeySelector, LocalObject, PodSettings
 from w2s_api.spec.storage import Storage
 
 
@@ -33,6 +34,8 @@ class ChildSettings:
     """Name of the Secret."""
     queue: str | None
     user: int | None
+    secrets: Mapping[str, Mapping[str, KeySelector]] = field(default_factory=dict)
+    """Variables from Secrets by labeler, each for the pods of that labeler alone; only of the kind `label`."""
 
     @classmethod
     def of(cls, spec: Spec, kind: StageKind, defaults: Defaults) -> Self:
@@ -54,6 +57,7 @@ class ChildSettings:
             credentials=credentials.name if credentials else None,
             queue=pods.queue_name or spec.execution.queue_name,
             user=defaults.user,
+            secrets=_secrets(spec) if kind == "label" else {},
         )
 
     def hash(self) -> str:
@@ -67,6 +71,11 @@ class ChildSettings:
             "credentials": self.credentials,
             "queue": self.queue,
             "user": self.user,
+            "secrets": {
+                labeler: {name: reference.model_dump(mode="json") for name, reference in variables.items()}
+                for labeler, variables in self.secrets.items()
+            }
+            or None,
         }
         return digest({name: value for name, value in plain.items() if value is not None})
 
@@ -74,6 +83,11 @@ class ChildSettings:
 def settings_hash(spec: Spec, kind: StageKind, defaults: Defaults) -> str:
     """Hash of what the Job of a kind of stage gets from settings of pods, storage and queue."""
     return ChildSettings.of(spec, kind, defaults).hash()
+
+
+def _secrets(spec: Spec) -> dict[str, Mapping[str, KeySelector]]:
+    named = {labeler.name: labeler.settings.secrets() for labeler in spec.weak.labelers}
+    return {name: variables for name, variables in named.items() if variables}
 
 
 def _pull_secrets(pods: PodSettings, defaults: Defaults) -> list[LocalObject] | None:

@@ -1,12 +1,13 @@
 """The labelers: who can label the pool."""
 
 from w2s_api.methods.labelers.classifier import Classifier
+from w2s_api.methods.labelers.endpoint import Endpoint
 from w2s_api.methods.labelers.finetuned import Finetuned
 from w2s_api.methods.labelers.functions import Functions
 from w2s_api.methods.labelers.labeler import LabelerSettings
 from w2s_api.methods.labelers.prompted import Prompted
 from w2s_api.methods.method import table
 
-__all__ = ["LABELERS", "Classifier", "Finetuned", "Functions", "LabelerSettings", "Prompted"]
+__all__ = ["LABELERS", "Classifier", "Endpoint", "Finetuned", "Functions", "LabelerSettings", "Prompted"]
 
-LABELERS: dict[str, type[LabelerSettings]] = table(Classifier, Finetuned, Prompted, Functions)
+LABELERS: dict[str, type[LabelerSettings]] = table(Classifier, Finetuned, Prompted, Functions, Endpoint)

@@ -1,10 +1,11 @@
 """What every labeler says of itself."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
 from w2s_api.methods.method import Method
 from w2s_api.spec.paths import Place
+from w2s_api.spec.pods import KeySelector
 from w2s_api.spec.trained_on import TrainedOn
 
 
@@ -25,6 +26,10 @@ class LabelerSettings(Method):
     def trained_elsewhere(self) -> TrainedOn | None:
         """What a model that was there before the job has seen; None where there is no such model."""
         return None
+
+    def secrets(self) -> Mapping[str, KeySelector]:
+        """Variables that its pods get from Secrets, and no other pods."""
+        return {}
 
     def votes_for(self) -> frozenset[str] | None:
         """The classes that it can vote for; None where that is not known beforehand."""

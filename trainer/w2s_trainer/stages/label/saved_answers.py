@@ -14,7 +14,7 @@ from numpy.typing import DTypeLike, NDArray
 from safetensors.numpy import load_file, save_file
 
 from w2s_trainer.contract.context import StageContext
-from w2s_trainer.errors import Stopped
+from w2s_trainer.errors import StageError, Stopped
 from w2s_trainer.models.batches import gathered
 from w2s_trainer.store.checkpoints import BackgroundSaver, Checkpoints
 from w2s_trainer.tuning.stop import StopRequest
@@ -53,6 +53,16 @@ class Collect(Protocol):
         """
 
 
+class Costly(Protocol):
+    """Whoever pays for answers: it is told of what it need not pay again, and gives what is paid for already."""
+
+    def found(self, answers: NDArray[Any]) -> None:
+        """Is told of the answers that an earlier process saved, [m, width], before any is asked for."""
+
+    def under_way(self) -> Answers:
+        """Gives, within seconds, what was asked for already when the process is asked to stop."""
+
+
 def collect_unsaved(
     name: str,  # noqa: ARG001 (what is not saved needs none)
     n: int,
@@ -80,6 +90,7 @@ class SavedAnswers:
         about: Mapping[str, Any] | None = None,
         *,
         interval: float | None = None,
+        costly: Costly | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """
@@ -88,9 +99,11 @@ class SavedAnswers:
             rows: of the examples that are asked about, int64[n].
             about: what the numbers depend on beside the key, as JSON: the device, for one.
             interval: seconds from one save to the next; None: INTERVAL.
+            costly: pays for the answers; None: they cost time alone.
             clock: seconds, monotonic.
         """
         self._context = context
+        self._costly = costly
         self._home = context.store.home_uri(context.job.stage.kind, context.key)
         index, count = context.shard
         self._shard = "" if count == 1 else f"-shard-{index}-of-{count}"
@@ -109,6 +122,7 @@ class SavedAnswers:
 
         Raises:
             Stopped: the process was asked to stop; what was answered is saved, and the next run goes on from there.
+            StageError: of `answer`; what was answered before it is saved too.
         """
         note = self._context.progress.note
         meta = {**self._meta, "shape": [n, width], "dtype": np.dtype(dtype).name}
@@ -125,29 +139,35 @@ class SavedAnswers:
             saved = load_file(checkpoint.directory / _FILE)
             answers[:], done[:] = saved["answers"], saved["done"]
             note(f"going on from {int(done.sum()):,} of {n:,} answers")
+            if self._costly:
+                self._costly.found(answers[done])
         count = kept = int(done.sum())
         last = self._clock()
         progress(count, n)
+        failure: StageError | None = None
         with (
             StopRequest() as stop,
             BackgroundSaver(checkpoints, note=note) as saver,
-            closing(_stream(answer(np.flatnonzero(~done)))) as batches,
+            closing(self._batches(answer(np.flatnonzero(~done)), stop)) as batches,
         ):
-            for rows, values in batches:
-                answers[rows], done[rows] = values, True
-                count += len(rows)
-                progress(count, n)
-                if stop.requested:
-                    break
-                if self._clock() - last >= self._interval:
-                    saver.submit(count, self._written(answers, done), meta)
-                    kept, last = count, self._clock()
-            stopping = stop.requested
+            try:
+                for rows, values in batches:
+                    answers[rows], done[rows] = values, True
+                    count += len(rows)
+                    progress(count, n)
+                    if count > kept and self._clock() - last >= self._interval:
+                        saver.submit(count, self._written(answers, done), meta)
+                        kept, last = count, self._clock()
+            except StageError as error:
+                failure = error
+            stopping = stop.requested or failure is not None
             if count > kept and (stopping or self._clock() - last >= SMALL):
                 saver.submit(count, self._written(answers, done), meta)
             # What could not be saved was told, and ends only a run that would have to be done again.
             with nullcontext() if stopping else suppress(Exception):
                 saver.finish()
+        if failure:
+            raise failure
         if stop.requested:
             raise Stopped(
                 "Stopped",
@@ -155,6 +175,16 @@ class SavedAnswers:
                 "Run it again to go on from there.",
             )
         return answers
+
+    def _batches(self, answers: Answers, stop: StopRequest) -> Any:
+        """The batch at which the process is asked to stop is the last, but for those that are paid for already."""
+        with closing(_stream(answers)) as batches:
+            for batch in batches:
+                yield batch
+                if stop.requested:
+                    if self._costly:
+                        yield from self._costly.under_way()
+                    return
 
     def _written(self, answers: NDArray[Any], done: NDArray[np.bool_]) -> Path:
         directory = Path(mkdtemp(dir=self._context.scratch, prefix="answers-"))

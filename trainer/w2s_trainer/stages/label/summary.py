@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from w2s_trainer.stages.label.remote.figures import joined
 from w2s_trainer.tally import added
 
 
@@ -19,6 +20,10 @@ def whole_summary(summary: Mapping[str, Any]) -> dict[str, Any]:
     if "votes" in together:
         together["votes"] = {
             seed: added([shard["votes"][seed] for shard in shards]) for seed in together["votes"]
+        }
+    if "asked" in together:
+        together["asked"] = {
+            seed: joined([shard["asked"][seed] for shard in shards]) for seed in together["asked"]
         }
     # A head reads the features of all texts in each shard, every other labeler only its own.
     on_features = "l2" in together

@@ -1,0 +1,5 @@
+import sys
+from pathlib import Path
+
+UNIT = Path(__file__).parents[1]
+sys.path[:0] = [str(UNIT / "endpoint"), str(UNIT / "label"), str(UNIT / "store"), str(UNIT / "api")]

@@ -1,0 +1,192 @@
+"""Labeler `Endpoint`: a model behind an OpenAI-compatible API is asked, and its answers are read."""
+
+import os
+import time
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from w2s_api.methods.labelers import Endpoint
+from w2s_api.methods.labelers.endpoint import KEY_VARIABLES
+from w2s_api.spec.weak import Labeler
+from w2s_trainer.contract.context import StageContext
+from w2s_trainer.stages.columns import taken
+from w2s_trainer.stages.label.calibration import nothing_left
+from w2s_trainer.stages.label.opinion import Opinion, drawn_budget, path_of
+from w2s_trainer.stages.label.prompt import Prompt, Shot, orders_of, prompt_of
+from w2s_trainer.stages.label.prompted import draw_shots
+from w2s_trainer.stages.label.remote.asking import Asking, Form
+from w2s_trainer.stages.label.remote.client import Client
+from w2s_trainer.stages.label.remote.conversation import Message, conversation
+from w2s_trainer.stages.label.remote.cost import Meter
+from w2s_trainer.stages.label.remote.figures import figures_of, in_words, total, warnings
+from w2s_trainer.stages.label.remote.record import Records, width
+from w2s_trainer.stages.label.saved_answers import SavedAnswers
+from w2s_trainer.stages.tables import EVERY_SEED, Examples, read_gold
+
+INTERVAL = 10.0
+"""Seconds from one save to the next: answers cost money."""
+
+
+@dataclass(frozen=True)
+class _Questions:
+    """Every question by its place: seed by seed, in each order by order, in each text by text."""
+
+    prompts: list[Prompt]
+    """Of each seed in each order."""
+    texts: Any
+    """A column of n texts."""
+    most: int
+    """Characters of a text that are sent."""
+    reasoning: bool
+
+    def __len__(self) -> int:
+        return len(self.prompts) * len(self.texts)
+
+    def messages(self, place: int) -> list[Message]:
+        """What is sent for one of them."""
+        prompt, row = divmod(place, len(self.texts))
+        (text,) = taken(self.texts, np.array([row]))
+        return conversation(self.prompts[prompt], text[: self.most].strip(), reasoning=self.reasoning)
+
+
+def opinions(
+    context: StageContext, labeler: Labeler, examples: Examples, rows: NDArray[np.int64]
+) -> dict[int, Opinion]:
+    """Asks the model and returns its answers. What was answered once is never asked for again.
+
+    Raises:
+        BadSpec: the endpoint refuses what is asked, or the answers would cost more than `maxCost`.
+        EndpointDenied: it refuses the API key.
+        EndpointUnavailable: it gave no answer for too long.
+        Stopped: the process was asked to stop; the next run goes on from there.
+    """
+    settings: Endpoint = labeler.settings
+    path = f"{path_of(context, labeler)}.endpoint"
+    shown = _shown(context, labeler, settings, examples)
+    names = context.spec.task.class_names
+    questions = _questions(context, settings, examples, rows, shown)
+    client = Client(settings, api_key(), path)
+    limit = float(settings.max_cost) / context.shard[1] if settings.max_cost else None
+    meter = Meter(settings.price_per_million_tokens, limit, settings.answer_tokens, settings.samples)
+    form = Form(names, settings.samples, settings.reasoning)
+    began, before = time.monotonic(), 0
+    with closing(
+        Asking(client, form, questions.messages, len(questions), meter, settings.concurrency, path)
+    ) as asking:
+        values = SavedAnswers(context, rows, interval=INTERVAL, costly=asking)(
+            "asked",
+            len(questions),
+            width(len(names)),
+            np.float64,
+            asking.answers,
+            partial(context.progress, "asking the endpoint"),
+        )
+        before = asking.kept
+    seconds = time.monotonic() - began
+    for note in client.notes:
+        context.progress.note(f"{labeler.name}: {note}")
+    if len(questions) > before and seconds > 0:
+        asked = (len(questions) - before) / len(questions) * len(rows)
+        context.progress.note(f"{labeler.name}: {asked / seconds:.2f} texts/s")
+    return _opinions(settings, values, examples, rows, shown)
+
+
+def shown(
+    settings: Endpoint, budget: NDArray[np.int64], labels: NDArray[np.int64], seed: int
+) -> NDArray[np.int64]:
+    """Rows of a seed's budget, in drawing order, whose labels the model was shown."""
+    return draw_shots(budget, labels, settings.shots, seed) if settings.shots else budget[:0]
+
+
+def tell(context: StageContext, labeler: Labeler, summary: Mapping[str, Any]) -> int:
+    """Notes what was asked and what it cost; warns where many questions got no usable answer."""
+    figures = total(summary)
+    context.progress.note(f"{labeler.name}: {in_words(figures)}")
+    doubts = warnings(figures)
+    for doubt in doubts:
+        context.progress.note(f"Warning: {labeler.name}: {doubt}")
+    return len(doubts)
+
+
+def api_key(environment: Mapping[str, str] = os.environ) -> str | None:
+    """The API key, without white space around it; None if there is none."""
+    return next((key for name in KEY_VARIABLES if (key := environment.get(name, "").strip())), None)
+
+
+def _shown(
+    context: StageContext, labeler: Labeler, settings: Endpoint, examples: Examples
+) -> dict[int, tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Rows of each seed's shots and their labels, if there are to be any."""
+    if not settings.shots:
+        return {}
+    gold = read_gold(context.artifact("examples"), "budget", examples, context.scratch)
+    by_seed = {}
+    for seed in range(context.spec.evaluation.seeds):
+        budget = drawn_budget(context, examples, gold, seed)
+        rows = draw_shots(budget, gold, settings.shots, seed)
+        if labeler.calibration != "None" and len(rows) == len(budget):
+            raise nothing_left(path_of(context, labeler), "the shots are the whole gold budget")
+        by_seed[seed] = (rows, gold[rows])
+    return by_seed
+
+
+def _questions(
+    context: StageContext,
+    settings: Endpoint,
+    examples: Examples,
+    rows: NDArray[np.int64],
+    shown: Mapping[int, tuple[NDArray[np.int64], NDArray[np.int64]]],
+) -> _Questions:
+    task, prompts = context.spec.task, []
+    for seed in shown or [EVERY_SEED]:
+        shots: list[Shot] = []
+        if shown:
+            texts = taken(examples.texts, shown[seed][0])
+            shots = [
+                Shot(text[: settings.max_characters].strip(), int(label))
+                for text, label in zip(texts, shown[seed][1], strict=True)
+            ]
+        prompts += [prompt_of(task, order, shots) for order in orders_of(len(task.classes), settings.orders)]
+    return _Questions(prompts, examples.texts.take(rows), settings.max_characters, settings.reasoning)
+
+
+def _opinions(
+    settings: Endpoint,
+    values: NDArray[np.float64],
+    examples: Examples,
+    rows: NDArray[np.int64],
+    shown: Mapping[int, tuple[NDArray[np.int64], NDArray[np.int64]]],
+) -> dict[int, Opinion]:
+    """The answers of each seed, the mean over the orders that were answered; none is an abstention."""
+    seeds = list(shown) or [EVERY_SEED]
+    ids = examples.ids.take(rows)
+    cut = sum(len(text) > settings.max_characters for text in taken(examples.texts, rows))
+    by_seed = {}
+    for seed, block in zip(seeds, np.split(values, len(seeds)), strict=True):
+        records = Records(block)
+        k = records.probabilities.shape[1]
+        answers = records.probabilities.reshape(-1, len(rows), k)
+        answered = (records.kinds == 0).reshape(-1, len(rows))
+        votes = answered.sum(axis=0)
+        probabilities = (answers * answered[:, :, None]).sum(axis=0) / np.maximum(votes, 1)[:, None]
+        abstain = votes == 0
+        probabilities[abstain] = 1 / k
+        best = np.where(answered, answers.argmax(axis=2), -1)
+        order_sensitive = np.array([len({*column.tolist()} - {-1}) > 1 for column in best.T], dtype=bool)
+        names = [ids[place % len(rows)] for place in range(len(block))] if len(rows) else []
+        by_seed[seed] = Opinion(
+            np.log(np.maximum(probabilities, 1e-30)),
+            probabilities,
+            abstain,
+            truncated=cut,
+            figures={"asked": figures_of(records, names, settings.price_per_million_tokens)},
+            shown=shown[seed][0] if shown else rows[:0],
+            order_sensitive=order_sensitive if settings.orders > 1 else None,
+        )
+    return by_seed

@@ -1,0 +1,190 @@
+"""Many questions under way at once, as batches of answers for `SavedAnswers`."""
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from w2s_trainer.errors import BadSpec, StageError
+from w2s_trainer.stages.label.remote.client import Abandoned, Client, Unanswered
+from w2s_trainer.stages.label.remote.conversation import Message
+from w2s_trainer.stages.label.remote.cost import Meter, estimated_tokens
+from w2s_trainer.stages.label.remote.reading import combined, read
+from w2s_trainer.stages.label.remote.record import Records, width
+from w2s_trainer.stages.label.remote.reply import Choice
+from w2s_trainer.stages.label.saved_answers import Answers
+
+HEARTBEAT = 0.2
+"""Seconds between two looks at whether the process was asked to stop."""
+DRAIN = 20.0
+"""Seconds that answers under way are waited for then: they are paid for, and pods have some time to end."""
+
+Row = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Form:
+    """How answers are to be read."""
+
+    names: Sequence[str]
+    """Of the K classes."""
+    samples: int
+    reasoning: bool
+
+
+class Asking:
+    """Asks questions that are known by their places.
+
+    Args:
+        client: the endpoint.
+        form: of the answers.
+        messages: of the question at a place.
+        n: questions.
+        meter: of the cost.
+        concurrency: questions that are under way at once.
+        path: of the settings in the manifest, for errors.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        form: Form,
+        messages: Callable[[int], list[Message]],
+        n: int,
+        meter: Meter,
+        concurrency: int,
+        path: str,
+    ) -> None:
+        self._client, self._form, self._messages, self._n = client, form, messages, n
+        self._meter, self._path = meter, path
+        self._pool = ThreadPoolExecutor(concurrency, thread_name_prefix="endpoint")
+        self._concurrency = concurrency
+        self._flying: dict[Future[Row], tuple[int, int]] = {}
+        """Places and characters of what is under way."""
+        self._failure: StageError | None = None
+        self._answered = 0
+        self.kept = 0
+        """Answers of an earlier process."""
+
+    def found(self, answers: NDArray[np.float64]) -> None:
+        """What an earlier process saved, float64[m, width(K)]."""
+        self._meter.found(Records(answers))
+        self._answered = self.kept = len(answers)
+
+    def answers(self, left: NDArray[np.int64]) -> Answers:
+        """Asks what is left. Yields nothing now and then, so that whoever listens can end it.
+
+        Raises:
+            BadSpec: the next question might cost more than there is.
+            StageError: the endpoint refuses, or is gone; after all that was under way has come.
+        """
+        places = left.tolist()
+        waiting = list(reversed(places))
+        while waiting or self._flying:
+            while waiting and not self._failure and len(self._flying) < self._concurrency:
+                messages = self._messages(waiting[-1])
+                characters = _characters(messages)
+                if not self._meter.fits(characters):
+                    if not self._flying:
+                        self._failure = self._too_dear(waiting)
+                    break
+                place = waiting.pop()
+                self._meter.asked(place, characters)
+                self._flying[self._pool.submit(self._one, messages)] = (place, characters)
+            if self._failure and not self._flying:
+                raise self._failure
+            yield self._gathered(HEARTBEAT)
+
+    def under_way(self) -> Answers:
+        """What was sent already when the process is asked to stop."""
+        self._client.stop.set()
+        deadline = threading.Event()
+        timer = threading.Timer(DRAIN, deadline.set)
+        timer.start()
+        try:
+            while self._flying and not deadline.is_set():
+                yield self._gathered(HEARTBEAT)
+        finally:
+            timer.cancel()
+
+    def close(self) -> None:
+        """Waits for nothing that is still under way."""
+        self._client.stop.set()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._client.close()
+
+    def _gathered(self, seconds: float) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        done, _ = wait(self._flying, timeout=seconds, return_when=FIRST_COMPLETED)
+        places: list[int] = []
+        rows: list[Row] = []
+        for future in done:
+            place, characters = self._flying.pop(future)
+            try:
+                row = future.result()
+            except Abandoned:
+                self._meter.dropped(place)
+            except StageError as error:
+                self._failure = self._failure or error
+                self._meter.dropped(place)
+            else:
+                self._meter.answered(place, characters, Records(row[None, :]))
+                places.append(place)
+                rows.append(row)
+        self._answered += len(rows)
+        k = width(len(self._form.names))
+        return np.array(places, dtype=np.int64), np.array(rows, dtype=np.float64).reshape(len(rows), k)
+
+    def _one(self, messages: list[Message]) -> Row:
+        """Asks one question, again where the endpoint gives fewer answers at once than are wanted."""
+        form, k = self._form, len(self._form.names)
+        choices: list[Choice] = []
+        tokens_in = tokens_out = requests = 0
+        estimated = False
+        try:
+            while len(choices) < form.samples:
+                reply = self._client.ask(messages, form.samples - len(choices))
+                new = reply.choices[: form.samples - len(choices)] or (Choice(""),)
+                choices += new
+                requests += 1
+                if reply.tokens_in is None or reply.tokens_out is None:
+                    estimated = True
+                    tokens_in += estimated_tokens(_characters(messages))
+                    tokens_out += sum(estimated_tokens(len(choice.text)) for choice in new)
+                else:
+                    tokens_in, tokens_out = tokens_in + reply.tokens_in, tokens_out + reply.tokens_out
+        except Unanswered as error:
+            return Records.one(
+                np.zeros(k), kind=error.kind, requests=requests, tokens_in=tokens_in, tokens_out=tokens_out
+            )
+        readings = [read(choice, form.names, reasoning=form.reasoning) for choice in choices]
+        kind, probabilities, from_tokens = combined(readings, k)
+        return Records.one(
+            probabilities,
+            kind=kind,
+            characters=len(choices[0].text),
+            requests=requests,
+            tokens_in=tokens_in,
+            tokens_out=tokens_out,
+            estimated=estimated,
+            from_tokens=from_tokens,
+        )
+
+    def _too_dear(self, waiting: Sequence[int]) -> BadSpec:
+        sample = waiting[:: max(1, len(waiting) // 256)]
+        characters = [_characters(self._messages(place)) for place in sample]
+        rest = self._meter.rest(characters) * len(waiting) / len(sample)
+        limit = self._meter.limit or 0.0
+        return BadSpec(
+            "MaxCostReached",
+            f"{self._path}.maxCost: stopped at {self._answered:,} of {self._n:,} answers. They cost"
+            f" {self._meter.spent:.6g} of {limit:g}, and the next might cost more than what is left; the rest would"
+            f" cost about {rest:.3g}. What was answered is saved.",
+            "Raise `maxCost` and run it again: only the rest is asked for.",
+        )
+
+
+def _characters(messages: Sequence[Message]) -> int:
+    return sum(len(message["content"]) for message in messages)

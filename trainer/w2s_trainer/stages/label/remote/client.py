@@ -1,0 +1,206 @@
+"""The endpoint, asked until it answers: by the package `openai`, which knows the API, with retries of our own."""
+
+import json
+import random
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from w2s_api.methods.labelers import Endpoint
+from w2s_trainer.errors import BadSpec, EndpointUnavailable
+from w2s_trainer.stages.label.remote.conversation import Message
+from w2s_trainer.stages.label.remote.patience import Gone, Pace, Patience, retry_after
+from w2s_trainer.stages.label.remote.refusals import Fault
+from w2s_trainer.stages.label.remote.reply import Reply, reply_of
+
+MOST_LOGPROBS = (20, 5, 0)
+"""Tokens at each place that are asked for; fewer where the endpoint refuses so many."""
+_ATTEMPTS_AT_A_TEXT = 6
+"""After so many answers of 500 to one text, while others are answered, the text itself is at fault."""
+
+
+class Unanswered(Exception):
+    """One text gets no answer, ever.
+
+    Args:
+        kind: one of `reading.KINDS`.
+    """
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(kind)
+        self.kind = kind
+
+
+class Abandoned(Exception):
+    """The process was asked to stop before an answer came."""
+
+
+class Client:
+    """Asks an endpoint, from several threads.
+
+    Args:
+        settings: where it is, and how it is asked.
+        key: the API key; None: none is sent. It is in no error and no log.
+        path: of the settings in the manifest, for errors.
+        stop: ends waiting.
+        clock: seconds, monotonic.
+        dice: numbers from 0 to 1.
+        patience: seconds without a good answer; None: PATIENCE.
+    """
+
+    def __init__(
+        self,
+        settings: Endpoint,
+        key: str | None,
+        path: str,
+        *,
+        stop: threading.Event | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        dice: Callable[[], float] = random.random,
+        patience: float | None = None,
+    ) -> None:
+        import openai
+
+        self._settings, self._key, self._path = settings, key, path
+        self.stop = stop or threading.Event()
+        self._patience = Patience(clock, dice, patience)
+        self._pace = Pace(settings.requests_per_minute, clock)
+        self._openai = openai
+        # Texts go where the manifest says, and nowhere that an answer points to.
+        http = openai.DefaultHttpxClient(follow_redirects=False, limits=_limits(settings.concurrency))
+        self._client = openai.OpenAI(
+            api_key=key or "none",
+            base_url=settings.url,
+            timeout=float(settings.timeout_seconds),
+            max_retries=0,
+            http_client=http,
+            organization="",
+            project="",
+        )
+        self._shape = threading.Lock()
+        self._length, self._logprobs = "max_tokens", 0
+        self.notes: list[str] = []
+
+    def close(self) -> None:
+        """Ends its connections."""
+        self._client.close()
+
+    def ask(self, messages: Sequence[Message], n: int) -> Reply:
+        """Asks until there is an answer, of n choices or fewer.
+
+        Raises:
+            Unanswered: not to this text.
+            Abandoned: `stop` was set.
+            EndpointUnavailable: no good answer came for too long.
+            EndpointDenied, BadSpec: the endpoint refuses; what it says and what to do.
+        """
+        attempt = 0
+        while True:
+            self._sleep(self._pace.wait())
+            optional = self._optional()
+            try:
+                reply = self._once(messages, n, optional)
+            except self._openai.APIStatusError as error:
+                fault = Fault.of(error.status_code, error.body)
+                meaning = fault.meaning(optional)
+                if meaning == "unsupported":
+                    self._do_without(optional, fault)
+                    continue
+                if meaning in ("tooLong", "refused"):
+                    raise Unanswered(meaning) from None
+                if meaning == "final":
+                    raise fault.error(
+                        self._settings, self._path, json.dumps(list(messages)), self._key
+                    ) from None
+                what = f"it answers {error.status_code}"
+                headers = {name.lower(): value for name, value in error.response.headers.items()}
+                asked_for = retry_after(headers, time.time())
+                attempt += 1
+                if error.status_code == 500 and attempt >= _ATTEMPTS_AT_A_TEXT and self._patience.successes:
+                    raise Unanswered("failed") from None
+            except self._openai.APITimeoutError:
+                attempt, asked_for = attempt + 1, None
+                what = f"no answer within {self._settings.timeout_seconds} s (`timeoutSeconds`)"
+            except self._openai.APIConnectionError as error:
+                attempt, asked_for = attempt + 1, None
+                what = _cause(error)
+                if "CERTIFICATE" in what.upper():
+                    raise BadSpec(
+                        "EndpointRefused",
+                        f"{self._path}: the certificate of {self._settings.url} is not trusted: {what}.",
+                        "Pods trust the authorities of their image: set SSL_CERT_FILE in `pods.label.env`.",
+                    ) from None
+            else:
+                self._patience.succeeded()
+                return reply
+            try:
+                wait = self._patience.wait(attempt, asked_for)
+            except Gone as gone:
+                asks = f", and asks to wait {asked_for:.0f} s" if asked_for else ""
+                raise EndpointUnavailable(
+                    "EndpointUnavailable",
+                    f"{self._settings.url} has given no answer for {gone.args[0]:.0f} s: {what}{asks}. What was"
+                    " answered is saved.",
+                    "It is tried again; see whether the endpoint runs and can be reached from here.",
+                ) from None
+            self._sleep(wait)
+
+    def _once(self, messages: Sequence[Message], n: int, optional: Mapping[str, Any]) -> Reply:
+        response = self._client.chat.completions.with_raw_response.create(
+            model=self._settings.model,
+            messages=list(messages),  # type: ignore[arg-type]
+            extra_headers={} if self._key else {"Authorization": self._openai.Omit()},
+            **({"n": n} if n > 1 else {}),
+            **optional,
+        )
+        try:
+            return reply_of(json.loads(response.http_response.content))
+        except ValueError:
+            raise BadSpec(
+                "EndpointRefused",
+                f"{self._path}.url: {self._settings.url} answers with something else than a chat completion.",
+                "Give the base URL of an OpenAI-compatible API.",
+            ) from None
+
+    def _optional(self) -> dict[str, Any]:
+        with self._shape:
+            most = MOST_LOGPROBS[self._logprobs] if self._settings.logprobs else 0
+            return {
+                self._length: self._settings.answer_tokens,
+                "temperature": float(self._settings.temperature),
+                **({"logprobs": True, "top_logprobs": most} if most else {}),
+            }
+
+    def _do_without(self, sent: Mapping[str, Any], fault: Fault) -> None:
+        """Other threads may have met the same refusal, and changed it already."""
+        with self._shape:
+            if "logprobs" in fault.says and "logprobs" in sent:
+                if sent["top_logprobs"] == MOST_LOGPROBS[self._logprobs]:
+                    self._logprobs += 1
+                    self.notes.append(
+                        f"the endpoint refuses {sent['top_logprobs']} `top_logprobs`:"
+                        f" {MOST_LOGPROBS[self._logprobs] or 'none'} are asked for"
+                    )
+                return
+            if "max_tokens" in sent and "max_tokens" in fault.says:
+                self._length = "max_completion_tokens"
+                return
+        raise fault.error(self._settings, self._path, "", self._key)
+
+    def _sleep(self, seconds: float) -> None:
+        if self.stop.wait(seconds) if seconds > 0 else self.stop.is_set():
+            raise Abandoned
+
+
+def _cause(error: BaseException) -> str:
+    """The innermost words, as `Connection refused`."""
+    while error.__cause__ or error.__context__:
+        error = error.__cause__ or error.__context__  # type: ignore[assignment]
+    return " ".join(str(error).split())[:160].rstrip(".") or type(error).__name__
+
+
+def _limits(connections: int) -> Any:
+    import httpx2
+
+    return httpx2.Limits(max_connections=connections, max_keepalive_connections=connections)
