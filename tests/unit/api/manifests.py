@@ -146,6 +146,18 @@ ASKED = {
     },
     "calibration": "Temperature",
 }
+LLM = {
+    "name": "llm",
+    "type": "Endpoint",
+    "endpoint": {"url": "https://llm.example.org/v1", "model": "some-llm"},
+}
+
+
+def llm(**settings: Any) -> dict[str, Any]:
+    """A labeler of type Endpoint."""
+    return {**LLM, "endpoint": {**LLM["endpoint"], **settings}}
+
+
 DEEP = manifest(
     put("task.instruction", "May it be used freely?"),
     put(

@@ -57,6 +57,13 @@ DEFAULTS: dict[str, Any] = {
     "spec.weak.labelers.prompted.prior": "Uniform",
     "spec.weak.labelers.prompted.maxTokens": 512,
     "spec.weak.labelers.functions.maxCharacters": 100000,
+    "spec.weak.labelers.endpoint.shots": 0,
+    "spec.weak.labelers.endpoint.orders": 1,
+    "spec.weak.labelers.endpoint.reasoning": False,
+    "spec.weak.labelers.endpoint.temperature": "0",
+    "spec.weak.labelers.endpoint.samples": 1,
+    "spec.weak.labelers.endpoint.logprobs": False,
+    "spec.weak.labelers.endpoint.maxCharacters": 20000,
     "spec.weak.labelers.calibration": "None",
     "spec.aggregation": {},
     "spec.aggregation.type": "WeightedAverage",
@@ -106,7 +113,14 @@ DEFAULTS: dict[str, Any] = {
 """Of the first release. A field that is new is added here, with the default that means what was done before."""
 
 NO_KEY = ("pods", "execution", "storage", "suspend", "ttlSecondsAfterFinished", "managedBy")
-NO_RESULT = ("batchTokens", "shards", "checkpointIntervalSeconds", "gradientCheckpointing")
+NO_RESULT = (
+    "batchTokens",
+    "shards",
+    "checkpointIntervalSeconds",
+    "gradientCheckpointing",
+    "concurrency",
+    "timeoutSeconds",
+)
 
 
 def structs(annotation: Any) -> Iterator[type[BaseModel]]:

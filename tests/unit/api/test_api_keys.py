@@ -6,7 +6,7 @@ import pytest
 from api_server_kit import schema, with_defaults
 from hypothesis import given, settings
 from hypothesis.strategies import randoms
-from manifests import DEEP, FULL, MINIMAL, PODS, RULES, SOUND, manifest, put
+from manifests import DEEP, FULL, MINIMAL, PODS, RULES, SOUND, llm, manifest, put
 
 from w2s_api.crd import FRESH
 from w2s_api.keys import canonical, content_key
@@ -342,3 +342,45 @@ def test_canonical_drops_what_says_nothing_and_keeps_empty_lists():
         "f": 0,
         "g": False,
     }
+
+
+HOW_IT_IS_REACHED = {
+    "url": "http://vllm.llm.svc:8000/v1",
+    "apiKeySecretRef": {"name": "llm", "key": "token"},
+    "concurrency": 32,
+    "requestsPerMinute": 60,
+    "timeoutSeconds": 9,
+    "pricePerMillionTokens": {"input": "1", "output": "2"},
+    "maxCost": "5",
+}
+
+
+def test_how_an_endpoint_is_reached_and_paid_for_is_in_no_key():
+    assert keys(put("weak.labelers.1", llm())) == keys(put("weak.labelers.1", llm(**HOW_IT_IS_REACHED)))
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"model": "other"},
+        {"shots": 4},
+        {"orders": 2},
+        {"reasoning": True},
+        {"maxTokensOut": 5},
+        {"temperature": "0.5"},
+        {"temperature": "1", "samples": 3},
+        {"logprobs": True},
+        {"maxCharacters": 100},
+    ],
+    ids=str,
+)
+def test_what_an_endpoint_is_asked_is_in_its_key(asked):
+    before, after = keys(put("weak.labelers.1", llm())), keys(put("weak.labelers.1", llm(**asked)))
+    assert before["label-llm"] != after["label-llm"]
+    assert before["label-own"] == after["label-own"]
+
+
+def test_an_endpoint_is_asked_the_instruction():
+    before = keys(put("weak.labelers.1", llm()))
+    after = keys(put("weak.labelers.1", llm()), put("task.instruction", "Is it free?"))
+    assert before["label-llm"] != after["label-llm"]

@@ -1,7 +1,7 @@
 """What is valid and was surely not meant."""
 
 import pytest
-from manifests import ASKED, FULL, OWN, RULES, manifest, put
+from manifests import ASKED, FULL, OWN, RULES, llm, manifest, put
 
 from w2s_api.spec.job import WeakToStrongJob
 from w2s_api.validation import validate
@@ -125,3 +125,26 @@ def test_a_class_that_is_named_in_other_code_points_is_shown_by_them():
     (problem,) = validate(manifest(*edits))[1]
     assert problem.path[-1] == "className"
     assert "U+0063 U+0061 U+0066 U+00E9" in problem.reason
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"url": "https://llm.example.org/v1/chat/completions"}, "leave out what comes after it"),
+        (
+            {"url": "http://llm.example.org/v1", "apiKeySecretRef": {"name": "a", "key": "b"}},
+            "read on the way",
+        ),
+    ],
+)
+def test_a_url_of_an_endpoint_that_was_not_meant(settings, said):
+    (doubt,) = doubts(put("weak.labelers.1", llm(**settings)))
+    assert doubt.startswith("spec.weak.labelers[1].endpoint.url: ")
+    assert said in doubt
+
+
+@pytest.mark.parametrize(
+    "url", ["http://vllm:8000/v1", "http://vllm.llm.svc/v1", "http://127.0.0.1:1/v1", "https://a.example.org"]
+)
+def test_a_url_of_an_endpoint_nearby_or_by_tls(url):
+    assert doubts(put("weak.labelers.1", llm(url=url, apiKeySecretRef={"name": "a", "key": "b"}))) == []

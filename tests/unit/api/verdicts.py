@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from manifests import ASKED, DEEP, FULL, OWN, PODS, RULES, SMALL, put
+from manifests import ASKED, DEEP, FULL, OWN, PODS, RULES, SMALL, llm, put
 
 STEP = {"type": "Confidence", "confidence": {"keepFractionPerClass": "0.7"}}
 
@@ -98,6 +98,16 @@ BAD = [
     ("LoRA calibrated on what it was tuned on", put("weak.labelers.1", {**SMALL, "finetuned": {**SMALL["finetuned"], "tuning": {"type": "LoRA"}}, "calibration": "Temperature"}), "spec.weak.labelers[1].calibration", "far too sure"),
     ("too many shots", put("weak.labelers.1", {**ASKED, "prompted": {**ASKED["prompted"], "shots": 65}}), "spec.weak.labelers[1].prompted.shots", "above 64"),
     ("asked without a model", put("weak.labelers.1", {"name": "asked", "type": "Prompted"}), "spec.weak.labelers[1].prompted", "when `type` is Prompted"),
+    ("a password in a URL", put("weak.labelers.1", llm(url="https://me:pw@llm.example.org/v1")), "spec.weak.labelers[1].endpoint.url", "without user, password, query"),
+    ("a key in a query", put("weak.labelers.1", llm(url="https://llm.example.org/v1?key=1")), "spec.weak.labelers[1].endpoint.url", "without user, password, query"),
+    ("a host without its scheme", put("weak.labelers.1", llm(url="llm.example.org/v1")), "spec.weak.labelers[1].endpoint.url", "http:// or https://"),
+    ("no model of an endpoint", put("weak.labelers.1", llm(model=None)), "spec.weak.labelers[1].endpoint.model", "required"),
+    ("an API key in the manifest", put("weak.labelers.1", llm(apiKey="sk")), "spec.weak.labelers[1].endpoint.apiKey", "unknown field"),
+    ("a Secret without its key", put("weak.labelers.1", llm(apiKeySecretRef={"name": "llm"})), "spec.weak.labelers[1].endpoint.apiKeySecretRef.key", "required"),
+    ("samples that are all the same", put("weak.labelers.1", llm(samples=4)), "spec.weak.labelers[1].endpoint.temperature", "above 0"),
+    ("samples at temperature 0", put("weak.labelers.1", llm(samples=4, temperature="0.0")), "spec.weak.labelers[1].endpoint.temperature", "above 0"),
+    ("a limit of an unknown cost", put("weak.labelers.1", llm(maxCost="5")), "spec.weak.labelers[1].endpoint.pricePerMillionTokens", "no cost can be counted"),
+    ("half a price", put("weak.labelers.1", llm(pricePerMillionTokens={"input": "1"})), "spec.weak.labelers[1].endpoint.pricePerMillionTokens.output", "required"),
     ("control twice", put("evaluation.controls", ["GoldOnly", "GoldOnly"]), "spec.evaluation.controls[1]", "given twice"),
     ("pods of no stage", put("pods.trian", {"image": "x"}), "spec.pods.trian", "did you mean `train`"),
     ("pods of a labeler", put("pods", {"label-own": {}}), "spec.pods.label-own", "did you mean `label`"),

@@ -44,7 +44,12 @@ class Bench:
             self.prepared = attempt.commit({}, {})
 
     def context(
-        self, url: str, seeds: int = 2, shard: tuple[int, int] = (0, 1), calibration: str = "None", **settings: Any
+        self,
+        url: str,
+        seeds: int = 2,
+        shard: tuple[int, int] = (0, 1),
+        calibration: str = "None",
+        **settings: Any,
     ) -> StageContext:
         labeler = {"name": "llm", "type": "Endpoint", "calibration": calibration, "shards": shard[1]}
         spec = Spec.model_validate(
@@ -90,7 +95,11 @@ class Bench:
         found: dict[int, dict[int, Any]] = {}
         for name in sorted(name for name in artifact.files if name.startswith("labels")):
             table = pq.read_table(io.BytesIO(artifact.read(name)))
-            values = matrix(table[column]) if column != "abstain" else table[column].to_numpy(zero_copy_only=False)
-            for row, seed, value in zip(table["id"].to_pylist(), table["seed"].to_pylist(), values, strict=True):
+            values = (
+                matrix(table[column]) if column != "abstain" else table[column].to_numpy(zero_copy_only=False)
+            )
+            for row, seed, value in zip(
+                table["id"].to_pylist(), table["seed"].to_pylist(), values, strict=True
+            ):
                 found.setdefault(seed, {})[int(row.removeprefix("id-"))] = value
         return {seed: np.array([by_row[row] for row in sorted(by_row)]) for seed, by_row in found.items()}

@@ -22,10 +22,18 @@ class Says:
 
 
 def completion(
-    *texts: str, finish: str = "stop", refusal: str | None = None, usage: tuple[int, int] | None = (100, 2), **more: Any
+    *texts: str,
+    finish: str = "stop",
+    refusal: str | None = None,
+    usage: tuple[int, int] | None = (100, 2),
+    **more: Any,
 ) -> Says:
     choices = [
-        {"index": place, "finish_reason": finish, "message": {"role": "assistant", "content": text, "refusal": refusal}}
+        {
+            "index": place,
+            "finish_reason": finish,
+            "message": {"role": "assistant", "content": text, "refusal": refusal},
+        }
         | more
         for place, text in enumerate(texts)
     ]
@@ -94,7 +102,9 @@ class FakeEndpoint:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", self._port), Handler)
         self._port = self._server.server_address[1]
-        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        threading.Thread(
+            target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True
+        ).start()
 
     def end(self) -> None:
         """Refuses connections."""

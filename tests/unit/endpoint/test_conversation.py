@@ -5,7 +5,10 @@ from w2s_trainer.stages.label.prompt import Shot, prompt_of
 from w2s_trainer.stages.label.remote.conversation import conversation
 
 TASK = Task.model_validate(
-    {"classes": [{"name": "free"}, {"name": "restricted", "description": "Not free."}], "instruction": "Is it free?"}
+    {
+        "classes": [{"name": "free"}, {"name": "restricted", "description": "Not free."}],
+        "instruction": "Is it free?",
+    }
 )
 
 

@@ -59,7 +59,9 @@ def test_without_a_limit_anything_fits():
 
 
 def test_figures_count_by_kind_and_have_no_word_of_a_text():
-    said = records(row(), row("noClass", characters=31), row("cutOff", characters=5), row("noClass", characters=2))
+    said = records(
+        row(), row("noClass", characters=31), row("cutOff", characters=5), row("noClass", characters=2)
+    )
     figures = figures_of(said, ["a", "b", "c", "d"], PRICES)
     assert figures["unanswered"] == {"cutOff": 1, "noClass": 2}
     assert figures["examples"][0] == {"id": "b", "reason": "no class is named in an answer of 31 characters"}
@@ -67,7 +69,11 @@ def test_figures_count_by_kind_and_have_no_word_of_a_text():
     assert (figures["tokensIn"], figures["tokensOut"], figures["requests"]) == (4000, 400, 4)
     assert figures["cost"] == pytest.approx(0.012)
     both = joined([figures, figures])
-    assert (both["unanswered"], both["tokensIn"], len(both["examples"])) == ({"cutOff": 2, "noClass": 4}, 8000, 3)
+    assert (both["unanswered"], both["tokensIn"], len(both["examples"])) == (
+        {"cutOff": 2, "noClass": 4},
+        8000,
+        3,
+    )
     assert both["cost"] == pytest.approx(0.024)
     assert figures_of(said, ["a", "b", "c", "d"], None)["cost"] is None
 
@@ -76,6 +82,4 @@ def test_many_unusable_answers_are_a_warning():
     figures = figures_of(records(*[row()] * 97, *[row("cutOff")] * 3), ["x"] * 100, None)
     assert warnings(figures) == []
     figures = figures_of(records(*[row()] * 9, row("cutOff")), ["x"] * 10, None)
-    assert warnings(figures) == [
-        "1 of 10 questions got no usable answer (cutOff 1). Raise `maxTokensOut`."
-    ]
+    assert warnings(figures) == ["1 of 10 questions got no usable answer (cutOff 1). Raise `maxTokensOut`."]

@@ -48,7 +48,12 @@ def test_each_text_is_asked_about_once_and_the_named_class_is_its_label(bench, s
     summary = artifact.summary
     summary_is_documented(summary, "label", "label of type Endpoint")
     asked = summary["asked"]["-1"]
-    assert (asked["questions"], asked["requests"], asked["tokensIn"], asked["tokensOut"]) == (20, 20, 2000, 40)
+    assert (asked["questions"], asked["requests"], asked["tokensIn"], asked["tokensOut"]) == (
+        20,
+        20,
+        2000,
+        40,
+    )
     assert asked["cost"] == pytest.approx(0.024)
     assert (asked["unanswered"], asked["examples"], summary["abstained"]) == ({}, [], 0)
     assert any(line.endswith("texts/s") for line in bench.told)
@@ -213,7 +218,11 @@ def test_retry_after_is_waited_for(bench, monkeypatch):
     monkeypatch.setattr(client.Client, "_sleep", lambda _self, seconds: waits.append(seconds))
 
     def script(request, before):
-        return error(429, Retry_After="17") if request.text == TEXTS[0] and not before else ANIMALS(request, before)
+        return (
+            error(429, Retry_After="17")
+            if request.text == TEXTS[0] and not before
+            else ANIMALS(request, before)
+        )
 
     with FakeEndpoint(script) as fake:
         bench.label(bench.context(fake.url))
@@ -278,7 +287,12 @@ def test_one_text_that_breaks_the_server_each_time_is_given_up_alone(bench):
 @pytest.mark.parametrize(
     ("says", "kind", "reason", "words"),
     [
-        (error(401, f"Incorrect API key provided: {KEY}"), EndpointDenied, "EndpointDenied", "does not accept"),
+        (
+            error(401, f"Incorrect API key provided: {KEY}"),
+            EndpointDenied,
+            "EndpointDenied",
+            "does not accept",
+        ),
         (error(403), EndpointDenied, "EndpointDenied", "does not accept"),
         (error(404, "no such model"), BadSpec, "NoSuchEndpointModel", "no model 'm'"),
         (error(429, code="insufficient_quota"), BadSpec, "EndpointRefused", "insufficient_quota"),

@@ -127,6 +127,8 @@ def test_what_is_no_chat_completion_is_refused(body):
 
 
 def test_whatever_a_server_leaves_out_is_not_missed():
-    reply = reply_of({"choices": [{"message": {"content": None}}, {}, {"logprobs": {"content": [{"token": "a"}]}}]})
+    reply = reply_of(
+        {"choices": [{"message": {"content": None}}, {}, {"logprobs": {"content": [{"token": "a"}]}}]}
+    )
     assert [(c.text, c.finish, c.tokens) for c in reply.choices] == [("", "stop", ())] * 3
     assert (reply.tokens_in, reply.tokens_out) == (None, None)

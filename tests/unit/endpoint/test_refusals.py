@@ -23,7 +23,10 @@ def fault(status: int, message: str = "", code: str = "", parameter: str = "") -
         (fault(500), "again"),
         (fault(503), "again"),
         (fault(408), "again"),
-        (fault(400, "This model's maximum context length is 4096 tokens", "context_length_exceeded"), "tooLong"),
+        (
+            fault(400, "This model's maximum context length is 4096 tokens", "context_length_exceeded"),
+            "tooLong",
+        ),
         (fault(413), "tooLong"),
         (fault(400, code="content_filter"), "refused"),
         (fault(400, "Unsupported parameter", parameter="max_tokens"), "unsupported"),
@@ -38,7 +41,9 @@ def test_what_is_done_about_it(given, meaning):
     assert given.meaning({"max_tokens": 32, "logprobs": True}) == meaning
 
 
-@pytest.mark.parametrize("body", [None, "<html>", b"x", [], {"detail": "gone"}, {"error": "gone"}, {"error": None}])
+@pytest.mark.parametrize(
+    "body", [None, "<html>", b"x", [], {"detail": "gone"}, {"error": "gone"}, {"error": None}]
+)
 def test_any_body_can_be_read(body):
     assert Fault.of(502, body).meaning({}) == "again"
 

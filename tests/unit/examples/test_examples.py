@@ -49,7 +49,7 @@ def data(built) -> dict[str, list[dict[str, str]]]:
 
 def test_there_is_an_example_of_each_kind_of_labeler():
     kinds = {labeler.type for path in MANIFESTS for labeler in job(path).spec.weak.labelers}
-    assert kinds == {"Classifier", "Finetuned", "Functions"}
+    assert kinds == {"Classifier", "Endpoint", "Finetuned", "Functions"}
 
 
 @pytest.mark.parametrize("path", MANIFESTS, ids=lambda path: path.stem)

@@ -47,6 +47,9 @@ class Client:
         clock: seconds, monotonic.
         dice: numbers from 0 to 1.
         patience: seconds without a good answer; None: PATIENCE.
+
+    Raises:
+        BadSpec: the package is not installed.
     """
 
     def __init__(
@@ -60,7 +63,14 @@ class Client:
         dice: Callable[[], float] = random.random,
         patience: float | None = None,
     ) -> None:
-        import openai
+        try:
+            import openai
+        except ModuleNotFoundError:
+            raise BadSpec(
+                "NoEndpointClient",
+                f"{path}: labelers of type Endpoint need the package `openai`, which is not installed here.",
+                "pip install '.[endpoint]' in a clone of w2s, or use the trainer image of this release.",
+            ) from None
 
         self._settings, self._key, self._path = settings, key, path
         self.stop = stop or threading.Event()
@@ -68,7 +78,7 @@ class Client:
         self._pace = Pace(settings.requests_per_minute, clock)
         self._openai = openai
         # Texts go where the manifest says, and nowhere that an answer points to.
-        http = openai.DefaultHttpxClient(follow_redirects=False, limits=_limits(settings.concurrency))
+        http = openai.DefaultHttpxClient(follow_redirects=False)
         self._client = openai.OpenAI(
             api_key=key or "none",
             base_url=settings.url,
@@ -149,7 +159,7 @@ class Client:
     def _once(self, messages: Sequence[Message], n: int, optional: Mapping[str, Any]) -> Reply:
         response = self._client.chat.completions.with_raw_response.create(
             model=self._settings.model,
-            messages=list(messages),  # type: ignore[arg-type]
+            messages=list(messages),
             extra_headers={} if self._key else {"Authorization": self._openai.Omit()},
             **({"n": n} if n > 1 else {}),
             **optional,
@@ -198,9 +208,3 @@ def _cause(error: BaseException) -> str:
     while error.__cause__ or error.__context__:
         error = error.__cause__ or error.__context__  # type: ignore[assignment]
     return " ".join(str(error).split())[:160].rstrip(".") or type(error).__name__
-
-
-def _limits(connections: int) -> Any:
-    import httpx2
-
-    return httpx2.Limits(max_connections=connections, max_keepalive_connections=connections)
