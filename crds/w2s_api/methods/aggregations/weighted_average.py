@@ -5,7 +5,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from w2s_api.methods.method import Method
+from w2s_api.methods.aggregations.aggregation import AggregationSettings
 from w2s_api.spec.base import Name, NonNegative, Struct
 
 
@@ -16,7 +16,7 @@ class LabelerWeight(Struct):
     weight: NonNegative = Field(description="Its weight, relative to the others.")
 
 
-class WeightedAverage(Method):
+class WeightedAverage(AggregationSettings):
     """The weighted average of the labelers' distributions; a labeler that abstains on a text is left out there."""
 
     words: ClassVar[str] = "the weighted average of the distributions"
@@ -24,7 +24,7 @@ class WeightedAverage(Method):
         "weights[].labeler": "a weight names a labeler that `weak.labelers` does not have"
     }
 
-    weights: Annotated[list[LabelerWeight], Field(max_length=8)] = Field(
+    weights: Annotated[list[LabelerWeight], Field(max_length=32)] = Field(
         default_factory=list,
         description='Weights of labelers. Default: "1" for each that is not named.',
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["labeler"]},
