@@ -32,8 +32,7 @@ def votes_by_text(prepared, column: str = "vote:ann") -> dict[str, Any]:
 
 def test_votes_come_with_their_rows(run_prepare):
     rows = [
-        {**row, "ann": vote}
-        for row, vote in zip(pool(4), ["other", "", None, " indemnity "], strict=True)
+        {**row, "ann": vote} for row, vote in zip(pool(4), ["other", "", None, " indemnity "], strict=True)
     ]
     golden = [{**row, "ann": "other"} if number % 3 else row for number, row in enumerate(gold())]
     prepared = run_prepare(spec(), objects(golden, rows))
@@ -119,7 +118,9 @@ def test_too_few_probabilities_are_refused(run_prepare):
         "imported": {"probabilities": [{"className": "other", "field": "p0"}]},
     }
     rows = [{**row, "p0": 0.2} for row in pool()]
-    golden = [{**row, "label": ("other", "indemnity", "third")[number % 3]} for number, row in enumerate(gold())]
+    golden = [
+        {**row, "label": ("other", "indemnity", "third")[number % 3]} for number, row in enumerate(gold())
+    ]
     with pytest.raises(BadSpec, match="1 of 3 classes"):
         run_prepare(spec_of(DATA, weak={"labelers": [labeler]}, **many), objects(golden, rows))
 
