@@ -47,19 +47,19 @@ class Rates:
 
 
 def aggregate(settings: DawidSkene, sources: Sources) -> Aggregated:
-    """The posterior of each text; rates are estimated on texts of the pool that anybody votes on."""
+    """The posterior of each text; rates are estimated on the pool, where anybody votes if abstentions are missing."""
     labels = list(sources.labels.values())
     classes = labels[0].targets.shape[1]
     votes = votes_of(labels)
-    voted = sources.pool[(votes[sources.pool] >= 0).any(axis=1)]
     as_answers = settings.abstentions == "Answers"
     answers = np.where(votes < 0, classes, votes) if as_answers else votes
-    rates = estimate(answers[voted], votes[voted], classes, classes + as_answers)
+    told = sources.pool[(answers[sources.pool] >= 0).any(axis=1)]
+    rates = estimate(answers[told], votes[told], classes, classes + as_answers)
     aggregated = by_votes(votes, rates.posterior(answers), sources.pool, list(sources.labels))
     return Aggregated(
         aggregated.labels,
         aggregated.accuracies,
-        () if as_answers else _mute(votes[voted], list(sources.labels)),
+        () if as_answers else _mute(votes[told], list(sources.labels)),
     )
 
 

@@ -1,4 +1,11 @@
-"""Labelers that agree more often than labelers that err independently would. Pure."""
+"""Labelers that agree more often than labelers that err independently would. Pure.
+
+Let C[i, j] be the covariance, over texts that both i and j answer, of "i says k" and "j says k". If they are independent
+given the class, C[i, j] = b[i] b[j] for every pair (exactly so for two classes), so that each b is known from any other
+two labelers: b[i]² = C[i, j] C[i, l] / C[j, l] (the triplets of Fu et al. 2020, "Fast and three-rious", ICML). The median
+over all of them is not moved by a few pairs that are not independent, as the fit of a label model is: that makes one
+labeler of two that copy each other, believes it, and finds the honest ones at fault.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,16 +15,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from w2s_trainer.stages.aggregate.dawid_skene import LEAST, rates_of
-
-MOST_TEXTS = 20_000
-"""Texts that are looked at, evenly spaced: what many more would show is too small to matter."""
+LEAST_LABELERS = 4
+"""With three there is one triplet for each, and all fits."""
 LEAST_TEXTS = 50
 """Texts that both have to answer before a pair is judged."""
 EXCESS = 0.05
 """Agreement beyond the expected that is worth a word."""
 DEVIATIONS = 4.0
-"""Standard deviations that it has to be beyond: of 496 pairs of 32 labelers, chance brings none so far."""
+"""Standard deviations that it has to be beyond: there are 496 pairs of 32 labelers."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +35,7 @@ class Dependent:
     agree: float
     """The share of them on which they agree."""
     expected: float
-    """The share on which two labelers with their confusion matrices would, independent given the class."""
+    """The share on which they would, were they independent given the class."""
 
     def to_json(self) -> dict[str, Any]:
         """For the summary."""
@@ -42,7 +47,7 @@ class Dependent:
         }
 
     def in_words(self) -> str:
-        """One sentence."""
+        """Two sentences."""
         return (
             f"`{self.labelers[0]}` and `{self.labelers[1]}` agree on {self.agree:.0%} of the {self.texts:,} texts that"
             f" both answer, where labelers that err independently would on {self.expected:.0%}: what they say alike"
@@ -50,44 +55,61 @@ class Dependent:
         )
 
 
-def dependent_pairs(
-    votes: NDArray[np.int64], posterior: NDArray[np.float64], names: Sequence[str]
-) -> list[Dependent]:
+def dependent_pairs(votes: NDArray[np.int64], classes: int, names: Sequence[str]) -> list[Dependent]:
     """Finds the pairs that agree too often, the strongest first.
 
-    Confusion matrices are those of the aggregated labels; the class of a text is judged by the votes of the others.
-    The pair's own votes have shaped the aggregated labels, which makes the test milder, not stricter.
+    Args:
+        votes: int64[n, S], class numbers, negative where a labeler abstains.
+        classes: K.
+        names: of the S labelers.
+    """
+    if len(names) < LEAST_LABELERS:
+        return []
+    answered = (votes >= 0).astype(np.float64)
+    both = answered.T @ answered
+    texts = np.maximum(both, 1)
+    agree, expected = np.zeros_like(both), np.zeros_like(both)
+    for number in range(classes):
+        says = (votes == number).astype(np.float64)
+        together, alone = says.T @ says / texts, says.T @ answered / texts
+        by_chance = alone * alone.T
+        strength = _strengths(together - by_chance, alone, both)
+        agree += together
+        expected += by_chance + np.outer(strength, strength)
+    deviation = np.sqrt(np.clip(agree * (1 - agree), 0, None) / texts)
+    found = [
+        Dependent((names[i], names[j]), int(both[i, j]), float(agree[i, j]), float(expected[i, j]))
+        for i, j in combinations(range(len(names)), 2)
+        if both[i, j] >= LEAST_TEXTS
+        and agree[i, j] - expected[i, j] >= max(EXCESS, DEVIATIONS * deviation[i, j])  # NaN is not
+    ]
+    return sorted(found, key=lambda pair: pair.expected - pair.agree)
+
+
+def _strengths(
+    covariance: NDArray[np.float64], alone: NDArray[np.float64], both: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """The strength b of each labeler, float64[S], for one class; NaN where no triplet tells it.
 
     Args:
-        votes: int64[n, S], negative where a labeler abstains.
-        posterior: float64[n, K], the aggregated labels.
-        names: of the S labelers; with fewer than 3 there is nobody to judge a pair by.
+        covariance: float64[S, S], of saying the class.
+        alone: float64[S, S], how often the first says it where the second answers.
+        both: float64[S, S], texts that both answer.
     """
-    if len(names) < 3:
-        return []
-    chosen = np.flatnonzero((votes >= 0).sum(axis=1) >= 2)
-    chosen = chosen[:: max(1, -(-len(chosen) // MOST_TEXTS))]
-    votes, posterior = votes[chosen], posterior[chosen]
-    rates = rates_of(votes, posterior, posterior.shape[1])
-    logs = np.log(np.maximum(rates.confusion, LEAST))
-    said = np.zeros((len(names), *posterior.shape))
-    for place, column in enumerate(votes.T):
-        given = column >= 0
-        said[place, given] = logs[place][:, column[given]].T
-    whole = np.log(np.maximum(rates.shares, LEAST)) + said.sum(axis=0)
-    found = []
-    for one, other in combinations(range(len(names)), 2):
-        both = np.flatnonzero((votes[:, one] >= 0) & (votes[:, other] >= 0))
-        if len(both) < LEAST_TEXTS:
+    spread = alone * (1 - alone)
+    noise = np.sqrt(spread * spread.T / np.maximum(both, 1))
+    told = (both >= LEAST_TEXTS) & (covariance > 3 * noise)
+    strengths = np.full(len(covariance), np.nan)
+    for i in range(len(covariance)):
+        others = [j for j in range(len(covariance)) if j != i and both[i, j] >= LEAST_TEXTS]
+        if others and not spread[i, others].any():
+            strengths[i] = 0.0  # it says the class always, or never
             continue
-        without = whole[both] - said[one, both] - said[other, both]
-        odds = np.exp(without - without.max(axis=1, keepdims=True))
-        others = odds / odds.sum(axis=1, keepdims=True)
-        alike = (rates.confusion[one] * rates.confusion[other]).sum(axis=1)
-        chances = others @ alike
-        agree = float((votes[both, one] == votes[both, other]).mean())
-        expected = float(chances.mean())
-        deviation = float(np.sqrt((chances * (1 - chances)).sum())) / len(both)
-        if agree - expected >= max(EXCESS, DEVIATIONS * deviation):
-            found.append(Dependent((names[one], names[other]), len(both), agree, expected))
-    return sorted(found, key=lambda pair: pair.expected - pair.agree)
+        squares = [
+            covariance[i, j] * covariance[i, k] / covariance[j, k]
+            for j, k in combinations(others, 2)
+            if told[j, k]
+        ]
+        if squares:
+            strengths[i] = np.sqrt(max(0.0, float(np.median(squares))))
+    return strengths

@@ -27,9 +27,8 @@ def sources_summary(sources: Sources, aggregated: Aggregated) -> dict[str, Any]:
     }
     pairs = []
     if sources.classes:
-        votes = votes_of(list(sources.labels.values()))
-        labelled = sources.pool[~aggregated.labels.abstain[sources.pool]]
-        pairs = dependent_pairs(votes[labelled], aggregated.labels.targets[labelled], list(sources.labels))
+        votes = votes_of(list(sources.labels.values()))[sources.pool]
+        pairs = dependent_pairs(votes, len(sources.classes), list(sources.labels))
     warnings = [*aggregated.warnings, *(pair.in_words() for pair in pairs[:SHOWN])]
     if len(pairs) > SHOWN:
         warnings.append(f"{len(pairs) - SHOWN:,} more pairs of labelers agree too often.")
