@@ -123,7 +123,7 @@ def _is_no_gold(labeler: type[LabelerSettings], path: str) -> Rule:
         cel=cel_for_all(
             "self",
             f"weak.labelers[].{field_of(labeler)}.{path}",
-            lambda value: f"{value} != self.data.fields.label && {value} != self.data.fields.text",
+            lambda value: f"!has({value}) || !({value} in [self.data.fields.label, self.data.fields.text])",
         ),
         message="`data.fields.label` and `data.fields.text` are no weak labels: experts' labels that teach would"
         " measure themselves",

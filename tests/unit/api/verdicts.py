@@ -103,7 +103,7 @@ BAD = [
     ("a head calibrated on what it was fitted on", put("weak.labelers.1.calibration", "Temperature"), "spec.weak.labelers[1].calibration", "Write `calibration: None`"),
     ("LoRA calibrated on what it was tuned on", put("weak.labelers.1", {**SMALL, "finetuned": {**SMALL["finetuned"], "tuning": {"type": "LoRA"}}, "calibration": "Temperature"}), "spec.weak.labelers[1].calibration", "far too sure"),
     ("a vote of nothing", put("weak.labelers.0", {**VOTES, "imported": {}}), "spec.weak.labelers[0].imported.field", "give either `field`"),
-    ("a vote and probabilities", put("weak.labelers.0.imported", {"field": "a", "probabilities": [{"className": "free", "field": "p"}]}), "spec.weak.labelers[0].imported", "only then"),
+    ("a vote beside rules", put("weak.labelers.0.imported", {"field": "a"}), "spec.weak.labelers[0].imported", "only then"),
     ("a vote with probabilities", put("weak.labelers.0", {**VOTES, "imported": {"field": "a", "probabilities": [{"className": "free", "field": "p"}]}}), "spec.weak.labelers[0].imported.field", "give either `field`"),
     ("values of probabilities", put("weak.labelers.0", {**VOTES, "imported": {"abstainOn": ["0"], "probabilities": [{"className": "free", "field": "p"}]}}), "spec.weak.labelers[0].imported.values", "are for the votes of `field`"),
     ("gold as a vote", put("weak.labelers.0", {**VOTES, "imported": {"field": "label"}}), "spec.weak.labelers", "would measure themselves"),
