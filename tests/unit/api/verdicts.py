@@ -84,7 +84,7 @@ BAD = [
     ("a text that is a group", put("data.fields", {"text": "body", "group": "body"}), "spec.data.fields.label", "must be different columns"),
     ("text of nothing", put("data.fields", {"text": ""}), "spec.data.fields.text", "at least 1 character"),
     ("long instruction", put("task.instruction", "x" * 2001), "spec.task.instruction", "at most 2,000 characters"),
-    ("many labelers", lambda spec: spec["weak"].update(labelers=[{**RULES, "name": f"r{n}"} for n in range(33)]), "spec.weak.labelers", "at most 32 items"),
+    ("many labelers", lambda spec: spec["weak"].update(labelers=[{**RULES, "name": f"r{n}"} for n in range(21)]), "spec.weak.labelers", "at most 20 items"),
     ("class twice", put("task.classes.1.name", "free"), "spec.task.classes[1]", "given twice"),
     ("labeler twice", put("weak.labelers.1.name", "rules"), "spec.weak.labelers[1]", "given twice"),
     ("LoRA settings of a head", put("strong.tuning", {"type": "Head", "lora": {"rank": 8}}), "spec.strong.tuning.lora", "only when `type` is LoRA"),
@@ -164,7 +164,7 @@ BAD = [
 ]  # fmt: skip
 
 GOOD = [
-    ("votes of several annotators", lambda spec: spec.update(weak={"labelers": [{**VOTES, "name": f"v{n}", "imported": {"field": f"ann_{n}", "abstainOn": ["-1"]}} for n in range(32)]}, aggregation={"type": "DawidSkene", "dawidSkene": {"abstentions": "Answers"}})),
+    ("votes of several annotators", lambda spec: spec.update(weak={"labelers": [{**VOTES, "name": f"v{n}", "imported": {"field": f"ann_{n}", "abstainOn": ["-1"]}} for n in range(20)]}, aggregation={"type": "DawidSkene", "dawidSkene": {"abstentions": "Answers"}})),
     ("probabilities of one class of two", put("weak.labelers.0", {**VOTES, "imported": {"probabilities": [{"className": "free", "field": "p"}]}})),
     ("functions of a module", put("weak.labelers.0", {**CODE, "calibration": "Temperature"})),
     ("a label model", put("aggregation", {"type": "LabelModel", "labelModel": {"classShares": [{"className": "free", "share": "3"}]}})),

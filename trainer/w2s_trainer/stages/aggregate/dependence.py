@@ -22,7 +22,7 @@ LEAST_TEXTS = 50
 EXCESS = 0.05
 """Agreement beyond the expected that is worth a word."""
 DEVIATIONS = 4.0
-"""Standard deviations that it has to be beyond: there are 496 pairs of 32 labelers."""
+"""Standard deviations that it has to be beyond: there are 190 pairs of 20 labelers."""
 
 
 @dataclass(frozen=True)
