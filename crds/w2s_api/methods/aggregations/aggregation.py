@@ -10,3 +10,5 @@ class AggregationSettings(Method):
 
     least_labelers: ClassVar[int] = 1
     """With fewer it has no answer, or more than one."""
+    by_text: ClassVar[bool] = False
+    """The label of a text depends on nothing but what is said of that text: then it can be published."""

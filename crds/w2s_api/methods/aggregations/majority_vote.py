@@ -9,3 +9,4 @@ class MajorityVote(AggregationSettings):
     """Each labeler that does not abstain has one vote, for its likeliest class. A tie for the most votes abstains."""
 
     words: ClassVar[str] = "one vote a labeler, whatever its probabilities"
+    by_text: ClassVar[bool] = True

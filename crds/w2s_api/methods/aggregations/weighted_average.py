@@ -20,6 +20,7 @@ class WeightedAverage(AggregationSettings):
     """The weighted average of the labelers' distributions; a labeler that abstains on a text is left out there."""
 
     words: ClassVar[str] = "the weighted average of the distributions"
+    by_text: ClassVar[bool] = True
     names_labelers: ClassVar[Mapping[str, str]] = {
         "weights[].labeler": "a weight names a labeler that `weak.labelers` does not have"
     }
