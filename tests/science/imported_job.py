@@ -60,7 +60,12 @@ def main() -> None:
 
 def _row(row: dict[str, Any], name: str) -> dict[str, Any]:
     votes = {f"lf_{place}": vote for place, vote in enumerate(row["lf_votes"])}
-    return {"id": row["id"], "text": row["text"], **({"label": row["label"]} if name == "gold" else {}), **votes}
+    return {
+        "id": row["id"],
+        "text": row["text"],
+        **({"label": row["label"]} if name == "gold" else {}),
+        **votes,
+    }
 
 
 def _run(aggregation: dict[str, Any], out: Path) -> dict[str, Any]:
@@ -70,7 +75,10 @@ def _run(aggregation: dict[str, Any], out: Path) -> dict[str, Any]:
         "metadata": {"name": "imported"},
         "spec": {
             "task": {
-                "classes": [{"name": "ham", "description": "A comment."}, {"name": "spam", "description": "Spam."}]
+                "classes": [
+                    {"name": "ham", "description": "A comment."},
+                    {"name": "spam", "description": "Spam."},
+                ]
             },
             "data": {
                 "unlabeled": {"uri": f"file://{out}/pool.jsonl"},

@@ -5,6 +5,9 @@ With L[i, l] = 1 where labeler i votes for class l, m = P(L[i, l] = 1 | class) a
 independent given the class have E[L Lᵀ] = m diag(p) mᵀ outside of each labeler's own block, and E[L] = m p. Both are
 fitted by least squares (their equation 4 with the marginals as a second term). An abstention is the rest of a labeler's
 rates, so that rules which vote for one class only are told from one another by how often they vote where others do.
+
+A third term holds the rates near those of the beginning (theirs, too, in the released code), by PULL / n: moments of few
+texts are noise, and rules that copy each other pull the fit away from the truth.
 """
 
 import numpy as np
@@ -16,6 +19,8 @@ from w2s_trainer.stages.aggregate.methods import Aggregated, Sources
 
 BETTER = 0.7
 """How often a labeler is right where it votes, when the fit begins; it settles which class is which."""
+PULL = 256.0
+"""How strongly; a standard deviation of 1/16 for a rate, beside 1/√n for a moment. `tests/science/label_model_pull.py`."""
 LEAST = 1e-6
 """The lowest rate, so that no vote excludes a class."""
 STEPS = 2_000
@@ -29,7 +34,7 @@ def aggregate(settings: LabelModel, sources: Sources) -> Aggregated:
     shares = np.array([given.get(name, 1.0) for name in sources.classes])
     shares = np.maximum(shares, LEAST) / np.maximum(shares, LEAST).sum()
     votes = votes_of(labels)
-    rates = fitted(votes[sources.pool], shares)
+    rates = fitted(votes[sources.pool], shares, PULL)
     return by_votes(votes, posterior(votes, rates, shares), sources.pool, list(sources.labels))
 
 
@@ -41,12 +46,13 @@ def moments(votes: NDArray[np.int64], classes: int) -> NDArray[np.float64]:
     return np.asarray(cast.T @ cast / max(1, len(votes)))
 
 
-def fitted(votes: NDArray[np.int64], shares: NDArray[np.float64]) -> NDArray[np.float64]:
+def fitted(votes: NDArray[np.int64], shares: NDArray[np.float64], pull: float) -> NDArray[np.float64]:
     """The rates P(labeler votes for a class | class), float64[S, K, K] (the last axis is the true class).
 
     Args:
         votes: int64[n, S], negative where a labeler abstains; S >= 3.
         shares: float64[K], of the classes.
+        pull: how strongly rates are held near those of the beginning.
     """
     from scipy.optimize import minimize
 
@@ -60,10 +66,12 @@ def fitted(votes: NDArray[np.int64], shares: NDArray[np.float64]) -> NDArray[np.
         rates = flat.reshape(-1, classes)
         pairs = apart * (rates * shares @ rates.T - seen)
         single = rates @ shares - marginals
-        gradient = 4 * (pairs @ rates) * shares + 2 * np.outer(single, shares)
-        return float((pairs**2).sum() + (single**2).sum()), gradient.ravel()
+        moved = rates - start
+        gradient = 4 * (pairs @ rates) * shares + 2 * np.outer(single, shares) + 2 * held * moved
+        return float((pairs**2).sum() + (single**2).sum() + held * (moved**2).sum()), gradient.ravel()
 
-    start = _start(marginals.reshape(labelers, classes), shares)
+    start = _start(marginals.reshape(labelers, classes), shares).reshape(-1, classes)
+    held = pull / max(1, len(votes))
     found = minimize(
         loss,
         start.ravel(),
