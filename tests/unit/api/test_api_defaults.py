@@ -102,6 +102,7 @@ DEFAULTS: dict[str, Any] = {
     "spec.evaluation.controls": ["Cascade", "GoldOnly", "Head", "Unfiltered", "ZeroShot"],
     "spec.evaluation.positiveThreshold": "0.5",
     "spec.promotion": {},
+    "spec.promotion.candidate": "Combined",
     "spec.promotion.metric": "MacroF1",
     "spec.promotion.mustBeat": ["Weak"],
     "spec.promotion.publish": "Merged",
