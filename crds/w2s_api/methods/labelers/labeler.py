@@ -15,12 +15,18 @@ class LabelerSettings(Method):
     """It is asked the task's question, so that its labels depend on the instruction and the words for the classes."""
     scores_are_votes: ClassVar[bool] = False
     """How sure they sound means nothing before it is checked against experts."""
+    learns_budget: ClassVar[bool] = False
+    """It is tuned on the gold budget, so that what it says of any text of that proves nothing."""
     not_calibrated_because: ClassVar[str] = ""
     """Why its scores must not be calibrated on the gold budget; empty if they may be."""
 
     def sees_gold(self) -> bool:
         """Whether it reads expert labels of the budget, so that it says something else for each seed."""
         return False
+
+    def labels_shown(self) -> int:
+        """How many expert labels of a seed's budget it is shown as examples, so that what it says there proves nothing."""
+        return 0
 
     def trained_elsewhere(self) -> TrainedOn | None:
         """What a model that was there before the job has seen; None where there is no such model."""

@@ -1,0 +1,160 @@
+"""Selection `Trust`: where weak labels are right, learnt from the gold budget (after trust functions, arXiv 2606.01000, which
+reads the teacher's own hidden state where this reads the strong model's features)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from w2s_api.methods.selection_steps import Trust
+from w2s_trainer.models.head import Head, centred, cross_validated_l2, fit, folds_of
+from w2s_trainer.stages.select.methods import Candidates, Kept
+from w2s_trainer.stages.select.ordered import Ordered, as_they_come, order_of
+from w2s_trainer.stages.select.ranking import best_per_class, counts, weighed
+
+LEAST_LABELS = 16
+LEAST_OF_EACH = 4
+"""Right and wrong weak labels on the budget, below which nothing is learnt."""
+LEAST = 0.05
+"""What a text counts beside one whose label is surely right, at the least."""
+_CHUNK = 65_536
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Texts of the budget on which a weak label was compared with the expert's, m of them, by a hash of their ids."""
+
+    rows: NDArray[np.int64]
+    """int64[m], indices of examples."""
+    right: NDArray[np.bool_]
+    """bool[m]."""
+    families: NDArray[np.int64]
+    """int64[m]."""
+
+
+@dataclass(frozen=True)
+class Trusted:
+    """A model of where weak labels are right, and what it said of texts that it had not seen."""
+
+    head: Head
+    """Of two classes: wrong, right."""
+    l2: float
+    loss: float
+    """Mean log loss on families that were held out."""
+    base_loss: float
+    """That of saying the share of right labels, whatever the text, on the same division."""
+
+
+def select(settings: Trust, candidates: Candidates) -> Kept:
+    """Keeps the texts of each class whose label is most probably right; all, if the budget cannot teach that."""
+    texts = Ordered.of(candidates)
+    judged = judge(candidates)
+    figures: dict[str, object] = {"judged": len(judged.rows), "right": int(judged.right.sum())}
+    every = np.ones(len(texts.labels), dtype=bool)
+    if doubt := cannot_teach(judged):
+        return texts.kept(every, texts.weights, figures, (_kept_all(doubt),))
+    mean = texts.features.mean(axis=0, dtype=np.float64)
+    labels = candidates.labels.targets[judged.rows].argmax(axis=1)
+    inputs = inputs_of(candidates.sights.features[judged.rows], labels, mean, len(texts.names))
+    trusted = learn(inputs, judged, settings.folds, max(candidates.seed, 0))
+    figures |= {
+        "l2": trusted.l2,
+        "heldOutLogLoss": round(trusted.loss, 6),
+        "baseLogLoss": round(trusted.base_loss, 6),
+    }
+    if trusted.loss >= trusted.base_loss:
+        doubt = (
+            f"on labels held out its log loss was {trusted.loss:.3f}, no less than the {trusted.base_loss:.3f} of saying the"
+            " same of every text"
+        )
+        return texts.kept(every, texts.weights, figures, (_kept_all(doubt),))
+    trust = np.concatenate(
+        [
+            trusted.head.probabilities(
+                inputs_of(texts.features[part], texts.labels[part], mean, len(texts.names))
+            )[:, 1]
+            for part in (slice(start, start + _CHUNK) for start in range(0, len(every), _CHUNK))
+        ]
+    )
+    kept = best_per_class(texts.labels, trust, float(settings.keep_fraction_per_class))
+    weights = weighed(texts.weights, np.maximum(trust, LEAST), kept) if settings.weigh else texts.weights
+    figures |= {
+        "trust": {"kept": _mean(trust[kept]), "dropped": _mean(trust[~kept])},
+        "dropped": counts(texts.names, texts.labels[~kept]),
+    }
+    return texts.kept(kept, weights, figures)
+
+
+def judge(candidates: Candidates) -> Judged:
+    """Compares weak labels with the seed's gold budget. What a labeler was shown, and where none answers, tells nothing."""
+    budget, gold = candidates.budget, candidates.gold
+    rows = budget[~candidates.labels.abstain[budget]]
+    for labeler in candidates.context.spec.weak.labelers:
+        if shots := labeler.settings.labels_shown():
+            from w2s_trainer.stages.label.prompted import draw_shots
+
+            shown = draw_shots(budget, gold, shots, max(candidates.seed, 0))
+            rows = rows[~np.isin(rows, shown)]
+    rows = rows[order_of(candidates.examples.ids.take(rows))]
+    right = candidates.labels.targets[rows].argmax(axis=1) == gold[rows]
+    return Judged(rows, right, as_they_come(candidates.examples.families[rows]))
+
+
+def cannot_teach(judged: Judged) -> str:
+    """Why nothing can be learnt from a budget, a clause; empty where something may be."""
+    total, right = len(judged.rows), int(judged.right.sum())
+    if total < LEAST_LABELS:
+        return (
+            f"the gold budget has {total} texts with a weak label of which no labeler was shown the answer; it takes"
+            f" {LEAST_LABELS}"
+        )
+    if min(right, total - right) < LEAST_OF_EACH:
+        return (
+            f"{right} of {total} weak labels on the gold budget are right; it takes {LEAST_OF_EACH} that are right and as many"
+            " that are wrong"
+        )
+    if len(np.unique(judged.families)) < 2:
+        return f"the {total} texts of the gold budget are one family, so that none can be held out"
+    return ""
+
+
+def inputs_of(
+    features: NDArray[np.floating], labels: NDArray[np.int64], mean: NDArray[np.float64], classes: int
+) -> NDArray[np.float64]:
+    """What the model reads of a text: where it is, of unit length, and its weak label, as long: float64[n, d + K]."""
+    return np.hstack([centred(features, mean), np.eye(classes)[labels]])
+
+
+def learn(inputs: NDArray[np.float64], judged: Judged, folds: int, seed: int) -> Trusted:
+    """A model of where weak labels are right, its strength chosen by families held out.
+
+    Args:
+        inputs: float64[m, d + K].
+        judged: the m texts, some right and some wrong.
+        folds: into which the families are dealt, at most.
+        seed: deals them.
+    """
+    truth, right = np.eye(2)[judged.right.astype(np.int64)], judged.right.astype(np.int64)
+    l2 = cross_validated_l2(inputs, right, judged.families, seed=seed, folds=folds)
+    fold = folds_of(judged.families, seed, folds)
+    loss = base_loss = 0.0
+    for number in np.unique(fold):
+        inside, outside = fold != number, fold == number
+        head = fit(inputs[inside], truth[inside], np.ones(inside.sum()), l2)
+        loss += _log_loss(head.probabilities(inputs[outside])[:, 1], judged.right[outside])
+        base = (judged.right[inside].sum() + 1) / (inside.sum() + 2)
+        base_loss += _log_loss(np.full(outside.sum(), base), judged.right[outside])
+    total = len(right)
+    return Trusted(fit(inputs, truth, np.ones(total), l2), l2, loss / total, base_loss / total)
+
+
+def _log_loss(p: NDArray[np.float64], right: NDArray[np.bool_]) -> float:
+    return float(-np.log(np.maximum(np.where(right, p, 1 - p), 1e-12)).sum())
+
+
+def _kept_all(doubt: str) -> str:
+    return f"Trust kept every text: {doubt}."
+
+
+def _mean(values: NDArray[np.float64]) -> float | None:
+    return round(float(values.mean()), 6) if len(values) else None
