@@ -36,7 +36,7 @@ def run(context: StageContext) -> StageResult:
     examples = read_examples(context.artifact("examples"), context.scratch)
     family = family_of(context.spec)
     labels = read_labels(context.artifact("labels"), examples, context.scratch, family.label_column)
-    selected = select(context, examples, labels)
+    selected = select(context, examples, labels, Sights(context, examples))
     left = [one.left for one in selected.values()]
     write_table(
         {
@@ -71,7 +71,7 @@ def summary_of(selected: Mapping[int, Selected]) -> dict[str, Any]:
 
 
 def select(
-    context: StageContext, examples: Examples, labels: Mapping[int, WeakLabels]
+    context: StageContext, examples: Examples, labels: Mapping[int, WeakLabels], sights: Sights
 ) -> dict[int, Selected]:
     """What is left after all steps, by seed, ascending.
 
@@ -81,11 +81,12 @@ def select(
         context: the stage's.
         examples: N texts.
         labels: by seed; EVERY_SEED alone where no draw changes them.
+        sights: what steps look at beside them.
 
     Raises:
         BadData: a class that had weak labels is left with none.
     """
-    sights, pool = Sights(context, examples), examples.rows("pool")
+    pool = examples.rows("pool")
     selected = {}
     for seed in sorted(labels):
         rows = pool[~labels[seed].abstain[pool]]

@@ -39,10 +39,20 @@ class Trusted:
     head: Head
     """Of two classes: wrong, right."""
     l2: float
-    loss: float
-    """Mean log loss on families that were held out."""
-    base_loss: float
-    """That of saying the share of right labels, whatever the text, on the same division."""
+    losses: NDArray[np.float64]
+    """float64[m], log loss of each text, its family held out."""
+    base_losses: NDArray[np.float64]
+    """float64[m], those of saying the share of right labels, whatever the text, on the same division."""
+
+    @property
+    def gain(self) -> float:
+        """How much smaller its mean log loss is."""
+        return float((self.base_losses - self.losses).mean())
+
+    @property
+    def error(self) -> float:
+        """The standard error of the gain."""
+        return float((self.base_losses - self.losses).std(ddof=1) / np.sqrt(len(self.losses)))
 
 
 def select(settings: Trust, candidates: Candidates) -> Kept:
@@ -59,13 +69,14 @@ def select(settings: Trust, candidates: Candidates) -> Kept:
     trusted = learn(inputs, judged, settings.folds, max(candidates.seed, 0))
     figures |= {
         "l2": trusted.l2,
-        "heldOutLogLoss": round(trusted.loss, 6),
-        "baseLogLoss": round(trusted.base_loss, 6),
+        "heldOutLogLoss": round(float(trusted.losses.mean()), 6),
+        "baseLogLoss": round(float(trusted.base_losses.mean()), 6),
+        "standardError": round(trusted.error, 6),
     }
-    if trusted.loss >= trusted.base_loss:
+    if trusted.gain <= trusted.error:
         doubt = (
-            f"on labels held out its log loss was {trusted.loss:.3f}, no less than the {trusted.base_loss:.3f} of saying the"
-            " same of every text"
+            f"on labels held out its log loss was {trusted.losses.mean():.3f}, and that of saying the same of every text"
+            f" {trusted.base_losses.mean():.3f}: not better by more than the standard error of {trusted.error:.3f}"
         )
         return texts.kept(every, texts.weights, figures, (_kept_all(doubt),))
     trust = np.concatenate(
@@ -137,19 +148,18 @@ def learn(inputs: NDArray[np.float64], judged: Judged, folds: int, seed: int) ->
     truth, right = np.eye(2)[judged.right.astype(np.int64)], judged.right.astype(np.int64)
     l2 = cross_validated_l2(inputs, right, judged.families, seed=seed, folds=folds)
     fold = folds_of(judged.families, seed, folds)
-    loss = base_loss = 0.0
+    losses, base_losses = np.empty(len(right)), np.empty(len(right))
     for number in np.unique(fold):
         inside, outside = fold != number, fold == number
         head = fit(inputs[inside], truth[inside], np.ones(inside.sum()), l2)
-        loss += _log_loss(head.probabilities(inputs[outside])[:, 1], judged.right[outside])
+        losses[outside] = _log_loss(head.probabilities(inputs[outside])[:, 1], judged.right[outside])
         base = (judged.right[inside].sum() + 1) / (inside.sum() + 2)
-        base_loss += _log_loss(np.full(outside.sum(), base), judged.right[outside])
-    total = len(right)
-    return Trusted(fit(inputs, truth, np.ones(total), l2), l2, loss / total, base_loss / total)
+        base_losses[outside] = _log_loss(np.full(outside.sum(), base), judged.right[outside])
+    return Trusted(fit(inputs, truth, np.ones(len(right)), l2), l2, losses, base_losses)
 
 
-def _log_loss(p: NDArray[np.float64], right: NDArray[np.bool_]) -> float:
-    return float(-np.log(np.maximum(np.where(right, p, 1 - p), 1e-12)).sum())
+def _log_loss(p: NDArray[np.float64], right: NDArray[np.bool_]) -> NDArray[np.float64]:
+    return np.asarray(-np.log(np.maximum(np.where(right, p, 1 - p), 1e-12)))
 
 
 def _kept_all(doubt: str) -> str:
