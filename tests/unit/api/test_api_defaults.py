@@ -67,7 +67,6 @@ DEFAULTS: dict[str, Any] = {
     "spec.selection.steps.confidentLearning.folds": 5,
     "spec.selection.steps.confidentLearning.mostDroppedPerClass": "0.5",
     "spec.selection.steps.confidentLearning.weigh": False,
-    "spec.selection.steps.neighbours.measure": "CutStatistic",
     "spec.selection.steps.neighbours.neighbours": 20,
     "spec.selection.steps.neighbours.weigh": False,
     "spec.selection.steps.trust.folds": 5,

@@ -3,7 +3,7 @@ import pytest
 from select_kit import clouds, dropped, selected
 
 from w2s_trainer.stages.select.ranking import margins
-from w2s_trainer.stages.select.student_loss import regions
+from w2s_trainer.stages.select.student_loss import of_even_classes, regions
 
 
 def step(**settings):
@@ -13,6 +13,23 @@ def step(**settings):
 def test_a_margin_is_of_the_label_and_the_likeliest_other():
     said = np.array([[0.5, 0.3, 0.2], [0.5, 0.3, 0.2], [0.2, 0.2, 0.6]])
     assert margins(said, np.array([0, 1, 2])) == pytest.approx([0.2, -0.2, 0.4])
+
+
+def test_a_rare_class_is_not_unlikely_for_being_rare():
+    said = np.array([[0.9, 0.1], [0.9, 0.1], [0.9, 0.1], [0.7, 0.3]])
+    even = of_even_classes(said)
+    assert even[3] == pytest.approx([0.7 / 0.85, 0.3 / 0.15] / np.sum([0.7 / 0.85, 0.3 / 0.15]))
+    assert even[3].argmax() == 1
+
+
+def test_right_labels_of_a_rare_class_are_kept():
+    """One text in eight is of class b, and the clouds overlap: heads hardly ever say b."""
+    pool = clouds(n=320, noise=0.0, distance=0.5)
+    rare = (pool.truth == 0) | (np.arange(320) % 7 == 0)
+    pool.parts[~rare] = "elsewhere"
+    one = selected(pool, step())[-1]
+    before, after = (one.audit[0][name]["b"] for name in ("classesBefore", "classesAfter"))
+    assert after >= 0.7 * before
 
 
 def test_wrong_is_surely_below_nothing_and_hard_is_neither():

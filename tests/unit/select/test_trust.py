@@ -79,6 +79,14 @@ def test_what_cannot_be_learnt_is_said_and_every_text_is_kept(pool, budget, why)
     assert any(line.startswith("Seed 0: Trust kept every text") and why in line for line in warned)
 
 
+def test_on_labels_that_are_wrong_anywhere_it_seldom_believes_to_have_learnt_something():
+    believed = 0
+    for seed in range(20):
+        pool = clouds(n=150, noise=0.3, seed=seed, budget=90)
+        believed += not selected(pool, STEP, goldBudget=64)[0].notes
+    assert believed <= 5
+
+
 @pytest.mark.parametrize(
     ("one", "enough"),
     [

@@ -1,6 +1,6 @@
 """The texts whose nearest neighbours have the same weak label."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
@@ -9,7 +9,7 @@ from w2s_api.spec.base import Fraction
 
 
 class Neighbours(StepSettings):
-    """Keeps the texts whose neighbours agree with their weak label, class by class.
+    """Keeps the texts whose neighbours agree with their weak label, class by class (cut statistic, Lang et al. 2022).
 
     Neighbours are the nearest by the features of the frozen strong model, of other families than the text's own.
     """
@@ -19,11 +19,6 @@ class Neighbours(StepSettings):
     rules = cuts_or_weighs()
 
     keep_fraction_per_class: Fraction = Field(description='The share of each class that is kept, e.g. "0.8".')
-    measure: Literal["CutStatistic", "Agreement"] = Field(
-        default="CutStatistic",
-        description="CutStatistic: how far below chance the weight of the neighbours of other labels is, in standard"
-        " deviations (Muhlenbach et al. 2004; Lang et al. 2022). Agreement: the share of the neighbours that agree, by weight.",
-    )
     neighbours: Annotated[int, Field(ge=1, le=1000)] = Field(
         default=20, description="How many neighbours are asked."
     )

@@ -23,7 +23,7 @@ def select(settings: ConfidentLearning, candidates: Candidates) -> Kept:
     texts = Ordered.of(candidates)
     l2 = float(candidates.context.spec.strong.tuning.head_settings.l2)
     said = held_out_probabilities(
-        texts.features,
+        texts.features(),
         texts.targets,
         texts.weights,
         texts.families,

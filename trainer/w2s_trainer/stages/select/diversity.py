@@ -5,9 +5,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2s_api.methods.selection_steps import Diversity
-from w2s_trainer.models.head import normalise
 from w2s_trainer.stages.select.methods import Candidates, Kept
-from w2s_trainer.stages.select.ordered import Ordered
+from w2s_trainer.stages.select.ordered import Ordered, to_unit_length
 from w2s_trainer.stages.select.ranking import counts
 
 
@@ -15,8 +14,7 @@ def select(settings: Diversity, candidates: Candidates) -> Kept:
     """Keeps of each class texts that cover it."""
     texts = Ordered.of(candidates)
     labels, weights = texts.labels, texts.weights
-    features = texts.features
-    centre = features.mean(axis=0, dtype=np.float64).astype(np.float32)
+    unit = to_unit_length(texts.features())
     kept, radius, counted = np.zeros(len(labels), dtype=bool), {}, weights.copy()
     for number, name in enumerate(texts.names):
         members = np.flatnonzero(labels == number)
@@ -24,7 +22,7 @@ def select(settings: Diversity, candidates: Candidates) -> Kept:
             continue
         candidates.context.progress("covering classes", number, len(texts.names))
         count = int(np.ceil(float(settings.keep_fraction_per_class) * len(members) - 1e-9))
-        centres, nearest, cosine = k_centres(normalise(features[members] - centre), count)
+        centres, nearest, cosine = k_centres(unit[members], count)
         kept[members[centres]] = True
         radius[name] = round(float(np.sqrt(max(2.0 - 2.0 * float(cosine.min()), 0.0))), 6)
         if settings.weigh:

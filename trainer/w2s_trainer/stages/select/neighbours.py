@@ -8,9 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2s_api.methods.selection_steps import Neighbours
-from w2s_trainer.models.head import normalise
 from w2s_trainer.stages.select.methods import Candidates, Kept
-from w2s_trainer.stages.select.ordered import Ordered
+from w2s_trainer.stages.select.ordered import Ordered, to_unit_length
 from w2s_trainer.stages.select.ranking import best_per_class, counts, weighed
 
 ROWS, COLUMNS = 1024, 8192
@@ -23,11 +22,8 @@ _NONE = -1
 def select(settings: Neighbours, candidates: Candidates) -> Kept:
     """Keeps the texts of each class that their neighbours agree with most."""
     texts = Ordered.of(candidates)
-    features = texts.features
-    unit = normalise(features - features.mean(axis=0, dtype=np.float64).astype(np.float32))
-    del features
     nearest, cosine = nearest_of_other_families(
-        unit,
+        to_unit_length(texts.features()),
         texts.families,
         settings.neighbours,
         partial(candidates.context.progress, "comparing texts"),
@@ -35,8 +31,7 @@ def select(settings: Neighbours, candidates: Candidates) -> Kept:
     closeness = closeness_of(nearest, cosine)
     agreement = agreement_of(texts.labels, nearest, closeness)
     cut = cut_statistic(texts.labels, nearest, closeness)
-    scores = agreement if settings.measure == "Agreement" else -cut
-    kept = best_per_class(texts.labels, scores, float(settings.keep_fraction_per_class))
+    kept = best_per_class(texts.labels, -cut, float(settings.keep_fraction_per_class))
     weights = weighed(texts.weights, np.maximum(agreement, LEAST), kept) if settings.weigh else texts.weights
     figures = {
         "agreement": {
@@ -44,8 +39,8 @@ def select(settings: Neighbours, candidates: Candidates) -> Kept:
             for number, name in enumerate(texts.names)
             if (texts.labels == number).any()
         },
-        "lowestKept": {
-            name: round(float(scores[kept & (texts.labels == number)].min()), 6)
+        "highestCutKept": {
+            name: round(float(cut[kept & (texts.labels == number)].max()), 6)
             for number, name in enumerate(texts.names)
             if (texts.labels == number).any()
         },

@@ -51,9 +51,8 @@ class Ordered:
         """int64[n], numbered as they come."""
         return as_they_come(self.candidates.examples.families[self.candidates.rows[self.places]])
 
-    @cached_property
     def features(self) -> NDArray[np.float32]:
-        """float32[n, d], a copy."""
+        """float32[n, d] as the model gives them: a copy, each time."""
         return self.candidates.sights.features[self.candidates.rows[self.places]]
 
     def kept(
@@ -75,6 +74,13 @@ class Ordered:
         by_position[self.places] = weights
         positions = np.sort(self.places[chosen])
         return Kept(positions, by_position[positions], figures, notes)
+
+
+def to_unit_length(features: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Centres rows float32[n, d] and brings them to unit length, in their place: no second copy is made."""
+    features -= features.mean(axis=0, dtype=np.float64).astype(np.float32)
+    features /= np.maximum(np.sqrt(np.einsum("ij,ij->i", features, features)), 1e-12)[:, None]
+    return features
 
 
 def order_of(ids: Sequence[str]) -> NDArray[np.int64]:

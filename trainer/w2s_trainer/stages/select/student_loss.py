@@ -17,14 +17,14 @@ def select(settings: StudentLoss, candidates: Candidates) -> Kept:
     """Drops what is wrong in every round, at most a share of each class; what is hard may count less."""
     texts = Ordered.of(candidates)
     l2 = float(candidates.context.spec.strong.tuning.head_settings.l2)
-    features, labels, names = texts.features, texts.labels, texts.names
+    features, labels, names = texts.features(), texts.labels, texts.names
     found = np.empty((settings.rounds, len(labels)))
     for number in range(settings.rounds):
         candidates.context.progress("fitting heads on halves", number, settings.rounds)
         said = held_out_probabilities(
             features, texts.targets, texts.weights, texts.families, l2, folds=HALVES, seed=number
         )
-        found[number] = margins(said, labels)
+        found[number] = margins(of_even_classes(said), labels)
     candidates.context.progress("fitting heads on halves", settings.rounds, settings.rounds)
     mean, spread = found.mean(axis=0), found.std(axis=0, ddof=1)
     wrong, hard = regions(mean, spread)
@@ -39,6 +39,15 @@ def select(settings: StudentLoss, candidates: Candidates) -> Kept:
         "dropped": counts(names, labels[~kept]),
     }
     return texts.kept(kept, weights, figures)
+
+
+def of_even_classes(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Divides probabilities float64[n, K] by their means, so that each class is as likely as the others over all texts.
+
+    A head seldom says a class that is rare in its labels, whether they are right or not.
+    """
+    odds = probabilities / np.maximum(probabilities.mean(axis=0), 1e-12)
+    return np.asarray(odds / odds.sum(axis=1, keepdims=True))
 
 
 def regions(

@@ -63,7 +63,8 @@ def select(settings: Trust, candidates: Candidates) -> Kept:
     every = np.ones(len(texts.labels), dtype=bool)
     if doubt := cannot_teach(judged):
         return texts.kept(every, texts.weights, figures, (_kept_all(doubt),))
-    mean = texts.features.mean(axis=0, dtype=np.float64)
+    features = texts.features()
+    mean = features.mean(axis=0, dtype=np.float64)
     labels = candidates.labels.targets[judged.rows].argmax(axis=1)
     inputs = inputs_of(candidates.sights.features[judged.rows], labels, mean, len(texts.names))
     trusted = learn(inputs, judged, settings.folds, max(candidates.seed, 0))
@@ -81,9 +82,9 @@ def select(settings: Trust, candidates: Candidates) -> Kept:
         return texts.kept(every, texts.weights, figures, (_kept_all(doubt),))
     trust = np.concatenate(
         [
-            trusted.head.probabilities(
-                inputs_of(texts.features[part], texts.labels[part], mean, len(texts.names))
-            )[:, 1]
+            trusted.head.probabilities(inputs_of(features[part], texts.labels[part], mean, len(texts.names)))[
+                :, 1
+            ]
             for part in (slice(start, start + _CHUNK) for start in range(0, len(every), _CHUNK))
         ]
     )
