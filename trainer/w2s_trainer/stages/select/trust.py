@@ -80,14 +80,11 @@ def select(settings: Trust, candidates: Candidates) -> Kept:
             f" {trusted.base_losses.mean():.3f}: not better by more than the standard error of {trusted.error:.3f}"
         )
         return texts.kept(every, texts.weights, figures, (_kept_all(doubt),))
-    trust = np.concatenate(
-        [
-            trusted.head.probabilities(inputs_of(features[part], texts.labels[part], mean, len(texts.names)))[
-                :, 1
-            ]
-            for part in (slice(start, start + _CHUNK) for start in range(0, len(every), _CHUNK))
-        ]
-    )
+    trust = np.empty(len(every))
+    for start in range(0, len(every), _CHUNK):
+        part = slice(start, start + _CHUNK)
+        read = inputs_of(features[part], texts.labels[part], mean, len(texts.names))
+        trust[part] = trusted.head.probabilities(read)[:, 1]
     kept = best_per_class(texts.labels, trust, float(settings.keep_fraction_per_class))
     weights = weighed(texts.weights, np.maximum(trust, LEAST), kept) if settings.weigh else texts.weights
     figures |= {
