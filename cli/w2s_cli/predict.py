@@ -6,14 +6,17 @@ import json
 import math
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from w2s_api.exit_codes import ExitCode
+from w2s_cli.job_model import CANDIDATE, job_model
 from w2s_cli.stage import default_cache
 from w2s_trainer.data.keys import has_lone_surrogate
 from w2s_trainer.data.row import Row, Unusable
@@ -23,9 +26,10 @@ from w2s_trainer.data.values import Unfit, key_of, text_of, value_of
 from w2s_trainer.errors import BadData
 
 if TYPE_CHECKING:
+    from w2s_trainer.families.task_family import Predictor
     from w2s_trainer.store.objects import Objects
 
-POINTER = "model.json"
+POINTERS = ("model.json", CANDIDATE)
 DEFAULT_ID_FIELD = "id"
 
 
@@ -51,11 +55,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help=".jsonl, .jsonl.gz, .csv or .parquet with a text field, or a folder of them",
     )
+    which = parser.add_mutually_exclusive_group(required=True)
+    which.add_argument(
+        "--model", metavar="URI", help="a job's model.json, an s3://… prefix, hf://…, file://… or a directory"
+    )
+    which.add_argument(
+        "--job",
+        metavar="JOB",
+        help="a manifest, or [NAMESPACE/]NAME with --storage: the newest model of the job, published or not",
+    )
+    parser.add_argument("--storage", metavar="URI", help="`storage.uri` of the job, where --job is a name")
     parser.add_argument(
-        "--model",
-        required=True,
-        metavar="URI",
-        help="a job's model.json, an s3://… prefix, hf://…, file://… or a directory",
+        "--students-only", action="store_true", help="of a combination: do not add its teacher"
     )
     parser.add_argument("--text", action="append", default=[], help="a text; may be given several times")
     parser.add_argument("--text-field", default="text", metavar="NAME")
@@ -63,6 +74,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--id-field",
         metavar="NAME",
         help=f"is repeated where a row has it; without this option, `{DEFAULT_ID_FIELD}` is if there is one",
+    )
+    parser.add_argument(
+        "--embedded-store", type=Path, metavar="DIR", help="the one that `w2s run` was given, for --job"
     )
     parser.add_argument("--endpoint", metavar="URL", help="of the S3 server, if it is not AWS")
     parser.add_argument("--credentials-dir", type=Path, metavar="DIR", help="files of a mounted Secret")
@@ -80,23 +94,33 @@ def main(arguments: argparse.Namespace) -> int:
         sys.stderr.write("Nothing to decide about: give a FILE or --text.\n")
         return ExitCode.BAD_SPEC
 
-    from w2s_trainer.families.predicting import load_predictor
-    from w2s_trainer.json_text import strict_json
     from w2s_trainer.store.objects import Objects
     from w2s_trainer.store.settings import Patience, StorageSettings
 
-    given = arguments.model
+    job = job_model(arguments.job, arguments.storage) if arguments.job else None
+    given = job.uri if job else arguments.model
     uri = given if "://" in given else f"file://{Path(given).absolute()}"
     settings = StorageSettings(
         uri=uri if uri.startswith("s3://") else "s3://unused",
-        endpoint=arguments.endpoint,
+        endpoint=arguments.endpoint or (job.endpoint if job else None),
         credentials_dir=arguments.credentials_dir,
     )
-    objects = Objects(settings, Patience(denied=0, unavailable=60))
+    with ExitStack() as stack:
+        if arguments.embedded_store:
+            from w2s_trainer.store.embedded import EmbeddedStore
+
+            server = stack.enter_context(EmbeddedStore(arguments.embedded_store))
+            settings = server.settings(settings.uri)
+        return _decide(given, uri, Objects(settings, Patience(denied=0, unavailable=60)), arguments)
+
+
+def _decide(given: str, uri: str, objects: "Objects", arguments: argparse.Namespace) -> int:
+    from w2s_trainer.json_text import strict_json
+
     rows = [*_given_texts(arguments.text)]
     if arguments.file:
         rows += _read(arguments.file, arguments.text_field, arguments.id_field, len(rows) + 1, objects)
-    predictor = load_predictor(_model(uri, objects, arguments.cache), given)
+    predictor = _predictor(given, uri, objects, arguments)
     answers, tokens = predictor.answer([row.text for row in rows], arguments.batch_tokens)
     for row, answer in zip(rows, answers, strict=True):
         named: dict[str, Any] = {"row": row.number} | ({} if row.id is None else {"id": row.id})
@@ -121,11 +145,31 @@ def main(arguments: argparse.Namespace) -> int:
     return ExitCode.DONE
 
 
+def _predictor(given: str, uri: str, objects: "Objects", arguments: argparse.Namespace) -> "Predictor":
+    from w2s_trainer.families.predicting import load_predictor
+    from w2s_trainer.models.uri import fetch_model
+    from w2s_trainer.stages.combine.published import is_combination, load_combination
+
+    directory = _model(uri, objects, arguments.cache)
+    if arguments.students_only or not is_combination(directory):
+        return load_predictor(directory, given)
+    predictor = load_combination(
+        directory, given, partial(fetch_model, objects=objects, cache=arguments.cache)
+    )
+    if predictor.teacher is None:
+        sys.stderr.write(
+            "The teacher cannot be published with its model, so the students answer without it: arm `students` of the"
+            " report, not `combined`.\n"
+        )
+    return predictor
+
+
 def _model(uri: str, objects: "Objects", cache: Path) -> Path:
     """Fetches the model's directory. A job's pointer says what must be in it."""
     from w2s_trainer.models.uri import fetch_directory, fetch_model
+    from w2s_trainer.store.objects import NoSuchObject
 
-    if not uri.endswith(f"/{POINTER}"):
+    if not uri.endswith(tuple(f"/{pointer}" for pointer in POINTERS)):
         return fetch_model(uri, objects, cache)
     try:
         data = (
@@ -133,9 +177,17 @@ def _model(uri: str, objects: "Objects", cache: Path) -> Path:
         )
         pointer = json.loads(data)
         model, files = pointer["uri"], pointer["files"].items()
+        if not pointer.get("promoted", True):
+            sys.stderr.write(f"This model was refused: {'; '.join(pointer['reasons'])}.\n")
+    except NoSuchObject as error:
+        raise BadData(
+            "NoSuchJob",
+            f"{uri}: there is none: no job of that name has come to its end in this store.",
+            "Check name, namespace and storage, or run the job.",
+        ) from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise BadData(
-            "BadPointer", f"{uri}: not the {POINTER} of a job.", "Name the model's prefix."
+            "BadPointer", f"{uri}: not what a job writes there.", "Name the model's prefix."
         ) from error
     directory = fetch_directory(model, objects, cache)
     for name, entry in files:

@@ -46,10 +46,12 @@ class Arm:
     """What it is compared with to decide, in the declared order."""
     explores: tuple[str, ...] = ()
     """What else it is compared with, to be looked at and not to decide by."""
+    candidate: str | None = None
+    """The value of `promotion.candidate` that declares it to be what is promoted."""
     as_baseline: str = ""
-    """What the report calls it where the new model is compared with it."""
+    """What the report calls it where the candidate is compared with it."""
     simpler: bool = False
-    """Cheaper than the new model: where it is clearly better, the report says so beside the answer."""
+    """Cheaper than the candidate: where it is clearly better, the report says so beside the answer."""
 
     @property
     def value(self) -> str:
@@ -80,6 +82,20 @@ def _zero_shot_absent(spec: "Spec") -> str | None:
     return _unless_asked("ZeroShot")(spec)
 
 
+def _combined_absent(spec: "Spec") -> str | None:
+    if not family_of(spec.task).has_combination:
+        return f"answers of a task of type {spec.task.type} are not added up"
+    return None
+
+
+def _students_absent(spec: "Spec") -> str | None:
+    if not spec.strong.tuning.settings.on_frozen_model:
+        return (
+            "`strong` reads other features than the heads that it is combined with: they are no single model"
+        )
+    return _combined_absent(spec)
+
+
 def _head_absent(spec: "Spec") -> str | None:
     if spec.strong.tuning.settings.on_frozen_model:
         return "`strong` is itself a head on the frozen model"
@@ -105,21 +121,40 @@ _TABLE = (
         as_baseline="its teacher, the weak labels",
     ),
     Arm(
+        "combined",
+        "Teacher, student on the weak labels, student on your gold labels and the strong model as it came, each as"
+        " sure as your gold labels show it to be right, added in log-odds.",
+        _combined_absent,
+        candidate="Combined",
+        beats=("weak", "zero-shot", "gold-only", "strong", "unfiltered"),
+        explores=("students", "cascade"),
+    ),
+    Arm(
+        "students",
+        "The students of `combined` as one model, without the teacher: what the published model answers by itself.",
+        _students_absent,
+        as_baseline="its students without the teacher",
+        simpler=True,
+    ),
+    Arm(
         "strong",
-        "The new model, trained on the weak labels.",
+        "The student, trained on the weak labels.",
         _always,
         learns_from=LearnsFrom.SELECTED_LABELS,
+        candidate="Student",
         beats=("weak", "zero-shot", "gold-only", "unfiltered"),
         explores=("head", "full-schedule"),
+        as_baseline="the student on the weak labels alone",
+        simpler=True,
     ),
     Arm(
         "full-schedule",
-        "The new model at the end of its schedule, not stopped where held-out weak labels were predicted best.",
+        "The student at the end of its schedule, not stopped where held-out weak labels were predicted best.",
         _full_schedule_absent,
     ),
     Arm(
         "unfiltered",
-        "The new model, trained without selection.",
+        "The student, trained without selection.",
         _unfiltered_absent,
         learns_from=LearnsFrom.ALL_LABELS,
         control="Unfiltered",
@@ -127,7 +162,7 @@ _TABLE = (
     ),
     Arm(
         "head",
-        "A head on the frozen strong model, trained on the same weak labels: what the new model is without its"
+        "A head on the frozen strong model, trained on the same weak labels: what the student is without its"
         " tuning.",
         _head_absent,
         learns_from=LearnsFrom.SELECTED_LABELS,
@@ -137,7 +172,7 @@ _TABLE = (
     ),
     Arm(
         "gold-only",
-        "The same model tuned on your gold labels alone.",
+        "The same pretrained model tuned on your gold labels alone.",
         _unless_asked("GoldOnly"),
         learns_from=LearnsFrom.GOLD_BUDGET,
         control="GoldOnly",
@@ -154,14 +189,14 @@ _TABLE = (
     ),
     Arm(
         "ceiling",
-        "The same model tuned on expert labels of the pool: what perfect labels would give.",
+        "The same pretrained model tuned on expert labels of the pool: what perfect labels would give.",
         _ceiling_absent,
         learns_from=LearnsFrom.GOLD_POOL,
         explores=("strong",),
     ),
     Arm(
         "cascade",
-        "The teacher where it answers, the new model elsewhere.",
+        "The teacher where it answers, the student elsewhere.",
         _unless_asked("Cascade"),
         control="Cascade",
         explores=("weak", "strong"),
@@ -174,8 +209,19 @@ ARMS = {arm.name: arm for arm in _TABLE}
 CONTROLS = tuple(sorted(arm.control for arm in _TABLE if arm.control))
 """The values of `evaluation.controls`."""
 
-BASELINES = {ARMS[name].value: name for name in ARMS["strong"].beats}
+CANDIDATES = {arm.candidate: arm for arm in _TABLE if arm.candidate}
+"""The values of `promotion.candidate` and the arms that they name."""
+
+BASELINES = {
+    ARMS[name].value: name
+    for name in dict.fromkeys(name for arm in CANDIDATES.values() for name in arm.beats)
+}
 """The values of `promotion.mustBeat` and the arms that they name, in the order in which they are compared."""
+
+
+def candidate_of(spec: "Spec") -> Arm:
+    """The arm that the job is about: what is compared, held against the gate and published."""
+    return CANDIDATES[spec.promotion.candidate]
 
 
 def arms_of(spec: "Spec") -> tuple[Arm, ...]:

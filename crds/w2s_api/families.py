@@ -31,6 +31,8 @@ class Family:
     """Fields of `task` that may be given for this type."""
     has_zero_shot: bool = True
     """Whether the strong model as it came has an answer: the arm `zero-shot`."""
+    has_combination: bool = True
+    """Whether answers of several sources can be added up: the arm `combined`."""
     tunings: tuple[str, ...] | None = None
     """The values of `strong.tuning.type` that it knows; None: all."""
     labelers: tuple[str, ...] | None = None

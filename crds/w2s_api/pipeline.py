@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from w2s_api.arms import ARMS, LearnsFrom, arms_of, on_frozen_model
+from w2s_api.arms import ARMS, LearnsFrom, arms_of, candidate_of, on_frozen_model
 from w2s_api.families import family_of
 from w2s_api.keys import canonical, stage_key
 from w2s_api.methods.losses import CrossEntropy
@@ -17,7 +17,15 @@ from w2s_api.spec.strong import Strong
 from w2s_api.spec.weak import Labeler
 from w2s_api.stage import ModelReference, Read, Role, Stage
 
-VERSIONS: Mapping[str, int] = {"prepare": 2, "Temperature": 1, "ZeroShot": 1, "evaluate": 2, "promote": 1}
+VERSIONS: Mapping[str, int] = {
+    "prepare": 2,
+    "Temperature": 1,
+    "ZeroShot": 1,
+    "PoolSample": 1,
+    "combine": 1,
+    "evaluate": 3,
+    "promote": 2,
+}
 """Of what has no settings class of its own. What gives other results for the same settings gets the next number, and its
 work is done anew; of methods the number stands with their settings (`w2s_api.methods`)."""
 
@@ -113,6 +121,7 @@ def pipeline(spec: Spec) -> tuple[Stage, ...]:
     _add_training(build, spec, labels, model)
     students = build.names("train")
     published = next(name for name in students if name in ("train", f"train-strong-{FIRST_SEED}"))
+    combined = _add_combination(build, spec, model)
     build.add(
         "evaluate",
         "evaluate",
@@ -134,6 +143,7 @@ def pipeline(spec: Spec) -> tuple[Stage, ...]:
             "labels": ("aggregate",),
             "selection": ("select",),
             "students": students,
+            **combined,
         },
         always_runs=True,
     )
@@ -142,7 +152,11 @@ def pipeline(spec: Spec) -> tuple[Stage, ...]:
         "promote",
         {"promotion": spec.promotion},
         ["promote"],
-        {"student": (published,), "results": ("evaluate",)},
+        {
+            "student": (published,),
+            **(combined if candidate_of(spec).name == "combined" else {}),
+            "results": ("evaluate",),
+        },
         always_runs=True,
         model=model,
     )
@@ -230,18 +244,47 @@ def _add_training(build: _Builder, spec: Spec, labels: Mapping[str, Any], model:
             **(budget if arm.learns_from is LearnsFrom.GOLD_BUDGET else {}),
         }
         loss = CrossEntropy if gold else strong.loss.method
+        asked = ["PoolSample"] if arm.name == "strong" and not ARMS["combined"].absent(spec) else []
         for seed in range(FIRST_SEED, FIRST_SEED + evaluation.seeds):
             build.add(
                 f"train-{arm.name}-{seed}",
                 "train",
                 {**inputs, "arm": arm.name, "seed": seed},
-                [strong.tuning.method, *strong.tuning.settings.uses(), Head, loss],
+                [strong.tuning.method, *strong.tuning.settings.uses(), Head, loss, *asked],
                 _TRAINING_ROLES[arm.learns_from],
                 model=model,
                 processes="PerGPU",
                 arm=arm.name,
                 seed=seed,
             )
+
+
+def _add_combination(build: _Builder, spec: Spec, model: ModelReference) -> Mapping[Role, tuple[str, ...]]:
+    """The combination reads what each of its sources is made from; the role by which it is read, if there is one."""
+    if ARMS["combined"].absent(spec):
+        return {}
+    strong, evaluation = spec.strong, spec.evaluation
+    deep = not strong.tuning.settings.on_frozen_model
+    build.add(
+        "combine",
+        "combine",
+        {
+            **family_of(spec.task).question_inputs(spec.task),
+            "strong": {"model": strong.model, "maxTokens": _unless_default(strong, "max_tokens")},
+            "data.goldBudget": spec.data.gold_budget,
+            "evaluation.seeds": _unless_default(evaluation, "seeds"),
+        },
+        ["combine", Head],
+        {
+            **_EXAMPLES,
+            "labels": ("aggregate",),
+            "students": tuple(
+                name for name in build.names("train") if not deep or build.stages[name].arm == "strong"
+            ),
+        },
+        model=model,
+    )
+    return {"combination": ("combine",)}
 
 
 _EXAMPLES: Mapping[Role, tuple[str, ...]] = {"examples": ("prepare",)}

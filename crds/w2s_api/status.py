@@ -121,8 +121,8 @@ class Results(_Said):
 
     metric: Word | None = Field(default=None, description="The metric, that of `spec.promotion`.")
     weak: Decimal | None = Field(default=None, description="What the weak labels reach.")
-    strong: Decimal | None = Field(default=None, description="What the strong model reaches.")
-    gain: Decimal | None = Field(default=None, description="strong − weak.")
+    candidate: Decimal | None = Field(default=None, description="What the candidate reaches.")
+    gain: Decimal | None = Field(default=None, description="candidate − weak.")
     gain_low: Decimal | None = Field(default=None, description="Where its 95 % interval begins.")
     gain_high: Decimal | None = Field(default=None, description="Where its 95 % interval ends.")
 

@@ -18,11 +18,17 @@ from w2s_api.spec.evaluation import Evaluation
 from w2s_api.spec.selection import Selection
 from w2s_api.spec.strong import Strong
 from w2s_api.spec.task import Task
+from w2s_api.spec.weak import Labeler
 from w2s_trainer.stages.select import select
 from w2s_trainer.stages.select.methods import Sights
 from w2s_trainer.stages.tables import Examples, WeakLabels
 
 DIMENSIONS, CLASSES, BUDGET = 384, 4, 200
+LABELER = {
+    "name": "any",
+    "type": "Functions",
+    "functions": {"rules": [{"className": "any", "keywords": ["any"]}]},
+}
 STEPS: dict[str, dict[str, Any]] = {
     "Confidence": {"confidence": {"keepFractionPerClass": "0.7"}},
     "Shares": {"shares": {"like": "GoldBudget"}},
@@ -63,7 +69,7 @@ def spec_of(step: dict[str, Any]) -> Any:
         data=SimpleNamespace(gold_budget=BUDGET),
         evaluation=Evaluation.model_validate({"seeds": 1}),
         strong=Strong.model_validate({"model": {"uri": "hf://none/none"}}),
-        weak=SimpleNamespace(labelers=[SimpleNamespace(settings=SimpleNamespace(labels_shown=lambda: 0))]),
+        weak=SimpleNamespace(labelers=[Labeler.model_validate(LABELER)]),
         selection=Selection.model_validate({"steps": [step]}),
     )
 

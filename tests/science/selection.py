@@ -33,6 +33,7 @@ from w2s_api.spec.evaluation import Evaluation
 from w2s_api.spec.selection import Selection
 from w2s_api.spec.strong import Strong
 from w2s_api.spec.task import Task as TaskSpec
+from w2s_api.spec.weak import Labeler
 from w2s_trainer.models.head import fit
 from w2s_trainer.stages.select import select
 from w2s_trainer.stages.select.methods import Sights
@@ -43,6 +44,11 @@ SETS = ("banking77", "mr_sentence_polarity", "subjectivity", "youtube_spam_weak"
 FRESH = ("banking77-2", "cuad_clauses", "medical_abstracts_test", "scancode_licence_category")
 SPLITS = 4
 BUDGET = 64
+LABELER = {
+    "name": "any",
+    "type": "Functions",
+    "functions": {"rules": [{"className": "any", "keywords": ["any"]}]},
+}
 Rows = NDArray[np.int64]
 Kept = tuple[Rows, NDArray[np.float64]]
 
@@ -155,7 +161,7 @@ def selected(
         strong=Strong.model_validate(
             {"model": {"uri": "hf://none/none"}, "tuning": {"head": {"l2": str(OTHER_L2)}}}
         ),
-        weak=SimpleNamespace(labelers=[SimpleNamespace(settings=SimpleNamespace(labels_shown=lambda: 0))]),
+        weak=SimpleNamespace(labelers=[Labeler.model_validate(LABELER)]),
         selection=Selection.model_validate({"steps": steps}),
     )
     silent: Callable[..., None] = lambda *_words: None  # noqa: E731

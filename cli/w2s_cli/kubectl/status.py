@@ -196,7 +196,7 @@ def figures(results: Results) -> str:
         gain += f" (95 % interval {_signed(results.gain_low)} to {_signed(results.gain_high)})"
     known = [
         f"weak labels {results.weak}" if results.weak else "",
-        f"strong model {results.strong}" if results.strong else "",
+        f"candidate {results.candidate}" if results.candidate else "",
         gain,
     ]
     return f"{results.metric or 'Results'} on the gold test: {', '.join(one for one in known if one)}"

@@ -1,10 +1,10 @@
-"""What the strong model is compared with, and what it must beat to be published."""
+"""What is compared with what, which of the arms is the candidate, and what it must beat to be published."""
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from w2s_api.arms import BASELINES, CONTROLS
+from w2s_api.arms import BASELINES, CANDIDATES, CONTROLS
 from w2s_api.metrics import METRICS
 from w2s_api.spec.base import Fraction, OneOrder, Rule, Signed, Struct
 from w2s_api.spec.pods import LocalObject
@@ -12,10 +12,12 @@ from w2s_api.spec.pods import LocalObject
 if TYPE_CHECKING:
     Control = str
     Baseline = str
+    Candidate = str
     Metric = str
 else:
     Control = Literal[CONTROLS]
     Baseline = Literal[tuple(BASELINES)]
+    Candidate = Literal[tuple(CANDIDATES)]
     Metric = Literal[tuple(METRICS)]
 
 TO_BEAT = ("Weak",)
@@ -64,16 +66,23 @@ class Evaluation(Struct):
 
 
 class Promotion(Struct):
-    """What the strong model must beat to be published."""
+    """What is published, and what it must beat before."""
 
+    candidate: Candidate = Field(
+        default="Combined",
+        description="What the job is about: what is compared, held against the gate and published. Combined: teacher,"
+        " student on weak labels, student on gold labels and the strong model as it came, added in log-odds; the"
+        " students are published as one model, and beside it what `w2s predict` needs to add the teacher. Student: the"
+        " student on weak labels alone.",
+    )
     metric: Metric = Field(
         default="MacroF1",
         description="The metric that the comparison is about, declared before it is measured. "
         + " ".join(f"{metric.name}: {metric.words}." for metric in METRICS.values()),
     )
-    must_beat: Annotated[list[Baseline], Field(max_length=4), OneOrder] = Field(
+    must_beat: Annotated[list[Baseline], Field(max_length=5), OneOrder] = Field(
         default_factory=lambda: list(TO_BEAT),
-        description="The arms that the strong model must beat: each lower bound of the 95 % interval of the"
+        description="The arms that the candidate must beat: each lower bound of the 95 % interval of the"
         " gain must be above `minLowerBound`. Empty: it is published in any case.",
         json_schema_extra={"x-kubernetes-list-type": "set"},
     )

@@ -49,7 +49,7 @@ ManagedBy = Annotated[
 
 
 def _dangling_baselines(spec: "Spec") -> Iterator[DanglingReference]:
-    computed = ("Weak", *spec.evaluation.controls)
+    computed = ("Weak", "Strong", *spec.evaluation.controls)
     for place, baseline in enumerate(spec.promotion.must_beat):
         if baseline not in computed:
             yield DanglingReference(("promotion", "mustBeat", place), baseline, computed)
@@ -138,6 +138,16 @@ def _measures(family: Family) -> Rule:
     )
 
 
+def _needs_student(family: Family) -> Rule:
+    """Where answers are not added up, the student is the candidate."""
+    return Rule(
+        cel=f"self.task.type != '{family.name}' || self.promotion.candidate == 'Student'",
+        message=f"a task of type {family.name} has no combination: write `candidate: Student`",
+        holds=lambda s: s.task.type != family.name or s.promotion.candidate == "Student",
+        field="promotion.candidate",
+    )
+
+
 def _known_methods(family: Family) -> Iterator[Rule]:
     """A kind of task that knows only some of the methods is used with no other."""
     for field, known, cel, given in (
@@ -206,7 +216,7 @@ class Spec(Struct):
 
     rules = (
         refers(
-            cel="self.promotion.mustBeat.all(a, a == 'Weak' || a in self.evaluation.controls)",
+            cel="self.promotion.mustBeat.all(a, a in ['Weak', 'Strong'] || a in self.evaluation.controls)",
             message="`promotion.mustBeat` names an arm that is not computed: add it to `evaluation.controls`",
             field="promotion.mustBeat",
             dangling=_dangling_baselines,
@@ -218,6 +228,14 @@ class Spec(Struct):
             holds=lambda s: "Unfiltered" not in s.promotion.must_beat or bool(s.selection.steps),
             field="promotion.mustBeat",
         ),
+        Rule(
+            cel="self.promotion.candidate != 'Student' || !('Strong' in self.promotion.mustBeat)",
+            message="`promotion.mustBeat` names Strong, which is the candidate itself: leave it out, or write"
+            " `candidate: Combined`",
+            holds=lambda s: s.promotion.candidate != "Student" or "Strong" not in s.promotion.must_beat,
+            field="promotion.mustBeat",
+        ),
+        *(_needs_student(family) for family in FAMILIES.values() if not family.has_combination),
         *(_applies(metric) for metric in METRICS.values() if metric.cel),
         *(_measures(family) for family in FAMILIES.values() if len(FAMILIES) > 1),
         *(rule for family in FAMILIES.values() for rule in _known_methods(family)),
@@ -275,7 +293,7 @@ class Spec(Struct):
         default_factory=Evaluation, description="What the strong model is compared with."
     )
     promotion: Promotion = Field(
-        default_factory=Promotion, description="What the strong model must beat to be published."
+        default_factory=Promotion, description="What is published, and what it must beat before."
     )
     report: Report = Field(default_factory=Report, description="What the report may show.")
     pods: Pods = Field(

@@ -298,10 +298,10 @@ class PodSettings(Struct):
 
 
 class Pods(Struct):
-    """One entry per kind of stage (prepare, label, aggregate, select, train, evaluate, promote), or `default` for all."""
+    """One entry per kind of stage, called after it, or `default` for all."""
 
     values_of_map: ClassVar[type[Struct]] = PodSettings
-    """In the CRD this is a map with one schema of its values, or they would be there eight times."""
+    """In the CRD this is a map with one schema of its values, or they would be there nine times."""
 
     default: PodSettings | None = Field(default=None, description="Of every stage.")
     prepare: PodSettings | None = Field(default=None, description="Of `prepare`.")
@@ -309,6 +309,7 @@ class Pods(Struct):
     aggregate: PodSettings | None = Field(default=None, description="Of `aggregate`.")
     select: PodSettings | None = Field(default=None, description="Of `select`.")
     train: PodSettings | None = Field(default=None, description="Of `train`.")
+    combine: PodSettings | None = Field(default=None, description="Of `combine`.")
     evaluate: PodSettings | None = Field(default=None, description="Of `evaluate`.")
     promote: PodSettings | None = Field(default=None, description="Of `promote`.")
 

@@ -39,7 +39,7 @@ def results_of(figures: Mapping[str, Any]) -> Results:
     return Results(
         metric=printable(str(figures["metric"]), 64) if "metric" in figures else None,
         weak=_decimal(figures.get("weak")),
-        strong=_decimal(figures.get("strong")),
+        candidate=_decimal(figures.get("candidate")),
         gain=_decimal(gain[0]),
         gain_low=_decimal(gain[1]),
         gain_high=_decimal(gain[2]),

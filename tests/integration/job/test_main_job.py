@@ -8,7 +8,7 @@ import pytest
 
 from w2s_trainer.stages.label.summary import whole_summary
 
-STAGES = ["prepare", "label-rules", "aggregate", "select", "train", "evaluate", "promote"]
+STAGES = ["prepare", "label-rules", "aggregate", "select", "train", "combine", "evaluate", "promote"]
 
 
 def test_the_first_run_does_every_stage(finished):
@@ -20,7 +20,16 @@ def test_the_first_run_does_every_stage(finished):
 def test_the_results_have_every_arm_and_the_answer(finished):
     results = finished.results()
     arms = {arm["arm"]: arm for arm in results["evaluation"]["arms"]}
-    assert set(arms) == {"weak", "strong", "gold-only", "zero-shot", "cascade", "ceiling"}
+    assert set(arms) == {
+        "weak",
+        "combined",
+        "students",
+        "strong",
+        "gold-only",
+        "zero-shot",
+        "cascade",
+        "ceiling",
+    }
     for arm in arms.values():
         value = arm["metrics"]["MacroF1"]
         assert 0 < value["low"] <= value["estimate"] <= value["high"] <= 1
@@ -30,7 +39,9 @@ def test_the_results_have_every_arm_and_the_answer(finished):
         "weak",
         "zero-shot",
         "gold-only",
+        "strong",
     ]
+    assert results["evaluation"]["candidate"] == "combined"
     assert arms["gold-only"]["trainedOn"] == 32
     assert [point["labels"] for point in results["evaluation"]["goldOnlyCurve"]] == [16, 32]
     assert arms["ceiling"]["trainedOn"] == arms["strong"]["trainedOn"]
@@ -68,7 +79,7 @@ def test_an_edit_runs_what_it_changes_and_says_why(finished):
     finished.edit(lambda spec: spec["strong"].update(tuning={"type": "Head", "head": {"l2": "3.0"}}))
     edited = finished.run()
     assert edited.returncode == 0, edited.stderr
-    assert finished.worked == ["train", "evaluate", "promote"]
+    assert finished.worked == ["train", "combine", "evaluate", "promote"]
     assert "strong.tuning.head.l2 (default) → 3" in edited.stdout
     assert finished.results()["evaluation"]["evaluations"] == 2
 
@@ -89,7 +100,10 @@ def test_the_published_model_loads_by_itself_and_predicts(finished, tmp_path, ca
 
     texts = ["This program is free software under the GNU General Public License.", "MIT licence."]
     said = finished.predict(
-        capsys, "--model", pointer["uri"], *(part for text in texts for part in ("--text", text))
+        capsys,
+        "--students-only",
+        *("--model", pointer["uri"]),
+        *(part for text in texts for part in ("--text", text)),
     )
     assert said[0]["label"] == "copyleft"
 
@@ -191,4 +205,4 @@ def test_summaries_have_the_keys_that_are_documented(finished, summary_is_docume
             if summary["type"] != "Classifier":  # it has nothing beside
                 rows.append(f"label of type {summary['type']}")
         summary_is_documented(summary, *rows)
-    assert kinds == {"prepare", "label", "aggregate", "select", "train", "evaluate", "promote"}
+    assert kinds == {"prepare", "label", "aggregate", "select", "train", "combine", "evaluate", "promote"}

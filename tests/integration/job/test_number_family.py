@@ -52,7 +52,7 @@ def numbers(module_workplace):
             "goldBudget": 40,
         },
         "weak": {"labelers": [{"name": "rules", "type": "Functions", "functions": {"rules": RULES}}]},
-        "promotion": {"metric": "AbsoluteError", "mustBeat": ["Weak"]},
+        "promotion": {"candidate": "Student", "metric": "AbsoluteError", "mustBeat": ["Weak"]},
     }
     done = place.run()
     assert done.returncode == 0, done.stderr
@@ -129,7 +129,10 @@ def test_what_is_published_predicts(numbers):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"promotion": {"metric": "Accuracy"}}, "a task of type Number is measured by AbsoluteError"),
+        (
+            {"promotion": {"candidate": "Student", "metric": "Accuracy"}},
+            "a task of type Number is measured by AbsoluteError",
+        ),
         ({"task": {"type": "Number", "classes": [{"name": "a"}, {"name": "b"}]}}, "is for no other"),
         ({"task": {"type": "Number", "instruction": "How many?"}}, "`instruction` is to be given only when"),
         ({"task": {}}, "`classes` is required when `type` is Classification"),

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from evaluate_kit import ArmAnswers, Arms, GoldTest, gold_test, right_on, says
 
+from w2s_api.arms import ARMS
 from w2s_trainer.families.classification.errors import imitation, positive_counts
 from w2s_trainer.families.classification.words import given_up
 from w2s_trainer.stages.evaluate.compare import compare, notes
@@ -17,8 +18,8 @@ GOLD = np.arange(200) % 2
 TRAINED = {"strong": 500, "ceiling": 500}
 
 
-def result(test: GoldTest, arms: Arms, seed: int = 0) -> dict[str, Any]:
-    return compare(test, arms, np.random.default_rng(seed))
+def result(test: GoldTest, arms: Arms, seed: int = 0, candidate: str = "strong") -> dict[str, Any]:
+    return compare(test, arms, ARMS[candidate], np.random.default_rng(seed))
 
 
 def three_arms(**changed: float) -> Arms:

@@ -9,10 +9,11 @@ from w2s_trainer.stages.evaluate.gate import apply_gate
 
 def compared(**intervals: tuple[float, float]) -> dict[str, Any]:
     return {
+        "candidate": "combined",
         "comparisons": [
             {"baseline": baseline, "estimate": (low + high) / 2, "low": low, "high": high}
             for baseline, (low, high) in intervals.items()
-        ]
+        ],
     }
 
 
@@ -46,6 +47,6 @@ def test_gate(
 
 def test_the_reason_names_figures_and_bound() -> None:
     (reason,) = apply_gate(compared(weak=(-0.01, 0.05)), ["Weak"], 0.02).reasons
-    assert reason == "strong − weak = +0.020 [-0.010, +0.050]: the lower bound is not above 0.02"
+    assert reason == "combined − weak = +0.020 [-0.010, +0.050]: the lower bound is not above 0.02"
     (reason,) = apply_gate(compared(), ["GoldOnly"], 0.0).reasons
-    assert reason == "strong − gold-only was not computed"
+    assert reason == "combined − gold-only was not computed"

@@ -10,6 +10,7 @@ from evaluate_kit import Arms, gold_test, right_on
 from sklearn.metrics import accuracy_score, f1_score, roc_auc_score
 from sklearn.metrics import log_loss as sklearn_log_loss
 
+from w2s_api.arms import ARMS
 from w2s_api.metrics import METRICS, Metric
 from w2s_trainer.families.classification.calibration import (
     brier,
@@ -152,7 +153,7 @@ def test_a_metric_of_which_less_is_better_is_one_line_and_one_module(monkeypatch
 
     gold = np.arange(400) % 2
     arms = Arms({"weak": right_on(gold, 0.6), "strong": right_on(gold, 0.9)}, trained_on={"strong": 9})
-    evaluation = compare(gold_test(gold, metric="Brier"), arms, np.random.default_rng(0))
+    evaluation = compare(gold_test(gold, metric="Brier"), arms, ARMS["strong"], np.random.default_rng(0))
     values = {arm["arm"]: arm["metrics"]["Brier"]["estimate"] for arm in evaluation["arms"]}
     assert values["strong"] < values["weak"]
     (gain,) = evaluation["comparisons"]

@@ -87,13 +87,13 @@ def test_what_an_edit_stopped_and_the_next_brings_back_was_stopped_by_us(cluster
     ],
 )
 def test_figures_that_are_none_are_left_out(cluster: Cluster, figures: dict[str, Any]):
-    cluster.finish("prepare", "label-small", "aggregate", "select", "train")
-    words = Words("Done", artifact="a", figures={"strong": 0.7, **figures})
+    cluster.finish("prepare", "label-small", "aggregate", "select", "train", "combine")
+    words = Words("Done", artifact="a", figures={"candidate": 0.7, **figures})
     cluster.run("evaluate").end("evaluate", words=words).settle()
     results = cluster.status.results
     assert results is not None
     assert (results.weak, results.gain, cluster.status.gain) == (None, None, None)
-    assert results.strong == "0.7000"
+    assert results.candidate == "0.7000"
     assert (results.metric or "").isprintable()
 
 

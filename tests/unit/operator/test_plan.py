@@ -3,7 +3,7 @@
 import pytest
 from operator_kit import Cluster, stage_names
 
-EVERY = ["prepare", "label-small", "aggregate", "select", "train", "evaluate", "promote"]
+EVERY = ["prepare", "label-small", "aggregate", "select", "train", "combine", "evaluate", "promote"]
 
 
 def test_a_job_runs_stage_by_stage_to_its_end(cluster: Cluster):
@@ -73,10 +73,10 @@ def test_an_edit_runs_again_what_it_changes_and_nothing_before(cluster: Cluster)
     cluster.store = {
         stage.name: stage.artifact
         for stage in cluster.status.stages
-        if stage.name not in ("train", "evaluate", "promote")
+        if stage.name not in ("train", "combine", "evaluate", "promote")
     }
     cluster.edit(strong__tuning={"type": "Head", "head": {"l2": "1"}}).complete()
-    assert cluster.created == ["prepare/1", "train/1", "evaluate/1", "promote/1"]
+    assert cluster.created == ["prepare/1", "train/1", "combine/1", "evaluate/1", "promote/1"]
     assert cluster.condition("Complete") == ("True", "Finished")
 
 
@@ -108,7 +108,7 @@ def test_suspend_stops_what_runs_and_resume_goes_on_with_the_next_run(cluster: C
 def test_what_prepare_finds_complete_is_not_run(cluster: Cluster):
     cluster.store = {"label-small": "x1", "aggregate": "x2", "select": "x3", "train": "x4"}
     cluster.complete()
-    assert cluster.created == ["prepare/1", "evaluate/1", "promote/1"]
+    assert cluster.created == ["prepare/1", "combine/1", "evaluate/1", "promote/1"]
     assert cluster.states()["train"] == "Reused"
 
 

@@ -299,7 +299,9 @@ def test_a_refusal_of_another_instance_does_not_count(cluster: Cluster):
 
 
 def test_the_last_stages_run_though_the_store_has_what_they_would_make(cluster: Cluster):
-    cluster.store = dict.fromkeys(("label-small", "aggregate", "select", "train", "evaluate", "promote"), "x")
+    cluster.store = dict.fromkeys(
+        ("label-small", "aggregate", "select", "train", "combine", "evaluate", "promote"), "x"
+    )
     cluster.complete()
     assert cluster.created == ["prepare/1", "evaluate/1", "promote/1"]
 
@@ -423,8 +425,8 @@ def test_a_spec_that_is_not_understood_is_a_failure_that_says_where(
 def test_figures_that_are_no_numbers_are_left_out(cluster: Cluster):
     from w2s_operator.observed import Words
 
-    cluster.finish("prepare", "label-small", "aggregate", "select", "train")
-    odd = {"metric": 7, "weak": "much", "strong": True, "gain": [1]}
+    cluster.finish("prepare", "label-small", "aggregate", "select", "train", "combine")
+    odd = {"metric": 7, "weak": "much", "candidate": True, "gain": [1]}
     cluster.run("evaluate").end("evaluate", words=Words("Done", artifact="a", figures=odd)).settle()
     found = cluster.status.results
     assert found is not None
@@ -439,8 +441,8 @@ def test_figures_that_are_no_numbers_are_left_out(cluster: Cluster):
 def test_a_gate_that_is_not_passed_is_an_end_and_no_failure(cluster: Cluster):
     from w2s_operator.observed import Words
 
-    cluster.finish("prepare", "label-small", "aggregate", "select", "train", "evaluate")
-    why = ["strong − zero-shot = +0.035 [-0.007, +0.077]: the lower bound is not above 0"]
+    cluster.finish("prepare", "label-small", "aggregate", "select", "train", "combine", "evaluate")
+    why = ["combined − zero-shot = +0.035 [-0.007, +0.077]: the lower bound is not above 0"]
     refused = Words("Done", artifact="a", figures={"promoted": False, "reasons": why})
     cluster.run("promote").end("promote", words=refused).settle()
     assert cluster.condition("Complete")[0] == "True"

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from w2s_api.arms import ARMS
 from w2s_api.spec.strong import Strong
 from w2s_api.spec.task import Task
 from w2s_trainer.families.classification import Classification
@@ -115,6 +116,7 @@ def results(
     tuning: str = "Head",
     head: float | None = None,
     full_schedule: float | None = None,
+    combined: float | None = None,
     collapsed: tuple[dict[str, Any], ...] = (),
     joules: int | None = None,
     seconds: tuple[float, float] = (40.0, 10.0),
@@ -135,6 +137,9 @@ def results(
         arms["head"] = answering(gold, head, 1, k, rng)
     if full_schedule:
         arms["full-schedule"] = answering(gold, full_schedule, 1, k, rng)
+    if combined:
+        arms["combined"] = answering(gold, combined, seeds, k, rng)
+        arms["students"] = answering(gold, combined - 0.02, seeds, k, rng)
     arms["cascade"] = cascade_answers(teacher, student)
     curve = {
         16: answering(gold, 0.55, seeds, k, rng).values,
@@ -144,7 +149,9 @@ def results(
     task = Task.model_validate({"classes": [{"name": name} for name in classes], "positiveClass": positive})
     test = GoldTest(gold, rng.integers(0, 500, n), "MacroF1", Classification(task))
     trained = {"strong": 400, "gold-only": 64, "ceiling": 400}
-    evaluation = compare(test, Arms(arms, curve, trained), np.random.default_rng(1))
+    evaluation = compare(
+        test, Arms(arms, curve, trained), ARMS["combined" if combined else "strong"], np.random.default_rng(1)
+    )
     evaluation["evaluations"] = 3
     evaluation["notes"] = notes(evaluation, True, 3, given_up(collapsed))
     evaluation["notComputed"] = [

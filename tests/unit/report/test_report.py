@@ -168,7 +168,7 @@ def test_rows_without_a_group_are_counted_where_there_are_some():
 
 def test_charts_are_sound_and_true():
     found = results()["evaluation"]
-    svg = ElementTree.fromstring(charts.bars(found["arms"], "MacroF1"))
+    svg = ElementTree.fromstring(charts.bars(found["arms"], "strong", "MacroF1"))
     text = "{http://www.w3.org/2000/svg}text"
     said = [part.text for part in svg.iter(text)]
     for arm in found["arms"]:

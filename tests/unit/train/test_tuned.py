@@ -101,10 +101,10 @@ def train(monkeypatch, tmp_path):
     return train
 
 
-def answers(output):
+def answers(output, *, of_pool: bool = False):
     """The first class's probability by arm, seed and size; every answer of a student is the same."""
     table = pq.read_table(output / "predictions.parquet").to_pydict()
-    assert sorted(set(table["id"])) == [f"id{i}" for i in range(4, 10)]
+    assert sorted(set(table["id"])) == [f"id{i}" for i in range(0 if of_pool else 4, 10)]
     found = {}
     for arm, seed, size, p in zip(
         table["arm"], table["seed"], table["size"], table["probabilities"], strict=True
@@ -115,7 +115,7 @@ def answers(output):
 
 def test_the_strong_arm(train, summary_is_documented):
     done = train("strong", [4])
-    assert answers(done.output) == {("strong", 2, 4): {0.0}}
+    assert answers(done.output, of_pool=True) == {("strong", 2, 4): {0.0}}
     assert load_file(done.output / "student.safetensors")["weight"].item() == 0
     summary = done.result.summary
     summary_is_documented(summary, "of one arm and seed: train-<arm>-<seed>")
@@ -130,7 +130,7 @@ def test_the_strong_arm(train, summary_is_documented):
 
 def test_with_weak_validation_both_answer_and_the_best_is_kept(train):
     done = train("strong", [4], best={"weight": torch.tensor([0.75])})
-    assert answers(done.output) == {("full-schedule", 2, 4): {0.0}, ("strong", 2, 4): {0.75}}
+    assert answers(done.output, of_pool=True) == {("full-schedule", 2, 4): {0.0}, ("strong", 2, 4): {0.75}}
     assert load_file(done.output / "student.safetensors")["weight"].item() == 0.75
     assert done.result.summary["arms"] == ["full-schedule", "strong"]
     assert done.result.summary["examples"] == {"strong": 4}
@@ -210,7 +210,7 @@ def test_a_collapse_is_named_and_said(train):
 def test_answers_come_back_aligned_with_the_rows_that_are_asked_for(tmp_path):
     from w2s_trainer.stages.train.predictions import Predictions
 
-    predictions = Predictions(EXAMPLES, "probabilities")
+    predictions = Predictions(EXAMPLES, "probabilities", EXAMPLES.rows("budget", "test"))
     rows = predictions.rows
     given = np.random.default_rng(0).dirichlet([1, 1], len(rows))
     predictions.add("strong", 0, 9, given)

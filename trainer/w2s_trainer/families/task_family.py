@@ -235,8 +235,8 @@ class TaskFamily(ABC):
         """What results say of an arm beside its metrics."""
         return {}
 
-    def imitation(self, test: GoldTest, weak: ArmAnswers, strong: ArmAnswers) -> dict[str, Any] | None:
-        """How often strong repeats what is right and what is wrong in the weak labels; None where nobody can tell."""
+    def imitation(self, test: GoldTest, weak: ArmAnswers, candidate: ArmAnswers) -> dict[str, Any] | None:
+        """How often the candidate repeats what is right and what is wrong in the weak labels; None where nobody can tell."""
         return None
 
     def excerpts(

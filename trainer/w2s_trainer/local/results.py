@@ -25,12 +25,16 @@ def table(results: Mapping[str, Any], model_uri: str) -> str:
             trained += f" in {seconds(costs[arm['arm']])}"
         between = f"[{value['low']:.3f}, {value['high']:.3f}]"
         lines.append(f"  {arm['arm']:<13} {value['estimate']:.3f}  {between}  {trained}".rstrip())
-    tuning = [comparison for comparison in evaluation["exploratory"] if comparison["arm"] == "strong"]
+    tuning = [
+        comparison
+        for comparison in evaluation["exploratory"]
+        if comparison["arm"] in (evaluation["candidate"], "strong")
+    ]
     for comparison in [*evaluation["comparisons"], *tuning]:
         mark = " (exploratory)" if comparison["exploratory"] else ""
         interval = f"[{comparison['low']:+.3f}, {comparison['high']:+.3f}]"
         lines.append(
-            f"  strong − {comparison['baseline']:<13} {comparison['estimate']:+.3f}  {interval}"
+            f"  {comparison['arm']} − {comparison['baseline']:<13} {comparison['estimate']:+.3f}  {interval}"
             f"  {comparison['verdict']}{mark}"
         )
     lines.append("")

@@ -27,11 +27,11 @@ def answers(results: Mapping[str, Any]) -> list[str]:
     sentences = [_gain(evaluation, comparisons["weak"], Differences.of(results)) + _but(evaluation)]
     sentences += [
         _against(name, comparisons[name], results)
-        for name in ARMS["strong"].beats
+        for name in ARMS[evaluation["candidate"]].beats
         if name in comparisons and name != "weak"
     ]
     if "worth" in evaluation:
-        sentences.append(_worth(evaluation["worth"]))
+        sentences.append(_worth(evaluation))
     sentences += tuning_answers(results)
     return [sentence.replace(" -", " −") for sentence in sentences]
 
@@ -39,8 +39,8 @@ def answers(results: Mapping[str, Any]) -> list[str]:
 def _gain(evaluation: Mapping[str, Any], gain: Mapping[str, Any], differences: Differences) -> str:
     arms = {arm["arm"]: arm for arm in evaluation["arms"]}
     metric = evaluation["metric"]
-    weak, strong = (arms[name]["metrics"][metric]["estimate"] for name in ("weak", "strong"))
-    figures = f"{metric} {strong:.3f} against {weak:.3f}"
+    weak, new = (arms[name]["metrics"][metric]["estimate"] for name in ("weak", evaluation["candidate"]))
+    figures = f"{metric} {new:.3f} against {weak:.3f}"
     if gain["verdict"] == "better":
         return (
             f"Yes: the new model is better than its teacher ({figures}). The gain is {differences.size(gain['estimate'])};"
@@ -62,7 +62,11 @@ def better_and_simpler(evaluation: Mapping[str, Any]) -> list[str]:
     """Names the arms that are clearly better than the new model although they are simpler."""
     against = [
         *evaluation["comparisons"],
-        *(comparison for comparison in evaluation["exploratory"] if comparison["arm"] == "strong"),
+        *(
+            comparison
+            for comparison in evaluation["exploratory"]
+            if comparison["arm"] == evaluation["candidate"]
+        ),
     ]
     worse = {comparison["baseline"] for comparison in against if comparison["verdict"] == "worse"}
     return [arm.name for arm in ARMS.values() if arm.simpler and arm.name in worse]
@@ -88,17 +92,18 @@ def _against(name: str, comparison: Mapping[str, Any], results: Mapping[str, Any
     return f"There is no clear difference to {baseline}: {differences.from_to(comparison)}."
 
 
-def _worth(worth: Mapping[str, Any]) -> str:
+def _worth(evaluation: Mapping[str, Any]) -> str:
+    worth = evaluation["worth"]
     estimate, low, high = worth["estimate"], worth["low"], worth["high"]
-    if estimate["bound"] == "fewer":
-        sentence = f"The weak labels were worth fewer than {estimate['labels']:,} expert labels"
-    elif estimate["bound"] == "at least":
-        sentence = (
-            f"The weak labels were worth at least {estimate['labels']:,} expert labels, as many as were at hand;"
-            " how many more was not measured"
-        )
+    bound = {"fewer": "fewer than", "at least": "at least", "exact": "about"}[estimate["bound"]]
+    number = f"{bound} {estimate['labels']:,} expert labels"
+    more = (
+        ", as many as were at hand; how many more was not measured" if estimate["bound"] == "at least" else ""
+    )
+    if evaluation["candidate"] == "strong":
+        sentence = f"The weak labels were worth {number}{more}"
     else:
-        sentence = f"The weak labels were worth about {estimate['labels']:,} expert labels"
+        sentence = f"It is as good as the same model tuned on {number} alone{more}"
     return f"{sentence} (95 % interval: from {low['text']} to {high['text']})."
 
 

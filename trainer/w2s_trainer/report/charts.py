@@ -11,11 +11,12 @@ WIDTH = 720
 _LEFT, _RIGHT = 120, 90
 
 
-def bars(arms: Sequence[Mapping[str, Any]], metric: str) -> str:
+def bars(arms: Sequence[Mapping[str, Any]], candidate: str, metric: str) -> str:
     """A bar with its interval for every arm.
 
     Args:
         arms: `evaluation.arms` of results.json.
+        candidate: the name of the arm that stands out.
         metric: the declared metric.
     """
     values = [(arm["arm"], arm["metrics"][metric]) for arm in arms]
@@ -26,7 +27,7 @@ def bars(arms: Sequence[Mapping[str, Any]], metric: str) -> str:
     parts = [_grid(floor, top, height - 26)]
     for place, (name, value) in enumerate(values):
         y = 8 + place * row
-        kind = "strong" if name == "strong" else "weak" if name == "weak" else "other"
+        kind = "candidate" if name == candidate else "weak" if name == "weak" else "other"
         x0, x = _LEFT, _x(value["estimate"], floor, top)
         low, high = _x(value["low"], floor, top), _x(value["high"], floor, top)
         parts.append(
@@ -42,12 +43,13 @@ def bars(arms: Sequence[Mapping[str, Any]], metric: str) -> str:
     return _svg(height, f"{metric} of every arm, with 95 % intervals", parts)
 
 
-def curve(points: Sequence[Mapping[str, Any]], strong: Mapping[str, float], metric: str) -> str:
-    """The gold-only curve over labels (log scale) with the student laid over it as a band."""
+def curve(points: Sequence[Mapping[str, Any]], candidate: Mapping[str, Any], metric: str) -> str:
+    """The gold-only curve over labels (log scale) with an arm of `evaluation.arms` laid over it as a band."""
     from math import log2
 
-    low = min([strong["low"], *(point["low"] for point in points)]) - 0.02
-    high = max([strong["high"], *(point["high"] for point in points)]) + 0.02
+    new = candidate["metrics"][metric]
+    low = min([new["low"], *(point["low"] for point in points)]) - 0.02
+    high = max([new["high"], *(point["high"] for point in points)]) + 0.02
     height, bottom, top = 300, 258, 12
     first, last = log2(points[0]["labels"]), log2(points[-1]["labels"])
     span = max(last - first, 1e-9)
@@ -60,11 +62,11 @@ def curve(points: Sequence[Mapping[str, Any]], strong: Mapping[str, float], metr
 
     right = WIDTH - _RIGHT
     parts = [
-        f'<rect class="band" x="{_LEFT}" y="{y(strong["high"]):.1f}" width="{right - _LEFT}"'
-        f' height="{y(strong["low"]) - y(strong["high"]):.1f}"/>',
-        f'<line class="line strong" x1="{_LEFT}" x2="{right}" y1="{y(strong["estimate"]):.1f}"'
-        f' y2="{y(strong["estimate"]):.1f}"/>',
-        f'<text class="value strong" x="{right + 8}" y="{y(strong["estimate"]) + 4:.1f}">strong</text>',
+        f'<rect class="band" x="{_LEFT}" y="{y(new["high"]):.1f}" width="{right - _LEFT}"'
+        f' height="{y(new["low"]) - y(new["high"]):.1f}"/>',
+        f'<line class="line candidate" x1="{_LEFT}" x2="{right}" y1="{y(new["estimate"]):.1f}"'
+        f' y2="{y(new["estimate"]):.1f}"/>',
+        f'<text class="value candidate" x="{right + 8}" y="{y(new["estimate"]) + 4:.1f}">{escape(candidate["arm"])}</text>',
     ]
     for tick in _ticks(low, high):
         parts.append(f'<line class="grid" x1="{_LEFT}" x2="{right}" y1="{y(tick):.1f}" y2="{y(tick):.1f}"/>')
@@ -86,7 +88,7 @@ def curve(points: Sequence[Mapping[str, Any]], strong: Mapping[str, float], metr
         f'<text class="axis" x="{(_LEFT + right) / 2}" y="{bottom + 36}" text-anchor="middle">'
         "expert labels used (each step doubles)</text>"
     )
-    return _svg(height, f"{metric} by number of expert labels, and where the student stands", parts)
+    return _svg(height, f"{metric} by number of expert labels, and where the new model stands", parts)
 
 
 def calibration(bins: Sequence[Mapping[str, Any]]) -> str:
@@ -104,7 +106,7 @@ def calibration(bins: Sequence[Mapping[str, Any]]) -> str:
     for bin_ in bins:
         cx, cy = left + bin_["probability"] * side, top + side - bin_["accuracy"] * side
         radius = 3 + 9 * (bin_["n"] / most) ** 0.5
-        parts.append(f'<circle class="dot strong" cx="{cx:.1f}" cy="{cy:.1f}" r="{radius:.1f}"/>')
+        parts.append(f'<circle class="dot candidate" cx="{cx:.1f}" cy="{cy:.1f}" r="{radius:.1f}"/>')
     parts.append(
         f'<text class="axis" x="{left + side / 2}" y="{top + side + 36}" text-anchor="middle">how sure it is</text>'
     )
@@ -128,7 +130,7 @@ def shares(before: Mapping[str, int], after: Mapping[str, int], most: int = 12) 
         )
         for offset, kind, share in (
             (2, "weak", before[name] / total_before),
-            (18, "strong", after[name] / total_after),
+            (18, "candidate", after[name] / total_after),
         ):
             width = share * (WIDTH - _LEFT - _RIGHT)
             parts.append(

@@ -36,6 +36,7 @@ def render(results: Mapping[str, Any], parts: ReportParts) -> str:
     evaluation = results["evaluation"]
     metric = evaluation["metric"]
     arms = {arm["arm"]: arm for arm in evaluation["arms"]}
+    candidate = arms[evaluation["candidate"]]
     sentences = answers(results)
     return (
         environment("w2s_trainer.report")
@@ -46,7 +47,8 @@ def render(results: Mapping[str, Any], parts: ReportParts) -> str:
             metric=metric,
             metric_words=metric_words(metric),
             arms=arms,
-            baselines={name: ARMS[name].as_baseline for name in ARMS["strong"].beats},
+            candidate=candidate,
+            baselines={name: ARMS[name].as_baseline for name in ARMS[candidate["arm"]].beats},
             tone=tone(evaluation),
             headline=sentences[0],
             answers=sentences[1:],
@@ -62,8 +64,8 @@ def render(results: Mapping[str, Any], parts: ReportParts) -> str:
             parts=parts,
             part_metric=_part_metric(metric, arms["weak"]),
             pgr=pgr_sentence(results),
-            bars=Markup(charts.bars(evaluation["arms"], metric)),
-            curve=Markup(charts.curve(evaluation["goldOnlyCurve"], arms["strong"]["metrics"][metric], metric))
+            bars=Markup(charts.bars(evaluation["arms"], candidate["arm"], metric)),
+            curve=Markup(charts.curve(evaluation["goldOnlyCurve"], candidate, metric))
             if len(evaluation.get("goldOnlyCurve", [])) > 1
             else None,
             glossary={arm.name: arm.words for arm in ARMS.values() if arm.name in arms},

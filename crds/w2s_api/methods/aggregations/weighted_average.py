@@ -5,7 +5,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from w2s_api.methods.method import Method
+from w2s_api.methods.aggregations.aggregation import AggregationSettings
 from w2s_api.spec.base import Name, NonNegative, Struct
 
 
@@ -16,10 +16,11 @@ class LabelerWeight(Struct):
     weight: NonNegative = Field(description="Its weight, relative to the others.")
 
 
-class WeightedAverage(Method):
+class WeightedAverage(AggregationSettings):
     """The weighted average of the labelers' distributions; a labeler that abstains on a text is left out there."""
 
     words: ClassVar[str] = "the weighted average of the distributions"
+    by_text: ClassVar[bool] = True
     names_labelers: ClassVar[Mapping[str, str]] = {
         "weights[].labeler": "a weight names a labeler that `weak.labelers` does not have"
     }

@@ -24,10 +24,6 @@ class LabelerSettings(Method):
         """Whether it reads expert labels of the budget, so that it says something else for each seed."""
         return False
 
-    def labels_shown(self) -> int:
-        """How many expert labels of a seed's budget it is shown as examples, so that what it says there proves nothing."""
-        return 0
-
     def trained_elsewhere(self) -> TrainedOn | None:
         """What a model that was there before the job has seen; None where there is no such model."""
         return None

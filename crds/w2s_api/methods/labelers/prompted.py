@@ -38,7 +38,3 @@ class Prompted(LabelerSettings):
     def sees_gold(self) -> bool:
         """It does with shots, and where the prior is that of the budget."""
         return self.shots > 0 or self.prior == "Gold"
-
-    def labels_shown(self) -> int:
-        """The shots."""
-        return self.shots

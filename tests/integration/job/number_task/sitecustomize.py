@@ -23,6 +23,7 @@ FAMILIES["Number"] = Family(
     label_inputs=lambda _task: {"task.type": "Number"},
     question_inputs=lambda _task: {"task.type": "Number"},
     has_zero_shot=False,
+    has_combination=False,
     tunings=("Head",),
     labelers=("Functions",),
     selections=(),

@@ -11,7 +11,7 @@ from restricted_kit import violations
 from w2s_api.names import STAGE_KINDS
 from w2s_operator.children.settings import Defaults, settings_hash
 
-STAGES = ["prepare", "label-small", "aggregate", "select", "train-strong-0", "evaluate", "promote"]
+STAGES = ["prepare", "label-small", "aggregate", "select", "train-strong-0", "combine", "evaluate", "promote"]
 
 
 @pytest.mark.parametrize("stage", STAGES)

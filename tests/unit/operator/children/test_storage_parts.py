@@ -7,7 +7,7 @@ from children_kit import DEFAULTS, child, container, env, mounts, spec, volumes
 
 from w2s_operator.children.settings import settings_hash
 
-STAGES = ["prepare", "label-small", "aggregate", "select", "train-strong-0", "evaluate", "promote"]
+STAGES = ["prepare", "label-small", "aggregate", "select", "train-strong-0", "combine", "evaluate", "promote"]
 SECRET = {"storage__credentialsSecretRef": {"name": "keys"}}
 CERTIFICATES = {"storage__caBundleRef": {"name": "trust", "key": "ca.pem"}}
 

@@ -212,9 +212,9 @@ class Classification(TaskFamily):
             }
         return details
 
-    def imitation(self, test: GoldTest, weak: ArmAnswers, strong: ArmAnswers) -> dict[str, Any] | None:
-        """How often strong agrees with the weak labels where they are right and where they are wrong."""
-        return errors.imitation(test, weak, strong)
+    def imitation(self, test: GoldTest, weak: ArmAnswers, candidate: ArmAnswers) -> dict[str, Any] | None:
+        """How often the candidate agrees with the weak labels where they are right and where they are wrong."""
+        return errors.imitation(test, weak, candidate)
 
     def excerpts(
         self, test: GoldTest, answers: NDArray[Any], text_of: Callable[[int], str]

@@ -39,20 +39,20 @@ def positive_counts(test: GoldTest, probabilities: NDArray[np.float64]) -> dict[
     }
 
 
-def imitation(test: GoldTest, weak: ArmAnswers, strong: ArmAnswers) -> dict[str, float | int | None]:
-    """Measures how often strong agrees with the weak labels where they are right and where they are wrong."""
+def imitation(test: GoldTest, weak: ArmAnswers, candidate: ArmAnswers) -> dict[str, float | int | None]:
+    """Measures how often the candidate agrees with the weak labels where they are right and where they are wrong."""
     decide = classes_of(test).decide
     right, wrong, n_right, n_wrong = [], [], [], []
-    for seed in range(max(len(weak.values), len(strong.values))):
-        (weak_answers, silent), (strong_answers, _) = weak.of_seed(seed), strong.of_seed(seed)
-        teacher, student, covered = decide(weak_answers), decide(strong_answers), ~silent
+    for seed in range(max(len(weak.values), len(candidate.values))):
+        (weak_answers, silent), (answers, _) = weak.of_seed(seed), candidate.of_seed(seed)
+        teacher, new, covered = decide(weak_answers), decide(answers), ~silent
         is_right, is_wrong = covered & (teacher == test.gold), covered & (teacher != test.gold)
         n_right.append(int(is_right.sum()))
         n_wrong.append(int(is_wrong.sum()))
         if is_right.any():
-            right.append(float((teacher == student)[is_right].mean()))
+            right.append(float((teacher == new)[is_right].mean()))
         if is_wrong.any():
-            wrong.append(float((teacher == student)[is_wrong].mean()))
+            wrong.append(float((teacher == new)[is_wrong].mean()))
     return {
         "agreesWhereWeakIsRight": round(float(np.mean(right)), 6) if right else None,
         "agreesWhereWeakIsWrong": round(float(np.mean(wrong)), 6) if wrong else None,

@@ -20,25 +20,26 @@ def report_parts(results: Mapping[str, Any]) -> ReportParts:
     templates = environment("w2s_trainer.families.classification")
     evaluation, steps = results["evaluation"], results["selection"]["steps"]
     arms = {arm["arm"]: arm for arm in evaluation["arms"]}
-    strong = arms["strong"]
+    candidate = arms[evaluation["candidate"]]
     errors = templates.get_template("errors.html.j2").render(
         results=results,
         evaluation=evaluation,
         arms=arms,
+        candidate=candidate,
         imitation=imitation_sentence(results),
-        calibration=Markup(charts.calibration(strong["calibration"])),
+        calibration=Markup(charts.calibration(candidate["calibration"])),
     )
     weak_labels = templates.get_template("weak_labels.html.j2").render(
         results=results,
         shares=Markup(charts.shares(steps[0]["classesBefore"], steps[-1]["classesAfter"])) if steps else None,
     )
-    return ReportParts(_cards(strong, results["task"]), Markup(errors), Markup(weak_labels))
+    return ReportParts(_cards(candidate, results["task"]), Markup(errors), Markup(weak_labels))
 
 
-def _cards(strong: Mapping[str, Any], task: Mapping[str, Any]) -> list[tuple[str, str]]:
-    if "positive" not in strong:
+def _cards(candidate: Mapping[str, Any], task: Mapping[str, Any]) -> list[tuple[str, str]]:
+    if "positive" not in candidate:
         return []
-    counts = strong["positive"]["firstSeed"]
+    counts = candidate["positive"]["firstSeed"]
     return [
         (f"{counts['missed']} of {counts['positives']}", f"“{task['positiveClass']}” missed"),
         (f"{counts['falseAlarms']} of {counts['negatives']}", "false alarms"),

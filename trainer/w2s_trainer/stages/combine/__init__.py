@@ -1,1 +1,81 @@
-"""The arm `combined`: teacher and students added in log-odds (docs/protocol.md, The combination)."""
+"""`combine`: the arm `combined`, teacher and students added in log-odds (docs/protocol.md, The combination)."""
+
+import json
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from w2s_api.arms import ARMS
+from w2s_trainer.contract.context import StageContext, StageResult
+from w2s_trainer.families import family_of
+from w2s_trainer.stages.combine.combination import Combination, combination_of
+from w2s_trainer.stages.combine.sources import CombinedSources
+from w2s_trainer.stages.label.methods import shown_of
+from w2s_trainer.stages.label.opinion import drawn_budget
+from w2s_trainer.stages.tables import read_examples
+from w2s_trainer.stages.train.heads import named, write_heads
+from w2s_trainer.stages.train.predictions import Predictions
+
+WEIGHTS = "weights.json"
+"""How the sources of each seed become one answer."""
+
+
+def run(context: StageContext) -> StageResult:
+    """Fits the weights of each seed, writes them, the merged students and what the combination answers."""
+    spec = context.spec
+    examples = read_examples(context.artifact("examples"), context.scratch)
+    known = CombinedSources(context, examples)
+    predictions = Predictions(
+        examples, family_of(spec).label_column, np.union1d(examples.rows("test"), known.pool)
+    )
+    is_one_model = ARMS["students"].absent(spec) is None
+    heads: dict[str, NDArray[np.float32]] = {}
+    combinations: dict[int, Combination] = {}
+    for seed in range(spec.evaluation.seeds):
+        drawn = drawn_budget(context, examples, known.gold, seed)
+        shown = _shown(context, drawn, known.gold, seed)
+        combination = combinations[seed] = combination_of(known, drawn, shown, seed)
+        predictions.add("combined", seed, len(drawn), combination.probabilities(predictions.rows))
+        if combination.heads:
+            merged = combination.students
+            heads |= named("students", seed, vars(merged))
+            if is_one_model:
+                answers = merged.probabilities(known.features[predictions.rows])
+                predictions.add("students", seed, len(drawn), answers)
+        context.progress("combining", seed + 1, spec.evaluation.seeds)
+    predictions.write(context.output / "predictions.parquet")
+    write_heads(heads, context.output)
+    by_seed = {str(seed): _weights(combination) for seed, combination in combinations.items()}
+    (context.output / WEIGHTS).write_text(json.dumps(by_seed))
+    return StageResult(_summary(combinations))
+
+
+def _shown(
+    context: StageContext, drawn: NDArray[np.int64], gold: NDArray[np.int64], seed: int
+) -> NDArray[np.int64]:
+    """Rows of a seed's budget whose label any labeler was shown."""
+    rows = [shown_of(labeler.settings, drawn, gold, seed) for labeler in context.spec.weak.labelers]
+    return np.unique(np.concatenate(rows))
+
+
+def _weights(combination: Combination) -> dict[str, Any]:
+    weights = combination.weights
+    return {
+        "scale": dict(weights.scale),
+        "meanAnswer": {name: mean.tolist() for name, mean in weights.mean_answer.items()},
+        "prior": weights.prior.tolist(),
+        "bias": weights.bias.tolist(),
+    }
+
+
+def _summary(combinations: dict[int, Combination]) -> dict[str, Any]:
+    return {
+        "sources": list(combinations[min(combinations)].sources),
+        "weights": {
+            str(seed): {name: round(scale, 4) for name, scale in combination.weights.scale.items()}
+            for seed, combination in combinations.items()
+        },
+        "goldLabels": {str(seed): combination.gold_labels for seed, combination in combinations.items()},
+        "goldL2": {str(seed): combination.gold_l2 for seed, combination in combinations.items()},
+    }

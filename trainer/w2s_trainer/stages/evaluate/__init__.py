@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from w2s_api.arms import ARMS, arms_of
+from w2s_api.arms import ARMS, arms_of, candidate_of
 from w2s_api.keys import digest
 from w2s_trainer.contract.context import StageContext, StageResult
 from w2s_trainer.contract.job import StageJob
@@ -34,6 +34,7 @@ EXCERPT_CHARACTERS = 300
 def run(context: StageContext) -> StageResult:
     """Compares the arms, writes `results.json` and `report.html`."""
     spec, family, prepared = context.spec, family_of(context.spec), context.artifact("examples")
+    candidate = candidate_of(spec)
     examples = read_examples(prepared, context.scratch)
     rows = examples.rows("test")
     gold = read_gold(prepared, "test", examples, context.scratch)[rows]
@@ -45,7 +46,7 @@ def run(context: StageContext) -> StageResult:
     )
     training = _training(context, len(examples.ids))
     arms = _arms(context, examples, rows, training["examples"])
-    result = compare(test, arms, np.random.default_rng(BOOTSTRAP_SEED))
+    result = compare(test, arms, candidate, np.random.default_rng(BOOTSTRAP_SEED))
     result["evaluations"] = _count_evaluation(context)
     flattered = any(
         (elsewhere := labeler.settings.trained_elsewhere()) is not None and elsewhere.type == "Unknown"
@@ -67,11 +68,12 @@ def run(context: StageContext) -> StageResult:
         "aggregation": dict(context.artifact("labels").summary),
         "selection": dict(context.artifact("selection").summary),
         "training": training,
+        "combination": _combination(context),
         "promotion": spec.promotion.model_dump(mode="json", by_alias=True),
         "decision": decision.to_json(),
         "provenance": {name: _provenance(artifact) for name, artifact in context.needs.items()},
         "excerpts": family.excerpts(
-            test, arms.answers["strong"].values[0], lambda item: _excerpt(examples.texts[rows[item]])
+            test, arms.answers[candidate.name].values[0], lambda item: _excerpt(examples.texts[rows[item]])
         )
         if spec.report.examples == "Excerpts"
         else None,
@@ -84,7 +86,7 @@ def run(context: StageContext) -> StageResult:
     summary = {
         "metric": test.metric,
         "weak": reached["weak"],
-        "strong": reached["strong"],
+        "candidate": reached[candidate.name],
         "gain": [gain["estimate"], gain["low"], gain["high"]],
         "evaluations": result["evaluations"],
     }
@@ -93,7 +95,7 @@ def run(context: StageContext) -> StageResult:
 
 def figures(summary: Mapping[str, Any]) -> dict[str, Any]:
     """What the last words tell of an evaluation, whichever job made it."""
-    return {name: summary[name] for name in ("metric", "weak", "strong", "gain") if name in summary}
+    return {name: summary[name] for name in ("metric", "weak", "candidate", "gain") if name in summary}
 
 
 def publish(job: StageJob, objects: Objects, store: ArtifactStore, artifact: Artifact) -> None:
@@ -130,7 +132,7 @@ def _arms(
     family = family_of(context.spec)
     labels = read_labels(context.artifact("labels"), examples, context.scratch, family.label_column)
     predictions: dict[tuple[str, int], dict[int, NDArray[Any]]] = {}
-    for artifact in _trained(context):
+    for artifact in [*_trained(context), *_combined(context)]:
         for key, by_seed in read_predictions(
             artifact, rows, examples, context.scratch, family.label_column
         ).items():
@@ -154,12 +156,22 @@ def _trained(context: StageContext) -> list[Artifact]:
     return context.artifacts("students")
 
 
+def _combined(context: StageContext) -> list[Artifact]:
+    """The artifact of the combination, if there is one."""
+    return context.artifacts("combination") if "combination" in context.job.stage.roles else []
+
+
+def _combination(context: StageContext) -> dict[str, Any] | None:
+    """What results say of the combination; None where there is none."""
+    return next((dict(artifact.summary) for artifact in _combined(context)), None)
+
+
 def _count_evaluation(context: StageContext) -> int:
     """Counts the models and metrics that this test set has been asked about, this evaluation included."""
     test = context.artifact("examples").files["gold-test/labels.parquet"].sha256
     place = f"{context.store.uri}/evaluations/{test[:32]}/"
     spec = context.spec
-    students = [artifact.key for artifact in _trained(context)]
+    students = [artifact.key for artifact in [*_trained(context), *_combined(context)]]
     model_and_metric = [
         students[0] if len(students) == 1 else students,
         spec.promotion.metric,

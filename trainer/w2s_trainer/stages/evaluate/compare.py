@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from w2s_api.arms import ARMS
+from w2s_api.arms import ARMS, Arm
 from w2s_api.metrics import METRICS
 from w2s_trainer.families.gold_test import ArmAnswers, GoldTest
 from w2s_trainer.stages.evaluate.bootstrap import (
@@ -26,7 +26,7 @@ class Arms:
     """What the arms answered."""
 
     answers: Mapping[str, ArmAnswers]
-    """By arm; `weak` and `strong` at least."""
+    """By arm; `weak`, `strong` and the candidate at least."""
     curve: Mapping[int, NDArray[Any]] = field(default_factory=dict)
     """The gold-only curve: answers [S, n, …] by number of labels; the largest is the arm `gold-only`."""
     trained_on: Mapping[str, int] = field(default_factory=dict)
@@ -51,12 +51,13 @@ class _Replicates:
         return np.array([point for point, _ in pairs]), np.stack([replicates for _, replicates in pairs])
 
 
-def compare(test: GoldTest, arms: Arms, rng: np.random.Generator) -> dict[str, Any]:
+def compare(test: GoldTest, arms: Arms, candidate: Arm, rng: np.random.Generator) -> dict[str, Any]:
     """The `evaluation` part of results.json (docs/protocol.md).
 
     Args:
         test: gold and families of the test.
         arms: what was answered.
+        candidate: the arm that is compared with the others to decide.
         rng: of the bootstrap.
     """
     seeds = max(len(answers.values) for answers in arms.answers.values())
@@ -69,6 +70,7 @@ def compare(test: GoldTest, arms: Arms, rng: np.random.Generator) -> dict[str, A
     merit = _merit(test.metric)
     declared = {name: merit(by_metric[test.metric]) for name, by_metric in values.items()}
     result: dict[str, Any] = {
+        "candidate": candidate.name,
         "metric": test.metric,
         "seeds": seeds,
         "test": {
@@ -81,8 +83,13 @@ def compare(test: GoldTest, arms: Arms, rng: np.random.Generator) -> dict[str, A
         ],
         "coverage": round(float(1 - arms.answers["weak"].abstain.mean()), 6),
         "comparisons": [
-            {**_difference(declared, "strong", other, drawn), "baseline": other, "exploratory": False}
-            for other in ARMS["strong"].beats
+            {
+                **_difference(declared, candidate.name, other, drawn),
+                "arm": candidate.name,
+                "baseline": other,
+                "exploratory": False,
+            }
+            for other in candidate.beats
             if other in declared
         ],
         "exploratory": [
@@ -93,15 +100,22 @@ def compare(test: GoldTest, arms: Arms, rng: np.random.Generator) -> dict[str, A
                 "exploratory": True,
             }
             for arm in ARMS.values()
-            for other in arm.explores
+            for other in _explored(arm, candidate)
             if arm.name in declared and other in declared
         ],
-        "imitation": test.task.imitation(test, arms.answers["weak"], arms.answers["strong"]),
+        "imitation": test.task.imitation(test, arms.answers["weak"], arms.answers[candidate.name]),
         "pgr": _pgr(declared, arms, drawn),
     }
     if arms.curve:
-        result["goldOnlyCurve"], result["worth"] = _curve_and_worth(test, arms, declared["strong"], drawn)
+        result["goldOnlyCurve"], result["worth"] = _curve_and_worth(
+            test, arms, declared[candidate.name], drawn
+        )
     return result
+
+
+def _explored(arm: Arm, candidate: Arm) -> tuple[str, ...]:
+    """What an arm is compared with to be looked at; what might have been the candidate, with the teacher too."""
+    return arm.explores if arm is candidate else (*arm.beats[:1], *arm.explores)
 
 
 _Values = tuple[NDArray[np.float64], NDArray[np.float64]]
@@ -202,7 +216,7 @@ def _pgr(declared: Mapping[str, _Values], arms: Arms, drawn: _Replicates) -> dic
 
 
 def _curve_and_worth(
-    test: GoldTest, arms: Arms, strong: _Values, drawn: _Replicates
+    test: GoldTest, arms: Arms, candidate: _Values, drawn: _Replicates
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     sizes = np.array(sorted(arms.curve), dtype=np.int64)
     shares = drawn.shares
@@ -218,9 +232,9 @@ def _curve_and_worth(
     estimate, low, high = worth(
         sizes,
         np.array([by_seed.mean() for by_seed in points]),
-        float(strong[0].mean()),
+        float(candidate[0].mean()),
         np.stack(replicates),
-        over_seeds(strong[1], shares.for_functions),
+        over_seeds(candidate[1], shares.for_functions),
     )
     return curve, {
         "estimate": estimate.to_json(),

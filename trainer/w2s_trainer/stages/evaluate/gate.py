@@ -29,20 +29,20 @@ def apply_gate(evaluation: Mapping[str, Any], must_beat: Sequence[str], min_lowe
         min_lower_bound: what each lower bound of the 95 % interval must exceed.
     """
     comparisons = {comparison["baseline"]: comparison for comparison in evaluation["comparisons"]}
-    reasons, promoted = [], True
+    candidate, reasons, promoted = evaluation["candidate"], [], True
     named = {BASELINES[value] for value in must_beat}
     order = [name for name in comparisons if name in named]
     for name in [*order, *sorted(named - set(order))]:
         comparison = comparisons.get(name)
         if comparison is None:
             promoted = False
-            reasons.append(f"strong − {name} was not computed")
+            reasons.append(f"{candidate} − {name} was not computed")
             continue
         low, high = comparison["low"], comparison["high"]
         passed = low > min_lower_bound
         promoted &= passed
         reasons.append(
-            f"strong − {name} = {comparison['estimate']:+.3f} [{low:+.3f}, {high:+.3f}]:"
+            f"{candidate} − {name} = {comparison['estimate']:+.3f} [{low:+.3f}, {high:+.3f}]:"
             f" the lower bound is {'above' if passed else 'not above'} {min_lower_bound:g}"
         )
     return Decision(promoted, tuple(reasons))

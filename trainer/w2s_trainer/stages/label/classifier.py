@@ -12,9 +12,10 @@ from w2s_api.spec.weak import Labeler
 from w2s_trainer.contract.context import StageContext
 from w2s_trainer.errors import BadSpec
 from w2s_trainer.models.published import load_classifier, softmax
+from w2s_trainer.stages.label.methods import Published
 from w2s_trainer.stages.label.opinion import Opinion, from_probabilities
 from w2s_trainer.stages.label.saved_answers import SavedAnswers
-from w2s_trainer.stages.tables import EVERY_SEED, Examples
+from w2s_trainer.stages.tables import EVERY_SEED, Examples, WeakLabels
 
 
 def opinions(
@@ -43,6 +44,16 @@ def opinions(
             abstain=means_no_class(logits, columns),
         )
     }
+
+
+def answer(labeler: Labeler, texts: Sequence[str], published: Published) -> WeakLabels:
+    """What the model says, read from where the manifest has it."""
+    settings: Classifier = labeler.settings
+    uri = settings.model.uri
+    classifier = load_classifier(published.models(uri), uri)
+    columns = label_columns(classifier.labels, settings, published.family.task.class_names)
+    logits, _ = classifier.logits(texts, settings.max_tokens, labeler.batch_tokens)
+    return WeakLabels(softmax(logits[:, columns]), means_no_class(logits, columns))
 
 
 def means_no_class(logits: NDArray[np.floating], columns: Sequence[int]) -> NDArray[np.bool_]:

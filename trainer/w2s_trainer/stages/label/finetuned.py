@@ -36,6 +36,13 @@ def opinions(
     }
 
 
+def shown(
+    _settings: Finetuned, budget: NDArray[np.int64], _labels: NDArray[np.int64], _seed: int
+) -> NDArray[np.int64]:
+    """All of a seed's budget: the model was tuned on it."""
+    return budget
+
+
 def _heads(
     context: StageContext,
     settings: Finetuned,

@@ -15,11 +15,12 @@ from w2s_trainer.contract.context import StageContext
 from w2s_trainer.errors import BadSpec
 from w2s_trainer.families import family_of
 from w2s_trainer.stages.columns import taken
+from w2s_trainer.stages.label.methods import Published
 from w2s_trainer.stages.label.opinion import Opinion, path_of
 from w2s_trainer.stages.label.rule_pattern import CaseAsked, keywords_pattern, translated
 from w2s_trainer.stages.label.rule_text import marked, searchable
 from w2s_trainer.stages.label.saved_answers import SavedAnswers
-from w2s_trainer.stages.tables import EVERY_SEED, Examples
+from w2s_trainer.stages.tables import EVERY_SEED, Examples, WeakLabels
 from w2s_trainer.tally import silences, tally, tally_of, votes_by_rule
 
 SMOOTHING = 0.25
@@ -77,6 +78,14 @@ def opinions(
     counted = tally(votes.matches[pool], votes.counts[pool], names)
     targets = family.of_votes(names, votes.probabilities)
     return {EVERY_SEED: Opinion(votes.counts, targets, votes.abstain, figures={"votes": counted})}
+
+
+def answer(labeler: Labeler, texts: Sequence[str], published: Published) -> WeakLabels:
+    """What the rules vote for."""
+    settings: Functions = labeler.settings
+    names = published.family.vote_names(settings)
+    votes = vote(settings, names, texts)
+    return WeakLabels(published.family.of_votes(names, votes.probabilities), votes.abstain)
 
 
 def check(settings: Functions, path: str) -> None:

@@ -1,9 +1,11 @@
 """The labelers: one module of this package for each of `w2s_api.methods.labelers`, called as that of its settings.
 
-A module has the function `opinions`; it may have `check` and `tell`.
+A module has the function `opinions`; it may have `check`, `tell`, `shown` and `answer`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -12,9 +14,10 @@ from numpy.typing import NDArray
 from w2s_api.methods.labelers import LabelerSettings
 from w2s_api.spec.weak import Labeler
 from w2s_trainer.contract.context import StageContext
+from w2s_trainer.families import TaskFamily
 from w2s_trainer.methods import implementation
 from w2s_trainer.stages.label.opinion import Opinion
-from w2s_trainer.stages.tables import Examples
+from w2s_trainer.stages.tables import Examples, WeakLabels
 
 
 class Opinions(Protocol):
@@ -44,6 +47,52 @@ def check(settings: LabelerSettings, path: str) -> None:
     module = implementation(__package__, type(settings))
     if hasattr(module, "check"):
         module.check(settings, path)
+
+
+def shown_of(
+    settings: LabelerSettings, budget: NDArray[np.int64], labels: NDArray[np.int64], seed: int
+) -> NDArray[np.int64]:
+    """The texts whose gold label a labeler was shown: what it says of them proves nothing.
+
+    Args:
+        settings: of the labeler.
+        budget: rows of a seed's gold budget in drawing order, int64[n].
+        labels: gold labels of all N rows.
+        seed: the budget's.
+
+    Returns:
+        Some of the rows of the budget.
+    """
+    module = implementation(__package__, type(settings))
+    if not hasattr(module, "shown"):
+        return budget[:0]
+    rows: NDArray[np.int64] = module.shown(settings, budget, labels, seed)
+    return rows
+
+
+@dataclass(frozen=True)
+class Published:
+    """What a labeler that was published with a model is given to answer again."""
+
+    family: TaskFamily
+    """The kind of task, bound to it."""
+    models: Callable[[str], Path]
+    """The directory of a model by its URI."""
+
+
+def can_be_published(settings: LabelerSettings) -> bool:
+    """Whether a labeler can answer anywhere: its settings and the models that they name are all it needs."""
+    return hasattr(implementation(__package__, type(settings)), "answer")
+
+
+def answer(labeler: Labeler, texts: Sequence[str], published: Published) -> WeakLabels:
+    """What a published labeler says of n texts, uncalibrated.
+
+    Raises:
+        BadSpec: a model that it names is not there, or not what it was.
+    """
+    labels: WeakLabels = implementation(__package__, type(labeler.settings)).answer(labeler, texts, published)
+    return labels
 
 
 def tell(context: StageContext, labeler: Labeler, summary: Mapping[str, Any]) -> int:

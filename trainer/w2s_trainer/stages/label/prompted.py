@@ -25,6 +25,7 @@ from w2s_trainer.stages.label.opinion import Opinion, drawn_budget, path_of
 from w2s_trainer.stages.label.prior import matching_shift, shares, uniform
 from w2s_trainer.stages.label.prompt import Shot, orders_of, prompt_of, shots_of
 from w2s_trainer.stages.label.saved_answers import Collect, SavedAnswers, collect_unsaved
+from w2s_trainer.stages.pool_sample import pool_sample
 from w2s_trainer.stages.tables import EVERY_SEED, Examples, of_seed, read_gold
 
 POOL_SAMPLE = 256
@@ -198,11 +199,15 @@ def probabilities_of(
 
 
 def pool_rows(examples: Examples) -> NDArray[np.int64]:
-    """A fixed sample of the pool, ascending: the rows whose ids have the lowest sha256."""
-    pool = examples.rows("pool")
-    hashed = (sha256(f"prior:{name}".encode()).digest() for name in examples.ids.take(pool))
-    lowest = heapq.nsmallest(POOL_SAMPLE, zip(hashed, pool.tolist(), strict=True))
-    return np.array(sorted(row for _, row in lowest), dtype=np.int64)
+    """The sample of the pool by which a prior is corrected, ascending."""
+    return pool_sample(examples, POOL_SAMPLE, "prior")
+
+
+def shown(
+    settings: Prompted, budget: NDArray[np.int64], labels: NDArray[np.int64], seed: int
+) -> NDArray[np.int64]:
+    """Rows of a seed's budget, in drawing order, whose labels the model was shown."""
+    return draw_shots(budget, labels, settings.shots, seed) if settings.shots else budget[:0]
 
 
 def draw_shots(budget: NDArray[np.int64], labels: NDArray[np.int64], n: int, seed: int) -> NDArray[np.int64]:

@@ -1,27 +1,29 @@
-"""`promote`: publishes the model under a stable name, if the gate let it through."""
+"""`promote`: writes the candidate, and publishes it under a stable name if the gate let it through."""
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from w2s_api.pipeline import FIRST_SEED
 from w2s_trainer.contract.context import StageContext, StageResult
 from w2s_trainer.contract.job import StageJob
-from w2s_trainer.families import TaskFamily, family_of
+from w2s_trainer.families import family_of
 from w2s_trainer.families.predicting import mark
+from w2s_trainer.stages.combine import WEIGHTS
+from w2s_trainer.stages.combine.published import write_combination
 from w2s_trainer.stages.promote.card import has_adapter, model_card
-from w2s_trainer.stages.tables import EVERY_SEED
+from w2s_trainer.stages.train.heads import arrays_of, read_heads
 from w2s_trainer.store.artifacts import Artifact, ArtifactStore
 from w2s_trainer.store.objects import Objects
 
+CANDIDATE = "candidate.json"
+
 
 def run(context: StageContext) -> StageResult:
-    """Writes the model if it passed."""
+    """Writes the model, whether it passed or not: a job that ended well leaves something to look at."""
     results = json.loads(context.artifact("results").read("results.json"))
     summary = dict(results["decision"])
-    if summary["promoted"]:
-        _write_model(context, results)
+    _write_model(context, results)
     return StageResult(summary, figures(summary))
 
 
@@ -34,21 +36,28 @@ def publish(job: StageJob, objects: Objects, store: ArtifactStore, artifact: Art
     """Copies a promoted model to its stable name, where nothing else is left; `model.json`, written last, names
     each file's sha256.
 
-    A model that was not promoted leaves the one that was published before it where it is.
+    A model that was not promoted leaves the one that was published before it where it is. `candidate.json` names the
+    newest model in any case, and what the gate said of it.
     """
-    if not artifact.summary["promoted"]:
-        return
     files = {
         name.removeprefix("model/"): info
         for name, info in artifact.files.items()
         if name.startswith("model/")
     }
-    pointer: dict[str, Any] = {
-        "uri": store.job_uri(job.namespace, job.name, "model/"),
+    made: dict[str, Any] = {
         "artifact": f"{artifact.uri}model/",
         "key": artifact.key,
         "files": {name: {"sha256": info.sha256, "size": info.size} for name, info in files.items()},
     }
+    candidate = {"uri": made["artifact"], **made, **figures(artifact.summary)}
+    objects.write(
+        store.job_uri(job.namespace, job.name, CANDIDATE),
+        json.dumps(candidate, indent=1).encode(),
+        content_type="application/json",
+    )
+    if not artifact.summary["promoted"]:
+        return
+    pointer = {"uri": store.job_uri(job.namespace, job.name, "model/"), **made}
     place = store.job_uri(job.namespace, job.name, "model.json")
     if objects.stat(place) and json.loads(objects.read(place)) == pointer:
         return
@@ -63,25 +72,32 @@ def _write_model(context: StageContext, results: dict[str, Any]) -> None:
     spec, directory = context.spec, context.output / "model"
     family = family_of(spec)
     pretrained = context.model.directory
+    combined = context.artifact("combination") if "combination" in context.job.stage.roles else None
+    students = arrays_of(read_heads(combined, context.scratch), "students", FIRST_SEED) if combined else None
     if spec.strong.tuning.settings.on_frozen_model:
-        _write_head(context, family, pretrained, directory)
+        trained = context.artifact("student")
+        arrays = students or arrays_of(read_heads(trained, context.scratch), "strong", FIRST_SEED)
+        family.publish_head(pretrained, arrays, spec.strong, directory)
+        students = None  # they are in the model itself
     else:
         from w2s_trainer.stages.promote.student import publish_student
         from w2s_trainer.stages.train.tuned import STUDENT
 
         trained = context.artifact("student")
         publish_student(pretrained, spec, trained.fetch(STUDENT, context.scratch), directory)
+    if combined:
+        weights = json.loads(combined.read(WEIGHTS))[str(FIRST_SEED)]
+        write_combination(spec, weights, _temperatures(results), students, directory)
     mark(directory, family)
     (directory / "README.md").write_text(
         model_card(results, spec, family.card(results, directory), has_adapter(directory))
     )
 
 
-def _write_head(context: StageContext, family: TaskFamily, pretrained: Path, directory: Path) -> None:
-    from safetensors.numpy import load_file
-
-    heads = load_file(context.artifact("student").fetch("heads.safetensors", context.scratch))
-    seeds = (f"strong.{seed}." for seed in (EVERY_SEED, FIRST_SEED))
-    prefix = next(prefix for prefix in seeds if any(name.startswith(prefix) for name in heads))
-    arrays = {name.removeprefix(prefix): values for name, values in heads.items() if name.startswith(prefix)}
-    family.publish_head(pretrained, arrays, context.spec.strong, directory)
+def _temperatures(results: Mapping[str, Any]) -> dict[str, float]:
+    """That of the published seed, of each labeler that was calibrated."""
+    return {
+        labeler["labeler"]: labeler["temperature"][str(FIRST_SEED)]
+        for labeler in results["labelers"]
+        if "temperature" in labeler
+    }

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.numpy import save_file
 
 from w2s_api.arms import ARMS, arms_of, is_on_gold, on_frozen_model
 from w2s_trainer.contract.context import StageContext, StageResult
@@ -14,6 +13,7 @@ from w2s_trainer.families import family_of
 from w2s_trainer.stages.features import Features, features_of
 from w2s_trainer.stages.tables import EVERY_SEED, read_examples, unread
 from w2s_trainer.stages.train.head import Fitted, HeadToFit, fit_heads_of
+from w2s_trainer.stages.train.heads import named, write_heads
 from w2s_trainer.stages.train.predictions import Predictions
 from w2s_trainer.stages.train.sets import TrainingSets
 from w2s_trainer.stages.train.zero_shot import zero_shot_answers
@@ -29,7 +29,7 @@ def fit_heads(context: StageContext) -> StageResult:
 
     clock = time.monotonic
     features = features_of(context, spec.strong.max_tokens, spec.strong.batch_tokens)
-    predictions = Predictions(examples, family.label_column)
+    predictions = Predictions(examples, family.label_column, examples.rows("budget", "test"))
     asked = features.matrix[predictions.rows]
     heads: dict[str, NDArray[np.float32]] = {}
     fitted: list[Fitted] = []
@@ -46,15 +46,13 @@ def fit_heads(context: StageContext) -> StageResult:
         seconds.setdefault(result.arm, []).append(round(clock() - began, 3))
         predictions.add(result.arm, result.seed, result.size, result.head.answers(asked))
         if result.arm != "gold-only" or result.size == largest:
-            for name, values in result.head.arrays.items():
-                kept = np.ascontiguousarray(values, dtype=np.float32)
-                heads[f"{result.arm}.{result.seed}.{name}"] = kept
+            heads |= named(result.arm, result.seed, result.head.arrays)
         began = clock()
     if zero_shot:
         answers = zero_shot_answers(context, examples, predictions.rows, asked)
         predictions.add("zero-shot", EVERY_SEED, 0, answers)
 
-    save_file(heads, context.output / "heads.safetensors")
+    write_heads(heads, context.output)
     predictions.write(context.output / "predictions.parquet")
     return _result(context, fitted, features, largest, zero_shot, seconds)
 

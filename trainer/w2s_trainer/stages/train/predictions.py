@@ -1,4 +1,4 @@
-"""What students say of the test and the budget, as the table that `evaluate` reads."""
+"""What students say of texts, as the table that `evaluate` reads."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,12 +18,9 @@ class Predictions:
     examples: Examples
     column: str
     """Of the answers (`TaskFamily.label_column`)."""
+    rows: NDArray[np.int64]
+    """The texts that each student is asked about, int64[n], ascending."""
     _parts: list[dict[str, Any]] = field(default_factory=list)
-
-    @property
-    def rows(self) -> NDArray[np.int64]:
-        """The texts that each student is asked about, int64[n]."""
-        return self.examples.rows("budget", "test")
 
     def add(self, arm: str, seed: int, size: int, answers: NDArray[Any]) -> None:
         """Takes in one student's answers.

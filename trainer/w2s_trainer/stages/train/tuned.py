@@ -4,10 +4,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import numpy as np
+
 from w2s_api.arms import ARMS, is_on_gold
 from w2s_trainer.contract.context import StageContext, StageResult
 from w2s_trainer.families import family_of
 from w2s_trainer.models.tokens import tokenize
+from w2s_trainer.stages.pool_sample import student_sample
 from w2s_trainer.stages.session import Recipe, Tuned, save_student, tune_student
 from w2s_trainer.stages.tables import Examples, read_examples, unread
 from w2s_trainer.stages.train.predictions import Predictions
@@ -25,7 +28,11 @@ def tune_arm(context: StageContext) -> StageResult:
     strong = context.spec.strong
     examples = read_examples(context.artifact("examples"), context.scratch)
     recipe = Recipe.of_strong(strong, on_gold=is_on_gold(ARMS[arm]))
-    predictions = Predictions(examples, family_of(context.spec).label_column)
+    is_combined = arm == "strong" and ARMS["combined"].absent(context.spec) is None
+    asked = np.union1d(
+        examples.rows("budget", "test"), student_sample(examples) if is_combined else examples.rows()
+    )
+    predictions = Predictions(examples, family_of(context.spec).label_column, asked)
     done = [
         _tune_and_ask(context, recipe, examples, data, predictions)
         for data in TrainingSets(context, examples).of(ARMS[arm], seed)
