@@ -72,7 +72,7 @@ def test_trust_learns_from_the_budget_of_each_seed(job):
     job.edit(lambda spec: spec.update(selection={"steps": TRUST}))
     done = job.run()
     assert done.returncode == 0, done.stderr
-    assert job.worked == ["select", "train", "evaluate", "promote"]
+    assert job.worked == ["select", "train", "combine", "evaluate", "promote"]
     selection = job.results()["selection"]
     audits = {
         "0": selection["steps"],
