@@ -41,7 +41,7 @@ from w2s_trainer.stages.select.ranking import best_per_class
 from w2s_trainer.stages.tables import Examples, WeakLabels
 
 SETS = ("banking77", "mr_sentence_polarity", "subjectivity", "youtube_spam_weak")
-FRESH = ("banking77-2", "cuad_clauses", "medical_abstracts_test", "scancode_licence_category")
+FRESH = ("banking77-2", "cuad_clauses", "mr_sentence_polarity-2", "subjectivity-2")
 SPLITS = 4
 BUDGET = 64
 LABELER = {
