@@ -134,9 +134,9 @@ def test_the_second_fetch_is_instant(smollm2):
     assert [path.name for path in (smollm2 / "models").glob("gguf-*")] == [directory.name]
 
 
-def test_a_causal_model_is_read_at_its_last_token(smollm2):
+def test_a_causal_model_is_read_at_the_mean_of_its_tokens(smollm2):
     encoder = load_encoder(fetch_model(SMOLLM2, None, smollm2))
-    assert encoder.pooling == "last"
+    assert encoder.pooling == "mean"
     whole, read = encoder.features(TEXTS, 32, 10_000)
     single, _ = encoder.features(TEXTS, 32, 32)
     assert read.truncated == 1

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     import torch
 
 Pooling = Literal["mean", "last"]
-"""Encoders are mean-pooled over their tokens; causal models are read at the last token."""
+"""Heads on a frozen model read the mean of its token states, of causal models too; a causal model that is tuned with its
+head is read at the last token, as stock classes do it."""
 
 
 @dataclass(frozen=True)
@@ -102,11 +103,11 @@ def load_encoder(directory: Path, name: str | None = None) -> Encoder:
     use_fast_matmul(model)
     tokenizer = load_tokenizer(directory, name)
     fit_tokenizer(tokenizer, model, name)
-    return Encoder(model, tokenizer, pooling_of(config), device, name)
+    return Encoder(model, tokenizer, "mean", device, name)
 
 
 def pooling_of(config: Any) -> Pooling:
-    """How a model is read, by its kind."""
+    """How a model is read that is tuned with its head, by its kind."""
     causal = getattr(config, "is_decoder", False) or any(
         name.endswith(("ForCausalLM", "LMHeadModel")) for name in config.architectures or []
     )

@@ -16,7 +16,7 @@ from w2s_trainer.stages.tables import EXAMPLES, read_examples
 from w2s_trainer.store.artifacts import Artifact
 
 STAGE = "features"
-VERSION = 2
+VERSION = 3
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ class Head(TuningSettings):
     """A linear classification head on the frozen model; its features are computed once and kept."""
 
     words: ClassVar[str] = "a linear head; the model itself stays frozen"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     short: ClassVar[str] = "head"
     subject: ClassVar[str] = "A head on the frozen model"
     on_frozen_model: ClassVar[bool] = True
