@@ -88,13 +88,16 @@ def main() -> None:
     arguments.add_argument("--data", type=Path, required=True)
     arguments.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / "combination")
     arguments.add_argument("--fresh", action="store_true", help="other sets than those of the first table")
+    arguments.add_argument(
+        "--steps", nargs="+", choices=STEPS, default=list(STEPS), metavar="ROW", help="some rows"
+    )
     given = arguments.parse_args()
     sets = FRESH if given.fresh else SETS
     began, found = time.monotonic(), {}
     for name in sets:
         task = read_task(name, given.data, given.cache)
         for number in range(SPLITS):
-            for row, figures in of_split(task, number).items():
+            for row, figures in of_split(task, number, given.steps).items():
                 found.setdefault(row, {}).setdefault(name, []).append(figures)
     print(
         "Macro-F1 of the student without selection, and what each step adds to it: mean (lowest to highest split).\n"
@@ -123,7 +126,7 @@ def main() -> None:
     print(f"\n{time.monotonic() - began:.0f} s.")
 
 
-def of_split(task: Task, number: int) -> dict[str, tuple[float, float, float, float | None]]:
+def of_split(task: Task, number: int, rows: list[str]) -> dict[str, tuple[float, float, float, float | None]]:
     """By step: macro-F1 of the student, the share kept, and the shares of wrong labels in what is kept and dropped."""
     test, taught, budget, pool = _divided(task, number)
     said, _ = _teachers(task, taught, pool)["nb"]
@@ -133,18 +136,18 @@ def of_split(task: Task, number: int) -> dict[str, tuple[float, float, float, fl
     lots = np.array([int(hashlib.sha256(f"{row}".encode()).hexdigest()[:12], 16) for row in pool])
     drawn = best_per_class(said[pool].argmax(axis=1), lots / 16**12, 0.7)
     found: dict[str, Kept] = {"none": everyone, "Random": (pool[drawn], np.ones(drawn.sum()))}
-    for name, steps in STEPS.items():
-        found[name] = selected(task, said, parts, steps)
+    for name in rows:
+        found[name] = selected(task, said, parts, STEPS[name])
     wrong = said.argmax(axis=1) != task.y
     figures = {}
-    for name, (rows, weights) in found.items():
-        head = fit(task.features[rows], said[rows], weights, OTHER_L2)
+    for name, (kept, weights) in found.items():
+        head = fit(task.features[kept], said[kept], weights, OTHER_L2)
         decided = head.probabilities(task.features[test]).argmax(axis=1)
-        gone = np.setdiff1d(pool, rows)
+        gone = np.setdiff1d(pool, kept)
         figures[name] = (
             macro_f1(task.y[test], decided, len(task.classes)),
-            len(rows) / len(pool),
-            float(wrong[rows].mean()),
+            len(kept) / len(pool),
+            float(wrong[kept].mean()),
             float(wrong[gone].mean()) if len(gone) else None,
         )
     return figures

@@ -17,9 +17,15 @@ def test_a_margin_is_of_the_label_and_the_likeliest_other():
 
 def test_a_rare_class_is_not_unlikely_for_being_rare():
     said = np.array([[0.9, 0.1], [0.9, 0.1], [0.9, 0.1], [0.7, 0.3]])
-    even = of_even_classes(said)
+    even = of_even_classes(said, np.array([0, 0, 0, 1]))
     assert even[3] == pytest.approx([0.7 / 0.85, 0.3 / 0.15] / np.sum([0.7 / 0.85, 0.3 / 0.15]))
     assert even[3].argmax() == 1
+
+
+def test_a_class_without_labels_is_nowhere_and_one_of_next_to_none_is_not_everywhere():
+    said = np.tile([0.6, 0.398, 0.001, 0.001], (8, 1))
+    even = of_even_classes(said, np.array([0] * 4 + [1] * 3 + [2]))
+    assert even[0] == pytest.approx(np.array([1, 1, 0.04, 0]) / 2.04)
 
 
 def test_right_labels_of_a_rare_class_are_kept():

@@ -11,6 +11,8 @@ from w2s_trainer.stages.select.ordered import Ordered
 from w2s_trainer.stages.select.ranking import counts, margins, weighed, without_the_worst
 
 HALVES = 2
+LEAST_SHARE = 0.1
+"""Of an even share of the texts, what a class is taken to have at the least."""
 
 
 def select(settings: StudentLoss, candidates: Candidates) -> Kept:
@@ -24,7 +26,7 @@ def select(settings: StudentLoss, candidates: Candidates) -> Kept:
         said = held_out_probabilities(
             features, texts.targets, texts.weights, texts.families, l2, folds=HALVES, seed=number
         )
-        found[number] = margins(of_even_classes(said), labels)
+        found[number] = margins(of_even_classes(said, labels), labels)
     candidates.context.progress("fitting heads on halves", settings.rounds, settings.rounds)
     mean, spread = found.mean(axis=0), found.std(axis=0, ddof=1)
     wrong, hard = regions(mean, spread)
@@ -41,12 +43,22 @@ def select(settings: StudentLoss, candidates: Candidates) -> Kept:
     return texts.kept(kept, weights, figures)
 
 
-def of_even_classes(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Divides probabilities float64[n, K] by their means, so that each class is as likely as the others over all texts.
+def of_even_classes(probabilities: NDArray[np.float64], labels: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Divides probabilities by their means, so that each class is as likely as the others over all texts.
 
-    A head seldom says a class that is rare in its labels, whether they are right or not.
+    A head seldom says a class that is rare in its labels, whether they are right or not. A class of next to no texts is
+    raised less, or it would be seen everywhere, and one without any is nowhere.
+
+    Args:
+        probabilities: float64[n, K].
+        labels: int64[n].
+
+    Returns:
+        float64[n, K], rows sum to 1.
     """
-    odds = probabilities / np.maximum(probabilities.mean(axis=0), 1e-12)
+    classes = probabilities.shape[1]
+    there = np.bincount(labels, minlength=classes) > 0
+    odds = there * probabilities / np.maximum(probabilities.mean(axis=0), LEAST_SHARE / classes)
     return np.asarray(odds / odds.sum(axis=1, keepdims=True))
 
 
