@@ -9,9 +9,10 @@ budget of 64 labels. Settings are the defaults; shares to keep are .7, of Divers
 class by class, whatever the text. The metric is macro-F1 on the test; a step is compared with no selection on the same split.
 
 Amended after the first table: StudentLoss brings its answers to even classes (before, it added −.010 in the mean), and
-`--fresh` reads two other sets after that. The rows with Shares after another step were added to see what of a step's
-gain is a matter of class shares. Neighbours had a setting that ranked by the share of the neighbours that agree, in
-place of the cut statistic: in all cells of the table it came to the same, and it is gone.
+`--fresh` reads two other sets after that (four were meant, and given up for want of time before any figure was seen). Rows
+with Shares after another step were added to see what of a step's gain is a matter of class shares. Neighbours had a setting
+that ranked by the share of the neighbours that agree, in place of the cut statistic: in all cells of the table it came to the
+same, and it is gone.
 """
 
 import argparse
