@@ -167,6 +167,41 @@ def test_an_edit_changes_just_these_keys(what, edit, changed):
     assert [name for name in ALL if before[name] != after[name]] == changed
 
 
+CONFIDENT = put("selection.steps", [{"type": "ConfidentLearning", "confidentLearning": {}}])
+NEAR = put("selection.steps", [{"type": "Neighbours", "neighbours": {"keepFractionPerClass": "0.5"}}])
+TRUST = put("selection.steps", [{"type": "Trust", "trust": {"keepFractionPerClass": "0.5"}}])
+OF_BUDGET = put("selection.steps", [{"type": "Shares", "shares": {"like": "GoldBudget"}}])
+BEFORE = put("selection.steps", [{"type": "Shares", "shares": {"like": "BeforeSelection"}}])
+TWO = [{"className": "free", "share": "0.5"}, {"className": "restricted", "share": "0.5"}]
+DECLARED = put("selection.steps", [{"type": "Shares", "shares": {"like": "Declared", "shares": TWO}}])
+L2, MODEL = put("strong.tuning", {"head": {"l2": "3"}}), put("strong.model.uri", "hf://org/other")
+BUDGET, SEEDS = put("data.goldBudget", 64), put("evaluation.seeds", 5)
+BATCH = put("strong.batchTokens", 512)
+
+SELECTION_EDITS = [
+    ("strength, of a step that fits heads", CONFIDENT, L2, ALL[5:]),
+    ("strength, of a step that fits none", NEAR, L2, FROM_TRAIN),
+    ("model, of a step that looks at features", NEAR, MODEL, ALL[5:]),
+    ("model, of a step that looks at none", BEFORE, MODEL, FROM_TRAIN),
+    ("budget, of a step that learns from it", TRUST, BUDGET, ALL[5:]),
+    ("seeds, of a step that learns from the budget", TRUST, SEEDS, ALL[5:]),
+    ("budget, of shares like it", OF_BUDGET, BUDGET, ALL[5:]),
+    ("budget, of other shares", BEFORE, BUDGET, FROM_TRAIN),
+    ("order of declared shares", DECLARED, lambda spec: spec["selection"]["steps"][0]["shares"]["shares"].reverse(), []),
+    ("batch size of a step's features", CONFIDENT, BATCH, []),
+    ("defaults of a step written out", CONFIDENT, put("selection.steps.0.confidentLearning", {"folds": 5, "weigh": False}), []),
+    ("folds", CONFIDENT, put("selection.steps.0.confidentLearning.folds", 4), ALL[5:]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("what", "steps", "edit", "changed"), SELECTION_EDITS, ids=[row[0] for row in SELECTION_EDITS]
+)
+def test_an_edit_changes_the_selection_only_where_a_step_looks_at_it(what, steps, edit, changed):
+    before, after = keys(UNTAUGHT, steps), keys(UNTAUGHT, steps, edit)
+    assert [name for name in ALL if before[name] != after[name]] == changed
+
+
 LORA = put("strong.tuning", {"type": "LoRA"})
 SELECTED = put("selection.steps", [{"type": "Confidence", "confidence": {"keepFractionPerClass": "0.5"}}])
 CEILING = put("evaluation", {"seeds": 2, "ceiling": True})
@@ -183,7 +218,7 @@ DEEP_EDITS = [
     ("stopping", put("strong.training", {"stopping": {"type": "WeakValidation"}}), [*STRONG, *UNFILTERED, *LAST]),
     ("loss", put("strong.loss", {"type": "LogConf"}), [*STRONG, *UNFILTERED, *LAST]),
     ("selection", put("selection.steps.0.confidence.keepFractionPerClass", "0.6"), ["select", "train-frozen", *STRONG, *REFERENCE, *LAST]),
-    ("another control", put("evaluation.controls", ["GoldOnly", "ZeroShot", "Head"]), LAST),
+    ("another control", put("evaluation.controls", ["GoldOnly", "ZeroShot", "Head"]), ["evaluate", "promote"]),
     ("how often it is saved", put("strong.training", {"checkpointIntervalSeconds": 5}), []),
     ("where activations are", put("strong.training", {"gradientCheckpointing": True}), []),
     ("empty structs", put("strong.tuning.lora", {}), []),
