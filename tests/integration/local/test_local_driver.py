@@ -28,7 +28,8 @@ def test_every_stage_runs_once_and_gets_the_artifacts_it_needs(theatre):
     assert started[0] == "prepare"
     assert sorted(started[1:4]) == LABELS
     assert started[4:] == AFTER
-    assert theatre.log("start")[-1]["needs"] == {"train": "artifact-train", "evaluate": "artifact-evaluate"}
+    needs = ("train", "combine", "label-a", "label-b", "evaluate")
+    assert theatre.log("start")[-1]["needs"] == {name: f"artifact-{name}" for name in needs}
     assert sorted(said(lines, "done")) == sorted(started)
     progress = next(line for line in lines if line["event"] == "progress")
     assert (progress["stage"], progress["step"], progress["total"]) == ("prepare", 1, 4)

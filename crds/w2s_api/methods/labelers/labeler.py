@@ -16,6 +16,10 @@ class LabelerSettings(Method):
     """It is asked the task's question, so that its labels depend on the instruction and the words for the classes."""
     scores_are_votes: ClassVar[bool] = False
     """How sure they sound means nothing before it is checked against experts."""
+    names_fields: ClassVar[tuple[str, ...]] = ()
+    """Where its settings name fields of the rows (`field`): neither the text nor the expert's label can be one."""
+    learns_budget: ClassVar[bool] = False
+    """It is tuned on the gold budget, so that what it says of any text of that proves nothing."""
     not_calibrated_because: ClassVar[str] = ""
     """Why its scores must not be calibrated on the gold budget; empty if they may be."""
 
@@ -30,6 +34,14 @@ class LabelerSettings(Method):
     def secrets(self) -> Mapping[str, KeySelector]:
         """Variables that its pods get from Secrets, and no other pods."""
         return {}
+
+    def vote_fields(self) -> tuple[str, ...]:
+        """Fields of the rows that `prepare` keeps for it as they are, in the one form of keys."""
+        return ()
+
+    def number_fields(self) -> tuple[str, ...]:
+        """Fields of the rows that `prepare` keeps for it as numbers from 0 to 1."""
+        return ()
 
     def votes_for(self) -> frozenset[str] | None:
         """The classes that it can vote for; None where that is not known beforehand."""
