@@ -8,9 +8,9 @@ import pytest
 
 sys.path.append(str(Path(__file__).parents[2] / "unit" / "endpoint"))
 
-from fake_endpoint import KEY, FakeEndpoint, Request, Says, by_keyword, error  # noqa: E402
+from fake_endpoint import KEY, FakeEndpoint, Request, Says, by_keyword, error
 
-COPYLEFT = by_keyword(copyleft="GPL General reciprocal Mozilla", permissive=" ")
+COPYLEFT = by_keyword(copyleft="GPL General reciprocal Mozilla", permissive="a e o")
 
 
 def with_llm(url: str, **settings):

@@ -4,6 +4,7 @@ import json
 import math
 import os
 import signal
+import threading
 from functools import partial
 
 import numpy as np
@@ -13,7 +14,7 @@ from fake_endpoint import KEY, FakeEndpoint, Says, by_keyword, completion, error
 
 from w2s_trainer.errors import BadSpec, EndpointDenied, EndpointUnavailable, Stopped
 from w2s_trainer.stages.label import endpoint
-from w2s_trainer.stages.label.remote import client, patience
+from w2s_trainer.stages.label.remote import asking, client, patience
 from w2s_trainer.stages.label.summary import whole_summary
 from w2s_trainer.stages.tables import EVERY_SEED
 
@@ -328,6 +329,28 @@ def test_asked_to_stop_it_keeps_what_is_under_way_and_asks_nothing_twice(bench):
     assert f"going on from {first} of 20 answers" in bench.told
     assert fake.asked == dict.fromkeys(TEXTS, 1)
     assert artifact.summary["asked"]["-1"]["tokensIn"] == 2000
+
+
+def test_an_answer_that_does_not_come_does_not_keep_it_from_ending(bench, monkeypatch):
+    monkeypatch.setattr(asking, "DRAIN", 0.2)
+    never = threading.Event()
+
+    def hangs(request, before):
+        if request.text == TEXTS[5]:
+            os.kill(os.getpid(), signal.SIGTERM)
+            never.wait(60)
+        return ANIMALS(request, before)
+
+    with FakeEndpoint(hangs) as fake:
+        context = bench.context(fake.url, concurrency=2)
+        with pytest.raises(Stopped):
+            bench.label(context)
+        assert all(thread.daemon for thread in threading.enumerate() if thread.name == "endpoint")
+        never.set()
+        fake.script = ANIMALS
+        bench.label(context)
+    assert fake.asked[TEXTS[5]] == 2
+    assert {count for text, count in fake.asked.items() if text != TEXTS[5]} == {1}
 
 
 def test_at_its_cost_it_stops_and_with_more_it_asks_only_the_rest(bench):

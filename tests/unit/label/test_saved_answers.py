@@ -13,7 +13,7 @@ from label_kit import HOME, label_context
 from memory_objects import MemoryObjects
 from numpy.typing import NDArray
 
-from w2s_trainer.errors import Stopped, StoreUnavailable
+from w2s_trainer.errors import BadSpec, Stopped, StoreUnavailable
 from w2s_trainer.stages.label import saved_answers
 from w2s_trainer.stages.label.saved_answers import SavedAnswers, collect_unsaved
 
@@ -191,3 +191,48 @@ def test_a_model_is_left_when_its_answers_are_no_longer_wanted(collect):
     with pytest.raises(Stopped):
         collect(answer)
     assert left.count == 1
+
+
+def fail_before(batch: int) -> Callable[[int], None]:
+    def act(number: int) -> None:
+        if number == batch:
+            raise BadSpec("Refused", "No more.")
+
+    return act
+
+
+def test_what_was_answered_before_an_error_is_kept(collect):
+    with pytest.raises(BadSpec, match="No more"):
+        collect(Labeler(fail_before(2)), interval=60.0)
+    labeler = Labeler()
+    assert collect(labeler).tobytes() == ANSWERS.tobytes()
+    assert labeler.asked == [[3, 2, 1], [0]]
+
+
+class Paid(Labeler):
+    """Has asked for one more batch than it has given, and must not ask for it again."""
+
+    def __init__(self, before: Callable[[int], Any] = lambda _batch: None) -> None:
+        super().__init__(before)
+        self.kept: list[float] = []
+
+    def found(self, answers: NDArray[np.float64]) -> None:
+        self.kept += answers[:, 0].tolist()
+
+    def under_way(self) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float64]]]:
+        rows = np.array([0, 1])
+        yield rows[:0], ANSWERS[:0]
+        yield rows, ANSWERS[rows]
+
+
+def test_what_is_paid_for_is_waited_for_and_told_to_the_next(memory, tmp_path):
+    def collected(labeler: Paid) -> NDArray[np.float64]:
+        saving = SavedAnswers(label_context(tmp_path, memory), np.arange(N), costly=labeler)
+        return saving("x", N, WIDTH, np.float64, labeler, lambda *_step: None)
+
+    with pytest.raises(Stopped, match="5 of 10"):
+        collected(Paid(ask_to_stop_before(0)))
+    next_one = Paid()
+    assert collected(next_one).tobytes() == ANSWERS.tobytes()
+    assert next_one.kept == ANSWERS[[0, 1, 7, 8, 9], 0].tolist()
+    assert next_one.asked == [[6, 5, 4], [3, 2]]

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -39,8 +39,8 @@ class _Questions:
 
     prompts: list[Prompt]
     """Of each seed in each order."""
-    texts: Any
-    """A column of n texts."""
+    texts: Sequence[str]
+    """Those that are asked about, n of them."""
     most: int
     """Characters of a text that are sent."""
     reasoning: bool
@@ -51,8 +51,8 @@ class _Questions:
     def messages(self, place: int) -> list[Message]:
         """What is sent for one of them."""
         prompt, row = divmod(place, len(self.texts))
-        (text,) = taken(self.texts, np.array([row]))
-        return conversation(self.prompts[prompt], text[: self.most].strip(), reasoning=self.reasoning)
+        text = self.texts[row][: self.most].strip()
+        return conversation(self.prompts[prompt], text, reasoning=self.reasoning)
 
 
 def opinions(
@@ -75,7 +75,7 @@ def opinions(
     limit = float(settings.max_cost) / context.shard[1] if settings.max_cost else None
     meter = Meter(settings.price_per_million_tokens, limit, settings.answer_tokens, settings.samples)
     form = Form(names, settings.samples, settings.reasoning)
-    began, before = time.monotonic(), 0
+    began = time.monotonic()
     with closing(
         Asking(client, form, questions.messages, len(questions), meter, settings.concurrency, path)
     ) as asking:

@@ -2,8 +2,9 @@
 
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,7 +61,6 @@ class Asking:
     ) -> None:
         self._client, self._form, self._messages, self._n = client, form, messages, n
         self._meter, self._path = meter, path
-        self._pool = ThreadPoolExecutor(concurrency, thread_name_prefix="endpoint")
         self._concurrency = concurrency
         self._flying: dict[Future[Row], tuple[int, int]] = {}
         """Places and characters of what is under way."""
@@ -93,7 +93,7 @@ class Asking:
                     break
                 place = waiting.pop()
                 self._meter.asked(place, characters)
-                self._flying[self._pool.submit(self._one, messages)] = (place, characters)
+                self._flying[_begun(partial(self._one, messages))] = (place, characters)
             if self._failure and not self._flying:
                 raise self._failure
             yield self._gathered(HEARTBEAT)
@@ -113,7 +113,6 @@ class Asking:
     def close(self) -> None:
         """Waits for nothing that is still under way."""
         self._client.stop.set()
-        self._pool.shutdown(wait=False, cancel_futures=True)
         self._client.close()
 
     def _gathered(self, seconds: float) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
@@ -184,6 +183,20 @@ class Asking:
             f" cost about {rest:.3g}. What was answered is saved.",
             "Raise `maxCost` and run it again: only the rest is asked for.",
         )
+
+
+def _begun(work: Callable[[], Row]) -> Future[Row]:
+    """Work in a thread of its own that does not keep the process from ending, as those of a pool would."""
+    future: Future[Row] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(work())
+        except BaseException as error:
+            future.set_exception(error)
+
+    threading.Thread(target=run, name="endpoint", daemon=True).start()
+    return future
 
 
 def _characters(messages: Sequence[Message]) -> int:
