@@ -80,6 +80,22 @@ def test_without_a_key_none_is_sent_and_openais_own_variable_is_the_second_choic
         assert fake.requests[-1].headers["authorization"] == "Bearer other"
 
 
+@pytest.mark.parametrize("key", ["sk-a\nb", "sk-a b", "sk-é"])
+def test_a_key_that_no_header_can_have_is_refused_before_anything_is_asked(bench, monkeypatch, key):
+    monkeypatch.setenv("W2S_ENDPOINT_API_KEY", key)
+    with FakeEndpoint(ANIMALS) as fake, pytest.raises(EndpointDenied) as raised:
+        bench.label(bench.context(fake.url))
+    assert (key in str(raised.value), fake.requests) == (False, [])
+
+
+def test_accounts_of_the_environment_are_not_sent(bench, monkeypatch):
+    monkeypatch.setenv("OPENAI_ORG_ID", "org-1")
+    monkeypatch.setenv("OPENAI_PROJECT_ID", "proj-1")
+    with FakeEndpoint(ANIMALS) as fake:
+        bench.label(bench.context(fake.url))
+    assert not {"openai-organization", "openai-project"} & set(fake.requests[0].headers)
+
+
 def test_shots_are_of_each_seeds_budget_and_their_rows_are_known(bench):
     with FakeEndpoint(ANIMALS) as fake:
         artifact = bench.label(bench.context(fake.url, shots=2))
@@ -298,6 +314,7 @@ def test_one_text_that_breaks_the_server_each_time_is_given_up_alone(bench):
         (error(404, "no such model"), BadSpec, "NoSuchEndpointModel", "no model 'm'"),
         (error(429, code="insufficient_quota"), BadSpec, "EndpointRefused", "insufficient_quota"),
         (error(400, "temperature must be 1"), BadSpec, "EndpointRefused", "temperature must be 1"),
+        (error(400, f"cannot take {TEXTS[0]}, temperature 0", "odd"), BadSpec, "EndpointRefused", "odd"),
         (Says("", 307, {"Location": "http://127.0.0.1:1/"}), BadSpec, "EndpointRefused", "307"),
         (Says(b"<html>log in</html>"), BadSpec, "EndpointRefused", "something else"),
         (Says({"error": "x"}), BadSpec, "EndpointRefused", "something else"),

@@ -32,6 +32,11 @@ def test_one_class_is_named(answer, named):
     assert read(Choice(answer), CLASSES) == Reading("answered", CLASSES.index(named))
 
 
+def test_names_that_differ_only_in_marks_are_told_apart_where_the_answer_does():
+    assert read(Choice("none."), ["none", "none."]).label == 1
+    assert read(Choice("NONE"), ["none", "none."]).kind == "severalClasses"
+
+
 @pytest.mark.parametrize(
     ("choice", "kind"),
     [

@@ -2,13 +2,15 @@
 
 import json
 import random
+import re
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from w2s_api.methods.labelers import Endpoint
-from w2s_trainer.errors import BadSpec, EndpointUnavailable
+from w2s_api.methods.labelers.endpoint import KEY_VARIABLES
+from w2s_trainer.errors import BadSpec, EndpointDenied, EndpointUnavailable
 from w2s_trainer.stages.label.remote.conversation import Message
 from w2s_trainer.stages.label.remote.patience import Gone, Pace, Patience, retry_after
 from w2s_trainer.stages.label.remote.refusals import Fault
@@ -50,6 +52,7 @@ class Client:
 
     Raises:
         BadSpec: the package is not installed.
+        EndpointDenied: no header can have this key.
     """
 
     def __init__(
@@ -72,6 +75,12 @@ class Client:
                 "pip install '.[endpoint]' in a clone of w2s, or use the trainer image of this release.",
             ) from None
 
+        if key and not re.fullmatch(r"[!-~]+", key):
+            raise EndpointDenied(
+                "EndpointDenied",
+                f"{path}: the API key has white space in it, or characters that no HTTP header can have.",
+                f"Correct the Secret of `apiKeySecretRef`, or with `w2s run` the variable {KEY_VARIABLES[0]}.",
+            )
         self._settings, self._key, self._path = settings, key, path
         self.stop = stop or threading.Event()
         self._patience = Patience(clock, dice, patience)
@@ -85,9 +94,10 @@ class Client:
             timeout=float(settings.timeout_seconds),
             max_retries=0,
             http_client=http,
-            organization="",
-            project="",
         )
+        # What the environment has of OpenAI's own accounts is none of this endpoint's business.
+        unsent = ("OpenAI-Organization", "OpenAI-Project", *(() if key else ("Authorization",)))
+        self._headers = {name: openai.Omit() for name in unsent}
         self._shape = threading.Lock()
         self._length, self._logprobs = "max_tokens", 0
         self.notes: list[str] = []
@@ -114,15 +124,13 @@ class Client:
             except self._openai.APIStatusError as error:
                 fault = Fault.of(error.status_code, error.body)
                 meaning = fault.meaning(optional)
-                if meaning == "unsupported":
-                    self._do_without(optional, fault)
+                if meaning == "unsupported" and self._do_without(optional, fault):
                     continue
                 if meaning in ("tooLong", "refused"):
                     raise Unanswered(meaning) from None
-                if meaning == "final":
-                    raise fault.error(
-                        self._settings, self._path, json.dumps(list(messages)), self._key
-                    ) from None
+                if meaning != "again":
+                    sent = "\n".join(message["content"] for message in messages)
+                    raise fault.error(self._settings, self._path, sent, self._key) from None
                 what = f"it answers {error.status_code}"
                 headers = {name.lower(): value for name, value in error.response.headers.items()}
                 asked_for = retry_after(headers, time.time())
@@ -160,7 +168,7 @@ class Client:
         response = self._client.chat.completions.with_raw_response.create(
             model=self._settings.model,
             messages=list(messages),
-            extra_headers={} if self._key else {"Authorization": self._openai.Omit()},
+            extra_headers=self._headers,
             **({"n": n} if n > 1 else {}),
             **optional,
         )
@@ -182,21 +190,21 @@ class Client:
                 **({"logprobs": True, "top_logprobs": most} if most else {}),
             }
 
-    def _do_without(self, sent: Mapping[str, Any], fault: Fault) -> None:
-        """Other threads may have met the same refusal, and changed it already."""
+    def _do_without(self, sent: Mapping[str, Any], fault: Fault) -> bool:
+        """Asks otherwise from now on, if that may help. Other threads may have met the same refusal already."""
         with self._shape:
-            if "logprobs" in fault.says and "logprobs" in sent:
+            if "logprobs" in sent and "logprobs" in fault.says:
                 if sent["top_logprobs"] == MOST_LOGPROBS[self._logprobs]:
                     self._logprobs += 1
                     self.notes.append(
                         f"the endpoint refuses {sent['top_logprobs']} `top_logprobs`:"
                         f" {MOST_LOGPROBS[self._logprobs] or 'none'} are asked for"
                     )
-                return
+                return True
             if "max_tokens" in sent and "max_tokens" in fault.says:
                 self._length = "max_completion_tokens"
-                return
-        raise fault.error(self._settings, self._path, "", self._key)
+                return True
+        return False
 
     def _sleep(self, seconds: float) -> None:
         if self.stop.wait(seconds) if seconds > 0 else self.stop.is_set():

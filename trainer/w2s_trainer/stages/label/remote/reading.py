@@ -71,9 +71,11 @@ def _named(answer: str, names: Sequence[str]) -> list[int]:
 
     A name that stands within a longer one (`spam` in `not spam`), or after a negation, is not named.
     """
+    if answer.strip() in names:
+        return [list(names).index(answer.strip())]
     said, plain = _plain(_LEAD.sub("", answer)), [_plain(name) for name in names]
-    if said in plain:
-        return [plain.index(said)]
+    if said and said in plain:
+        return [k for k, name in enumerate(plain) if name == said]
     longest_first = sorted(range(len(plain)), key=lambda k: -len(plain[k]))
     for k in longest_first:
         if plain[k] and re.match(rf"{re.escape(plain[k])}(?:[.,;:!\n(]|\s[-–—(]|\*)", said):

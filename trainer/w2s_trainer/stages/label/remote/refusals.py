@@ -16,8 +16,8 @@ _TOO_LONG = re.compile(
 _FILTERED = re.compile(r"content.?(?:filter|policy)|content_policy_violation", re.I)
 _TRANSIENT = {408, 409, 425, 429, 498, 499}
 _LONGEST = 200
-_QUOTED = 24
-"""Characters in a row that are also in what was sent: then a message is not repeated."""
+_QUOTED, _SHORT = 24, 6
+"""Characters in a row that are also in what was sent, and those of a whole line: then a message is not repeated."""
 
 
 @dataclass(frozen=True)
@@ -102,9 +102,11 @@ class Fault:
 
 
 def _shares(said: str, sent: str) -> bool:
+    """Whether a whole line of what was sent is in a message, or a piece of it."""
+    said = said.replace("\\n", " ").replace('\\"', '"')
     flat = " ".join(sent.split())
-    return any(
-        said[at : at + _QUOTED] in flat
-        for at in range(max(1, len(said) - _QUOTED + 1))
-        if len(said) >= _QUOTED
+    lines = (" ".join(line.split()) for line in sent.splitlines())
+    pieces = (said[at : at + _QUOTED] for at in range(len(said) - _QUOTED + 1))
+    return any(len(line) >= _SHORT and line in said for line in lines) or any(
+        piece in flat for piece in pieces
     )
