@@ -75,7 +75,8 @@ def pipeline(spec: Spec) -> tuple[Stage, ...]:
     model = ModelReference(uri=strong.model.uri)
 
     seen = sorted({uri for labeler in weak.labelers for uri in labeler.settings.sources()})
-    sources = [data.unlabeled.uri, data.gold.uri, *([data.test.uri] if data.test else []), *seen]
+    given = [source.uri for source in (data.test, data.asked) if source]
+    sources = [data.unlabeled.uri, data.gold.uri, *given, *seen]
     build.add(
         "prepare",
         "prepare",

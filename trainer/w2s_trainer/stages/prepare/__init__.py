@@ -81,6 +81,11 @@ def summarise(parts: Parts, corpus: Corpus, spec: Spec, task_family: TaskFamily)
             "seenByTeacher": parts.seen_by_teacher,
             "unusable": sum(bad.lines for bad in corpus.quarantine),
         },
+        **(
+            {"asked": {"labelled": parts.asked, "unanswered": corpus.asked.unanswered}}
+            if spec.data.asked
+            else {}
+        ),
         "poolGold": int((parts.pool.label != NO_GOLD).sum()),
         "poolLabelsIgnored": parts.pool_labels_ignored,
         **({"withoutGroup": corpus.without_group} if spec.data.fields.group else {}),

@@ -5,13 +5,14 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from w2s_api.spec.job import Spec
 from w2s_trainer.errors import BadData
 from w2s_trainer.families.task_family import NO_GOLD, TaskFamily
 from w2s_trainer.stages.columns import Strings
-from w2s_trainer.stages.prepare.columns import joint_codes
+from w2s_trainer.stages.prepare.columns import Ids, joint_codes
 from w2s_trainer.stages.prepare.corpus import Corpus, Rows
 from w2s_trainer.stages.prepare.families import families
 from w2s_trainer.stages.prepare.split import Gold, check_every_class_in, divide
@@ -48,6 +49,8 @@ class Parts:
     """Gold rows that were kept out of the test, since the teacher was trained on their family."""
     pool_labels_ignored: int
     """Labels of unlabelled rows that are not classes, or contradict one another."""
+    asked: int = 0
+    """The last rows of the budget, which `w2s ask` chose from the pool."""
 
 
 def divide_corpus(
@@ -99,7 +102,11 @@ def divide_corpus(
         _check_given_parts(test, budget, task_family, seen_by_teacher, leaked)
 
     in_test_family = np.isin(pool_family, test.family)
+    asked, again = _asked(corpus, pool_family, test.family, task_family)
+    duplicates += again
+    budget = _joined(budget, asked)
     pool, copies, ignored = _pool(corpus.unlabeled, pool_family, in_test_family, budget, task_family)
+    copies -= len(asked)
     if not len(pool):
         raise BadData(
             "EmptyPool",
@@ -115,6 +122,7 @@ def divide_corpus(
         test_families=leaked + int(in_test_family.sum()),
         seen_by_teacher=seen_by_teacher,
         pool_labels_ignored=ignored + corpus.labels_ignored,
+        asked=len(asked),
     )
 
 
@@ -150,6 +158,44 @@ def _unique_gold(
                 for row in same
             ]
     return _UniqueGold(_part(rows, np.array(sorted(kept), dtype=np.int64), family, labels), duplicates)
+
+
+def _asked(
+    corpus: Corpus, pool_family: NDArray[np.int64], test_family: NDArray[np.int64], task_family: TaskFamily
+) -> tuple[Part, int]:
+    """The answers to `w2s ask` as rows of the pool, and how many of them say what gold or another answer says.
+
+    Those of families of the test are left out, as they are from the pool: that of gold may have changed since.
+    """
+    answers, pool = corpus.asked, corpus.unlabeled
+    rows = np.array(answers.row, dtype=np.int64)
+    of_pool = Rows(
+        answers.uri,
+        array("q", (pool.text[row] for row in answers.row)),
+        answers.label,
+        place=answers.place,
+        id=_ids(pool.id.strings().take(rows)),
+    )
+    unique = _unique_gold(of_pool, pool_family[rows], task_family, corpus.quarantine)
+    elsewhere = np.isin(unique.part.text, [*corpus.gold.text, *corpus.test.text])
+    kept = ~elsewhere & ~np.isin(unique.part.family, test_family)
+    return _take(unique.part, kept), unique.duplicates + int(elsewhere.sum()) + answers.known
+
+
+def _ids(names: Strings) -> Ids:
+    ids = Ids()
+    for name in names:
+        ids.append(name)
+    return ids
+
+
+def _joined(first: Part, second: Part) -> Part:
+    return Part(
+        Strings.of(pa.chunked_array([first.id.arrow(), second.id.arrow()], pa.string())),
+        np.concatenate([first.text, second.text]),
+        np.concatenate([first.family, second.family]),
+        np.concatenate([first.label, second.label]),
+    )
 
 
 def _pool(

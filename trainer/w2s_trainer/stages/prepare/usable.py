@@ -18,8 +18,11 @@ from w2s_trainer.errors import BadData
 if TYPE_CHECKING:
     from w2s_trainer.store.objects import Objects
 
-Role = Literal["gold", "test", "unlabeled", "seen"]
-"""What the rows of a source are for; `seen` are those that a weak model was trained on."""
+Role = Literal["gold", "test", "unlabeled", "asked", "seen"]
+"""What the rows of a source are for; `asked` are answers to `w2s ask`, `seen` what a weak model was trained on."""
+
+_OF_POOL: tuple[Role, ...] = ("asked", "seen")
+"""Rows without a group of their own."""
 
 SHARE = 0.1
 """The share of unusable rows above which a source is refused."""
@@ -99,7 +102,9 @@ class SourceReader:
                         Quarantined(file.uri, example.number, example.explanation, example.lines)
                     )
                 else:
-                    self.without_group += example.group is None and self.fields.group is not None
+                    self.without_group += (
+                        example.group is None and self.fields.group is not None and self.role not in _OF_POOL
+                    )
                     yield example
             self.files_without_rows += total == before
         if not total:
@@ -112,7 +117,7 @@ class SourceReader:
         try:
             text = text_of(row, names.text)
             label = self._label(row)
-            group = key_of(row, names.group) if names.group else None
+            group = key_of(row, names.group) if names.group and self.role != "asked" else None
             name = key_of(row, names.id) if names.id and self.role != "seen" else None
         except Unfit as unfit:
             return Unusable(row.number, str(unfit), line=row.line)
@@ -146,8 +151,9 @@ class SourceReader:
             raise
 
     def _needed(self) -> list[str]:
-        label = [self.fields.label] if self.role in ("gold", "test") else []
-        rest = [self.fields.group, self.fields.id] if self.role != "seen" else []
+        label = [self.fields.label] if self.role in ("gold", "test", "asked") else []
+        rest = [None if self.role == "asked" else self.fields.group, self.fields.id]
+        rest = rest if self.role != "seen" else []
         return [self.fields.text, *label, *(name for name in rest if name)]
 
     def _check_fields(self) -> None:

@@ -13,6 +13,7 @@ from w2s_trainer.families.task_family import NO_GOLD, TaskFamily
 from w2s_trainer.stages.prepare.families import in_order
 from w2s_trainer.stages.prepare.parts import Part, Parts
 from w2s_trainer.stages.prepare.usable import Quarantined
+from w2s_trainer.stages.tables import ASKED
 
 _EXAMPLES = pa.schema(
     [("id", pa.string()), ("text", pa.string()), ("part", pa.string()), ("family", pa.int64())]
@@ -38,6 +39,12 @@ def write(
             {"id": part.id.take(labelled).arrow(), "label": labels},
             pa.schema([("id", pa.string()), ("label", labels.type)]),
             output / f"gold-{name}" / "labels.parquet",
+        )
+    if parts.asked:
+        _write(
+            {"id": parts.budget.id[len(parts.budget) - parts.asked :].arrow()},
+            pa.schema([("id", pa.string())]),
+            output / ASKED,
         )
     _write(
         {
