@@ -2,7 +2,7 @@
 
 GUARD = "'"
 """Before a cell: what follows is text."""
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001 (full width, as some programs take them)
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
 def guarded(cell: str) -> str:

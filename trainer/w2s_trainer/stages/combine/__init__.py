@@ -12,7 +12,7 @@ from w2s_trainer.families import family_of
 from w2s_trainer.stages.combine.combination import Combination, combination_of
 from w2s_trainer.stages.combine.sources import CombinedSources
 from w2s_trainer.stages.label.methods import shown_of
-from w2s_trainer.stages.label.opinion import drawn_budget
+from w2s_trainer.stages.label.opinion import asked_rows, drawn_budget
 from w2s_trainer.stages.tables import read_examples
 from w2s_trainer.stages.train.heads import named, write_heads
 from w2s_trainer.stages.train.predictions import Predictions
@@ -32,17 +32,19 @@ def run(context: StageContext) -> StageResult:
     is_one_model = ARMS["students"].absent(spec) is None
     heads: dict[str, NDArray[np.float32]] = {}
     combinations: dict[int, Combination] = {}
+    asked = asked_rows(context, examples)
     for seed in range(spec.evaluation.seeds):
         drawn = drawn_budget(context, examples, known.gold, seed)
         shown = _shown(context, drawn, known.gold, seed)
-        combination = combinations[seed] = combination_of(known, drawn, shown, seed)
-        predictions.add("combined", seed, len(drawn), combination.probabilities(predictions.rows))
+        size = len(drawn) + len(asked)
+        combination = combinations[seed] = combination_of(known, drawn, shown, seed, asked)
+        predictions.add("combined", seed, size, combination.probabilities(predictions.rows))
         if combination.heads:
             merged = combination.students
             heads |= named("students", seed, vars(merged))
             if is_one_model:
                 answers = merged.probabilities(known.features[predictions.rows])
-                predictions.add("students", seed, len(drawn), answers)
+                predictions.add("students", seed, size, answers)
         context.progress("combining", seed + 1, spec.evaluation.seeds)
     predictions.write(context.output / "predictions.parquet")
     write_heads(heads, context.output)

@@ -27,7 +27,9 @@ def opinions(
     """
     settings: Finetuned = labeler.settings
     gold = read_gold(context.artifact("examples"), "budget", examples, context.scratch)
-    budgets = [teaching_budget(context, examples, gold, seed) for seed in range(context.spec.evaluation.seeds)]
+    budgets = [
+        teaching_budget(context, examples, gold, seed) for seed in range(context.spec.evaluation.seeds)
+    ]
     if settings.tuning.settings.on_frozen_model:
         return _heads(context, settings, labeler.batch_tokens, examples, gold, budgets, rows)
     return {

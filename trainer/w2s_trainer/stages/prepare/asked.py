@@ -124,9 +124,7 @@ class _Pool:
 
     def is_elsewhere(self, example: Example) -> bool:
         """Whether the text of an answer is in gold or in the test."""
-        return any(
-            self._corpus.texts.find(text) in self._others for text in _readings(example, example.text)
-        )
+        return any(self._corpus.texts.find(text) in self._others for text in _readings(example, example.text))
 
 
 def _first_rows(texts: NDArray[np.int64]) -> dict[int, int]:

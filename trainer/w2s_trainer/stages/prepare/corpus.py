@@ -94,9 +94,7 @@ def read_corpus(spec: Spec, objects: "Objects", scratch: Path, progress: "Progre
         _check_ids(in_order, spec.data.fields.id)
     if spec.data.asked:
         uri = spec.data.asked.uri
-        asked = read_asked(
-            uri, _files(uri, objects, progress), spec.data.fields, corpus, objects, scratch
-        )
+        asked = read_asked(uri, _files(uri, objects, progress), spec.data.fields, corpus, objects, scratch)
         corpus.asked = asked
         progress.note(
             f"Read {len(asked):,} labels of texts that were asked about in {uri}; {asked.unanswered:,} rows have no"
