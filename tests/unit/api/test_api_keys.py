@@ -93,6 +93,7 @@ EDITS = [
     ("unlabelled data", put("data.unlabeled.uri", "s3://legal/other/"), ALL),
     ("gold data", put("data.gold.uri", "s3://legal/other.csv"), ALL),
     ("a test of its own", put("data.test", {"uri": "s3://legal/test.csv"}), ALL),
+    ("answers of experts", put("data.asked", {"uri": "s3://legal/asked/"}), ALL),
     ("revision of the data", put("data.revision", "2"), ALL),
     ("group field", put("data.fields", {"group": "contract"}), ALL),
     ("test fraction", put("data.testFraction", "0.6"), ALL),
