@@ -39,6 +39,11 @@ def examples(job) -> dict[str, dict[str, str]]:
     return {row["id"]: row for row in rows}
 
 
+def features_of(job) -> list[str]:
+    """What the store has of features."""
+    return sorted(info.uri for info in job.objects.list(f"{job.bucket}/w2s/artifacts/features/"))
+
+
 def in_part(rows, part: str) -> set[str]:
     return {name for name, row in rows.items() if row["part"] == part}
 
@@ -55,7 +60,7 @@ def filled(sheet: str, labels: dict[str, str], answered: int) -> bytes:
 
 
 def test_asked_answered_and_run_again(job, licences, capsys, tmp_path):
-    before, results = examples(job), job.results()
+    before, results, features = examples(job), job.results(), features_of(job)
     labels = {row["id"]: row["label"] for row in licences[1]}
     tasks = tmp_path / "tasks.json"
     sheet = tmp_path / "asked.csv"
@@ -79,6 +84,8 @@ def test_asked_answered_and_run_again(job, licences, capsys, tmp_path):
     assert done.returncode == 0, done.stderr
     assert job.worked[0] == "prepare"
     assert set(job.worked) == {*results["provenance"], "evaluate", "promote"}
+
+    assert features_of(job) == features  # no text is read again
 
     after, again = examples(job), job.results()
     answered = set(asked[:ANSWERED])

@@ -43,6 +43,8 @@ def test_answers_join_the_budget_and_leave_the_pool_and_the_test_stays(run_prepa
     rows = [answer(n, name=f"p{n}") for n in range(5)]
     after = run_with(run_prepare, {"a.jsonl": jsonl(rows[:2]), "b.jsonl": jsonl(rows[2:])}, ids=ids)
     asked = {clause(10_000 + n) for n in range(5)}
+    in_order = [[row["text"] for row in one.rows("examples.parquet")] for one in (before, after)]
+    assert in_order[0] == in_order[1]  # so that their features are there already
     assert texts(after, "test") == texts(before, "test")
     assert texts(after, "budget") == texts(before, "budget") | asked
     assert texts(after, "pool") == texts(before, "pool") - asked

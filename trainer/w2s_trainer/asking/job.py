@@ -116,7 +116,9 @@ class EndedJob:
         strong = self._combined.provenance["inputs"]["strong"]
         tokens = int(strong.get("maxTokens", Strong.model_fields["max_tokens"].default))
         digest = model_digest(strong["model"]["uri"], self._objects)
-        artifact = self._store.find(features.STAGE, features.features_key(self._prepared, digest, tokens))
+        artifact = self._store.find(
+            features.STAGE, features.features_key(self.examples.texts, digest, tokens)
+        )
         if artifact is None:
             raise _gone("the features of its texts")
         return load_file(artifact.fetch("features.safetensors", self._scratch / "features"))["features"]

@@ -82,7 +82,7 @@ def summarise(parts: Parts, corpus: Corpus, spec: Spec, task_family: TaskFamily)
             "unusable": sum(bad.lines for bad in corpus.quarantine),
         },
         **(
-            {"asked": {"labelled": parts.asked, "unanswered": corpus.asked.unanswered}}
+            {"asked": {"labelled": int(parts.asked.sum()), "unanswered": corpus.asked.unanswered}}
             if spec.data.asked
             else {}
         ),

@@ -33,6 +33,10 @@ class Part:
     def __len__(self) -> int:
         return len(self.id)
 
+    def first(self, count: int) -> "Part":
+        """Its first rows."""
+        return Part(self.id[:count], self.text[:count], self.family[:count], self.label[:count])
+
 
 @dataclass(frozen=True)
 class Parts:
@@ -49,8 +53,10 @@ class Parts:
     """Gold rows that were kept out of the test, since the teacher was trained on their family."""
     pool_labels_ignored: int
     """Labels of unlabelled rows that are not classes, or contradict one another."""
-    asked: int = 0
-    """The last rows of the budget, which `w2s ask` chose from the pool."""
+    listed_pool: Part
+    """The pool, and in their places the texts that `w2s ask` chose from it, which are the last rows of the budget."""
+    asked: NDArray[np.bool_]
+    """bool[len(listed_pool)]: which are those."""
 
 
 def divide_corpus(
@@ -104,9 +110,10 @@ def divide_corpus(
     in_test_family = np.isin(pool_family, test.family)
     asked, again = _asked(corpus, pool_family, test.family, task_family)
     duplicates += again
-    budget = _joined(budget, asked)
-    pool, copies, ignored = _pool(corpus.unlabeled, pool_family, in_test_family, budget, task_family)
-    copies -= len(asked)
+    listed, copies, ignored = _pool(corpus.unlabeled, pool_family, in_test_family, budget, task_family)
+    is_asked = np.isin(listed.text, asked.text)
+    pool = _take(listed, ~is_asked)
+    budget = _joined(budget, _labelled(_take(listed, is_asked), asked))
     if not len(pool):
         raise BadData(
             "EmptyPool",
@@ -122,7 +129,8 @@ def divide_corpus(
         test_families=leaked + int(in_test_family.sum()),
         seen_by_teacher=seen_by_teacher,
         pool_labels_ignored=ignored + corpus.labels_ignored,
-        asked=len(asked),
+        listed_pool=listed,
+        asked=is_asked,
     )
 
 
@@ -187,6 +195,13 @@ def _ids(names: Strings) -> Ids:
     for name in names:
         ids.append(name)
     return ids
+
+
+def _labelled(part: Part, answers: Part) -> Part:
+    """A part with the labels that answers have for the same texts."""
+    order = np.argsort(answers.text)
+    found = order[np.searchsorted(answers.text, part.text, sorter=order)]
+    return Part(part.id, part.text, part.family, answers.label[found])
 
 
 def _joined(first: Part, second: Part) -> Part:

@@ -30,9 +30,18 @@ def write(
     output: Path,
 ) -> None:
     """Writes examples, gold labels by part, and the quarantine."""
-    named = {"pool": parts.pool, "budget": parts.budget, "test": parts.test}
-    _write_examples(named, texts, output / "examples.parquet")
-    for name, part in named.items():
+    asked = int(parts.asked.sum())
+    drawn = parts.budget.first(len(parts.budget) - asked)
+    _write_examples(
+        [
+            (parts.listed_pool, np.where(parts.asked, "budget", "pool")),
+            (drawn, np.full(len(drawn), "budget")),
+            (parts.test, np.full(len(parts.test), "test")),
+        ],
+        texts,
+        output / "examples.parquet",
+    )
+    for name, part in (("pool", parts.pool), ("budget", parts.budget), ("test", parts.test)):
         labelled = np.flatnonzero(part.label != NO_GOLD)
         labels = pa.array(task_family.stored_gold(part.label[labelled]))
         _write(
@@ -40,9 +49,9 @@ def write(
             pa.schema([("id", pa.string()), ("label", labels.type)]),
             output / f"gold-{name}" / "labels.parquet",
         )
-    if parts.asked:
+    if asked:
         _write(
-            {"id": parts.budget.id[len(parts.budget) - parts.asked :].arrow()},
+            {"id": parts.budget.id[len(drawn) :].arrow()},
             pa.schema([("id", pa.string())]),
             output / ASKED,
         )
@@ -57,12 +66,17 @@ def write(
     )
 
 
-def _write_examples(named: dict[str, Part], texts: Sequence[str], path: Path) -> None:
-    """A chunk of rows at a time, so that no second copy of all texts is made."""
-    family: NDArray[np.int64] = in_order(np.concatenate([part.family for part in named.values()]))
+def _write_examples(
+    listed: Sequence[tuple[Part, NDArray[np.str_]]], texts: Sequence[str], path: Path
+) -> None:
+    """Writes texts and the names of their parts: a chunk of rows at a time, so that no second copy of all texts is made.
+
+    A text that was asked about keeps its place, so that features of all texts are those from before.
+    """
+    family: NDArray[np.int64] = in_order(np.concatenate([part.family for part, _ in listed]))
     with pq.ParquetWriter(path, _EXAMPLES, compression="zstd") as writer:
         done = 0
-        for name, part in named.items():
+        for part, names in listed:
             for start in range(0, len(part), _CHUNK):
                 end = min(start + _CHUNK, len(part))
                 writer.write_table(
@@ -70,7 +84,7 @@ def _write_examples(named: dict[str, Part], texts: Sequence[str], path: Path) ->
                         {
                             "id": part.id[start:end].arrow(),
                             "text": [texts[text] for text in part.text[start:end].tolist()],
-                            "part": [name] * (end - start),
+                            "part": names[start:end].tolist(),
                             "family": family[done + start : done + end],
                         },
                         schema=_EXAMPLES,
