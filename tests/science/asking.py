@@ -66,7 +66,8 @@ class Rule:
 
 
 RULES = tuple(Rule(divergence, candidates) for divergence in (False, True) for candidates in (1, 3, 10))
-CHOSEN = Rule(divergence=False, candidates=3)
+CHOSEN = Rule(divergence=True, candidates=3)
+"""By the table of `--part choose`, with the weights on all labels."""
 
 
 @dataclass(frozen=True)
@@ -127,15 +128,16 @@ def chosen(place: Place, rule: Rule, said: NDArray[np.float64], rows: Rows, coun
     return pool[choose(value, x[pool], task.family[pool], ids, count, x[rows], rule.candidates)]
 
 
-def asked_scores(place: Place, rule: Rule) -> dict[str, list[float]]:
-    """Macro-F1 after each round, by what the weights are fitted on. The texts are chosen with weights on the sample."""
+def asked_scores(place: Place, rule: Rule, path: str = "sample") -> dict[str, list[float]]:
+    """Macro-F1 after each round, by what the weights are fitted on; the texts are chosen with the weights of `path`."""
     rows, by_weights = place.begin, dict[str, list[float]](sample=[], all=[])
     said = answers(place, rows, BEGIN)
     for count in ROUNDS:
         rows = np.concatenate([rows, chosen(place, rule, said, rows, count)])
-        said = answers(place, rows, BEGIN)
-        by_weights["sample"].append(score(place, said))
-        by_weights["all"].append(score(place, answers(place, rows, len(rows))))
+        found = {"sample": answers(place, rows, BEGIN), "all": answers(place, rows, len(rows))}
+        said = found[path]
+        for weights, one in found.items():
+            by_weights[weights].append(score(place, one))
     return by_weights
 
 
@@ -185,7 +187,7 @@ def confirm(data: Path, cache: Path, weights: str) -> None:
         random, asked = [], []
         for place in places(name, SPLITS["confirm"], data, cache):
             random.append(random_scores(place))
-            asked.append(asked_scores(place, CHOSEN)[weights])
+            asked.append(asked_scores(place, CHOSEN, weights)[weights])
         r, a = np.array(random), np.array(asked)
         d = a - r[:, 1:]
         row = [f"{r[:, 0].mean():.3f}"]
@@ -201,7 +203,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / "combination")
     parser.add_argument("--part", choices=("choose", "confirm"), default="confirm")
-    parser.add_argument("--weights", choices=("sample", "all"), default="sample")
+    parser.add_argument("--weights", choices=("sample", "all"), default="all")
     arguments = parser.parse_args()
     began = time.process_time()
     if arguments.part == "choose":

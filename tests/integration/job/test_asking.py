@@ -98,7 +98,9 @@ def test_asked_answered_and_run_again(job, licences, capsys, tmp_path):
     assert [point["labels"] for point in again["evaluation"]["goldOnlyCurve"]] == [16, 32, 32 + ANSWERED]
     # Those that were drawn are drawn again, and come first: the curve below is as it was.
     assert again["evaluation"]["goldOnlyCurve"][0] == results["evaluation"]["goldOnlyCurve"][0]
-    assert again["combination"]["goldLabels"] == results["combination"]["goldLabels"]
+    assert again["combination"]["goldLabels"] == {
+        seed: labels + ANSWERED for seed, labels in results["combination"]["goldLabels"].items()
+    }
     assert again["evaluation"]["test"] == results["evaluation"]["test"]
 
     code, out, said = ask(job, capsys, "-n", str(ASKED), "--blind")

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from w2s_trainer.asking.choice import choose, uncertainty
+from w2s_trainer.asking.choice import choose, disagreement, uncertainty
 from w2s_trainer.errors import BadData
 
 if TYPE_CHECKING:
@@ -50,10 +50,16 @@ def questions(job: "EndedJob", count: int) -> list[Question]:
             f"Ask for {families:,} at most.",
         )
     doubt = uncertainty(said.combined)
+    apart = disagreement(said.teacher, said.abstain, said.combined)
     ids = list(examples.ids.take(said.rows))
     labelled = examples.rows("budget")
     chosen = choose(
-        doubt, job.features[said.rows], examples.families[said.rows], ids, count, job.features[labelled]
+        doubt + apart,
+        job.features[said.rows],
+        examples.families[said.rows],
+        ids,
+        count,
+        job.features[labelled],
     )
     rows = said.rows[chosen]
     texts, classes = list(examples.texts.take(rows)), job.classes

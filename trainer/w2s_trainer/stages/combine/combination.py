@@ -41,34 +41,25 @@ class Combination:
 
 
 def combination_of(
-    known: CombinedSources,
-    drawn: NDArray[np.int64],
-    shown: NDArray[np.int64],
-    seed: int,
-    asked: NDArray[np.int64] | None = None,
+    known: CombinedSources, drawn: NDArray[np.int64], shown: NDArray[np.int64], seed: int
 ) -> Combination:
     """Finds the sources of a seed and fits their weights on its gold budget.
 
-    The gold student learns from all of the budget. Weights and prior are of the rows that were drawn: those that
-    `w2s ask` chose are no sample of the texts.
-
     Args:
         known: of the job.
-        drawn: rows of the seed's gold budget that were drawn, int64[m].
+        drawn: rows of the seed's gold budget, int64[m].
         shown: those of them whose label a labeler was shown.
         seed: also deals the families of the budget to folds.
-        asked: rows of the budget that `w2s ask` chose, int64[l]; None: there are none.
     """
     drawn = np.sort(drawn)
-    taught = drawn if asked is None else np.union1d(drawn, asked)
     weak, strong = known.weak(seed), known.strong(seed)
     classes = weak.targets.shape[1]
     labels = known.gold[drawn]
     mean = strong.head.mean if strong.head else known.features[known.pool].mean(axis=0)
     gold = gold_student(
-        known.features[taught],
-        known.gold[taught],
-        known.examples.families[taught],
+        known.features[drawn],
+        labels,
+        known.examples.families[drawn],
         classes=classes,
         mean=mean,
         seed=seed,
@@ -92,9 +83,7 @@ def combination_of(
     if gold is None:
         return Combination(sources, start, heads, 0, None)
     unseen = ~np.isin(drawn, shown)
-    of_sample = np.searchsorted(taught, drawn)
-    said = {name: answers(drawn) for name, answers in sources.items()}
-    said[GOLD] = gold.held_out.at(of_sample)
+    said = {name: answers(drawn) for name, answers in sources.items()} | {GOLD: gold.held_out}
     weights = fit({name: source.at(unseen) for name, source in said.items()}, labels[unseen], start)
     return Combination(sources, weights, heads, int(unseen.sum()), gold.l2)
 

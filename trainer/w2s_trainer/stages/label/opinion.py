@@ -70,8 +70,8 @@ def teaching_budget(
 ) -> NDArray[np.int64]:
     """Rows of a seed's gold budget, those that were drawn first, then those that `w2s ask` chose.
 
-    The latter are no sample: models may learn from them, while shares of classes, temperatures and weights are
-    estimated on those that were drawn (docs/protocol.md). Arguments as of `drawn_budget`.
+    The latter are no sample: models and the combination learn from them, while a labeler's temperature, prior and shots
+    are of those that were drawn (docs/protocol.md). Arguments as of `drawn_budget`.
     """
     asked = asked_rows(context, examples)
     order = draw(examples.ids.take(asked), np.zeros(len(asked), dtype=np.int64), None, seed)
