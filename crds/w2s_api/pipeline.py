@@ -75,6 +75,8 @@ def pipeline(spec: Spec) -> tuple[Stage, ...]:
     model = ModelReference(uri=strong.model.uri)
 
     seen = sorted({uri for labeler in weak.labelers for uri in labeler.settings.sources()})
+    votes = sorted({name for labeler in weak.labelers for name in labeler.settings.vote_fields()})
+    numbers = sorted({name for labeler in weak.labelers for name in labeler.settings.number_fields()})
     given = [source.uri for source in (data.test, data.asked) if source]
     sources = [data.unlabeled.uri, data.gold.uri, *given, *seen]
     build.add(
@@ -84,6 +86,7 @@ def pipeline(spec: Spec) -> tuple[Stage, ...]:
             **labels,
             "data": _settings(data, without={"gold_budget", *(_DIVISION if data.test else ())}),
             "weak.labelers[].classifier.trainedOn.data": seen or None,
+            "weak.labelers[].imported": {"votes": votes or None, "numbers": numbers or None},
         },
         ["prepare"],
         always_runs=True,
@@ -155,7 +158,7 @@ def pipeline(spec: Spec) -> tuple[Stage, ...]:
         ["promote"],
         {
             "student": (published,),
-            **(combined if candidate_of(spec).name == "combined" else {}),
+            **({**combined, "opinions": opinions} if candidate_of(spec).name == "combined" else {}),
             "results": ("evaluate",),
         },
         always_runs=True,

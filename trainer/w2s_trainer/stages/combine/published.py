@@ -20,7 +20,7 @@ from w2s_trainer.models.encoder import load_encoder
 from w2s_trainer.models.head import Head
 from w2s_trainer.models.published import load_classifier
 from w2s_trainer.models.tokens import Tokens
-from w2s_trainer.stages.aggregate.methods import aggregation_of
+from w2s_trainer.stages.aggregate.methods import Sources, aggregation_of
 from w2s_trainer.stages.combine.combination import STRONG, TEACHER
 from w2s_trainer.stages.combine.log_odds import Source, from_probabilities, log_softmax
 from w2s_trainer.stages.label.calibration import at_temperature
@@ -98,7 +98,8 @@ def load_combination(directory: Path, name: str, models: Callable[[str], Path]) 
         if plain["format"] != _FORMAT:
             raise ValueError(f"format {plain['format']}")
         task = Task.model_validate(plain["task"])
-        teacher = _Teacher.of(task, plain["teacher"], models) if plain["teacher"] else None
+        published = Published(family_class(task.type)(task), models, directory / TEACHER)
+        teacher = _Teacher.of(plain["teacher"], published) if plain["teacher"] else None
         heads = _Heads.of(plain["heads"], load_file(directory / HEADS), models) if plain["heads"] else None
         return CombinedPredictor(
             ClassPredictor(load_classifier(directory, name)), _Weights.of(plain["weights"]), teacher, heads
@@ -157,21 +158,24 @@ class _Teacher:
     published: Published
 
     @classmethod
-    def of(cls, task: Task, plain: Mapping[str, Any], models: Callable[[str], Path]) -> "_Teacher":
+    def of(cls, plain: Mapping[str, Any], published: Published) -> "_Teacher":
         return cls(
             [Labeler.model_validate(labeler) for labeler in plain["labelers"]],
             plain["temperatures"],
             Aggregation.model_validate(plain["aggregation"]),
-            Published(family_class(task.type)(task), models),
+            published,
         )
 
     def says(self, texts: Sequence[str]) -> WeakLabels:
         labels = {labeler.name: self._of(labeler, texts) for labeler in self.labelers}
         settings = self.aggregation.settings
-        return aggregation_of(settings)(settings, labels)
+        nothing_to_learn_from = np.empty(0, dtype=np.int64)
+        sources = Sources(labels, nothing_to_learn_from, self.published.family.task.class_names)
+        return aggregation_of(settings)(settings, sources).labels
 
     def _of(self, labeler: Labeler, texts: Sequence[str]) -> WeakLabels:
-        labels = answer(labeler, texts, self.published)
+        own = replace(self.published, directory=self.published.directory / labeler.name)
+        labels = answer(labeler, texts, own)
         temperature = self.temperatures.get(labeler.name)
         if temperature is None:
             return labels

@@ -58,6 +58,15 @@ class Parts:
     asked: NDArray[np.bool_]
     """bool[len(listed_pool)]: which are those."""
 
+    def ids(self) -> pa.Array:
+        """The ids of all texts, in the order of `examples.parquet`."""
+        return pa.concat_arrays([part.id.arrow() for part in (self.listed_pool, self.drawn, self.test)])
+
+    @property
+    def drawn(self) -> Part:
+        """The rows of the budget that a seed draws from: those that nobody was asked about."""
+        return self.budget.first(len(self.budget) - int(self.asked.sum()))
+
 
 def divide_corpus(
     corpus: Corpus, components: NDArray[np.int64], spec: Spec, task_family: TaskFamily

@@ -30,8 +30,7 @@ def write(
     output: Path,
 ) -> None:
     """Writes examples, gold labels by part, and the quarantine."""
-    asked = int(parts.asked.sum())
-    drawn = parts.budget.first(len(parts.budget) - asked)
+    drawn = parts.drawn
     _write_examples(
         [
             (parts.listed_pool, np.where(parts.asked, "budget", "pool")),
@@ -49,7 +48,7 @@ def write(
             pa.schema([("id", pa.string()), ("label", labels.type)]),
             output / f"gold-{name}" / "labels.parquet",
         )
-    if asked:
+    if parts.asked.any():
         _write(
             {"id": parts.budget.id[len(drawn) :].arrow()},
             pa.schema([("id", pa.string())]),
