@@ -140,7 +140,11 @@ class EndedJob:
         return PoolAnswers(of_pool, np.stack(combined), teacher, abstain)
 
     def groups(self, ids: list[str]) -> dict[str, str]:
-        """The group of each of some texts of the pool that has one, by id, read from the pool itself."""
+        """The group of each of some texts of the pool that has one, by id, read from the pool itself.
+
+        Raises:
+            BadData: the pool is no longer where the job read it.
+        """
         from w2s_trainer.stages.prepare.usable import SourceReader
 
         wanted, found = set(ids), dict[str, str]()

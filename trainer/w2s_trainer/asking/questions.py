@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from w2s_trainer.asking.choice import choose, disagreement, uncertainty
-from w2s_trainer.errors import BadData
+from w2s_trainer.errors import BadData, BadSpec
 
 if TYPE_CHECKING:
     from w2s_trainer.asking.job import EndedJob
@@ -37,6 +37,8 @@ class Question:
 def questions(job: "EndedJob", count: int) -> list[Question]:
     """The `count` texts of the pool that are most worth asking about, in the order in which they were chosen.
 
+    Their groups are there for the expert; where the pool can no longer be read, they are left out.
+
     Raises:
         BadData: the pool has fewer families of texts.
     """
@@ -63,7 +65,7 @@ def questions(job: "EndedJob", count: int) -> list[Question]:
     )
     rows = said.rows[chosen]
     texts, classes = list(examples.texts.take(rows)), job.classes
-    groups = job.groups([ids[place] for place in chosen.tolist()]) if job.fields.group else {}
+    groups = _groups(job, [ids[place] for place in chosen.tolist()])
     mean = said.combined.mean(axis=0)
 
     def answer(p: np.ndarray) -> Answer:
@@ -80,3 +82,12 @@ def questions(job: "EndedJob", count: int) -> list[Question]:
         )
         for place, text in zip(chosen.tolist(), texts, strict=True)
     ]
+
+
+def _groups(job: "EndedJob", ids: list[str]) -> dict[str, str]:
+    if not job.fields.group:
+        return {}
+    try:
+        return job.groups(ids)
+    except (BadData, BadSpec):
+        return {}
