@@ -25,6 +25,8 @@ def answers(results: Mapping[str, Any]) -> list[str]:
     evaluation = results["evaluation"]
     comparisons = {comparison["baseline"]: comparison for comparison in evaluation["comparisons"]}
     sentences = [_gain(evaluation, comparisons["weak"], Differences.of(results)) + _but(evaluation)]
+    if evaluation["tradeoff"]:
+        sentences.append(evaluation["tradeoff"]["text"])
     sentences += [
         _against(name, comparisons[name], results)
         for name in ARMS[evaluation["candidate"]].beats
@@ -73,10 +75,21 @@ def better_and_simpler(evaluation: Mapping[str, Any]) -> list[str]:
 
 
 def _but(evaluation: Mapping[str, Any]) -> str:
-    simpler = [ARMS[name].as_baseline for name in better_and_simpler(evaluation)]
-    if evaluation["comparisons"][0]["verdict"] != "better" or not simpler:
+    if evaluation["comparisons"][0]["verdict"] != "better":
         return ""
-    return f" But {' and '.join(simpler)} would be better still, and simpler."
+    simpler = [ARMS[name].as_baseline for name in better_and_simpler(evaluation)]
+    said = [f" But {clear_loss}."] if (clear_loss := loss(evaluation)) else []
+    if simpler:
+        said.append(
+            f" {'And' if said else 'But'} {' and '.join(simpler)} would be better still, and simpler."
+        )
+    return "".join(said)
+
+
+def loss(evaluation: Mapping[str, Any]) -> str | None:
+    """What clearly got worse of that which the task is about, as the end of a sentence; None if nothing did."""
+    tradeoff = evaluation["tradeoff"]
+    return tradeoff["loss"] if tradeoff else None
 
 
 def _against(name: str, comparison: Mapping[str, Any], results: Mapping[str, Any]) -> str:
