@@ -154,7 +154,7 @@ def pipeline(spec: Spec) -> tuple[Stage, ...]:
         ["promote"],
         {
             "student": (published,),
-            **(combined if candidate_of(spec).name == "combined" else {}),
+            **({**combined, "opinions": opinions} if candidate_of(spec).name == "combined" else {}),
             "results": ("evaluate",),
         },
         always_runs=True,

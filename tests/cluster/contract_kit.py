@@ -26,7 +26,7 @@ from w2s_api.names import GROUP, PLURAL, VERSION
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 ARTIFACT = "0123456789abcdef0123456789abcdef"
-EVERY = ["prepare", "label-small", "aggregate", "select", "train", "evaluate", "promote"]
+EVERY = ["prepare", "label-small", "aggregate", "select", "train", "combine", "evaluate", "promote"]
 TEST = "test.w2s.dev/"
 
 SPEC: dict[str, Any] = {

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 CHART = ROOT / "charts" / "w2s-operator"
 HELM = Path(sys.executable).parent / "helm"
 CRD = "weaktostrongjobs.w2s.dev"
-STAGES = ("prepare", "label-small", "select", "train", "evaluate", "promote")
+STAGES = ("prepare", "label-small", "select", "train", "combine", "evaluate", "promote")
 EVERYTHING = ["networkPolicy.enabled=true", "podDisruptionBudget.enabled=true", "clusterWide=true"]
 
 Object = dict[str, Any]

@@ -18,7 +18,7 @@ from pod_settings_kit import EVERYTHING
 from w2s_operator.children.job import child_job
 from w2s_operator.children.settings import Defaults
 
-STAGES = ["prepare", "label-small", "aggregate", "select", "train-strong-0", "evaluate", "promote"]
+STAGES = ["prepare", "label-small", "aggregate", "select", "train-strong-0", "combine", "evaluate", "promote"]
 STORAGE = {
     "storage__credentialsSecretRef": {"name": "keys"},
     "storage__caBundleRef": {"name": "trust", "key": "ca.pem"},

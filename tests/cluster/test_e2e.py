@@ -5,7 +5,7 @@ from contract_kit import Job, Object, until
 from e2e_kit import LocalRun, Site, example
 
 pytestmark = pytest.mark.e2e
-STAGES = ["prepare", "label-rules", "aggregate", "select", "train", "evaluate", "promote"]
+STAGES = ["prepare", "label-rules", "aggregate", "select", "train", "combine", "evaluate", "promote"]
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,7 @@ def test_the_example_runs_in_pods_and_has_the_figures_of_w2s_run(here, job):
     assert found["training"]["examples"] == expected["training"]["examples"]
     gain = found["evaluation"]["comparisons"][0]["estimate"]
     assert float(status["results"]["gain"]) == pytest.approx(gain, abs=1e-4)
-    assert float(status["results"]["strong"]) - float(status["results"]["weak"]) == pytest.approx(
+    assert float(status["results"]["candidate"]) - float(status["results"]["weak"]) == pytest.approx(
         gain, abs=2e-4
     )
     assert job.condition("Promoted")["status"] != "Unknown"
@@ -55,7 +55,7 @@ def test_an_edit_of_the_training_runs_it_again_and_nothing_before(here, job):
     made = written(here, job)
     job.apply(strong__tuning__head__l2="4")
     after = job.until_complete(seconds=200)
-    again = {"train", "evaluate", "promote"}
+    again = {"train", "combine", "evaluate", "promote"}
     ran = {one["name"] for one in after["stages"] if one["run"] and one["state"] == "Done"}
     assert ran - {"prepare"} == again
     changed_artifacts = {name for name, key in artifacts(after).items() if key != artifacts(before)[name]}

@@ -29,9 +29,9 @@ from w2s_api.pipeline import pipeline
 from w2s_api.spec.job import Spec
 
 DONE = pods(message=words())
-ALL_BUT_LAST = pods(message=words(artifacts=dict.fromkeys(EVERY[:5], ARTIFACT)))
+ALL_BUT_LAST = pods(message=words(artifacts=dict.fromkeys(EVERY[:6], ARTIFACT)))
 """All that comes before `evaluate` is in the store."""
-FIGURES = {"metric": "MacroF1", "weak": 0.6, "strong": 0.7, "gain": [0.1, 0.02, 0.18]}
+FIGURES = {"metric": "MacroF1", "weak": 0.6, "candidate": 0.7, "gain": [0.1, 0.02, 0.18]}
 CONDITIONS = ["Complete", "Failed", "Promoted", "Suspended", "Reconciling", "Stalled"]
 NOWHERE = {"nodeSelector": {"gpu": "none"}}
 UP_TO_TRAIN = pods(message=words(artifacts=dict.fromkeys(EVERY[:4], ARTIFACT)))
@@ -340,7 +340,7 @@ def test_an_edit_after_the_end_runs_what_it_changes(job: Job):
         return status["observedGeneration"] == 2 and status["conditions"][0]["status"] == "True"
 
     until("Complete", over)
-    assert made == {"prepare", "train", "evaluate", "promote"}
+    assert made == {"prepare", "train", "combine", "evaluate", "promote"}
 
 
 def test_an_edit_after_the_end_that_changes_no_result_runs_nothing(job: Job):

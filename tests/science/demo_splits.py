@@ -3,8 +3,8 @@
 `python tests/science/demo_splits.py` prints the table of docs/demo.md (some minutes; most of it is reading the
 texts). Nothing is tuned: rules, pooling, length and L2 are those of examples/restricted.yaml; arms on gold labels
 choose theirs by cross-validation. Of the product only the encoder is used: rules run on Python's `re`,
-near-duplicates are compared exactly, heads are scikit-learn's, intervals are a plain bootstrap over test families.
-So a mistake of the product would show as a difference.
+near-duplicates are compared exactly, heads are scikit-learn's, the combination is written for two classes and fitted by
+another method, intervals are a plain bootstrap over test families. So a mistake of the product would show as a difference.
 """
 
 import argparse
@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import yaml
+from scipy.optimize import minimize
 from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import connected_components
 from sklearn.linear_model import LogisticRegression
@@ -35,6 +36,13 @@ SIZES = (16, 32, 64, 128, 256)
 DRAWS = 5
 TEST, BUDGET = 0.5, 0.17  # of the families; the rest is the pool, about as in the example
 REPLICATES = 1000
+COMBINED = (16, 64, 256)
+COMPARED = {
+    "combined 64": ("weak", "zero-shot", "gold-only 64", "strong", "cascade", "gold-only 256", "ceiling"),
+    "combined 16": ("gold-only 16",),
+    "combined 256": ("gold-only 256",),
+    "strong": ("weak", "zero-shot", "gold-only 64"),
+}
 STRENGTHS = tuple(2 / l2 for l2 in (10, 3, 1, 0.3, 0.1, 0.03))  # of two classes: C = 2 / l2
 
 
@@ -110,6 +118,72 @@ def direct_head(x: np.ndarray, y: np.ndarray, family: np.ndarray) -> Pipeline:
     return head(x, y, STRENGTHS[int(np.argmin(losses))])
 
 
+def logit(p: np.ndarray) -> np.ndarray:
+    return np.log(p) - np.log1p(-p)
+
+
+def gold_head(x: np.ndarray, y: np.ndarray, centre: np.ndarray, c: float) -> LogisticRegression:
+    """A logistic head on rows centred elsewhere, with one more row at the centre that is half of each class."""
+    rows = np.vstack([normalise(x - centre), np.zeros((2, x.shape[1]))])
+    weights = np.concatenate([np.ones(len(x)), [0.5, 0.5]])
+    return LogisticRegression(C=c, max_iter=5000, tol=1e-6).fit(rows, np.append(y, [0, 1]), weights)
+
+
+def combined(
+    x: np.ndarray, y: np.ndarray, family: np.ndarray, weak: np.ndarray, voted: np.ndarray, student: Pipeline,
+    described: np.ndarray, pool: np.ndarray, part: np.ndarray, asked: np.ndarray,
+) -> np.ndarray:  # fmt: skip
+    """Decisions of the arm `combined` (docs/protocol.md), for two classes: one log-odds a text and source."""
+    centre = student[0].mean_
+    groups = np.unique(family[part], return_inverse=True)[1]
+    fold = np.random.default_rng(1).permutation(groups.max() + 1)[groups] % 5
+    best = None
+    for c in STRENGTHS:
+        held_out = np.empty(len(part))
+        for out in np.unique(fold):
+            inside = part[fold != out]
+            fitted = gold_head(x[inside], y[inside], centre, c)
+            held_out[fold == out] = fitted.decision_function(normalise(x[part[fold == out]] - centre))
+        loss = np.logaddexp(0, np.where(y[part] == 1, -held_out, held_out)).sum()
+        if best is None or loss < best[0] - 1e-12:
+            best = loss, c, held_out
+    _, c, held_out = best
+    gold = gold_head(x[part], y[part], centre, c)
+    near = normalise(described - centre)
+    says = {
+        "teacher": lambda rows: logit(np.clip(weak[rows], 0.01, 0.99)),
+        "strong": lambda rows: logit(student.predict_proba(x[rows])[:, 1]),
+        "gold": lambda rows: gold.decision_function(normalise(x[rows] - centre)),
+        "zero-shot": lambda rows: 20 * normalise(x[rows] - centre) @ (near[1] - near[0]),
+    }
+    answers = {name: voted[pool] if name == "teacher" else np.ones(len(pool), bool) for name in says}
+    usual = {name: logit(np.mean(1 / (1 + np.exp(-says[name](pool[answers[name]]))))) for name in says}
+
+    def relative(rows: np.ndarray, gold_says: np.ndarray | None = None) -> np.ndarray:
+        said = {name: of(rows) for name, of in says.items()}
+        if gold_says is not None:
+            said["gold"] = gold_says
+        return np.stack(
+            [np.where(voted[rows] | (name != "teacher"), said[name] - usual[name], 0.0) for name in says]
+        )
+
+    covered = pool[voted[pool]]
+    share = 16 * weak[covered].mean() + y[part].sum()
+    prior = np.log(share) - np.log(16 + len(part) - share)
+    known, sign = relative(part, held_out), np.where(y[part] == 1, 1, -1)
+
+    def loss_of(parameters: np.ndarray) -> float:
+        a, b = parameters[:-1], parameters[-1]
+        errors = np.logaddexp(0, -sign * (a @ known + prior + b)).sum()
+        return float(errors + 15 * ((a - 1) ** 2).sum() + 5 * b * b / 2)
+
+    start = np.append(np.ones(len(says)), 0.0)
+    fitted = minimize(
+        loss_of, start, method="SLSQP", bounds=[(0, 4)] * len(says) + [(None, None)], tol=1e-10
+    ).x
+    return (fitted[:-1] @ relative(asked) + prior + fitted[-1] >= 0).astype(int)
+
+
 def draw_budget(rows: np.ndarray, y: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Rows in random order, the first of each class before the others."""
     order = rng.permutation(rows)
@@ -132,7 +206,7 @@ def macro_f1(counts: np.ndarray) -> np.ndarray:
 
 def split(
     number: int, x: np.ndarray, y: np.ndarray, family: np.ndarray, weak: np.ndarray, voted: np.ndarray,
-    zero_shot: np.ndarray, c: float,
+    zero_shot: np.ndarray, described: np.ndarray, c: float,
 ) -> dict[str, Any]:  # fmt: skip
     rng = np.random.default_rng(20261121 + number)
     place = rng.permutation(family.max() + 1)[family] / (family.max() + 1)
@@ -141,7 +215,8 @@ def split(
     local = np.unique(family[test], return_inverse=True)[1]
     covered = pool[voted[pool]]
 
-    student = head(x[covered], weak[covered], c).predict(x[test])
+    fitted = head(x[covered], weak[covered], c)
+    student = fitted.predict(x[test])
     silent = int((weak[covered] > 0.5).mean() > 0.5)  # what the teacher says where it has nothing to say
     teacher = np.where(voted[test], weak[test] > 0.5, silent).astype(int)
     answers = {
@@ -158,6 +233,10 @@ def split(
             answers.setdefault(f"gold-only {size}", []).append(
                 direct_head(x[part], y[part], family[part]).predict(x[test])
             )
+        for size in COMBINED:
+            answers.setdefault(f"combined {size}", []).append(
+                combined(x, y, family, weak, voted, fitted, described, pool, order[:size], test)
+            )
         same = np.random.default_rng([number, draw, 1]).permutation(pool)[: len(covered)]
         answers["ceiling"].append(direct_head(x[same], y[same], family[same]).predict(x[test]))
 
@@ -170,8 +249,9 @@ def split(
         point[arm] = float(np.mean([macro_f1(one.sum(0)) for one in counts]))
         spread[arm] = np.mean([macro_f1(np.tensordot(weights, one, 1)) for one in counts], axis=0)
     gains = {
-        rival: np.quantile(spread["strong"] - spread[rival], [0.025, 0.975])
-        for rival in ("weak", "zero-shot", "gold-only 64")
+        (arm, other): np.quantile(spread[arm] - spread[other], [0.025, 0.975])
+        for arm, others in COMPARED.items()
+        for other in others
     }
     return {"point": point, "gains": gains, "sizes": (len(test), local.max() + 1, len(covered), len(budget))}
 
@@ -190,12 +270,13 @@ def main() -> None:
     encoder = load_encoder(model)
     x = encoder.features(texts, spec["strong"]["maxTokens"], 8192)[0].astype(np.float64)
     words = [a_class["description"] for a_class in spec["task"]["classes"]]
-    zero_shot = (normalise(x) @ normalise(encoder.features(words, 128, 8192)[0]).T).argmax(1)
+    described = encoder.features(words, 128, 8192)[0].astype(np.float64)
+    zero_shot = (normalise(x) @ normalise(described).T).argmax(1)
     c = 2 / float(spec["strong"]["tuning"]["head"]["l2"])
 
     print(f"{len(rows):,} texts, {family.max() + 1:,} families, {voted.mean():.3f} with a vote", end="; ")
     print(f"votes right: {(y == (weak > 0.5))[voted].mean():.3f}")
-    found = [split(n, x, y, family, weak, voted, zero_shot, c) for n in range(arguments.splits)]
+    found = [split(n, x, y, family, weak, voted, zero_shot, described, c) for n in range(arguments.splits)]
     mean_sizes = np.mean([one["sizes"] for one in found], axis=0)
     print(
         "mean of a split: {:.0f} test texts, {:.0f} families, trained on {:.0f}, budget {:.0f}\n".format(
@@ -207,13 +288,13 @@ def main() -> None:
         values = [one["point"][arm] for one in found]
         print(f"| {arm} | {np.mean(values):.3f} | {min(values):.3f} | {max(values):.3f} |")
     print(
-        "\n| strong − | mean | lowest | highest | clearly better | clearly worse |\n|---|---|---|---|---|---|"
+        "\n| difference | mean | lowest | highest | clearly better | clearly worse |\n|---|---|---|---|---|---|"
     )
-    for rival in found[0]["gains"]:
-        values = [one["point"]["strong"] - one["point"][rival] for one in found]
-        low, high = np.array([one["gains"][rival] for one in found]).T
+    for arm, other in found[0]["gains"]:
+        values = [one["point"][arm] - one["point"][other] for one in found]
+        low, high = np.array([one["gains"][arm, other] for one in found]).T
         print(
-            f"| {rival} | {np.mean(values):+.3f} | {min(values):+.3f} | {max(values):+.3f} |"
+            f"| {arm} − {other} | {np.mean(values):+.3f} | {min(values):+.3f} | {max(values):+.3f} |"
             f" {(low > 0).sum()} of {len(found)} | {(high < 0).sum()} of {len(found)} |"
         )
 

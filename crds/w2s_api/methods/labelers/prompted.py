@@ -11,6 +11,7 @@ from w2s_api.spec.model import MaxTokens, Model
 class Prompted(LabelerSettings):
     """A causal model that is asked `task.instruction`; each class name is scored in full as its answer."""
 
+    version: ClassVar[int] = 2
     words: ClassVar[str] = "a causal model that is asked"
     is_asked: ClassVar[bool] = True
 

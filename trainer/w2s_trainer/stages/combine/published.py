@@ -98,7 +98,8 @@ def load_combination(directory: Path, name: str, models: Callable[[str], Path]) 
         if plain["format"] != _FORMAT:
             raise ValueError(f"format {plain['format']}")
         task = Task.model_validate(plain["task"])
-        teacher = _Teacher.of(task, plain["teacher"], models) if plain["teacher"] else None
+        published = Published(family_class(task.type)(task), models, directory / TEACHER)
+        teacher = _Teacher.of(plain["teacher"], published) if plain["teacher"] else None
         heads = _Heads.of(plain["heads"], load_file(directory / HEADS), models) if plain["heads"] else None
         return CombinedPredictor(
             ClassPredictor(load_classifier(directory, name)), _Weights.of(plain["weights"]), teacher, heads
@@ -157,12 +158,12 @@ class _Teacher:
     published: Published
 
     @classmethod
-    def of(cls, task: Task, plain: Mapping[str, Any], models: Callable[[str], Path]) -> "_Teacher":
+    def of(cls, plain: Mapping[str, Any], published: Published) -> "_Teacher":
         return cls(
             [Labeler.model_validate(labeler) for labeler in plain["labelers"]],
             plain["temperatures"],
             Aggregation.model_validate(plain["aggregation"]),
-            Published(family_class(task.type)(task), models),
+            published,
         )
 
     def says(self, texts: Sequence[str]) -> WeakLabels:
@@ -171,7 +172,8 @@ class _Teacher:
         return aggregation_of(settings)(settings, labels)
 
     def _of(self, labeler: Labeler, texts: Sequence[str]) -> WeakLabels:
-        labels = answer(labeler, texts, self.published)
+        own = replace(self.published, directory=self.published.directory / labeler.name)
+        labels = answer(labeler, texts, own)
         temperature = self.temperatures.get(labeler.name)
         if temperature is None:
             return labels

@@ -1,20 +1,27 @@
 """Labeler `Finetuned`: a small pretrained model that is tuned on the gold budget of each seed."""
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors.numpy import load_file, save_file
 
 from w2s_api.methods.labelers import Finetuned
+from w2s_api.pipeline import FIRST_SEED
 from w2s_api.spec.weak import Labeler
 from w2s_trainer.contract.context import StageContext
-from w2s_trainer.models.head import cross_validated_l2, fit
+from w2s_trainer.models.encoder import load_encoder
+from w2s_trainer.models.head import Head, cross_validated_l2, fit
 from w2s_trainer.models.tokens import tokenize
 from w2s_trainer.stages.features import features_of
-from w2s_trainer.stages.label.opinion import Opinion, drawn_budget, from_probabilities
+from w2s_trainer.stages.label.methods import Published
+from w2s_trainer.stages.label.opinion import Opinion, drawn_budget, from_probabilities, place_to_publish
 from w2s_trainer.stages.label.saved_answers import SavedAnswers
-from w2s_trainer.stages.tables import Examples, read_gold
+from w2s_trainer.stages.tables import Examples, WeakLabels, read_gold
+
+_HEAD, _STUDENT = "head.safetensors", "student.safetensors"
 
 
 def opinions(
@@ -34,6 +41,26 @@ def opinions(
         seed: _tuned(context, settings, labeler.batch_tokens, examples, gold, drawn, rows, seed)
         for seed, drawn in enumerate(budgets)
     }
+
+
+def answer(labeler: Labeler, texts: Sequence[str], published: Published) -> WeakLabels:
+    """What the model says as it was tuned on the first seed's budget."""
+    settings: Finetuned = labeler.settings
+    uri = settings.model.uri
+    directory, nobody = published.models(uri), np.zeros(len(texts), dtype=bool)
+    if settings.tuning.settings.on_frozen_model:
+        head = Head(**load_file(published.directory / _HEAD))
+        features, _ = load_encoder(directory, uri).features(texts, settings.max_tokens, labeler.batch_tokens)
+        return WeakLabels(head.probabilities(features), nobody)
+    from safetensors.torch import load_file as load_tensors
+
+    student = published.family.load_student(
+        directory, uri, tuning=settings.tuning.settings, dropout=0.0, precision="float32"
+    )
+    student.make_tunable(FIRST_SEED)
+    student.load(load_tensors(published.directory / _STUDENT))
+    tokens = tokenize(student.tokenizer, texts, settings.max_tokens)
+    return WeakLabels(student.probabilities(tokens.ids, labeler.batch_tokens), nobody)
 
 
 def shown(
@@ -66,6 +93,9 @@ def _heads(
             {"l2": l2},
             unreadable=features.unreadable,
         )
+        if place := place_to_publish(context, seed):
+            arrays = {"weight": head.weight, "bias": head.bias, "mean": head.mean}
+            save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, place / _HEAD)
         context.progress("tuning heads", seed + 1, len(budgets))
     return by_seed
 
@@ -84,7 +114,7 @@ def _tuned(
 
     Each shard tunes for itself, to the same model: they may run side by side, and none waits for another.
     """
-    from w2s_trainer.stages.session import Recipe, tune_student
+    from w2s_trainer.stages.session import Recipe, save_student, tune_student
     from w2s_trainer.tuning.training_set import TrainingSet
 
     index, count = context.shard
@@ -94,6 +124,8 @@ def _tuned(
     budget = examples.texts.take(drawn)
     recipe = Recipe.of_labeler(settings, batch_tokens)
     tuned = tune_student(context, recipe, budget, data, name=name, seed=seed)
+    if place := place_to_publish(context, seed):
+        save_student(tuned.student, place / _STUDENT)
     texts = examples.texts.take(rows)
     tokens = tokenize(tuned.student.tokenizer, texts, settings.max_tokens)
     tokens.require_some(context.model.name)

@@ -78,10 +78,12 @@ class Published:
     """The kind of task, bound to it."""
     models: Callable[[str], Path]
     """The directory of a model by its URI."""
+    directory: Path
+    """What the labeler left to be published (`opinion.place_to_publish`); not there if it left nothing."""
 
 
 def can_be_published(settings: LabelerSettings) -> bool:
-    """Whether a labeler can answer anywhere: its settings and the models that they name are all it needs."""
+    """Whether a labeler can answer anywhere, by its settings, the models that they name, and what it left."""
     return hasattr(implementation(__package__, type(settings)), "answer")
 
 

@@ -2,16 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from w2s_api.pipeline import FIRST_SEED
 from w2s_api.spec.weak import Labeler
 from w2s_trainer.contract.context import StageContext
 from w2s_trainer.families import family_of
 from w2s_trainer.stages.budget import draw
-from w2s_trainer.stages.tables import Examples
+from w2s_trainer.stages.tables import EVERY_SEED, Examples
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,20 @@ def drawn_budget(
     budget = examples.rows("budget")
     strata = family_of(context.spec).strata_of(gold[budget])
     return np.asarray(budget[draw(examples.ids.take(budget), strata, context.spec.data.gold_budget, seed)])
+
+
+TO_PUBLISH = "labeler/"
+"""In a `label` artifact: what the labeler needs to answer again, beside its settings and the models that they name."""
+
+
+def place_to_publish(context: StageContext, seed: int) -> Path | None:
+    """Where a labeler leaves what it needs to answer again; None for seeds that are not published, and in all shards but
+    the first."""
+    if seed not in (FIRST_SEED, EVERY_SEED) or context.shard[0] > 0:
+        return None
+    place = context.output / TO_PUBLISH
+    place.mkdir(parents=True, exist_ok=True)
+    return place
 
 
 def path_of(context: StageContext, labeler: Labeler) -> str:

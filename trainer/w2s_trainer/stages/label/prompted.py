@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,16 +22,18 @@ from w2s_trainer.models.layout import Layout, layout_of
 from w2s_trainer.models.published import softmax
 from w2s_trainer.models.tokens import tokenize
 from w2s_trainer.stages.label.calibration import nothing_left
-from w2s_trainer.stages.label.opinion import Opinion, drawn_budget, path_of
+from w2s_trainer.stages.label.methods import Published
+from w2s_trainer.stages.label.opinion import Opinion, drawn_budget, path_of, place_to_publish
 from w2s_trainer.stages.label.prior import matching_shift, shares, uniform
 from w2s_trainer.stages.label.prompt import Shot, orders_of, prompt_of, shots_of
 from w2s_trainer.stages.label.saved_answers import Collect, SavedAnswers, collect_unsaved
 from w2s_trainer.stages.pool_sample import pool_sample
-from w2s_trainer.stages.tables import EVERY_SEED, Examples, of_seed, read_gold
+from w2s_trainer.stages.tables import EVERY_SEED, Examples, WeakLabels, of_seed, read_gold
 
 POOL_SAMPLE = 256
 """Texts of the pool by which a prior is corrected."""
 
+_ASKED = "asked.json"
 _PROBES = 64
 """So many of the longest texts are looked at before the first is read; each is checked again with its batch."""
 
@@ -89,6 +92,8 @@ def opinions(
         target = shares(gold[budgets[seed]], k) if settings.prior == "Gold" else uniform(k)
         shift = matching_shift(scores_of_seed.mean(axis=0)[sample], target)
         probabilities, order_sensitive = probabilities_of(scores_of_seed[:, places], shift)
+        if place := place_to_publish(context, seed):
+            _leave(of_seed(questions, seed), shift, place / _ASKED)
         by_seed[seed] = Opinion(
             scores_of_seed.mean(axis=0)[places],
             probabilities,
@@ -103,6 +108,27 @@ def opinions(
             order_sensitive=order_sensitive,
         )
     return by_seed
+
+
+def answer(labeler: Labeler, texts: Sequence[str], published: Published) -> WeakLabels:
+    """What the model answers to the question of the first seed, with its shots and its correction of the prior."""
+    settings: Prompted = labeler.settings
+    uri = settings.model.uri
+    asked = json.loads((published.directory / _ASKED).read_text(encoding="utf-8"))
+    shots = tuple(Shot(shot["text"], shot["label"]) for shot in asked["shots"])
+    model = load_causal(published.models(uri), uri)
+    cut, _ = model.cut(texts, settings.max_tokens)
+    question = Question(published.family.task, settings.orders, shots)
+    (scores,) = answer_scores(model, [question], cut, labeler.batch_tokens, lambda _done, _total: None)
+    probabilities, _ = probabilities_of(scores, np.array(asked["shift"]))
+    return WeakLabels(probabilities, np.zeros(len(texts), dtype=bool))
+
+
+def _leave(question: "Question", shift: NDArray[np.float64], place: Path) -> None:
+    """Writes what `answer` needs beside the model: the shots, which are texts of the gold budget, and the shift."""
+    shots = [{"text": shot.text, "label": shot.label} for shot in question.shots]
+    asked = {"shots": shots, "shift": shift.tolist()}
+    place.write_text(json.dumps(asked, ensure_ascii=False), encoding="utf-8")
 
 
 @dataclass(frozen=True)

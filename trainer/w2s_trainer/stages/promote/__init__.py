@@ -1,7 +1,9 @@
 """`promote`: writes the candidate, and publishes it under a stable name if the gate let it through."""
 
 import json
+import shutil
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from w2s_api.pipeline import FIRST_SEED
@@ -10,7 +12,9 @@ from w2s_trainer.contract.job import StageJob
 from w2s_trainer.families import family_of
 from w2s_trainer.families.predicting import mark
 from w2s_trainer.stages.combine import WEIGHTS
+from w2s_trainer.stages.combine.combination import TEACHER
 from w2s_trainer.stages.combine.published import write_combination
+from w2s_trainer.stages.label.opinion import TO_PUBLISH
 from w2s_trainer.stages.promote.card import has_adapter, model_card
 from w2s_trainer.stages.train.heads import arrays_of, read_heads
 from w2s_trainer.store.artifacts import Artifact, ArtifactStore
@@ -88,10 +92,20 @@ def _write_model(context: StageContext, results: dict[str, Any]) -> None:
     if combined:
         weights = json.loads(combined.read(WEIGHTS))[str(FIRST_SEED)]
         write_combination(spec, weights, _temperatures(results), students, directory)
+        labelers = [labeler.name for labeler in spec.weak.labelers]
+        for name, opinion in zip(labelers, context.artifacts("opinions"), strict=True):
+            _take_along(opinion, context.scratch / opinion.key, directory / TEACHER / name)
     mark(directory, family)
     (directory / "README.md").write_text(
         model_card(results, spec, family.card(results, directory), has_adapter(directory))
     )
+
+
+def _take_along(opinion: Artifact, scratch: Path, directory: Path) -> None:
+    """Copies what a labeler left to be published, if anything."""
+    left = opinion.fetch_all(scratch, TO_PUBLISH) / TO_PUBLISH
+    if left.exists():
+        shutil.copytree(left, directory)
 
 
 def _temperatures(results: Mapping[str, Any]) -> dict[str, float]:

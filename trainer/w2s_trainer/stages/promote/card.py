@@ -37,6 +37,7 @@ def model_card(results: Mapping[str, Any], spec: Spec, kind: ModelCard, apart: b
         f"# {kind.title}",
         "",
         *([*kind.about, ""] if kind.about else []),
+        *_refused(results["decision"]),
         "## What it is worth",
         *(f"- {sentence}" for sentence in results["answer"]),
         "",
@@ -45,6 +46,7 @@ def model_card(results: Mapping[str, Any], spec: Spec, kind: ModelCard, apart: b
         "",
         "## How it was made",
         *made,
+        *_of_combination(results),
         f"- Teacher: {labelers}.",
         f"- Test: {data['rows']['test']:,} texts that experts labelled, in {data['families']['test']:,} families"
         " that nothing was trained or tuned on.",
@@ -63,6 +65,26 @@ def model_card(results: Mapping[str, Any], spec: Spec, kind: ModelCard, apart: b
         "",
     ]
     return "\n".join(lines)
+
+
+def _refused(decision: Mapping[str, Any]) -> list[str]:
+    """What stands first where the gate did not let the model through."""
+    if decision["promoted"]:
+        return []
+    return ["## It was refused", *(f"- {reason}" for reason in decision["reasons"]), ""]
+
+
+def _of_combination(results: Mapping[str, Any]) -> list[str]:
+    """What a combination adds to its student; nothing where the student is the candidate."""
+    if results["evaluation"]["candidate"] != "combined":
+        return []
+    combination, seed = results["combination"], str(FIRST_SEED)
+    weights = ", ".join(f"{name} {weight:.2f}" for name, weight in combination["weights"][seed].items())
+    return [
+        f"- Combined in log-odds, with weights fitted out of fold on {combination['goldLabels'][seed]:,} gold labels:"
+        f" {weights}. `w2s predict` adds the teacher to what the students answer; other programs load the students"
+        " alone (arm `students` of the report).",
+    ]
 
 
 def _of_head(results: Mapping[str, Any], spec: Spec) -> list[str]:
