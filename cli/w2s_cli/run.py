@@ -38,7 +38,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="that tune one LoRA or Full student together (default: one for each GPU)",
     )
     parser.add_argument(
-        "--output", type=Path, metavar="DIR", help="where report.html, results.json and decisions.csv go (w2s-NAME)"
+        "--output",
+        type=Path,
+        metavar="DIR",
+        help="where report.html, results.json and decisions.csv go (w2s-NAME)",
     )
     parser.add_argument(
         "--embedded-store", type=Path, metavar="DIR", help="start an S3 server that keeps its data in DIR"

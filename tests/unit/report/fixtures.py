@@ -122,11 +122,16 @@ def results(
     collapsed: tuple[dict[str, Any], ...] = (),
     joules: int | None = None,
     seconds: tuple[float, float] = (40.0, 10.0),
+    eager_teacher: bool = False,
 ) -> dict[str, Any]:
     rng = np.random.default_rng(0)
     n, k = 800, len(classes)
     gold = rng.integers(0, k, n)
     teacher = answering(gold, weak, 1, k, rng)
+    if eager_teacher:  # it finds nearly all of the last class, and takes many others for it
+        eager = rng.random(n) < np.where(gold == k - 1, 0.98, 0.6)
+        last = np.where(np.arange(k) == k - 1, 0.8, 0.2 / (k - 1))
+        teacher = ArmAnswers(np.where(eager[:, None], last, np.roll(last, 1))[None], teacher.abstain)
     silent = rng.random((1, n)) > coverage
     teacher = ArmAnswers(np.where(silent[..., None], 1 / k, teacher.values), silent)
     student = answering(gold, strong, 1, k, rng)

@@ -7,7 +7,7 @@ from w2s_trainer.report.tuned import alarms, seconds
 
 
 def table(results: Mapping[str, Any], model_uri: str) -> str:
-    """Returns the answer, alarms, what to do now, the arms with intervals and costs, the comparisons, and what became of the model.
+    """Returns the answer, alarms, what to do, the arms with intervals and costs, the comparisons, what became of the model.
 
     Args:
         results: the content of results.json.

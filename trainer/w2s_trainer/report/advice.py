@@ -8,7 +8,7 @@ from typing import Any
 from w2s_api.arms import ARMS
 from w2s_api.metrics import METRICS
 from w2s_trainer.report.answers import better_and_simpler, loss
-from w2s_trainer.report.differences import Differences
+from w2s_trainer.report.differences import Differences, with_minus
 
 _MOST_TIMES = 10
 """A test that would have to be larger than so many times is not asked for."""
@@ -25,11 +25,7 @@ def advice(results: Mapping[str, Any]) -> list[Advice]:
     Returns:
         {code, text}, each code once at most.
     """
-    return [
-        {"code": code, "text": text.replace(" -", " −")}
-        for rule in _RULES
-        for code, text in rule(results)
-    ]
+    return [{"code": code, "text": with_minus(text)} for rule in _RULES for code, text in rule(results)]
 
 
 def _use(results: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -100,7 +96,7 @@ def _weak_labels(results: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield (
             "WeakLabelsAddNothing",
             f"Add labelers or better rules, or drop the weak labels: beside your {labels:,} gold labels they are not shown to"
-            f" help (gain over these alone {Differences.of(results).from_to(comparison)}).",
+            f" help; the gain over these alone is {Differences.of(results).from_to(comparison)}.",
         )
 
 
@@ -110,24 +106,32 @@ def _label(results: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         return
     differences = Differences.of(results)
     brought = differences.from_to({**step, "exploratory": False})
-    fewer, labels, at_hand = step["from"], step["to"], results["data"]["rows"]["budget"]
-    measured = f"to the model tuned on gold labels alone, going from {fewer:,} to {labels:,} brought {brought}"
+    labels, at_hand = step["to"], results["data"]["rows"]["budget"]
+    spare = at_hand >= 2 * labels
+    measured = (
+        f"going from {step['from']:,} to {labels:,} brought the model that is tuned on them alone {brought}"
+    )
     if step["low"] <= 0:
         yield (
             "MoreLabelsUnproven",
-            f"Label no more only for the training: {measured}, which is not shown to be a gain.",
+            f"Do not count on more labels: that they help is not shown; {measured}."
+            + (
+                f" `data.goldBudget: {2 * labels}` would tell: {at_hand:,} are at hand outside of the test."
+                if spare
+                else ""
+            ),
         )
-    elif at_hand >= 2 * labels:
+    elif spare:
         yield (
             "RaiseBudget",
-            f"Raise `data.goldBudget` to {2 * labels:,}: {at_hand:,} gold labels are at hand; {measured}. What the next step"
-            " brings was not measured.",
+            f"Raise `data.goldBudget` to {2 * labels:,}, since {at_hand:,} gold labels are at hand outside of the test:"
+            f" {measured}. What the next step brings was not measured.",
         )
     else:
         yield (
             "LabelMore",
-            f"Label about {2 * labels - at_hand:,} texts more, for a budget of {2 * labels:,}: {measured}. What the next step"
-            " brings was not measured.",
+            f"Label {2 * labels - at_hand:,} more texts outside of the test, for a budget of {2 * labels:,}: {measured}."
+            " What the next step brings was not measured.",
         )
 
 

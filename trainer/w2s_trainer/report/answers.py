@@ -6,7 +6,7 @@ from typing import Any
 from w2s_api.arms import ARMS
 from w2s_api.methods.labelers import LABELERS
 from w2s_api.metrics import METRICS
-from w2s_trainer.report.differences import Differences
+from w2s_trainer.report.differences import Differences, with_minus
 from w2s_trainer.report.tuned import tuning_answers
 from w2s_trainer.tally import tally_of
 
@@ -35,7 +35,7 @@ def answers(results: Mapping[str, Any]) -> list[str]:
     if "worth" in evaluation:
         sentences.append(_worth(evaluation))
     sentences += tuning_answers(results)
-    return [sentence.replace(" -", " −") for sentence in sentences]
+    return [with_minus(sentence) for sentence in sentences]
 
 
 def _gain(evaluation: Mapping[str, Any], gain: Mapping[str, Any], differences: Differences) -> str:

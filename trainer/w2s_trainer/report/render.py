@@ -15,6 +15,7 @@ from w2s_trainer.report.answers import (
     metric_words,
     pgr_sentence,
 )
+from w2s_trainer.report.differences import with_minus
 from w2s_trainer.report.pages import environment
 from w2s_trainer.report.parts import ReportParts
 from w2s_trainer.report.tuned import (
@@ -25,7 +26,6 @@ from w2s_trainer.report.tuned import (
     training_rows,
     tuning_answers,
 )
-
 
 _ERROR_HEADINGS = {
     "length": "by length of the text, in quarters of the test",
@@ -66,7 +66,7 @@ def render(results: Mapping[str, Any], parts: ReportParts) -> str:
             error_headings=_ERROR_HEADINGS,
             alarms=alarms(results),
             cautions=cautions(results),
-            tuning_answers=[sentence.replace(" -", " −") for sentence in tuning_answers(results)],
+            tuning_answers=[with_minus(sentence) for sentence in tuning_answers(results)],
             costs=cost_rows(results),
             energy_known=any(cost["joulesEach"] is not None for cost in results["training"]["costs"]),
             reading=reading_sentence(results),

@@ -91,9 +91,8 @@ def confused(test: GoldTest, probabilities: NDArray[np.float64]) -> dict[str, An
 def _counts(test: GoldTest, probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
     classes = classes_of(test)
     one_family = np.zeros(len(test.gold), dtype=np.int64)
-    return confusion(
-        test.gold, classes.decide(probabilities), one_family, len(classes.class_names)
-    ).sum(axis=0)
+    counts = confusion(test.gold, classes.decide(probabilities), one_family, len(classes.class_names))
+    return np.asarray(counts.sum(axis=0))
 
 
 def _share(part: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.float64]:

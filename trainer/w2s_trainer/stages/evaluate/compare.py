@@ -115,7 +115,7 @@ def compare(test: GoldTest, arms: Arms, candidate: Arm, rng: np.random.Generator
             for other in _explored(arm, candidate)
             if arm.name in declared and other in declared
         ],
-        "kinds": _kinds(test, arms, candidate.name, drawn),
+        "kinds": _kinds(arms, candidate.name, drawn),
         **test.task.candidate_details(test, arms.answers[candidate.name].values[0]),
         "imitation": test.task.imitation(test, arms.answers["weak"], arms.answers[candidate.name]),
         "pgr": _pgr(declared, arms, drawn),
@@ -208,7 +208,7 @@ def _gain(declared: Mapping[str, _Values], arm: str, other: str, drawn: _Replica
     )
 
 
-def _kinds(test: GoldTest, arms: Arms, candidate: str, drawn: _Replicates) -> list[dict[str, Any]]:
+def _kinds(arms: Arms, candidate: str, drawn: _Replicates) -> list[dict[str, Any]]:
     """Compares candidate and teacher on each kind of gold label."""
     values = {name: drawn.by_kind(arms.answers[name].values) for name in ("weak", candidate)}
     kinds = []
