@@ -99,7 +99,7 @@ def test_another_job_of_the_same_spec_does_no_work_and_has_results_of_its_own(fi
     report = (finished.directory / "output/report.html").read_text()
     assert "tests/copyleft-again" in report
     advice = " ".join(item["text"] for item in finished.results()["advice"])
-    assert "tests/copyleft " not in advice
+    assert f"w2s predict --job tests/copyleft-again --storage {finished.bucket}/w2s texts.jsonl" in advice
     assert all(item["text"] in done.stdout for item in finished.results()["advice"])
     finished.manifest["metadata"]["name"] = "copyleft"
 

@@ -114,7 +114,11 @@ def test_weak_labels_that_add_nothing_to_gold_are_said(gain, said) -> None:
     made = found(comparisons=[compared("weak", *BETTER), compared("gold-only", *gain)])
     assert ("WeakLabelsAddNothing" in codes(made)) is said
     if said:
-        assert "beside your 64 gold labels" in text_of(made, "WeakLabelsAddNothing")
+        text = text_of(made, "WeakLabelsAddNothing")
+        assert (
+            f"against your 64 gold labels alone they {'do harm' if gain == WORSE else 'are not shown to help'}, "
+            in text
+        )
     assert "WeakLabelsAddNothing" not in codes(found(comparisons=[compared("weak", *gain)]))
 
 

@@ -93,10 +93,11 @@ def _weak_labels(results: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     comparison = against.get("gold-only")
     if comparison and comparison["verdict"] != "better":
         labels = next(arm["trainedOn"] for arm in evaluation["arms"] if arm["arm"] == "gold-only")
+        said = "do harm" if comparison["verdict"] == "worse" else "are not shown to help"
         yield (
             "WeakLabelsAddNothing",
-            f"Add labelers or better rules, or drop the weak labels: beside your {labels:,} gold labels they are not shown to"
-            f" help; the gain over these alone is {Differences.of(results).from_to(comparison)}.",
+            f"Add labelers or better rules, or drop the weak labels: against your {labels:,} gold labels alone they {said},"
+            f" {Differences.of(results).from_to(comparison)}.",
         )
 
 
