@@ -187,7 +187,7 @@ def _model(uri: str, objects: "Objects", cache: Path) -> Path:
         ) from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise BadData(
-            "BadPointer", f"{uri}: not what a job writes there.", "Name the model's prefix."
+            "BadPointer", f"{uri}: not the {uri.rpartition('/')[2]} of a job.", "Name the model's prefix."
         ) from error
     directory = fetch_directory(model, objects, cache)
     for name, entry in files:

@@ -95,6 +95,7 @@ def _run(job: WeakToStrongJob, arguments: argparse.Namespace) -> int:
         cache=arguments.cache,
         credentials_dir=arguments.credentials_dir,
         processes=arguments.processes,
+        functions_dir=arguments.manifest.resolve().parent if arguments.manifest.is_file() else None,
     )
     embedded = arguments.embedded_store
     if arguments.dry_run and embedded and not embedded.exists():

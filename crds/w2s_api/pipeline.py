@@ -75,6 +75,8 @@ def pipeline(spec: Spec) -> tuple[Stage, ...]:
     model = ModelReference(uri=strong.model.uri)
 
     seen = sorted({uri for labeler in weak.labelers for uri in labeler.settings.sources()})
+    votes = sorted({name for labeler in weak.labelers for name in labeler.settings.vote_fields()})
+    numbers = sorted({name for labeler in weak.labelers for name in labeler.settings.number_fields()})
     sources = [data.unlabeled.uri, data.gold.uri, *([data.test.uri] if data.test else []), *seen]
     build.add(
         "prepare",
@@ -83,6 +85,7 @@ def pipeline(spec: Spec) -> tuple[Stage, ...]:
             **labels,
             "data": _settings(data, without={"gold_budget", *(_DIVISION if data.test else ())}),
             "weak.labelers[].classifier.trainedOn.data": seen or None,
+            "weak.labelers[].imported": {"votes": votes or None, "numbers": numbers or None},
         },
         ["prepare"],
         always_runs=True,

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field
 
 from w2s_api.families import FAMILIES, Family, family_of
-from w2s_api.methods.aggregations import AGGREGATIONS
-from w2s_api.methods.labelers import LABELERS
+from w2s_api.methods.aggregations import AGGREGATIONS, AggregationSettings
+from w2s_api.methods.labelers import LABELERS, LabelerSettings
 from w2s_api.methods.method import Method, field_of
 from w2s_api.methods.selection_steps import SELECTION_STEPS
 from w2s_api.methods.tunings import TUNINGS
@@ -93,12 +93,54 @@ def _names(
                 if name not in names:
                     yield DanglingReference((*place, field_of(method), *below), name, names)
 
-    cel = cel_for_all(
+    cel = cel_for_all(  # `in`, which the API server takes to cost a tenth of `exists`: labelers may be many
         "self",
         f"{kind}.{field_of(method)}.{path}",
-        lambda value: f"!has(self.{named}) || self.{named}.exists(named, named.name == {value})",
+        lambda value: f"!has(self.{named}) || {value} in self.{named}.map(named, named.name)",
     )
     return refers(cel, message, kind.removesuffix("[]"), dangling)
+
+
+def _no_gold_imported() -> Iterator[Rule]:
+    """Rules that neither the expert's label nor the text is taken for a weak label."""
+    for labeler in LABELERS.values():
+        for path in labeler.names_fields:
+            yield _is_no_gold(labeler, path)
+
+
+def _is_no_gold(labeler: type[LabelerSettings], path: str) -> Rule:
+    def holds(spec: "Spec") -> bool:
+        fields = spec.data.fields
+        given = (choice.given(labeler) for _, choice in _labelers(spec))
+        return not any(
+            name in (fields.label, fields.text)
+            for settings in given
+            if settings
+            for _, name in values_at(settings, path)
+        )
+
+    return Rule(
+        cel=cel_for_all(
+            "self",
+            f"weak.labelers[].{field_of(labeler)}.{path}",
+            lambda value: f"!has({value}) || !({value} in [self.data.fields.label, self.data.fields.text])",
+        ),
+        message="`data.fields.label` and `data.fields.text` are no weak labels: experts' labels that teach would"
+        " measure themselves",
+        holds=holds,
+        field="weak.labelers",
+    )
+
+
+def _enough_labelers(name: str, aggregation: type[AggregationSettings]) -> Rule:
+    least = aggregation.least_labelers
+    return Rule(
+        cel=f"self.aggregation.type != '{name}' || size(self.weak.labelers) >= {least}",
+        message=f"aggregation {name} needs at least {least} labelers: of fewer, how often they agree does not tell"
+        " which of them is right. Write `aggregation: {type: WeightedAverage}`, or add labelers",
+        holds=lambda spec: spec.aggregation.type != name or len(spec.weak.labelers) >= least,
+        field="aggregation.type",
+    )
 
 
 def _label_names(spec: "Spec") -> tuple[str, ...] | None:
@@ -250,6 +292,12 @@ class Spec(Struct):
         *_named("weak.labelers[]", LABELERS, _labelers),
         *_named("aggregation", AGGREGATIONS, lambda spec: [(("aggregation",), spec.aggregation)]),
         *_named("selection.steps[]", SELECTION_STEPS, _steps),
+        *_no_gold_imported(),
+        *(
+            _enough_labelers(name, method)
+            for name, method in AGGREGATIONS.items()
+            if method.least_labelers > 1
+        ),
         _apart("data.unlabeled", f"!{cel_below('self.storage.uri', 'self.data.unlabeled.uri')}"),
         _apart("data.gold", f"!{cel_below('self.storage.uri', 'self.data.gold.uri')}"),
         _apart(

@@ -70,7 +70,7 @@ else:
 class Weak(Struct):
     """The weak labelers, whose labels the strong model learns from."""
 
-    labelers: Annotated[list[Labeler], Field(min_length=1, max_length=8)] = Field(
+    labelers: Annotated[list[Labeler], Field(min_length=1, max_length=20)] = Field(
         description="One or several; `aggregation` says how several become one.",
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
     )

@@ -76,4 +76,5 @@ _STEPS: tuple[Callable[[Status], Status], ...] = (
     _stages(lambda stage: {"reason": None} if stage.state != "Failed" else {}),
     _stages(lambda stage: {"failures": None, "disruptions": None} if stage.state in FINISHED else {}),
     _stages(lambda stage: {"message": _cut(stage.message, 256), "last_end": None}),
+    _conditions(64),
 )

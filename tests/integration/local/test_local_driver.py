@@ -14,7 +14,7 @@ import pytest
 from w2s_local_kit import DRIVE, eventually, is_alive
 
 LABELS = ["label-a-0", "label-a-1", "label-b"]
-AFTER = ["aggregate", "select", "train", "evaluate", "promote"]
+AFTER = ["aggregate", "select", "train", "combine", "evaluate", "promote"]
 
 
 def said(lines, event):
@@ -28,7 +28,8 @@ def test_every_stage_runs_once_and_gets_the_artifacts_it_needs(theatre):
     assert started[0] == "prepare"
     assert sorted(started[1:4]) == LABELS
     assert started[4:] == AFTER
-    assert theatre.log("start")[-1]["needs"] == {"train": "artifact-train", "evaluate": "artifact-evaluate"}
+    needs = ("train", "combine", "label-a", "label-b", "evaluate")
+    assert theatre.log("start")[-1]["needs"] == {name: f"artifact-{name}" for name in needs}
     assert sorted(said(lines, "done")) == sorted(started)
     progress = next(line for line in lines if line["event"] == "progress")
     assert (progress["stage"], progress["step"], progress["total"]) == ("prepare", 1, 4)
@@ -76,7 +77,7 @@ def test_complete_artifacts_are_reused_without_a_process_but_the_pointers_are_pu
     code, lines, _ = theatre.run()
     assert code == 0
     assert theatre.started() == ["prepare", "evaluate", "promote"]
-    assert set(said(lines, "reused")) == {*LABELS, "aggregate", "select", "train"}
+    assert set(said(lines, "reused")) == {*LABELS, "aggregate", "select", "train", "combine"}
     assert theatre.log("start")[1]["needs"]["train"] == "known-train"
 
 

@@ -16,7 +16,7 @@ import pytest
 import yaml
 from w2s_local_kit import eventually
 
-STAGES = ["prepare", "label-rules", "aggregate", "select", "train", "evaluate", "promote"]
+STAGES = ["prepare", "label-rules", "aggregate", "select", "train", "combine", "evaluate", "promote"]
 POISON = {"AWS_ACCESS_KEY_ID": "of-another-place", "AWS_SECRET_ACCESS_KEY": "x", "AWS_SESSION_TOKEN": "y"}
 
 
@@ -123,7 +123,7 @@ def test_a_dry_run_says_what_is_reused_what_runs_and_why(finished):
         done = finished.run("--dry-run")
     finally:
         finished.manifest["spec"]["strong"]["maxTokens"] = 32
-    again = ("train", "evaluate", "promote")
+    again = ("train", "combine", "evaluate", "promote")
     assert fates(done) == {name: "run" if name in again else "reuse" for name in STAGES}
     assert "strong.maxTokens 32 → 16" in done.stdout
     assert "evaluate changed" in done.stdout

@@ -56,6 +56,15 @@ TRAINED_ON = put(
 )
 LABELS = [{"modelLabel": "A", "className": "free"}, {"modelLabel": "B", "className": "restricted"}]
 
+FROM_SMALL = ["label-small", *FROM_AGGREGATE]
+VOTES = put("weak.labelers.1", {"name": "small", "type": "Imported", "imported": {"field": "ann"}})
+TWO_VALUES = [{"value": "1", "className": "free"}, {"value": "0", "className": "restricted"}]
+VALUES = put(
+    "weak.labelers.1",
+    {"name": "small", "type": "Imported", "imported": {"field": "ann", "values": TWO_VALUES}},
+)
+CODE = {"name": "code", "type": "Python", "python": {"module": "rules", "functions": ["f"], "revision": "1"}}
+
 EDITS_OF = [
     ("division of gold, where the test is given", OWN_TEST, put("data.testFraction", "0.6"), []),
     ("split seed, where the test is given", OWN_TEST, put("data.splitSeed", 1), []),
@@ -71,6 +80,10 @@ EDITS_OF = [
     ("order of the labelers", same, lambda spec: spec["weak"]["labelers"].reverse(), []),
     ("empty structs", same, lambda spec: spec["strong"].update(tuning={"head": {}}, loss={"crossEntropy": {}}), []),
     ("instruction, without zero-shot", put("evaluation.controls", []), put("task.instruction", "Free?"), ["evaluate", "promote"]),
+    ("what an imported value means", VOTES, put("weak.labelers.1.imported.values", [{"value": "1", "className": "free"}]), FROM_SMALL),
+    ("what an imported value means, in another order", VALUES, put("weak.labelers.1.imported", {"field": "ann", "values": TWO_VALUES[::-1]}), []),
+    ("the revision of the code", put("weak.labelers.1", {**CODE, "name": "small"}), put("weak.labelers.1.python.revision", "2"), FROM_SMALL),
+    ("a share of one", put("aggregation", {"type": "LabelModel"}), put("aggregation.labelModel", {"classShares": [{"className": "free", "share": "1.0"}]}), []),
     ("minus nothing", same, put("promotion.minLowerBound", "-0.0"), []),
 ]  # fmt: skip
 
@@ -105,6 +118,9 @@ EDITS = [
     ("a rule", put("weak.labelers.0.functions.rules.0.pattern", "lgpl"), ["label-rules", *FROM_AGGREGATE]),
     ("calibration of rules", put("weak.labelers.0.calibration", "Temperature"), ["label-rules", *FROM_AGGREGATE]),
     ("a classifier's length", put("weak.labelers.2.classifier.maxTokens", 64), ["label-own", *FROM_AGGREGATE]),
+    ("an imported vote, which is read with the data", lambda spec: spec["weak"]["labelers"].append({"name": "votes", "type": "Imported", "imported": {"field": "ann"}}), ALL),
+    ("functions of a module", lambda spec: spec["weak"]["labelers"].append(CODE), FROM_AGGREGATE),
+    ("a majority vote", put("aggregation", {"type": "MajorityVote"}), FROM_AGGREGATE),
     ("weights", put("aggregation.weightedAverage", {"weights": [{"labeler": "own", "weight": "2"}]}), FROM_AGGREGATE),
     ("selection", put("selection.steps", [{"type": "Confidence", "confidence": {"keepFractionPerClass": "0.5"}}]), ALL[5:]),
     ("strong model", put("strong.model.uri", "hf://org/other"), FROM_TRAIN),

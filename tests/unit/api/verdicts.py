@@ -4,6 +4,12 @@ from typing import Any
 
 from manifests import ASKED, DEEP, FULL, OWN, PODS, RULES, SMALL, put
 
+VOTES = {"name": "votes", "type": "Imported", "imported": {"field": "ann"}}
+CODE = {
+    "name": "code",
+    "type": "Python",
+    "python": {"module": "legal.rules", "functions": ["by_fee"], "revision": "1"},
+}
 STEP = {"type": "Confidence", "confidence": {"keepFractionPerClass": "0.7"}}
 
 
@@ -78,7 +84,7 @@ BAD = [
     ("a text that is a group", put("data.fields", {"text": "body", "group": "body"}), "spec.data.fields.label", "must be different columns"),
     ("text of nothing", put("data.fields", {"text": ""}), "spec.data.fields.text", "at least 1 character"),
     ("long instruction", put("task.instruction", "x" * 2001), "spec.task.instruction", "at most 2,000 characters"),
-    ("nine labelers", lambda spec: spec["weak"].update(labelers=[{**RULES, "name": f"r{n}"} for n in range(9)]), "spec.weak.labelers", "at most 8 items"),
+    ("many labelers", lambda spec: spec["weak"].update(labelers=[{**RULES, "name": f"r{n}"} for n in range(21)]), "spec.weak.labelers", "at most 20 items"),
     ("class twice", put("task.classes.1.name", "free"), "spec.task.classes[1]", "given twice"),
     ("labeler twice", put("weak.labelers.1.name", "rules"), "spec.weak.labelers[1]", "given twice"),
     ("LoRA settings of a head", put("strong.tuning", {"type": "Head", "lora": {"rank": 8}}), "spec.strong.tuning.lora", "only when `type` is LoRA"),
@@ -96,6 +102,21 @@ BAD = [
     ("a labeler's learning rate", put("weak.labelers.1.finetuned.tuning", {"type": "Full", "full": {"learningRate": "0"}}), "spec.weak.labelers[1].finetuned.tuning.full.learningRate", "above 0"),
     ("a head calibrated on what it was fitted on", put("weak.labelers.1.calibration", "Temperature"), "spec.weak.labelers[1].calibration", "Write `calibration: None`"),
     ("LoRA calibrated on what it was tuned on", put("weak.labelers.1", {**SMALL, "finetuned": {**SMALL["finetuned"], "tuning": {"type": "LoRA"}}, "calibration": "Temperature"}), "spec.weak.labelers[1].calibration", "far too sure"),
+    ("a vote of nothing", put("weak.labelers.0", {**VOTES, "imported": {}}), "spec.weak.labelers[0].imported.field", "give either `field`"),
+    ("a vote beside rules", put("weak.labelers.0.imported", {"field": "a"}), "spec.weak.labelers[0].imported", "only then"),
+    ("a vote with probabilities", put("weak.labelers.0", {**VOTES, "imported": {"field": "a", "probabilities": [{"className": "free", "field": "p"}]}}), "spec.weak.labelers[0].imported.field", "give either `field`"),
+    ("values of probabilities", put("weak.labelers.0", {**VOTES, "imported": {"abstainOn": ["0"], "probabilities": [{"className": "free", "field": "p"}]}}), "spec.weak.labelers[0].imported.values", "are for the votes of `field`"),
+    ("gold as a vote", put("weak.labelers.0", {**VOTES, "imported": {"field": "label"}}), "spec.weak.labelers", "would measure themselves"),
+    ("gold by another name as a vote", lambda spec: (spec["data"].update(fields={"label": "ann"}), spec["weak"]["labelers"].append(VOTES)), "spec.weak.labelers", "would measure themselves"),
+    ("gold as a probability", put("weak.labelers.0", {**VOTES, "imported": {"probabilities": [{"className": "free", "field": "label"}]}}), "spec.weak.labelers", "would measure themselves"),
+    ("a value of no class", put("weak.labelers.0", {**VOTES, "imported": {"field": "ann", "values": [{"value": "1", "className": "fre"}]}}), "spec.weak.labelers[0].imported.values[0].className", "did you mean `free`"),
+    ("a probability of no class", put("weak.labelers.0", {**VOTES, "imported": {"probabilities": [{"className": "x", "field": "p"}]}}), "spec.weak.labelers[0].imported.probabilities[0].className", "does not have"),
+    ("a module that is a file", put("weak.labelers.0", {**CODE, "python": {**CODE["python"], "module": "rules/mine.py"}}), "spec.weak.labelers[0].python.module", "the name of a Python module"),
+    ("code without a revision", put("weak.labelers.0", {**CODE, "python": {"module": "m", "functions": ["f"]}}), "spec.weak.labelers[0].python.revision", "required"),
+    ("no time for a function", put("weak.labelers.0", {**CODE, "python": {**CODE["python"], "maxSecondsPerText": "0.0"}}), "spec.weak.labelers[0].python.maxSecondsPerText", "above 0"),
+    ("Dawid and Skene of two", lambda spec: (spec["weak"]["labelers"].pop(), spec.update(aggregation={"type": "DawidSkene"})), "spec.aggregation.type", "at least 3 labelers"),
+    ("a label model of two", lambda spec: (spec["weak"]["labelers"].pop(), spec.update(aggregation={"type": "LabelModel"})), "spec.aggregation.type", "at least 3 labelers"),
+    ("a share of no class", put("aggregation", {"type": "LabelModel", "labelModel": {"classShares": [{"className": "x", "share": "1"}]}}), "spec.aggregation.labelModel.classShares[0].className", "does not have"),
     ("too many shots", put("weak.labelers.1", {**ASKED, "prompted": {**ASKED["prompted"], "shots": 65}}), "spec.weak.labelers[1].prompted.shots", "above 64"),
     ("asked without a model", put("weak.labelers.1", {"name": "asked", "type": "Prompted"}), "spec.weak.labelers[1].prompted", "when `type` is Prompted"),
     ("control twice", put("evaluation.controls", ["GoldOnly", "GoldOnly"]), "spec.evaluation.controls[1]", "given twice"),
@@ -143,6 +164,11 @@ BAD = [
 ]  # fmt: skip
 
 GOOD = [
+    ("votes of several annotators", lambda spec: spec.update(weak={"labelers": [{**VOTES, "name": f"v{n}", "imported": {"field": f"ann_{n}", "abstainOn": ["-1"]}} for n in range(20)]}, aggregation={"type": "DawidSkene", "dawidSkene": {"abstentions": "Answers"}})),
+    ("probabilities of one class of two", put("weak.labelers.0", {**VOTES, "imported": {"probabilities": [{"className": "free", "field": "p"}]}})),
+    ("functions of a module", put("weak.labelers.0", {**CODE, "calibration": "Temperature"})),
+    ("a label model", put("aggregation", {"type": "LabelModel", "labelModel": {"classShares": [{"className": "free", "share": "3"}]}})),
+    ("a majority of three", put("aggregation", {"type": "MajorityVote"})),
     ("as it is", same),
     ("selection", put("selection.steps", [STEP])),
     ("unfiltered over a selection", lambda spec: spec.update(selection={"steps": [STEP]}, promotion={"mustBeat": ["Unfiltered"]})),

@@ -24,7 +24,7 @@ def largest(cluster: Cluster) -> Cluster:
             "type": "Classifier",
             "classifier": {"model": {"uri": "hf://a/b"}},
         }
-        for number in range(8)
+        for number in range(20)
     ]
     confidence = {"type": "Confidence", "confidence": {"keepFractionPerClass": "0.7"}}
     cluster.spec |= {

@@ -1,10 +1,15 @@
 """What a row has to have, for jobs and for `w2s predict` alike: a text, and keys."""
 
+import math
 import unicodedata
+from decimal import Decimal
 from typing import Any
 
 from w2s_trainer.data.keys import NotAKey, canonical_key, has_lone_surrogate, is_missing, kind_of
 from w2s_trainer.data.row import Row
+
+_NUMERIC = (int, float, Decimal, str)
+"""Types that may hold a number; CSV holds strings."""
 
 
 class Unfit(ValueError):
@@ -41,6 +46,24 @@ def key_of(row: Row, name: str) -> str | None:
         return canonical_key(value_of(row, name))
     except NotAKey as error:
         raise Unfit(f"`{name}` {error}") from None
+
+
+def share_of(row: Row, name: str) -> float:
+    """The number from 0 to 1 that a row has in a field; NaN where it has none.
+
+    Raises:
+        Unfit: there is something else.
+    """
+    value = value_of(row, name)
+    if is_missing(value) or (isinstance(value, str) and not value.strip()):
+        return math.nan
+    try:
+        share = math.nan if isinstance(value, bool) or not isinstance(value, _NUMERIC) else float(value)
+    except ValueError:
+        share = math.nan
+    if not 0 <= share <= 1:
+        raise Unfit(f"`{name}` is not a number from 0 to 1")
+    return share
 
 
 def value_of(row: Row, name: str) -> Any:

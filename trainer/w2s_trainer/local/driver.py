@@ -15,6 +15,7 @@ from typing import Any
 from w2s_api.exit_codes import FINAL, ExitCode
 from w2s_api.pipeline import pipeline
 from w2s_api.spec.job import WeakToStrongJob
+from w2s_trainer.contract.functions_dir import FUNCTIONS_DIR
 from w2s_trainer.contract.job import StageJob
 from w2s_trainer.contract.machine import cores
 from w2s_trainer.local.changes import Plan, as_plan, changes, reads_changed
@@ -181,6 +182,7 @@ class _Driver:
             "OMP_WAIT_POLICY": "PASSIVE",
             "TOKENIZERS_PARALLELISM": "false",
             "PYTHONUNBUFFERED": "1",
+            **({FUNCTIONS_DIR: str(self._options.functions_dir)} if self._options.functions_dir else {}),
         }
 
     async def _listen(self) -> None:

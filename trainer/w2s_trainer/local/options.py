@@ -17,6 +17,8 @@ class Options:
     credentials_dir: Path | None = None
     processes: int | None = None
     """That tune one student together; None: one for each GPU."""
+    functions_dir: Path | None = None
+    """Where modules of labelling functions are looked for last."""
     denied_seconds: float = 0.0
     unavailable_seconds: float = 60.0
     grace_seconds: float = 30.0

@@ -128,6 +128,7 @@ def cautions(results: Mapping[str, Any]) -> list[str]:
         f"The test has {evaluation['test']['size']:,} texts in {evaluation['test']['families']:,} families."
         + _provable(data.get("smallestProvableGain"))
     )
+    sentences += results["aggregation"].get("warnings", [])
     sentences += results["selection"]["warnings"]
     covered = evaluation["coverage"]
     if covered < 1:
@@ -143,6 +144,7 @@ def cautions(results: Mapping[str, Any]) -> list[str]:
     for labeler in results["labelers"]:
         if tally := tally_of(labeler):
             sentences += _silent_rules(labeler["labeler"], tally)
+        sentences += _failing_functions(labeler)
     readers = [
         ("The strong model", results["training"].get("unreadable", 0)),
         *(
@@ -162,6 +164,23 @@ def _provable(gain: float | None) -> str:
     if gain is None:
         return ""
     return f" It can prove a gain of about {gain * 100:.0f} points; smaller ones may go unseen."
+
+
+def _failing_functions(labeler: Mapping[str, Any]) -> list[str]:
+    found: Mapping[str, Any] = next(iter(labeler.get("functions", {}).values()), {"votes": {}, "errors": {}})
+    silent = [f"`{name}`" for name, count in found["votes"].items() if not count]
+    return [
+        *(
+            [f"Of the functions of `{labeler['labeler']}`, never vote: {', '.join(silent)}."]
+            if silent
+            else []
+        ),
+        *(
+            f"The function `{name}` of `{labeler['labeler']}` raised an error on {error['texts']:,} texts, where it"
+            f" abstains ({error['first']})."
+            for name, error in found["errors"].items()
+        ),
+    ]
 
 
 def _silent_rules(labeler: str, tally: Mapping[str, Any]) -> list[str]:

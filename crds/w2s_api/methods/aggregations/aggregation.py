@@ -8,5 +8,7 @@ from w2s_api.methods.method import Method
 class AggregationSettings(Method):
     """Settings of an aggregation."""
 
+    least_labelers: ClassVar[int] = 1
+    """With fewer it has no answer, or more than one."""
     by_text: ClassVar[bool] = False
     """The label of a text depends on nothing but what is said of that text: then it can be published."""

@@ -25,7 +25,7 @@ class WeightedAverage(AggregationSettings):
         "weights[].labeler": "a weight names a labeler that `weak.labelers` does not have"
     }
 
-    weights: Annotated[list[LabelerWeight], Field(max_length=8)] = Field(
+    weights: Annotated[list[LabelerWeight], Field(max_length=20)] = Field(
         default_factory=list,
         description='Weights of labelers. Default: "1" for each that is not named.',
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["labeler"]},

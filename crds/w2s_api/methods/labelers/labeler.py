@@ -15,6 +15,8 @@ class LabelerSettings(Method):
     """It is asked the task's question, so that its labels depend on the instruction and the words for the classes."""
     scores_are_votes: ClassVar[bool] = False
     """How sure they sound means nothing before it is checked against experts."""
+    names_fields: ClassVar[tuple[str, ...]] = ()
+    """Where its settings name fields of the rows (`field`): neither the text nor the expert's label can be one."""
     not_calibrated_because: ClassVar[str] = ""
     """Why its scores must not be calibrated on the gold budget; empty if they may be."""
 
@@ -25,6 +27,14 @@ class LabelerSettings(Method):
     def trained_elsewhere(self) -> TrainedOn | None:
         """What a model that was there before the job has seen; None where there is no such model."""
         return None
+
+    def vote_fields(self) -> tuple[str, ...]:
+        """Fields of the rows that `prepare` keeps for it as they are, in the one form of keys."""
+        return ()
+
+    def number_fields(self) -> tuple[str, ...]:
+        """Fields of the rows that `prepare` keeps for it as numbers from 0 to 1."""
+        return ()
 
     def votes_for(self) -> frozenset[str] | None:
         """The classes that it can vote for; None where that is not known beforehand."""

@@ -8,7 +8,8 @@ import pyarrow as pa
 from w2s_trainer.contract.context import StageContext, StageResult
 from w2s_trainer.errors import BadData
 from w2s_trainer.families import family_of
-from w2s_trainer.stages.aggregate.methods import aggregation_of
+from w2s_trainer.stages.aggregate.methods import Sources, aggregation_of
+from w2s_trainer.stages.aggregate.summary import sources_summary, warnings_of
 from w2s_trainer.stages.label.methods import tell
 from w2s_trainer.stages.label.summary import whole_summary
 from w2s_trainer.stages.tables import (
@@ -35,13 +36,16 @@ def run(context: StageContext) -> StageResult:
     seeds = sorted({seed for by_seed in labels for seed in by_seed} - {EVERY_SEED}) or [EVERY_SEED]
     settings = spec.aggregation.settings
     aggregate = aggregation_of(settings)
-    aggregated = {
-        seed: aggregate(
-            settings, dict(zip(names, (of_seed(by_seed, seed) for by_seed in labels), strict=True))
+    pool = examples.rows("pool")
+    classes = spec.task.class_names
+    sources = {
+        seed: Sources(
+            dict(zip(names, (of_seed(by_seed, seed) for by_seed in labels), strict=True)), pool, classes
         )
         for seed in seeds
     }
-    pool = examples.rows("pool")
+    outcomes = {seed: aggregate(settings, sources[seed]) for seed in seeds}
+    aggregated = {seed: outcome.labels for seed, outcome in outcomes.items()}
     for weak in aggregated.values():
         if weak.abstain[pool].all():
             raise _nothing_to_train_on(len(pool), names)
@@ -62,8 +66,14 @@ def run(context: StageContext) -> StageResult:
         "covered": round(covered, 6),
         **family.weak_summary(first.targets[voted]),
         "perSeed": seeds != [EVERY_SEED],
+        **sources_summary(sources[seeds[0]], outcomes[seeds[0]]),
     }
-    return StageResult(summary, {"covered": summary["covered"]})
+    warnings = warnings_of(summary)
+    for warning in warnings:
+        context.progress.note(f"Warning: {warning}")
+    return StageResult(
+        summary, {"covered": summary["covered"], **({"warnings": len(warnings)} if warnings else {})}
+    )
 
 
 def _nothing_to_train_on(texts: int, labelers: Sequence[str]) -> BadData:

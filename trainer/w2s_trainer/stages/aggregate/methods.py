@@ -4,26 +4,47 @@ A module has the function `aggregate`.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from w2s_api.methods.method import Method
 from w2s_trainer.methods import implementation
 from w2s_trainer.stages.tables import WeakLabels
 
 
+@dataclass(frozen=True)
+class Sources:
+    """The labelers of a job, on all N texts for one seed."""
+
+    labels: Mapping[str, WeakLabels]
+    """Of each labeler by its name, in the manifest's order."""
+    pool: NDArray[np.int64]
+    """int64[n], the rows of the pool: what is estimated is estimated on these alone."""
+    classes: tuple[str, ...] = ()
+    """Names of the K classes, where the task has classes."""
+
+
+@dataclass(frozen=True)
+class Aggregated:
+    """One distribution a text."""
+
+    labels: WeakLabels
+    """Of all N texts. They abstain where nobody says anything."""
+    accuracies: Mapping[str, float] = field(default_factory=dict)
+    """By labeler, how often it is right where it answers, as the method estimates it without a gold label; empty where
+    it estimates nothing."""
+    warnings: tuple[str, ...] = ()
+    """What the method could not do as it should, in words."""
+
+
 class Aggregate(Protocol):
     """How the labels of several labelers become one distribution per text."""
 
-    def __call__(self, settings: Any, labels: Mapping[str, WeakLabels]) -> WeakLabels:
-        """Aggregates.
-
-        Args:
-            settings: of the method.
-            labels: of each labeler by its name, in the manifest's order, of all N texts for one seed.
-
-        Returns:
-            Labels of all N texts. They abstain where nobody says anything.
-        """
+    def __call__(self, settings: Any, sources: Sources) -> Aggregated:
+        """Aggregates; `settings` are those of the method."""
 
 
 def aggregation_of(settings: Method) -> Aggregate:

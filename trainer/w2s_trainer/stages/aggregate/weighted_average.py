@@ -1,18 +1,20 @@
 """Aggregation `WeightedAverage`: the weighted average of distributions; who abstains is left out. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from w2s_api.methods.aggregations import WeightedAverage
+from w2s_trainer.stages.aggregate.methods import Aggregated, Sources
 from w2s_trainer.stages.tables import WeakLabels
 
 
-def aggregate(settings: WeightedAverage, labels: Mapping[str, WeakLabels]) -> WeakLabels:
+def aggregate(settings: WeightedAverage, sources: Sources) -> Aggregated:
     """Averages by the manifest's weights; a labeler without a weight counts once."""
     weights = {weight.labeler: float(weight.weight) for weight in settings.weights}
-    return weighted_average(list(labels.values()), [weights.get(name, 1.0) for name in labels])
+    labels = sources.labels
+    return Aggregated(weighted_average(list(labels.values()), [weights.get(name, 1.0) for name in labels]))
 
 
 def weighted_average(labels: Sequence[WeakLabels], weights: Sequence[float]) -> WeakLabels:

@@ -20,7 +20,7 @@ from w2s_trainer.models.encoder import load_encoder
 from w2s_trainer.models.head import Head
 from w2s_trainer.models.published import load_classifier
 from w2s_trainer.models.tokens import Tokens
-from w2s_trainer.stages.aggregate.methods import aggregation_of
+from w2s_trainer.stages.aggregate.methods import Sources, aggregation_of
 from w2s_trainer.stages.combine.combination import STRONG, TEACHER
 from w2s_trainer.stages.combine.log_odds import Source, from_probabilities, log_softmax
 from w2s_trainer.stages.label.calibration import at_temperature
@@ -169,7 +169,9 @@ class _Teacher:
     def says(self, texts: Sequence[str]) -> WeakLabels:
         labels = {labeler.name: self._of(labeler, texts) for labeler in self.labelers}
         settings = self.aggregation.settings
-        return aggregation_of(settings)(settings, labels)
+        nothing_to_learn_from = np.empty(0, dtype=np.int64)
+        sources = Sources(labels, nothing_to_learn_from, self.published.family.task.class_names)
+        return aggregation_of(settings)(settings, sources).labels
 
     def _of(self, labeler: Labeler, texts: Sequence[str]) -> WeakLabels:
         own = replace(self.published, directory=self.published.directory / labeler.name)

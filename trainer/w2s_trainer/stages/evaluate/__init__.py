@@ -24,9 +24,17 @@ from w2s_trainer.stages.evaluate.decision_table import decision_table
 from w2s_trainer.stages.evaluate.error_groups import error_groups
 from w2s_trainer.stages.evaluate.gate import apply_gate
 from w2s_trainer.stages.evaluate.predictions import cascade_answers, stacked, weak_answers
+from w2s_trainer.stages.evaluate.sources import source_accuracies
 from w2s_trainer.stages.evaluate.training import student_settings, training_summary
 from w2s_trainer.stages.label.summary import whole_summary
-from w2s_trainer.stages.tables import Examples, read_examples, read_gold, read_labels, read_predictions
+from w2s_trainer.stages.tables import (
+    Examples,
+    WeakLabels,
+    read_examples,
+    read_gold,
+    read_labels,
+    read_predictions,
+)
 from w2s_trainer.store.artifacts import Artifact, ArtifactStore
 from w2s_trainer.store.objects import AlreadyExists, Objects
 
@@ -73,6 +81,7 @@ def run(context: StageContext) -> StageResult:
         "data": dict(prepared.summary),
         "labelers": [whole_summary(opinion.summary) for opinion in context.artifacts("opinions")],
         "aggregation": dict(context.artifact("labels").summary),
+        "sources": _sources(context, examples, rows, gold),
         "selection": dict(context.artifact("selection").summary),
         "training": training,
         "combination": _combination(context),
@@ -171,6 +180,23 @@ def _arms(
     if any(arm.name == "cascade" for arm in arms_of(context.spec)):
         by_arm["cascade"] = cascade_answers(weak, by_arm["strong"])
     return Arms(by_arm, curve, trained_on)
+
+
+def _sources(
+    context: StageContext, examples: Examples, rows: NDArray[np.int64], gold: NDArray[Any]
+) -> list[dict[str, Any]]:
+    """How good the labelers are, where answers are right or wrong."""
+    family = family_of(context.spec)
+    if not family.is_right_or_wrong:
+        return []
+    labels = {
+        labeler.name: [
+            WeakLabels(weak.targets[rows], weak.abstain[rows])
+            for weak in read_labels(opinion, examples, context.scratch, family.label_column).values()
+        ]
+        for labeler, opinion in zip(context.spec.weak.labelers, context.artifacts("opinions"), strict=True)
+    }
+    return source_accuracies(labels, gold, context.artifact("labels").summary.get("sources", {}))
 
 
 def _trained(context: StageContext) -> list[Artifact]:

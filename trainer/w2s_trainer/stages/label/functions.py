@@ -20,12 +20,9 @@ from w2s_trainer.stages.label.opinion import Opinion, path_of
 from w2s_trainer.stages.label.rule_pattern import CaseAsked, keywords_pattern, translated
 from w2s_trainer.stages.label.rule_text import marked, searchable
 from w2s_trainer.stages.label.saved_answers import SavedAnswers
+from w2s_trainer.stages.label.votes import shares, undecided
 from w2s_trainer.stages.tables import EVERY_SEED, Examples, WeakLabels
 from w2s_trainer.tally import silences, tally, tally_of, votes_by_rule
-
-SMOOTHING = 0.25
-"""Added to each class's votes, so that one vote is not certainty."""
-
 
 MAX_PATTERN_BYTES = 32 * 2**20
 """Of memory that a compiled pattern may take."""
@@ -47,14 +44,12 @@ class Votes:
     @property
     def abstain(self) -> NDArray[np.bool_]:
         """bool[n]: no vote, or a tie for the most votes."""
-        most = self.counts.max(axis=1, keepdims=True)
-        return np.asarray((most[:, 0] == 0) | ((self.counts == most).sum(axis=1) > 1))
+        return undecided(self.counts)
 
     @property
     def probabilities(self) -> NDArray[np.float64]:
         """float64[n, K]: (votes + .25) / (all votes + .25 K)."""
-        smoothed = self.counts + SMOOTHING
-        return np.asarray(smoothed / smoothed.sum(axis=1, keepdims=True))
+        return shares(self.counts)
 
 
 def opinions(

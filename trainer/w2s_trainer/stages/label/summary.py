@@ -20,6 +20,10 @@ def whole_summary(summary: Mapping[str, Any]) -> dict[str, Any]:
         together["votes"] = {
             seed: added([shard["votes"][seed] for shard in shards]) for seed in together["votes"]
         }
+    if "functions" in together:
+        together["functions"] = {
+            seed: _functions([shard["functions"][seed] for shard in shards]) for seed in together["functions"]
+        }
     # A head reads the features of all texts in each shard, every other labeler only its own.
     on_features = "l2" in together
     for count in ("truncated", "unreadable"):
@@ -28,6 +32,25 @@ def whole_summary(summary: Mapping[str, Any]) -> dict[str, Any]:
         if count in together or whole:
             together[count] = whole
     return together
+
+
+def _functions(shards: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The counts of a user's functions added up, and of how many versions of the code they are."""
+    errors: dict[str, dict[str, Any]] = {}
+    for shard in shards:
+        for name, error in shard["errors"].items():
+            known = errors.setdefault(name, {**error, "texts": 0})
+            known["texts"] += error["texts"]
+    return {
+        "code": shards[0]["code"],
+        "codes": len({shard["code"] for shard in shards}),
+        "texts": sum(shard["texts"] for shard in shards),
+        **{
+            counts: {name: sum(shard[counts][name] for shard in shards) for name in shards[0][counts]}
+            for counts in ("votes", "classes")
+        },
+        "errors": errors,
+    }
 
 
 def _costs(seed: str, shards: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

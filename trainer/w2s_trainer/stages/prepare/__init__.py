@@ -13,6 +13,7 @@ from w2s_trainer.families.task_family import NO_GOLD
 from w2s_trainer.stages.prepare.conditions import check_labelers, verify
 from w2s_trainer.stages.prepare.corpus import Corpus, read_corpus
 from w2s_trainer.stages.prepare.duplicates import near_duplicates
+from w2s_trainer.stages.prepare.imported import copies_of_gold, votes_summary, wanted_by, write_imported
 from w2s_trainer.stages.prepare.parts import Parts, divide_corpus
 from w2s_trainer.stages.prepare.power import effective_size, smallest_provable_gain
 from w2s_trainer.stages.prepare.write import write
@@ -55,7 +56,12 @@ def run(context: "StageContext") -> "StageResult":
     )
     parts = divide_corpus(corpus, components, spec, task_family)
     write(parts, corpus.texts, corpus.quarantine, task_family, context.output)
+    if wanted_by(spec):
+        write_imported((corpus.gold, corpus.test, corpus.unlabeled), parts.ids(), context.output)
     summary = summarise(parts, corpus, spec, task_family)
+    if wanted_by(spec):
+        for warning in copies_of_gold(parts, (corpus.gold, corpus.test), spec):
+            progress.note(f"Warning: {warning}")
     provable = summary.get("smallestProvableGain")
     progress.note(
         f"{len(parts.test):,} rows in {summary['families']['test']:,} families are held out for the test"
@@ -81,6 +87,11 @@ def summarise(parts: Parts, corpus: Corpus, spec: Spec, task_family: TaskFamily)
             "seenByTeacher": parts.seen_by_teacher,
             "unusable": sum(bad.lines for bad in corpus.quarantine),
         },
+        **(
+            {"imported": votes_summary((corpus.gold, corpus.test, corpus.unlabeled))}
+            if wanted_by(spec)
+            else {}
+        ),
         "poolGold": int((parts.pool.label != NO_GOLD).sum()),
         "poolLabelsIgnored": parts.pool_labels_ignored,
         **({"withoutGroup": corpus.without_group} if spec.data.fields.group else {}),

@@ -7,6 +7,7 @@ from w2s_api.methods.method import field_of
 from w2s_api.spec.job import Spec
 from w2s_trainer.errors import BadData, BadSpec
 from w2s_trainer.families import family_of
+from w2s_trainer.stages.prepare.imported import check_votes
 from w2s_trainer.stages.prepare.power import LARGEST_USEFUL_GAIN, LEAST_SIZE, families_missing
 
 
@@ -18,6 +19,7 @@ def verify(summary: Mapping[str, Any], spec: Spec) -> None:
         BadData: the test is too small, or the ceiling is wanted without gold in the pool.
     """
     check_labelers(spec)
+    check_votes(summary, spec)
     _check_test_size(summary, spec)
     _check_budget(summary, spec)
     _check_ceiling(summary, spec)

@@ -13,6 +13,7 @@ from w2s_api.spec.job import Spec
 from w2s_trainer.data.sources import DataFile, listing
 from w2s_trainer.errors import BadData
 from w2s_trainer.stages.prepare.columns import Ids, Places, Values
+from w2s_trainer.stages.prepare.imported import ImportedColumns, Wanted, wanted_by
 from w2s_trainer.stages.prepare.texts import Texts
 from w2s_trainer.stages.prepare.usable import Quarantined, Role, SourceReader
 
@@ -32,6 +33,8 @@ class Rows:
     group: Values = field(default_factory=Values)
     id: Ids = field(default_factory=Ids)
     place: Places = field(default_factory=Places)
+    imported: ImportedColumns = field(default_factory=lambda: ImportedColumns(Wanted()))
+    """What labelers import."""
 
     def __len__(self) -> int:
         return len(self.text)
@@ -64,12 +67,16 @@ def read_corpus(spec: Spec, objects: "Objects", scratch: Path, progress: "Progre
     sources = _sources(spec)
     files = {(role, uri): _files(uri, objects, progress) for role, uri in sources}
     prefixed = _ambiguous(files)
-    corpus = Corpus(Texts(), Rows(), Rows(), Rows(), Rows(), [])
+    wanted = wanted_by(spec)
+    gold, test, unlabeled = (Rows(imported=ImportedColumns(wanted)) for _ in range(3))
+    corpus = Corpus(Texts(), gold, test, unlabeled, Rows(), [])
     for (role, uri), data_files in files.items():
         rows: Rows = getattr(corpus, role)
         rows.uri = rows.uri or uri
         before = len(rows)
-        reader = SourceReader(role, uri, data_files, spec.data.fields, corpus.quarantine)
+        reader = SourceReader(
+            role, uri, data_files, spec.data.fields, corpus.quarantine, wanted if role != "seen" else Wanted()
+        )
         for example in reader.examples(objects, scratch):
             rows.text.append(corpus.texts.add(example.text))
             rows.label.append(example.label)
@@ -77,6 +84,7 @@ def read_corpus(spec: Spec, objects: "Objects", scratch: Path, progress: "Progre
             rows.place.append(example.file.uri, example.row)
             if role == "seen":
                 continue
+            rows.imported.append(example.votes, example.numbers)
             if example.id is None:
                 name = f"{role}/{example.file.name}" if role in prefixed else example.file.name
                 rows.id.append(f"{name}:{example.row}")

@@ -5,6 +5,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from w2s_api.spec.job import Spec
@@ -48,6 +49,10 @@ class Parts:
     """Gold rows that were kept out of the test, since the teacher was trained on their family."""
     pool_labels_ignored: int
     """Labels of unlabelled rows that are not classes, or contradict one another."""
+
+    def ids(self) -> pa.Array:
+        """The ids of all texts, in the order of `examples.parquet`."""
+        return pa.concat_arrays([part.id.arrow() for part in (self.pool, self.budget, self.test)])
 
 
 def divide_corpus(

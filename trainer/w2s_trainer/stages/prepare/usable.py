@@ -12,8 +12,9 @@ from w2s_trainer.data.keys import says_missing
 from w2s_trainer.data.row import Row, Unusable
 from w2s_trainer.data.rows import read_rows
 from w2s_trainer.data.sources import DataFile
-from w2s_trainer.data.values import Unfit, key_of, text_of
+from w2s_trainer.data.values import Unfit, key_of, share_of, text_of
 from w2s_trainer.errors import BadData
+from w2s_trainer.stages.prepare.imported import Wanted
 
 if TYPE_CHECKING:
     from w2s_trainer.store.objects import Objects
@@ -37,6 +38,9 @@ class Example:
     label: str | None
     group: str | None
     id: str | None
+    votes: tuple[str | None, ...] = ()
+    """What labelers import, in the order of `Wanted`."""
+    numbers: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,7 @@ class SourceReader:
         uri: the source, as the manifest names it.
         files: its objects.
         quarantine: rows that cannot be used are added here.
+        imported: fields that labelers import; the pool must have each of them.
     """
 
     role: Role
@@ -66,6 +71,7 @@ class SourceReader:
     files: list[DataFile]
     fields: Fields
     quarantine: list[Quarantined]
+    imported: Wanted = field(default_factory=Wanted)
     without_group: int = 0
     """Usable rows without a group, although the manifest names a field for it."""
     labels_ignored: int = 0
@@ -85,6 +91,7 @@ class SourceReader:
             BadData: there are no rows, a file is broken, a field is in no row, or too many rows cannot be used.
         """
         wanted = [name for name in vars(self.fields).values() if name]
+        wanted += [name for name in self.imported.settings if name not in wanted]
         first, total = len(self.quarantine), 0
         for file in self.files:
             before = total
@@ -114,6 +121,8 @@ class SourceReader:
             label = self._label(row)
             group = key_of(row, names.group) if names.group else None
             name = key_of(row, names.id) if names.id and self.role != "seen" else None
+            votes = tuple(key_of(row, vote) for vote in self.imported.votes)
+            numbers = tuple(share_of(row, number) for number in self.imported.numbers)
         except Unfit as unfit:
             return Unusable(row.number, str(unfit), line=row.line)
         if label is None and self.role in ("gold", "test"):
@@ -122,7 +131,7 @@ class SourceReader:
             return Unusable(row.number, f"no `{names.id}`", line=row.line)
         if group is not None and says_missing(group):
             group = None
-        return Example(file, row.number, text, label, group, name)
+        return Example(file, row.number, text, label, group, name, votes, numbers)
 
     def _note_fields(self, names: Collection[str]) -> None:
         if len(self._names) < 100:
@@ -145,21 +154,24 @@ class SourceReader:
                 return None
             raise
 
-    def _needed(self) -> list[str]:
-        label = [self.fields.label] if self.role in ("gold", "test") else []
-        rest = [self.fields.group, self.fields.id] if self.role != "seen" else []
-        return [self.fields.text, *label, *(name for name in rest if name)]
+    def _needed(self) -> dict[str, tuple[str, str]]:
+        """The fields that some row must have: where the manifest names each, and what its absence is called."""
+        names = self.fields
+        kinds = ["text", *(["label"] if self.role in ("gold", "test") else [])]
+        kinds += [kind for kind in ("group", "id") if self.role != "seen" and getattr(names, kind)]
+        needed = {getattr(names, kind): (f"data.fields.{kind}", kind.capitalize()) for kind in kinds}
+        if self.role == "unlabeled":
+            needed = {name: (path, "Imported") for name, path in self.imported.settings.items()} | needed
+        return needed
 
     def _check_fields(self) -> None:
-        kinds = {name: kind for kind, name in vars(self.fields).items() if name}
-        for name in self._needed():
+        for name, (setting, kind) in self._needed().items():
             if self._names and name not in self._present:
                 there = ", ".join(f"`{field_name}`" for field_name in self._names)
                 raise BadData(
-                    f"{kinds[name].capitalize()}FieldMissing",
-                    f"{self.uri}: no row has the field `{name}` (data.fields.{kinds[name]});"
-                    f" the fields are {there}.",
-                    _advice(name, self._names, f"data.fields.{kinds[name]}"),
+                    f"{kind}FieldMissing",
+                    f"{self.uri}: no row has the field `{name}` ({setting}); the fields are {there}.",
+                    _advice(name, self._names, setting),
                 )
 
     def _check_share(self, unusable: list[Quarantined], total: int) -> None:

@@ -1,0 +1,47 @@
+"""How good each labeler is on the gold test, beside how good the aggregation took it to be. Pure."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from w2s_trainer.stages.tables import WeakLabels
+
+
+def source_accuracies(
+    labels: Mapping[str, Sequence[WeakLabels]],
+    gold: NDArray[np.int64],
+    estimated: Mapping[str, Mapping[str, Any]],
+) -> list[dict[str, Any]]:
+    """The share of the test on which each labeler's likeliest class is the expert's, where it answers.
+
+    Args:
+        labels: by labeler, of the n texts of the test for each seed.
+        gold: class numbers int64[n].
+        estimated: `sources` of the summary of `aggregate`.
+
+    Returns:
+        For each labeler: the texts that it answers, its accuracy (None without any), the estimate, and by how much that
+        is too high; both None where nothing was estimated. Means over seeds.
+    """
+    found = []
+    for name, by_seed in labels.items():
+        answered = [~weak.abstain for weak in by_seed]
+        right = [
+            float((weak.targets[said].argmax(axis=1) == gold[said]).mean())
+            for weak, said in zip(by_seed, answered, strict=True)
+            if said.any()
+        ]
+        accuracy = round(float(np.mean(right)), 6) if right else None
+        estimate = estimated.get(name, {}).get("accuracy")
+        found.append(
+            {
+                "labeler": name,
+                "answered": round(float(np.mean([said.sum() for said in answered]))),
+                "accuracy": accuracy,
+                "estimated": estimate,
+                "error": None if accuracy is None or estimate is None else round(estimate - accuracy, 6),
+            }
+        )
+    return found
