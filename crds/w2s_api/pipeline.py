@@ -181,10 +181,12 @@ def _add_selection(build: _Builder, spec: Spec, model: ModelReference) -> None:
             "model": spec.strong.model,
             "maxTokens": _unless_default(spec.strong, "max_tokens"),
         }
-    if any(step.sees_gold for step in steps):
+    used = [method for step in steps for method in (type(step), *step.uses())]
+    if Head in used:
+        inputs["strong"]["tuning"] = {"head": spec.strong.tuning.head}
+    if any(step.sees_gold() for step in steps):
         inputs["data.goldBudget"] = spec.data.gold_budget
         inputs["evaluation.seeds"] = _unless_default(spec.evaluation, "seeds")
-    used = [method for step in steps for method in (type(step), *step.uses())]
     build.add("select", "select", inputs, used, roles, model=model if "features" in sights else None)
 
 

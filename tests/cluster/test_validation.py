@@ -235,7 +235,7 @@ def test_kubectl_explain_reads_as_documentation(explain: Any):
     assert "FIELD: steps <[]Object>" in steps
     told = SCHEMA["properties"]["spec"]["properties"]["selection"]["properties"]["steps"]
     assert told["description"].split("\n")[0][:60] in re.sub(r"\s+", " ", steps)
-    assert re.search(r"type\s+<string> -required-\s+enum: Confidence\s+\S", steps), steps
+    assert re.search(r"type\s+<string> -required-\s+enum: Confidence, ConfidentLearning, \S+", steps), steps
 
 
 def test_every_field_that_kubectl_explains_has_a_description(api: Api):

@@ -44,7 +44,12 @@ KINDS: dict[str, tuple[dict, str, str, set[str]]] = {
         "aggregate",
         {"ballots", "dependence", "methods", "summary"},
     ),
-    "selection step": (SELECTION_STEPS, "w2s_trainer.stages.select", "select", {"methods"}),
+    "selection step": (
+        SELECTION_STEPS,
+        "w2s_trainer.stages.select",
+        "select",
+        {"audit", "held_out", "methods", "ordered", "ranking"},
+    ),
     "loss": (LOSSES, "w2s_trainer.tuning.losses", "targets", set()),
     "tuning by gradient steps": (BY_STEPS, "w2s_trainer.tuning.tunings", "make_tunable", set()),
 }

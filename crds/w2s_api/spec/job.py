@@ -289,6 +289,17 @@ class Spec(Struct):
             holds=lambda s: s.promotion.publish != "Adapter" or s.strong.tuning.settings.leaves_adapter,
             field="promotion.publish",
         ),
+        Rule(
+            cel=f"!self.selection.steps.exists(s, {only_types(SELECTION_STEPS, 'judges_by_budget', 's.type')})"
+            f" || !self.weak.labelers.exists(l, {only_types(LABELERS, 'learns_budget', 'l.type')})",
+            message="a step that learns from the gold budget where weak labels are right cannot be used beside a labeler that"
+            " was tuned on that budget: of its own labels it is nearly always right. Leave one of the two out",
+            holds=lambda s: (
+                not any(step.settings.judges_by_budget for step in s.selection.steps)
+                or not any(labeler.settings.learns_budget for labeler in s.weak.labelers)
+            ),
+            field="selection.steps",
+        ),
         *_named("weak.labelers[]", LABELERS, _labelers),
         *_named("aggregation", AGGREGATIONS, lambda spec: [(("aggregation",), spec.aggregation)]),
         *_named("selection.steps[]", SELECTION_STEPS, _steps),

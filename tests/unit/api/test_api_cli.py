@@ -35,7 +35,7 @@ def test_a_sound_manifest_gets_one_line_with_its_stages(tmp_path, capsys):
     assert main(["validate", str(written(tmp_path, MINIMAL))]) == 0
     out, err = capsys.readouterr()
     assert out.endswith(
-        "licences: valid; prepare → label-own → aggregate → select → train → evaluate → promote\n"
+        "licences: valid; prepare → label-own → aggregate → select → train → combine → evaluate → promote\n"
     )
     assert (out.count("\n"), err) == (1, "")
 

@@ -24,11 +24,13 @@ ALL = [
     "aggregate",
     "select",
     "train",
+    "combine",
     "evaluate",
     "promote",
 ]
 FROM_AGGREGATE = ALL[4:]
-FROM_TRAIN = ["train", "evaluate", "promote"]
+FROM_COMBINE = ["combine", "evaluate", "promote"]
+FROM_TRAIN = ["train", *FROM_COMBINE]
 
 
 def keys(*edits) -> dict[str, str]:
@@ -69,17 +71,17 @@ EDITS_OF = [
     ("division of gold, where the test is given", OWN_TEST, put("data.testFraction", "0.6"), []),
     ("split seed, where the test is given", OWN_TEST, put("data.splitSeed", 1), []),
     ("gold budget, where no labeler is taught", UNTAUGHT, put("data.goldBudget", 64), FROM_TRAIN),
-    ("gold budget, that nobody uses", both(UNTAUGHT, NO_GOLD_ONLY), put("data.goldBudget", 64), []),
-    ("seeds, that only intervals use", both(UNTAUGHT, NO_GOLD_ONLY), put("evaluation.seeds", 5), ["evaluate", "promote"]),
+    ("gold budget, that the combination alone uses", both(UNTAUGHT, NO_GOLD_ONLY), put("data.goldBudget", 64), FROM_COMBINE),
+    ("seeds, that the combination and intervals use", both(UNTAUGHT, NO_GOLD_ONLY), put("evaluation.seeds", 5), FROM_COMBINE),
     ("seeds of the ceiling", both(UNTAUGHT, NO_GOLD_ONLY, put("evaluation.ceiling", True)), put("evaluation.seeds", 5), FROM_TRAIN),
-    ("description of a class, without zero-shot", put("evaluation.controls", []), put("task.classes.0.description", "Free."), ["evaluate", "promote"]),
+    ("description of a class, without zero-shot", put("evaluation.controls", []), put("task.classes.0.description", "Free."), FROM_COMBINE),
     ("where a teacher was trained, twice", TRAINED_ON, put("weak.labelers.2.classifier.trainedOn.data", [{"uri": "s3://legal/old.csv"}] * 2), []),
     ("order of the model's labels", put("weak.labelers.2.classifier.labels", LABELS), put("weak.labelers.2.classifier.labels", LABELS[::-1]), []),
     ("a label that is called as the class", same, put("weak.labelers.2.classifier.labels", [{"modelLabel": "free", "className": "free"}]), []),
     ("a weight of one", same, put("aggregation", {"weightedAverage": {"weights": [{"labeler": "own", "weight": "1.0"}]}}), []),
     ("order of the labelers", same, lambda spec: spec["weak"]["labelers"].reverse(), []),
     ("empty structs", same, lambda spec: spec["strong"].update(tuning={"head": {}}, loss={"crossEntropy": {}}), []),
-    ("instruction, without zero-shot", put("evaluation.controls", []), put("task.instruction", "Free?"), ["evaluate", "promote"]),
+    ("instruction, without zero-shot", put("evaluation.controls", []), put("task.instruction", "Free?"), FROM_COMBINE),
     ("what an imported value means", VOTES, put("weak.labelers.1.imported.values", [{"value": "1", "className": "free"}]), FROM_SMALL),
     ("what an imported value means, in another order", VALUES, put("weak.labelers.1.imported", {"field": "ann", "values": TWO_VALUES[::-1]}), []),
     ("the revision of the code", put("weak.labelers.1", {**CODE, "name": "small"}), put("weak.labelers.1.python.revision", "2"), FROM_SMALL),
@@ -136,6 +138,7 @@ EDITS = [
     ("excerpts", put("report.examples", "Excerpts"), ["evaluate", "promote"]),
     ("metric", put("promotion.metric", "Accuracy"), ["evaluate", "promote"]),
     ("a teacher that saw nothing", put("weak.labelers.2.classifier.trainedOn", {"type": "Elsewhere"}), ["evaluate", "promote"]),
+    ("candidate", put("promotion.candidate", "Student"), ["evaluate", "promote"]),
     ("gate", put("promotion.minLowerBound", "0.02"), ["evaluate", "promote"]),
     ("arms to beat", put("promotion.mustBeat", ["Weak", "GoldOnly"]), ["evaluate", "promote"]),
     ("storage", put("storage", {"uri": "s3://elsewhere/w2s", "endpoint": "http://127.0.0.1:1"}), []),
@@ -164,6 +167,41 @@ def test_an_edit_changes_just_these_keys(what, edit, changed):
     assert [name for name in ALL if before[name] != after[name]] == changed
 
 
+CONFIDENT = put("selection.steps", [{"type": "ConfidentLearning", "confidentLearning": {}}])
+NEAR = put("selection.steps", [{"type": "Neighbours", "neighbours": {"keepFractionPerClass": "0.5"}}])
+TRUST = put("selection.steps", [{"type": "Trust", "trust": {"keepFractionPerClass": "0.5"}}])
+OF_BUDGET = put("selection.steps", [{"type": "Shares", "shares": {"like": "GoldBudget"}}])
+BEFORE = put("selection.steps", [{"type": "Shares", "shares": {"like": "BeforeSelection"}}])
+TWO = [{"className": "free", "share": "0.5"}, {"className": "restricted", "share": "0.5"}]
+DECLARED = put("selection.steps", [{"type": "Shares", "shares": {"like": "Declared", "shares": TWO}}])
+L2, MODEL = put("strong.tuning", {"head": {"l2": "3"}}), put("strong.model.uri", "hf://org/other")
+BUDGET, SEEDS = put("data.goldBudget", 64), put("evaluation.seeds", 5)
+BATCH = put("strong.batchTokens", 512)
+
+SELECTION_EDITS = [
+    ("strength, of a step that fits heads", CONFIDENT, L2, ALL[5:]),
+    ("strength, of a step that fits none", NEAR, L2, FROM_TRAIN),
+    ("model, of a step that looks at features", NEAR, MODEL, ALL[5:]),
+    ("model, of a step that looks at none", BEFORE, MODEL, FROM_TRAIN),
+    ("budget, of a step that learns from it", TRUST, BUDGET, ALL[5:]),
+    ("seeds, of a step that learns from the budget", TRUST, SEEDS, ALL[5:]),
+    ("budget, of shares like it", OF_BUDGET, BUDGET, ALL[5:]),
+    ("budget, of other shares", BEFORE, BUDGET, FROM_TRAIN),
+    ("order of declared shares", DECLARED, lambda spec: spec["selection"]["steps"][0]["shares"]["shares"].reverse(), []),
+    ("batch size of a step's features", CONFIDENT, BATCH, []),
+    ("defaults of a step written out", CONFIDENT, put("selection.steps.0.confidentLearning", {"folds": 5, "weigh": False}), []),
+    ("folds", CONFIDENT, put("selection.steps.0.confidentLearning.folds", 4), ALL[5:]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("what", "steps", "edit", "changed"), SELECTION_EDITS, ids=[row[0] for row in SELECTION_EDITS]
+)
+def test_an_edit_changes_the_selection_only_where_a_step_looks_at_it(what, steps, edit, changed):
+    before, after = keys(UNTAUGHT, steps), keys(UNTAUGHT, steps, edit)
+    assert [name for name in ALL if before[name] != after[name]] == changed
+
+
 LORA = put("strong.tuning", {"type": "LoRA"})
 SELECTED = put("selection.steps", [{"type": "Confidence", "confidence": {"keepFractionPerClass": "0.5"}}])
 CEILING = put("evaluation", {"seeds": 2, "ceiling": True})
@@ -171,7 +209,7 @@ STRONG = ["train-strong-0", "train-strong-1"]
 UNFILTERED = ["train-unfiltered-0", "train-unfiltered-1"]
 GOLD_ONLY = ["train-gold-only-0", "train-gold-only-1"]
 REFERENCE = ["train-ceiling-0", "train-ceiling-1"]
-LAST = ["evaluate", "promote"]
+LAST = FROM_COMBINE
 
 DEEP_EDITS = [
     ("rank", put("strong.tuning.lora", {"rank": 4}), [*STRONG, *UNFILTERED, *GOLD_ONLY, *REFERENCE, *LAST]),
@@ -180,7 +218,7 @@ DEEP_EDITS = [
     ("stopping", put("strong.training", {"stopping": {"type": "WeakValidation"}}), [*STRONG, *UNFILTERED, *LAST]),
     ("loss", put("strong.loss", {"type": "LogConf"}), [*STRONG, *UNFILTERED, *LAST]),
     ("selection", put("selection.steps.0.confidence.keepFractionPerClass", "0.6"), ["select", "train-frozen", *STRONG, *REFERENCE, *LAST]),
-    ("another control", put("evaluation.controls", ["GoldOnly", "ZeroShot", "Head"]), LAST),
+    ("another control", put("evaluation.controls", ["GoldOnly", "ZeroShot", "Head"]), ["evaluate", "promote"]),
     ("how often it is saved", put("strong.training", {"checkpointIntervalSeconds": 5}), []),
     ("where activations are", put("strong.training", {"gradientCheckpointing": True}), []),
     ("empty structs", put("strong.tuning.lora", {}), []),
@@ -225,53 +263,57 @@ GOLDEN = {
     "sound": {
         "prepare": "55498cdd97f5df7970b045b756750661",
         "label-rules": "9af77af5d1f3a5a412b8f18a4388b921",
-        "label-small": "ebbca11a4088e6804a2a2c4a793db018",
+        "label-small": "8fa3619af798fa6d09b3159ea2cb987c",
         "label-own": "26dade4b38cfde48542447eb988ae464",
-        "aggregate": "dd6269c6f365d5d8da315603b5fbe74f",
-        "select": "762b9416901bd78477ce74de6de0ec88",
-        "train": "6a12924ecdffcff2aa41a7a45fae5e1c",
-        "evaluate": "8f993434419496dfc639dc495a41b890",
-        "promote": "3d9d8cb28380afb28ea8813ce8054c93",
+        "aggregate": "c564089d108c593cf2edadf016f79c14",
+        "select": "41fa592496bb2c33f8f5b24cbcd67ce4",
+        "train": "1c2eccb7a4d92b2d5e6625763bab3165",
+        "combine": "6cd8581e004ffe26c57834123c13d286",
+        "evaluate": "584f0ad5be8552f89034e3bc4a43efcc",
+        "promote": "f65f3bcb8bc44be91c90a660d93468bd",
     },
     "full": {
         "prepare": "fa26e7e3a6a3760cafa5227edbe4f134",
         "label-rules": "caf36775dc40d9f9a23c1c268325d81c",
-        "label-small": "7e4decf4ed2314e65df81fa44d8d2a93",
+        "label-small": "62a76c006c733569c2b72e281d81431d",
         "label-own": "82c13309e099eeb33c6c2831a2cfaf98",
-        "aggregate": "d0cb34621a47f8df0a40506ba3ca042a",
-        "select": "722bfe27299d862f45ac869e41f22d9e",
-        "train": "f77218db3db4f19d3ad6b9b36a8280d4",
-        "evaluate": "aa1e4ed1cd8b10a81354663ff234b926",
-        "promote": "818f63af4c9b243c27ec746f85386c11",
+        "aggregate": "6d8ac57e47e3bbcde406e5bdca2fd5c8",
+        "select": "bcbbc77b13b2604f92059f0155421287",
+        "train": "2e3ae2cf85a1024e174eb3152d76f5bb",
+        "combine": "a663bbe412233bb46d86282104a29c6a",
+        "evaluate": "19eaf15c2b786e1b7ab14106a60efe7f",
+        "promote": "2959d21ab3b8da2016a80092d05018a8",
     },
     "deep": {
         "prepare": "55498cdd97f5df7970b045b756750661",
         "label-rules": "9af77af5d1f3a5a412b8f18a4388b921",
-        "label-small": "493c9619fadf55163d7c9686f8280a74",
+        "label-small": "05230da9b95be0f6d7fee67cb8e7aeaf",
         "label-own": "26dade4b38cfde48542447eb988ae464",
-        "label-asked": "8be249f76c03c38e798cea05a0aa4a71",
-        "aggregate": "2b9b466a250af47b0bce223f0161f362",
-        "select": "fbaf591b7587324502f05593c1be037c",
-        "train-frozen": "9d3e5c6616b685d02b43d83028b29b42",
-        "train-strong-0": "2b23d353620c5ff4b9fea8b8d03eecc6",
-        "train-strong-1": "521e5313ecb28b6ae361b889cfa11085",
-        "train-unfiltered-0": "cf128e9116ce73d9f2e46c0b9dceab82",
-        "train-unfiltered-1": "ad020e35b525b0838addcf72f0bc44c2",
-        "train-gold-only-0": "0246b98e3ed63b0784abd737a96bd431",
-        "train-gold-only-1": "33ec92c10b036f194910a36c4751a48f",
-        "train-ceiling-0": "5edd65255ff2d2c8b45049064c42adda",
-        "train-ceiling-1": "3720816b490f70684e4d6a83240a68de",
-        "evaluate": "14ad8cc4376ea72b53abbc4e3d78fb5b",
-        "promote": "3d58c2b5747e351f677f2f8f3b162ece",
+        "label-asked": "d6d4e99aa13ca45bb33633245b03a901",
+        "aggregate": "ebb2023769c4da6a8fa5a00376e72cd9",
+        "select": "aea833a415fa20ac89d5ece8795ed92d",
+        "train-frozen": "fa36b190a78e3455d41b95d56c26f2cd",
+        "train-strong-0": "5e0ddbcd6c95d80226c124f057ead3d5",
+        "train-strong-1": "6d1f129c8dba44aafd066cdea91f6e4d",
+        "train-unfiltered-0": "948a1136e004fbb13428daddfa1be661",
+        "train-unfiltered-1": "5d8667180e1e4d8594f33e1b5a2c8695",
+        "train-gold-only-0": "ff19fe439eaae8319a22d4234b38b912",
+        "train-gold-only-1": "83a2643bd8e7f12776a259ac8fae1650",
+        "train-ceiling-0": "0312c51f6f07518763181b96c4406b16",
+        "train-ceiling-1": "9f6182eb0b20e6e196dce334a7eb2653",
+        "combine": "e541720a8c1961e15f6f8f797bdbf141",
+        "evaluate": "3d31d383e7cb6857c7fcdfa2c4237cf9",
+        "promote": "af7cb36812c82f87f14f6203164bcf74",
     },
     "minimal": {
         "prepare": "0b009723e86ae71ee636241cb4025dbf",
         "label-own": "4a7af2679ac379542022531a9e744a7f",
         "aggregate": "ea1ad0719fc4bab467029d0f13fe1be9",
         "select": "560c880b547ccd1f5bad5cd0dd002c1a",
-        "train": "88d4ecd28b804fdeacf7696722d1adee",
-        "evaluate": "a995a4f92bd37d198f231c065a7739f0",
-        "promote": "aa202f3b56fca3bba1427c42ec047a30",
+        "train": "c6e360da5d591f82eb5144885527501a",
+        "combine": "79ca56d76565865145b6601a6762ae40",
+        "evaluate": "8310f0eb1c3b7a213b7b0896571fa1f6",
+        "promote": "5bc1f1cfc73c37618adbdbb68dbb4ebd",
     },
 }
 MANIFESTS = {"sound": SOUND, "full": FULL, "deep": DEEP, "minimal": MINIMAL}

@@ -11,6 +11,16 @@ CODE = {
     "python": {"module": "legal.rules", "functions": ["by_fee"], "revision": "1"},
 }
 STEP = {"type": "Confidence", "confidence": {"keepFractionPerClass": "0.7"}}
+TRUST = {"type": "Trust", "trust": {"keepFractionPerClass": "0.7"}}
+EVERY_STEP = [
+    STEP,
+    TRUST,
+    {"type": "ConfidentLearning", "confidentLearning": {}},
+    {"type": "Neighbours", "neighbours": {"keepFractionPerClass": "0.7"}},
+    {"type": "StudentLoss", "studentLoss": {}},
+    {"type": "Diversity", "diversity": {"keepFractionPerClass": "0.7"}},
+    {"type": "Shares", "shares": {"like": "BeforeSelection"}},
+]
 
 
 def same(spec: dict[str, Any]) -> None:
@@ -67,6 +77,16 @@ BAD = [
     ("weight of nobody", put("aggregation.weightedAverage", {"weights": [{"labeler": "x", "weight": "1"}]}), "spec.aggregation.weightedAverage.weights[0].labeler", "allowed: rules, small, own"),
     ("step without settings", put("selection.steps", [{"type": "Confidence"}]), "spec.selection.steps[0].confidence", "when `type` is Confidence"),
     ("nothing kept", put("selection.steps", [{**STEP, "confidence": {"keepFractionPerClass": "0"}}]), "spec.selection.steps[0].confidence.keepFractionPerClass", "above 0"),
+    ("nothing changed", put("selection.steps", [{"type": "Neighbours", "neighbours": {"keepFractionPerClass": "1"}}]), "spec.selection.steps[0].neighbours.keepFractionPerClass", "would change nothing"),
+    ("nothing trusted", put("selection.steps", [{"type": "Diversity", "diversity": {"keepFractionPerClass": "0.0"}}]), "spec.selection.steps[0].diversity.keepFractionPerClass", "above 0 and below 1"),
+    ("a class gone", put("selection.steps", [{"type": "ConfidentLearning", "confidentLearning": {"mostDroppedPerClass": "1"}}]), "spec.selection.steps[0].confidentLearning.mostDroppedPerClass", "a class could be gone"),
+    ("hard texts that count nothing", put("selection.steps", [{"type": "StudentLoss", "studentLoss": {"hardWeight": "0"}}]), "spec.selection.steps[0].studentLoss.hardWeight", "above 0"),
+    ("too few folds", put("selection.steps", [{"type": "ConfidentLearning", "confidentLearning": {"folds": 1}}]), "spec.selection.steps[0].confidentLearning.folds", "below 2"),
+    ("share of no class", put("selection.steps", [{"type": "Shares", "shares": {"like": "Declared", "shares": [{"className": "fre", "share": "0.5"}]}}]), "spec.selection.steps[0].shares.shares[0].className", "did you mean `free`"),
+    ("shares undeclared", put("selection.steps", [{"type": "Shares", "shares": {"like": "Declared"}}]), "spec.selection.steps[0].shares.shares", "when `like` is Declared"),
+    ("shares of the budget, declared", put("selection.steps", [{"type": "Shares", "shares": {"like": "GoldBudget", "shares": [{"className": "free", "share": "0.5"}]}}]), "spec.selection.steps[0].shares.shares", "only then"),
+    ("no share", put("selection.steps", [{"type": "Shares", "shares": {"like": "Declared", "shares": [{"className": "free", "share": "0"}]}}]), "spec.selection.steps[0].shares.shares", "above 0"),
+    ("trust in what learnt the budget", put("selection.steps", [TRUST]), "spec.selection.steps", "tuned on that budget"),
     ("no regularisation", put("strong.tuning", {"type": "Head", "head": {"l2": "0"}}), "spec.strong.tuning.head.l2", "above 0"),
     ("threshold", put("evaluation.positiveThreshold", "1"), "spec.evaluation.positiveThreshold", "between 0 and 1"),
     ("arm not computed", lambda spec: spec.update(evaluation={"controls": []}, promotion={"mustBeat": ["GoldOnly"]}), "spec.promotion.mustBeat[0]", "not computed"),
@@ -171,6 +191,9 @@ GOOD = [
     ("a majority of three", put("aggregation", {"type": "MajorityVote"})),
     ("as it is", same),
     ("selection", put("selection.steps", [STEP])),
+    ("every step with its defaults", lambda spec: (spec["weak"]["labelers"].pop(1), spec.update(selection={"steps": EVERY_STEP}))),
+    ("shares of some classes", put("selection.steps", [{"type": "Shares", "shares": {"like": "Declared", "by": "Dropping", "shares": [{"className": "free", "share": "0.5"}]}}])),
+    ("weights alone", put("selection.steps", [{"type": "Neighbours", "neighbours": {"keepFractionPerClass": "1", "weigh": True}}])),
     ("unfiltered over a selection", lambda spec: spec.update(selection={"steps": [STEP]}, promotion={"mustBeat": ["Unfiltered"]})),
     ("AUROC", put("promotion.metric", "AUROC")),
     ("an adapter", lambda spec: spec.update(strong={**spec["strong"], "tuning": {"type": "LoRA"}}, promotion={"publish": "Adapter"})),

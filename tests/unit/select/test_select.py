@@ -7,9 +7,10 @@ from w2s_api.spec.evaluation import Evaluation
 from w2s_api.spec.selection import SelectionStep
 from w2s_api.spec.task import Task
 from w2s_trainer.errors import BadData
-from w2s_trainer.stages.select import confidence, select, warnings
+from w2s_trainer.stages.select import Selected, confidence, select
+from w2s_trainer.stages.select.audit import warnings
 from w2s_trainer.stages.select.confidence import surest_per_class
-from w2s_trainer.stages.select.methods import Kept
+from w2s_trainer.stages.select.methods import Kept, Sights
 from w2s_trainer.stages.tables import Examples, WeakLabels
 
 TASK = Task.model_validate({"classes": [{"name": "a"}, {"name": "b"}]})
@@ -57,8 +58,13 @@ def examples(n: int) -> Examples:
 def after(labels: WeakLabels, *steps: SelectionStep) -> tuple[list[int], list[dict]]:
     """The rows that the steps keep of a pool and a last text that is the test's, and the audit."""
     spec = SimpleNamespace(task=TASK, evaluation=Evaluation(), selection=SimpleNamespace(steps=list(steps)))
-    kept, audit = select(SimpleNamespace(spec=spec), examples(len(labels.abstain)), labels, seed=0)
-    return kept.rows.tolist(), audit
+    selected = selected_of(spec, labels)
+    return selected.left.rows.tolist(), list(selected.audit)
+
+
+def selected_of(spec: SimpleNamespace, labels: WeakLabels) -> Selected:
+    context, texts = SimpleNamespace(spec=spec), examples(len(labels.abstain))
+    return select(context, texts, {0: labels}, Sights(context, texts))[0]
 
 
 def test_abstentions_and_the_test_are_never_selected():
@@ -116,6 +122,6 @@ def test_weights_of_a_step_go_on_to_the_next(monkeypatch):
     spec = SimpleNamespace(
         task=TASK, evaluation=Evaluation(), selection=SimpleNamespace(steps=[step("1"), step("1")])
     )
-    kept, _ = select(SimpleNamespace(spec=spec), examples(3), weak, seed=0)
+    kept = selected_of(spec, weak).left
     assert seen == [[1.0, 1.0], [0.5, 0.5]]
     assert kept.weights.tolist() == [0.25, 0.25]

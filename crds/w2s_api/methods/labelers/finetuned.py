@@ -16,6 +16,7 @@ class Finetuned(LabelerSettings):
 
     version: ClassVar[int] = 3
     words: ClassVar[str] = "a small model that is tuned on the gold budget first"
+    learns_budget: ClassVar[bool] = True
     not_calibrated_because: ClassVar[str] = (
         "it was tuned on the gold budget, and what it says of that would make it far too sure"
     )

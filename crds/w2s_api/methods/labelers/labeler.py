@@ -17,6 +17,8 @@ class LabelerSettings(Method):
     """How sure they sound means nothing before it is checked against experts."""
     names_fields: ClassVar[tuple[str, ...]] = ()
     """Where its settings name fields of the rows (`field`): neither the text nor the expert's label can be one."""
+    learns_budget: ClassVar[bool] = False
+    """It is tuned on the gold budget, so that what it says of any text of that proves nothing."""
     not_calibrated_because: ClassVar[str] = ""
     """Why its scores must not be calibrated on the gold budget; empty if they may be."""
 

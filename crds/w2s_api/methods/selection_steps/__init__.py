@@ -2,8 +2,26 @@
 
 from w2s_api.methods.method import table
 from w2s_api.methods.selection_steps.confidence import Confidence
+from w2s_api.methods.selection_steps.confident_learning import ConfidentLearning
+from w2s_api.methods.selection_steps.diversity import Diversity
+from w2s_api.methods.selection_steps.neighbours import Neighbours
+from w2s_api.methods.selection_steps.shares import Shares
 from w2s_api.methods.selection_steps.step import StepSettings
+from w2s_api.methods.selection_steps.student_loss import StudentLoss
+from w2s_api.methods.selection_steps.trust import Trust
 
-__all__ = ["SELECTION_STEPS", "Confidence", "StepSettings"]
+__all__ = [
+    "SELECTION_STEPS",
+    "Confidence",
+    "ConfidentLearning",
+    "Diversity",
+    "Neighbours",
+    "Shares",
+    "StepSettings",
+    "StudentLoss",
+    "Trust",
+]
 
-SELECTION_STEPS: dict[str, type[StepSettings]] = table(Confidence)
+SELECTION_STEPS: dict[str, type[StepSettings]] = table(
+    Confidence, ConfidentLearning, Neighbours, Trust, StudentLoss, Diversity, Shares
+)

@@ -63,13 +63,6 @@ def answer(labeler: Labeler, texts: Sequence[str], published: Published) -> Weak
     return WeakLabels(student.probabilities(tokens.ids, labeler.batch_tokens), nobody)
 
 
-def shown(
-    _settings: Finetuned, budget: NDArray[np.int64], _labels: NDArray[np.int64], _seed: int
-) -> NDArray[np.int64]:
-    """All of a seed's budget: the model was tuned on it."""
-    return budget
-
-
 def _heads(
     context: StageContext,
     settings: Finetuned,

@@ -63,6 +63,8 @@ def shown_of(
     Returns:
         Some of the rows of the budget.
     """
+    if settings.learns_budget:
+        return budget
     module = implementation(__package__, type(settings))
     if not hasattr(module, "shown"):
         return budget[:0]

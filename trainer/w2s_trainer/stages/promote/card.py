@@ -8,6 +8,7 @@ from w2s_api.pipeline import FIRST_SEED
 from w2s_api.spec.job import Spec
 from w2s_trainer.families.task_family import ModelCard
 from w2s_trainer.models.adapter import CONFIG
+from w2s_trainer.stages.combine.published import publishes_teacher
 
 
 def has_adapter(directory: Path) -> bool:
@@ -46,7 +47,7 @@ def model_card(results: Mapping[str, Any], spec: Spec, kind: ModelCard, apart: b
         "",
         "## How it was made",
         *made,
-        *_of_combination(results),
+        *_of_combination(results, publishes_teacher(spec)),
         f"- Teacher: {labelers}.",
         f"- Test: {data['rows']['test']:,} texts that experts labelled, in {data['families']['test']:,} families"
         " that nothing was trained or tuned on.",
@@ -74,16 +75,20 @@ def _refused(decision: Mapping[str, Any]) -> list[str]:
     return ["## It was refused", *(f"- {reason}" for reason in decision["reasons"]), ""]
 
 
-def _of_combination(results: Mapping[str, Any]) -> list[str]:
+def _of_combination(results: Mapping[str, Any], with_teacher: bool) -> list[str]:
     """What a combination adds to its student; nothing where the student is the candidate."""
     if results["evaluation"]["candidate"] != "combined":
         return []
     combination, seed = results["combination"], str(FIRST_SEED)
     weights = ", ".join(f"{name} {weight:.2f}" for name, weight in combination["weights"][seed].items())
+    adding = (
+        "`w2s predict` adds the teacher to what the students answer; other programs load the students alone"
+        if with_teacher
+        else "The teacher could not be taken along: what is here are the students alone"
+    )
     return [
         f"- Combined in log-odds, with weights fitted out of fold on {combination['goldLabels'][seed]:,} gold labels:"
-        f" {weights}. `w2s predict` adds the teacher to what the students answer; other programs load the students"
-        " alone (arm `students` of the report).",
+        f" {weights}. {adding} (arm `students` of the report).",
     ]
 
 

@@ -1,17 +1,34 @@
 """`select`: which weakly labelled texts of the pool are trained on and how much each counts, with an audit of every step."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from w2s_api.spec.selection import SelectionStep
 from w2s_trainer.contract.context import StageContext, StageResult
 from w2s_trainer.errors import BadData
 from w2s_trainer.families import family_of
-from w2s_trainer.stages.select.methods import Candidates, step_of
-from w2s_trainer.stages.tables import Examples, WeakLabels, read_examples, read_labels, write_table
+from w2s_trainer.stages.select.audit import entry, of_seeds, warnings
+from w2s_trainer.stages.select.methods import Candidates, Sights, step_of
+from w2s_trainer.stages.tables import (
+    EVERY_SEED,
+    Examples,
+    WeakLabels,
+    read_examples,
+    read_labels,
+    write_table,
+)
 
-LARGEST_SHIFT = 0.10
-"""Of a class share, relative to itself, before a warning: a student copies class shares."""
+
+@dataclass(frozen=True)
+class Selected:
+    """What is left for a seed, and what each step so far did."""
+
+    left: Candidates
+    audit: tuple[dict[str, Any], ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def run(context: StageContext) -> StageResult:
@@ -19,75 +36,83 @@ def run(context: StageContext) -> StageResult:
     examples = read_examples(context.artifact("examples"), context.scratch)
     family = family_of(context.spec)
     labels = read_labels(context.artifact("labels"), examples, context.scratch, family.label_column)
-    by_seed: dict[int, Candidates] = {}
-    summary: dict[str, Any] = {}
-    for seed in sorted(labels):
-        by_seed[seed], audit = select(context, examples, labels[seed], seed)
-        kept = len(by_seed[seed].rows)
-        summary = summary or {"steps": audit, "kept": kept, "warnings": warnings(audit)}
-    rows = np.concatenate([left.rows for left in by_seed.values()])
+    selected = select(context, examples, labels, Sights(context, examples))
+    left = [one.left for one in selected.values()]
     write_table(
         {
-            "id": examples.ids.take(rows).arrow(),
-            "seed": np.repeat(
-                np.array(list(by_seed), dtype=np.int32), [len(left.rows) for left in by_seed.values()]
-            ),
-            "weight": np.concatenate([left.weights for left in by_seed.values()]).astype(np.float32),
+            "id": examples.ids.take(np.concatenate([one.rows for one in left])).arrow(),
+            "seed": np.repeat(np.array(list(selected), dtype=np.int32), [len(one.rows) for one in left]),
+            "weight": np.concatenate([one.weights for one in left]).astype(np.float32),
         },
         context.output / "selection.parquet",
     )
+    summary = summary_of(selected)
     for warning in summary["warnings"]:
         context.progress.note(warning)
     return StageResult(summary, {"kept": summary["kept"], "warnings": len(summary["warnings"])})
 
 
+def summary_of(selected: Mapping[int, Selected]) -> dict[str, Any]:
+    """The audit: of the first seed in full, and of the others beside it."""
+    first, *others = selected
+    audit = list(selected[first].audit)
+    notes = of_seeds({seed: list(one.notes) for seed, one in selected.items()})
+    summary: dict[str, Any] = {
+        "steps": audit,
+        "kept": len(selected[first].left.rows),
+        "warnings": [*warnings(audit), *notes],
+    }
+    if others and audit:
+        summary["otherSeeds"] = {
+            str(seed): {"kept": len(selected[seed].left.rows), "steps": list(selected[seed].audit)}
+            for seed in others
+        }
+    return summary
+
+
 def select(
-    context: StageContext, examples: Examples, labels: WeakLabels, seed: int
-) -> tuple[Candidates, list[dict[str, Any]]]:
-    """What is left after all steps, and what each did.
+    context: StageContext, examples: Examples, labels: Mapping[int, WeakLabels], sights: Sights
+) -> dict[int, Selected]:
+    """What is left after all steps, by seed, ascending.
+
+    Steps up to the first that sees gold do the same for all seeds where the labels are the same, and do it once.
+
+    Args:
+        context: the stage's.
+        examples: N texts.
+        labels: by seed; EVERY_SEED alone where no draw changes them.
+        sights: what steps look at beside them.
 
     Raises:
         BadData: a class that had weak labels is left with none.
     """
-    family = family_of(context.spec)
     pool = examples.rows("pool")
-    rows = pool[~labels.abstain[pool]]
-    candidates = Candidates(context, examples, labels, seed, rows, np.ones(len(rows)))
-    audit = []
+    selected = {}
+    for seed in sorted(labels):
+        rows = pool[~labels[seed].abstain[pool]]
+        start = Candidates(context, examples, sights, labels[seed], seed, rows, np.ones(len(rows)))
+        selected[seed] = Selected(start)
     for step in context.spec.selection.steps:
-        before = family.weak_counts(labels.targets[candidates.rows])
-        kept = step_of(step.settings)(step.settings, candidates)
-        left = candidates.rows[kept.positions]
-        after = family.weak_counts(labels.targets[left])
-        for name in before:
-            if before[name] and not after[name]:
-                raise BadData(
-                    "ClassSelectedAway",
-                    f"Selection step {step.type} left no text of class {name!r} (before: {before[name]}).",
-                    "Keep a larger share.",
-                )
-        audit.append(
-            {
-                "type": step.type,
-                "before": len(candidates.rows),
-                "after": len(left),
-                "classesBefore": before,
-                "classesAfter": after,
+        if step.settings.sees_gold() and list(selected) == [EVERY_SEED]:
+            everyone = selected[EVERY_SEED]
+            selected = {
+                seed: replace(everyone, left=replace(everyone.left, seed=seed))
+                for seed in range(context.spec.evaluation.seeds)
             }
-        )
-        candidates = Candidates(context, examples, labels, seed, left, kept.weights)
-    return candidates, audit
+        selected = {seed: _after(step, one) for seed, one in selected.items()}
+    return selected
 
 
-def warnings(audit: list[dict[str, Any]]) -> list[str]:
-    """A line for each class whose share a step moved by more than a tenth of itself."""
-    lines = []
-    for step in audit:
-        for name, count in step["classesBefore"].items():
-            before, after = count / step["before"], step["classesAfter"][name] / step["after"]
-            if before and abs(after - before) > LARGEST_SHIFT * before:
-                lines.append(
-                    f"{step['type']} moved the share of class {name!r} from {before:.3f} to {after:.3f};"
-                    " a student copies class shares."
-                )
-    return lines
+def _after(step: SelectionStep, so_far: Selected) -> Selected:
+    candidates = so_far.left
+    kept = step_of(step.settings)(step.settings, candidates)
+    said = entry(step.type, candidates, kept)
+    for name, before in said["classesBefore"].items():
+        if before and not said["classesAfter"][name]:
+            raise BadData(
+                "ClassSelectedAway",
+                f"Selection step {step.type} left no text of class {name!r} (before: {before}).",
+                "Keep a larger share.",
+            )
+    left = replace(candidates, rows=candidates.rows[kept.positions], weights=kept.weights)
+    return Selected(left, (*so_far.audit, said), (*so_far.notes, *kept.notes))

@@ -4,7 +4,8 @@ settings.
 A module has the function `select`.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -15,9 +16,41 @@ from w2s_api.methods.selection_steps import StepSettings
 from w2s_trainer.contract.context import StageContext
 from w2s_trainer.families import family_of
 from w2s_trainer.methods import implementation
+from w2s_trainer.stages.budget import draw
 from w2s_trainer.stages.columns import Strings
 from w2s_trainer.stages.features import features_of
 from w2s_trainer.stages.tables import Examples, WeakLabels, of_seed, read_gold, read_labels, read_predictions
+
+
+class Sights:
+    """What steps may look at beside the weak labels, of all N examples; read once, when a step asks for it."""
+
+    def __init__(self, context: StageContext, examples: Examples) -> None:
+        self._context = context
+        self._examples = examples
+
+    @cached_property
+    def features(self) -> NDArray[np.float32]:
+        """Of the frozen strong model, float32[N, d]. For steps that look at `features`."""
+        strong = self._context.spec.strong
+        return features_of(self._context, strong.max_tokens, strong.batch_tokens).matrix
+
+    @cached_property
+    def opinions(self) -> dict[str, dict[int, WeakLabels]]:
+        """What each labeler says, by its name and by seed. For steps that look at `opinions`."""
+        context = self._context
+        names = [labeler.name for labeler in context.spec.weak.labelers]
+        column = family_of(context.spec).label_column
+        return {
+            name: read_labels(artifact, self._examples, context.scratch, column)
+            for name, artifact in zip(names, context.artifacts("opinions"), strict=True)
+        }
+
+    @cached_property
+    def gold(self) -> NDArray[Any]:
+        """Labels of the gold budget [N], as the family stores them. For steps that see gold."""
+        context = self._context
+        return read_gold(context.artifact("examples"), "budget", self._examples, context.scratch)
 
 
 @dataclass(frozen=True)
@@ -26,6 +59,8 @@ class Candidates:
 
     context: StageContext
     examples: Examples
+    sights: Sights
+    """Shared by all steps and seeds."""
     labels: WeakLabels
     """Of all N examples, for this seed."""
     seed: int
@@ -47,19 +82,12 @@ class Candidates:
     @cached_property
     def features(self) -> NDArray[np.float32]:
         """Of the frozen strong model, float32[n, d]. For steps that look at `features`."""
-        strong = self.context.spec.strong
-        return features_of(self.context, strong.max_tokens, strong.batch_tokens).matrix[self.rows]
+        return self.sights.features[self.rows]
 
     @cached_property
     def opinions(self) -> dict[str, WeakLabels]:
         """What each labeler says of all N examples, by its name. For steps that look at `opinions`."""
-        context = self.context
-        names = [labeler.name for labeler in context.spec.weak.labelers]
-        column = family_of(context.spec).label_column
-        return {
-            name: of_seed(read_labels(artifact, self.examples, context.scratch, column), self.seed)
-            for name, artifact in zip(names, context.artifacts("opinions"), strict=True)
-        }
+        return {name: of_seed(by_seed, self.seed) for name, by_seed in self.sights.opinions.items()}
 
     @cached_property
     def students(self) -> list[NDArray[Any]]:
@@ -74,11 +102,18 @@ class Candidates:
             ).values()
         ]
 
-    @cached_property
+    @property
     def gold(self) -> NDArray[Any]:
         """Labels of the gold budget [N], as the family stores them. For steps that see gold."""
-        context = self.context
-        return read_gold(context.artifact("examples"), "budget", self.examples, context.scratch)
+        return self.sights.gold
+
+    @cached_property
+    def budget(self) -> NDArray[np.int64]:
+        """Rows of the seed's gold budget, int64[m], in the order in which they were drawn. For steps that see gold."""
+        rows = self.examples.rows("budget")
+        strata = family_of(self.context.spec).strata_of(self.gold[rows])
+        size = self.context.spec.data.gold_budget
+        return np.asarray(rows[draw(self.examples.ids.take(rows), strata, size, self.seed)])
 
 
 @dataclass(frozen=True)
@@ -89,6 +124,10 @@ class Kept:
     """int64[m], ascending, among the candidates."""
     weights: NDArray[np.float64]
     """float64[m], above 0: how much each counts from now on."""
+    figures: Mapping[str, Any] = field(default_factory=dict)
+    """What the audit says beside counts, as JSON: thresholds, what was found."""
+    notes: tuple[str, ...] = ()
+    """What the person who reads the report must know: sentences."""
 
 
 class Select(Protocol):
