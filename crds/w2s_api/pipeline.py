@@ -23,7 +23,7 @@ VERSIONS: Mapping[str, int] = {
     "ZeroShot": 1,
     "PoolSample": 1,
     "combine": 1,
-    "evaluate": 3,
+    "evaluate": 4,
     "promote": 2,
 }
 """Of what has no settings class of its own. What gives other results for the same settings gets the next number, and its
