@@ -53,7 +53,7 @@ def _of_manifest(path: Path) -> JobPlace:
     if complaints or len(documents) != 1 or documents[0].job is None:
         raise BadSpec(
             "BadManifest",
-            "; ".join(complaints) or f"{path}: holds {len(documents)} manifests.",
+            f"{'; '.join(complaints) or f'{path}: holds {len(documents)} manifests'}.",
             "Correct it, or name the job and its --storage.",
         )
     metadata, given = documents[0].job.metadata, documents[0].job.spec.storage
