@@ -1,4 +1,4 @@
-"""Where the newest model of a job is: of a manifest, or of a name in a store."""
+"""Where a job keeps its results and its newest model: of a manifest, or of a name in a store."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,15 +11,22 @@ CANDIDATE = "candidate.json"
 
 
 @dataclass(frozen=True)
-class JobModel:
-    """A job's note of its newest model, and the server on which it is."""
+class JobPlace:
+    """A job in a store, and the server on which that is."""
 
-    uri: str
+    storage: str
+    namespace: str
+    name: str
     endpoint: str | None = None
 
+    @property
+    def model(self) -> str:
+        """The URI of its note of its newest model."""
+        return f"{self.storage.rstrip('/')}/jobs/{self.namespace}/{self.name}/{CANDIDATE}"
 
-def job_model(job: str, storage: str | None) -> JobModel:
-    """Finds where a job notes its newest model.
+
+def job_place(job: str, storage: str | None) -> JobPlace:
+    """Finds where a job keeps what it makes.
 
     Args:
         job: the path of a manifest, or [NAMESPACE/]NAME.
@@ -33,25 +40,21 @@ def job_model(job: str, storage: str | None) -> JobModel:
     if not storage:
         raise BadSpec(
             "StorageUnknown",
-            f"--job {job}: it is not known where it keeps its results.",
+            f"{job}: it is not known where this job keeps its results.",
             "Add --storage s3://…, as `storage.uri` of its manifest has it, or give the manifest itself.",
         )
     namespace, _, name = job.rpartition("/")
-    return JobModel(_place(storage, namespace or "default", name))
+    return JobPlace(storage, namespace or "default", name)
 
 
-def _of_manifest(path: Path) -> JobModel:
+def _of_manifest(path: Path) -> JobPlace:
     documents = read_manifests(path)
     complaints = [line for document in documents for line in document.complaints]
     if complaints or len(documents) != 1 or documents[0].job is None:
         raise BadSpec(
             "BadManifest",
-            "; ".join(complaints) or f"{path}: holds {len(documents)} manifests.",
+            f"{'; '.join(complaints) or f'{path}: holds {len(documents)} manifests'}.",
             "Correct it, or name the job and its --storage.",
         )
     metadata, given = documents[0].job.metadata, documents[0].job.spec.storage
-    return JobModel(_place(given.uri, metadata.namespace, metadata.name), given.endpoint)
-
-
-def _place(storage: str, namespace: str, name: str) -> str:
-    return f"{storage.rstrip('/')}/jobs/{namespace}/{name}/{CANDIDATE}"
+    return JobPlace(given.uri, metadata.namespace, metadata.name, given.endpoint)

@@ -22,6 +22,7 @@ COMMANDS = {
     "validate": Command("check a manifest, as the API server would", "validate"),
     "run": Command("run a manifest on this machine; run it again to continue", "run"),
     "predict": Command("let a published model decide about texts", "predict"),
+    "ask": Command("choose the texts of a job that are most worth an expert's time", "ask"),
     "stage": Command("run one stage by the process contract (the drivers call this)", "stage"),
     "crd": Command("print the CustomResourceDefinition", "crd"),
     "status": Command("show the stages and results of a job in a cluster", "kubectl.status", "kubectl"),

@@ -6,7 +6,6 @@ import json
 import math
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -16,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from w2s_api.exit_codes import ExitCode
-from w2s_cli.job_model import CANDIDATE, job_model
+from w2s_cli.job_model import CANDIDATE, job_place
 from w2s_cli.stage import default_cache
+from w2s_cli.store_options import JOB_HELP, add_store_arguments, opened_store
 from w2s_trainer.data.keys import has_lone_surrogate
 from w2s_trainer.data.row import Row, Unusable
 from w2s_trainer.data.rows import read_rows
@@ -62,9 +62,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     which.add_argument(
         "--job",
         metavar="JOB",
-        help="a manifest, or [NAMESPACE/]NAME with --storage: the newest model of the job, published or not",
+        help=f"{JOB_HELP}: the newest model of the job, published or not",
     )
-    parser.add_argument("--storage", metavar="URI", help="`storage.uri` of the job, where --job is a name")
     parser.add_argument(
         "--students-only", action="store_true", help="of a combination: do not add its teacher"
     )
@@ -75,11 +74,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help=f"is repeated where a row has it; without this option, `{DEFAULT_ID_FIELD}` is if there is one",
     )
-    parser.add_argument(
-        "--embedded-store", type=Path, metavar="DIR", help="the one that `w2s run` was given, for --job"
-    )
-    parser.add_argument("--endpoint", metavar="URL", help="of the S3 server, if it is not AWS")
-    parser.add_argument("--credentials-dir", type=Path, metavar="DIR", help="files of a mounted Secret")
+    add_store_arguments(parser)
     parser.add_argument(
         "--cache", type=Path, default=default_cache(), metavar="DIR", help="where models are kept"
     )
@@ -94,24 +89,11 @@ def main(arguments: argparse.Namespace) -> int:
         sys.stderr.write("Nothing to decide about: give a FILE or --text.\n")
         return ExitCode.BAD_SPEC
 
-    from w2s_trainer.store.objects import Objects
-    from w2s_trainer.store.settings import Patience, StorageSettings
-
-    job = job_model(arguments.job, arguments.storage) if arguments.job else None
-    given = job.uri if job else arguments.model
+    job = job_place(arguments.job, arguments.storage) if arguments.job else None
+    given = job.model if job else arguments.model
     uri = given if "://" in given else f"file://{Path(given).absolute()}"
-    settings = StorageSettings(
-        uri=uri if uri.startswith("s3://") else "s3://unused",
-        endpoint=arguments.endpoint or (job.endpoint if job else None),
-        credentials_dir=arguments.credentials_dir,
-    )
-    with ExitStack() as stack:
-        if arguments.embedded_store:
-            from w2s_trainer.store.embedded import EmbeddedStore
-
-            server = stack.enter_context(EmbeddedStore(arguments.embedded_store))
-            settings = server.settings(settings.uri)
-        return _decide(given, uri, Objects(settings, Patience(denied=0, unavailable=60)), arguments)
+    with opened_store(arguments, uri, job.endpoint if job else None) as objects:
+        return _decide(given, uri, objects, arguments)
 
 
 def _decide(given: str, uri: str, objects: "Objects", arguments: argparse.Namespace) -> int:

@@ -38,7 +38,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="that tune one LoRA or Full student together (default: one for each GPU)",
     )
     parser.add_argument(
-        "--output", type=Path, metavar="DIR", help="where report.html and results.json go (w2s-NAME)"
+        "--output",
+        type=Path,
+        metavar="DIR",
+        help="where report.html, results.json and decisions.csv go (w2s-NAME)",
     )
     parser.add_argument(
         "--embedded-store", type=Path, metavar="DIR", help="start an S3 server that keeps its data in DIR"
@@ -142,7 +145,7 @@ def _say_results(job: WeakToStrongJob, options: "Options", output: Path) -> int:
     with tempfile.TemporaryDirectory() as directory:
         store = JobStore(job, options, Path(directory))
         output.mkdir(parents=True, exist_ok=True)
-        for name in ("results.json", "report.html"):
+        for name in ("results.json", "report.html", "decisions.csv"):
             store.objects.download(store.uri(name), output / name)
         results = json.loads((output / "results.json").read_text())
     print()

@@ -23,7 +23,7 @@ VERSIONS: Mapping[str, int] = {
     "ZeroShot": 1,
     "PoolSample": 1,
     "combine": 1,
-    "evaluate": 3,
+    "evaluate": 4,
     "promote": 2,
 }
 """Of what has no settings class of its own. What gives other results for the same settings gets the next number, and its
@@ -77,7 +77,8 @@ def pipeline(spec: Spec) -> tuple[Stage, ...]:
     seen = sorted({uri for labeler in weak.labelers for uri in labeler.settings.sources()})
     votes = sorted({name for labeler in weak.labelers for name in labeler.settings.vote_fields()})
     numbers = sorted({name for labeler in weak.labelers for name in labeler.settings.number_fields()})
-    sources = [data.unlabeled.uri, data.gold.uri, *([data.test.uri] if data.test else []), *seen]
+    given = [source.uri for source in (data.test, data.asked) if source]
+    sources = [data.unlabeled.uri, data.gold.uri, *given, *seen]
     build.add(
         "prepare",
         "prepare",

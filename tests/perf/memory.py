@@ -166,15 +166,17 @@ def put_features(spec: Spec, key: str, credentials: Path) -> None:
 
     from w2s_trainer.models.uri import model_digest
     from w2s_trainer.stages.features import STAGE, features_key
+    from w2s_trainer.stages.tables import read_examples
 
     objects = Objects(StorageSettings(spec.storage.uri, spec.storage.endpoint, credentials_dir=credentials))
     store = ArtifactStore(objects, spec.storage.uri)
     prepared = store.find("prepare", key)
     assert prepared is not None
     model = spec.strong
-    with store.begin(
-        STAGE, features_key(prepared, model_digest(model.model.uri, objects), model.max_tokens)
-    ) as attempt:
+    with TemporaryDirectory() as directory:
+        texts = read_examples(prepared, Path(directory)).texts
+        key = features_key(texts, model_digest(model.model.uri, objects), model.max_tokens)
+    with store.begin(STAGE, key) as attempt:
         count = sum(prepared.summary["rows"].values())
         matrix = np.random.default_rng(0).standard_normal((count, 32), dtype=np.float32)
         save_file({"features": matrix}, attempt.directory / "features.safetensors")

@@ -81,7 +81,7 @@ def _kept(path: Path, made: Callable[[], Any]) -> Any:
         return next(iter(file.values()))[0]
 
 
-def _divided(task: Task, number: int) -> tuple[Rows, Rows, Rows, Rows]:
+def divided(task: Task, number: int) -> tuple[Rows, Rows, Rows, Rows]:
     """Rows of the test, of the teacher's own labels, of the budget in drawing order, and of the pool."""
     rng = np.random.default_rng([20261129, number])
     place = rng.permutation(task.family.max() + 1)[task.family] / (task.family.max() + 1)
@@ -96,7 +96,7 @@ def _divided(task: Task, number: int) -> tuple[Rows, Rows, Rows, Rows]:
 
 def _split(task: Task, number: int) -> Split:
     x, y, k = task.features, task.y, len(task.classes)
-    test, _, order, pool = _divided(task, number)
+    test, _, order, pool = divided(task, number)
     mean = x[pool].mean(axis=0, dtype=np.float64)
     budgets = {}
     for size in SIZES:
@@ -121,7 +121,7 @@ def _split(task: Task, number: int) -> Split:
 
 def _taught(task: Task, number: int, split: Split) -> dict[str, Teacher]:
     teachers, x = {}, task.features
-    for name, (p, abstain) in _teachers(task, _divided(task, number)[1], split.pool).items():
+    for name, (p, abstain) in teachers_of(task, divided(task, number)[1], split.pool).items():
         covered = split.pool[~abstain[split.pool]]
         l2 = L2.get(task.name, OTHER_L2)
         head = fit(x[covered], p[covered], np.ones(len(covered)), l2, split.mean)
@@ -129,7 +129,7 @@ def _taught(task: Task, number: int, split: Split) -> dict[str, Teacher]:
     return teachers
 
 
-def _teachers(task: Task, taught: Rows, pool: Rows) -> dict[str, tuple[Floats, NDArray[np.bool_]]]:
+def teachers_of(task: Task, taught: Rows, pool: Rows) -> dict[str, tuple[Floats, NDArray[np.bool_]]]:
     """By name, what a weak source says of all texts, and where it says nothing."""
     k, found = len(task.classes), {}
     if task.votes is not None:

@@ -77,6 +77,20 @@ class Data(Struct):
             ),
             field="test.uri",
         ),
+        Rule(
+            cel=f"!has(self.asked) || !({cel_overlap('self.asked.uri', 'self.gold.uri')}"
+            f" || {cel_overlap('self.asked.uri', 'self.unlabeled.uri')}"
+            f" || (has(self.test) && {cel_overlap('self.asked.uri', 'self.test.uri')}))",
+            message="`asked` must be a place of its own, and neither below `gold`, `unlabeled` or `test` nor above:"
+            " what a model chose must never be in a test",
+            holds=lambda d: (
+                d.asked is None
+                or not any(
+                    overlap(d.asked.uri, other.uri) for other in (d.gold, d.unlabeled, d.test) if other
+                )
+            ),
+            field="asked.uri",
+        ),
     )
 
     unlabeled: Source = Field(
@@ -87,6 +101,11 @@ class Data(Struct):
     test: Source | None = Field(
         default=None,
         description="Gold texts for the final test. Default: a part of `gold`, `testFraction` of its rows.",
+    )
+    asked: Source | None = Field(
+        default=None,
+        description="Texts of the pool that `w2s ask` chose and experts labelled. They leave the pool for the gold"
+        " budget of every seed, in addition to `goldBudget`, and are never in the test: a model chose them.",
     )
     fields: Fields = Field(
         default_factory=Fields, description="How the fields (columns) of the rows are called."

@@ -249,6 +249,7 @@ def _sources(spec: "Spec") -> dict[str, list[str]]:
         "data.unlabeled": [data.unlabeled.uri],
         "data.gold": [data.gold.uri],
         "data.test": [data.test.uri] if data.test else [],
+        "data.asked": [data.asked.uri] if data.asked else [],
         "trainedOn.data": [uri for labeler in spec.weak.labelers for uri in labeler.settings.sources()],
     }
 
@@ -313,6 +314,9 @@ class Spec(Struct):
         _apart("data.gold", f"!{cel_below('self.storage.uri', 'self.data.gold.uri')}"),
         _apart(
             "data.test", f"!has(self.data.test) || !{cel_below('self.storage.uri', 'self.data.test.uri')}"
+        ),
+        _apart(
+            "data.asked", f"!has(self.data.asked) || !{cel_below('self.storage.uri', 'self.data.asked.uri')}"
         ),
         _apart(
             "trainedOn.data",

@@ -1,6 +1,8 @@
 """The main job, end to end, by `w2s run` on real parts. Tests of this module edit one finished job in turn."""
 
+import csv
 import hashlib
+import io
 import json
 
 import numpy as np
@@ -47,6 +49,29 @@ def test_the_results_have_every_arm_and_the_answer(finished):
     assert arms["ceiling"]["trainedOn"] == arms["strong"]["trainedOn"]
     assert results["answer"]
     assert all(sentence in finished.runs[0].stdout for sentence in results["answer"])
+    assert results["advice"]
+    assert all(item["text"] in finished.runs[0].stdout for item in results["advice"])
+    assert [division["by"] for division in results["evaluation"]["errors"]] == [
+        "length",
+        "confidence",
+        "vote",
+        "family",
+    ]
+
+
+def test_every_decision_is_told_by_id(finished, licences):
+    results, table = finished.results(), (finished.directory / "output/decisions.csv").read_bytes()
+    assert table == finished.objects.read(f"{finished.bucket}/w2s/jobs/tests/copyleft/decisions.csv")
+    rows = list(csv.DictReader(io.StringIO(table.decode(), newline="")))
+    arms = {arm["arm"]: arm for arm in results["evaluation"]["arms"]}
+    assert list(rows[0]) == ["id", "family", "gold", *arms, "probability"]
+    gold = {row["id"]: row["label"] for row in licences[0]}
+    assert len(rows) == len({row["id"] for row in rows}) == results["data"]["rows"]["test"]
+    assert len({row["family"] for row in rows}) == results["data"]["families"]["test"]
+    assert all(gold[row["id"]] == row["gold"] for row in rows)
+    for name, arm in arms.items():
+        missed = sum(row["gold"] == "copyleft" != row[name] for row in rows)
+        assert missed == arm["positive"]["firstSeed"]["missed"]
 
 
 def test_the_report_is_one_file_without_texts(finished, licences):
@@ -71,7 +96,11 @@ def test_another_job_of_the_same_spec_does_no_work_and_has_results_of_its_own(fi
     assert done.returncode == 0, done.stderr
     assert finished.worked == []
     assert finished.results()["job"] == {"namespace": "tests", "name": "copyleft-again"}
-    assert "tests/copyleft-again" in (finished.directory / "output/report.html").read_text()
+    report = (finished.directory / "output/report.html").read_text()
+    assert "tests/copyleft-again" in report
+    advice = " ".join(item["text"] for item in finished.results()["advice"])
+    assert f"w2s predict --job tests/copyleft-again --storage {finished.bucket}/w2s texts.jsonl" in advice
+    assert all(item["text"] in done.stdout for item in finished.results()["advice"])
     finished.manifest["metadata"]["name"] = "copyleft"
 
 
@@ -97,6 +126,7 @@ def test_the_published_model_loads_by_itself_and_predicts(finished, tmp_path, ca
         assert hashlib.sha256((tmp_path / name).read_bytes()).hexdigest() == said["sha256"]
     card = (tmp_path / "README.md").read_text()
     assert finished.results()["answer"][0] in card
+    assert all(item["text"].partition("`")[0] in card for item in finished.results()["advice"])
 
     texts = ["This program is free software under the GNU General Public License.", "MIT licence."]
     said = finished.predict(

@@ -59,6 +59,9 @@ RESULTS = {
     "data": {"rows": {"test": 100}, "families": {"test": 50}},
     "labelers": [{"labeler": "rules", "type": "Functions"}],
     "answer": ["Yes."],
+    "advice": [{"code": "UseModel", "text": "Use the new model."}],
+    "decision": {"promoted": True, "reasons": []},
+    "evaluation": {"candidate": "strong"},
     "training": {
         "trained": [
             {"arm": "strong", "seed": seed, "texts": 1234, "steps": 78, "precision": "float32", "best": None}

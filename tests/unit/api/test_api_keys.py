@@ -108,6 +108,7 @@ EDITS = [
     ("unlabelled data", put("data.unlabeled.uri", "s3://legal/other/"), ALL),
     ("gold data", put("data.gold.uri", "s3://legal/other.csv"), ALL),
     ("a test of its own", put("data.test", {"uri": "s3://legal/test.csv"}), ALL),
+    ("answers of experts", put("data.asked", {"uri": "s3://legal/asked/"}), ALL),
     ("revision of the data", put("data.revision", "2"), ALL),
     ("group field", put("data.fields", {"group": "contract"}), ALL),
     ("test fraction", put("data.testFraction", "0.6"), ALL),
@@ -269,8 +270,8 @@ GOLDEN = {
         "select": "41fa592496bb2c33f8f5b24cbcd67ce4",
         "train": "1c2eccb7a4d92b2d5e6625763bab3165",
         "combine": "6cd8581e004ffe26c57834123c13d286",
-        "evaluate": "584f0ad5be8552f89034e3bc4a43efcc",
-        "promote": "f65f3bcb8bc44be91c90a660d93468bd",
+        "evaluate": "954fc1d9b3d80583815dc318a62d3256",
+        "promote": "853e4d11b9f4d3a29577c708787d2926",
     },
     "full": {
         "prepare": "fa26e7e3a6a3760cafa5227edbe4f134",
@@ -281,8 +282,8 @@ GOLDEN = {
         "select": "bcbbc77b13b2604f92059f0155421287",
         "train": "2e3ae2cf85a1024e174eb3152d76f5bb",
         "combine": "a663bbe412233bb46d86282104a29c6a",
-        "evaluate": "19eaf15c2b786e1b7ab14106a60efe7f",
-        "promote": "2959d21ab3b8da2016a80092d05018a8",
+        "evaluate": "3843beceb07c77d04272a88f3bac7679",
+        "promote": "bb3bf64a884e76a8210c643758c125eb",
     },
     "deep": {
         "prepare": "55498cdd97f5df7970b045b756750661",
@@ -302,8 +303,8 @@ GOLDEN = {
         "train-ceiling-0": "0312c51f6f07518763181b96c4406b16",
         "train-ceiling-1": "9f6182eb0b20e6e196dce334a7eb2653",
         "combine": "e541720a8c1961e15f6f8f797bdbf141",
-        "evaluate": "3d31d383e7cb6857c7fcdfa2c4237cf9",
-        "promote": "af7cb36812c82f87f14f6203164bcf74",
+        "evaluate": "3644bede34c979a3e0340bacb4bebaea",
+        "promote": "c1f8974a9b1a92264072c593cb585621",
     },
     "minimal": {
         "prepare": "0b009723e86ae71ee636241cb4025dbf",
@@ -312,8 +313,8 @@ GOLDEN = {
         "select": "560c880b547ccd1f5bad5cd0dd002c1a",
         "train": "c6e360da5d591f82eb5144885527501a",
         "combine": "79ca56d76565865145b6601a6762ae40",
-        "evaluate": "8310f0eb1c3b7a213b7b0896571fa1f6",
-        "promote": "5bc1f1cfc73c37618adbdbb68dbb4ebd",
+        "evaluate": "2af1bd6e9c4ebfd3ca9c38bea6956aea",
+        "promote": "a95b3e9fa2779fe47a3359804de27552",
     },
 }
 MANIFESTS = {"sound": SOUND, "full": FULL, "deep": DEEP, "minimal": MINIMAL}

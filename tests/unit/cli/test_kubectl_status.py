@@ -102,7 +102,7 @@ def test_a_stage_that_failed_without_a_run_has_no_log():
 RESULTS = {
     "metric": "MacroF1",
     "weak": "0.71",
-    "strong": "0.79",
+    "candidate": "0.79",
     "gain": "0.08",
     "gainLow": "0.05",
     "gainHigh": "0.11",
@@ -125,7 +125,7 @@ def test_a_complete_job_says_what_it_gained():
     lines = render(found, NOON, no_colours).splitlines()
     assert lines[0] == "legal/indemnity: Complete in 1h00m"
     assert lines[5:] == [
-        "MacroF1 on the gold test: weak labels 0.71, strong model 0.79, gain +0.08"
+        "MacroF1 on the gold test: weak labels 0.71, candidate 0.79, gain +0.08"
         " (95 % interval +0.05 to +0.11)",
         "Promoted: The model is published. s3://legal/model/",
         "Report: kubectl w2s report indemnity -n legal   (s3://legal/report.html)",

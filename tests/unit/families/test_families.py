@@ -18,6 +18,8 @@ from w2s_trainer.families.predicting import MARK, load_predictor, mark
 TRAINER = Path(w2s_trainer.__file__).parent
 OF_CLASSES = {
     "stages/label": "labelers answer with classes",
+    "stages/aggregate": "weighs votes for classes",
+    "stages/prepare/imported.py": "reads votes for classes",
     "stages/combine": "adds up distributions over classes",
     "stages/select/confidence.py": "ranks classes",
     "stages/train/zero_shot.py": "asks for classes",

@@ -42,7 +42,7 @@ def calibrate(tmp_path):
     write_table({"id": examples.ids[:10], "label": gold}, tmp_path / "gold-budget" / "labels.parquet")
     context = SimpleNamespace(
         artifact=lambda _role: SimpleNamespace(
-            stage="prepare", key="0", fetch=lambda name, _directory: tmp_path / name
+            stage="prepare", key="0", files={}, fetch=lambda name, _directory: tmp_path / name
         ),
         scratch=tmp_path,
         spec=SimpleNamespace(

@@ -12,8 +12,10 @@ from w2s_trainer.families.classification.report import report_parts
 from w2s_trainer.families.classification.words import given_up
 from w2s_trainer.families.gold_test import ArmAnswers, GoldTest
 from w2s_trainer.report import render as page
+from w2s_trainer.report.advice import advice
 from w2s_trainer.report.answers import answers
 from w2s_trainer.stages.evaluate.compare import Arms, compare, notes
+from w2s_trainer.stages.evaluate.error_groups import error_groups
 from w2s_trainer.stages.evaluate.gate import apply_gate
 from w2s_trainer.stages.evaluate.predictions import cascade_answers
 from w2s_trainer.stages.evaluate.training import student_settings
@@ -120,11 +122,16 @@ def results(
     collapsed: tuple[dict[str, Any], ...] = (),
     joules: int | None = None,
     seconds: tuple[float, float] = (40.0, 10.0),
+    eager_teacher: bool = False,
 ) -> dict[str, Any]:
     rng = np.random.default_rng(0)
     n, k = 800, len(classes)
     gold = rng.integers(0, k, n)
     teacher = answering(gold, weak, 1, k, rng)
+    if eager_teacher:  # it finds nearly all of the last class, and takes many others for it
+        eager = rng.random(n) < np.where(gold == k - 1, 0.98, 0.6)
+        last = np.where(np.arange(k) == k - 1, 0.8, 0.2 / (k - 1))
+        teacher = ArmAnswers(np.where(eager[:, None], last, np.roll(last, 1))[None], teacher.abstain)
     silent = rng.random((1, n)) > coverage
     teacher = ArmAnswers(np.where(silent[..., None], 1 / k, teacher.values), silent)
     student = answering(gold, strong, 1, k, rng)
@@ -152,6 +159,8 @@ def results(
     evaluation = compare(
         test, Arms(arms, curve, trained), ARMS["combined" if combined else "strong"], np.random.default_rng(1)
     )
+    candidate = arms[evaluation["candidate"]]
+    evaluation["errors"] = error_groups(test, rng.integers(20, 4000, n), teacher, candidate)
     evaluation["evaluations"] = 3
     evaluation["notes"] = notes(evaluation, True, 3, given_up(collapsed))
     evaluation["notComputed"] = [
@@ -159,6 +168,7 @@ def results(
     ]
     found: dict[str, Any] = {
         "job": {"namespace": "legal", "name": "indemnity"},
+        "storage": {"uri": "s3://legal/w2s"},
         "task": {
             "instruction": "Does this clause indemnify?",
             "classes": [{"name": name, "description": ""} for name in classes],
@@ -196,6 +206,7 @@ def results(
         "excerpts": excerpts,
     }
     found["answer"] = answers(found)
+    found["advice"] = advice(found)
     return found
 
 

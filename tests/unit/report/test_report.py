@@ -53,6 +53,89 @@ def test_the_first_sentence_is_the_answer(figures, first, colour):
     assert tone(found["evaluation"]) == colour
 
 
+def losing(**figures):
+    """A candidate that finds fewer of the positive class than its teacher, and is better all the same."""
+    return results(
+        strong=0.85, weak=0.65, coverage=1.0, gold_only=0.5, zero_shot=0.5, eager_teacher=True, **figures
+    )
+
+
+def test_a_clear_loss_of_the_positive_class_is_in_the_headline_and_takes_the_green_away():
+    found = losing()
+    assert found["evaluation"]["comparisons"][0]["verdict"] == "better"
+    assert found["answer"][0].endswith("But it finds clearly fewer of “indemnity” than its teacher.")
+    assert tone(found["evaluation"]) == "unsure"
+    counts = {arm["arm"]: arm["positive"]["mean"] for arm in found["evaluation"]["arms"]}
+    teacher, new = counts["weak"], counts["strong"]
+    assert new["missed"] > 3 * teacher["missed"]
+    words = f"Of {new['positives']:.0f} “indemnity” it misses {new['missed']:.0f}, its teacher {teacher['missed']:.0f}"
+    assert found["answer"][1].startswith(words)
+    said = Page(render(found)).text
+    assert f"{teacher['missed']:.0f} → {new['missed']:.0f}" in said
+    assert f"{teacher['falseAlarms']:.0f} → {new['falseAlarms']:.0f}" in said
+
+
+def test_what_is_lost_is_told_without_a_positive_class_and_leaves_the_colour_alone():
+    found = losing(positive=None)
+    kinds = {kind["kind"]: kind for kind in found["evaluation"]["kinds"]}
+    assert kinds["indemnity"]["verdict"] == "worse"
+    assert "By class: recall fell most for “indemnity”" in found["answer"][1]
+    assert "it rose most for “other”" in found["answer"][1]
+    assert "partly chance" not in found["answer"][1]
+    assert tone(found["evaluation"]) == "better"
+    assert (
+        "extremes of 12 classes, so partly chance"
+        in results(**VARIANTS["twelve classes"] | {"positive": None})["answer"][1]
+    )
+
+
+def test_a_loss_is_no_but_where_the_answer_is_no():
+    found = results(strong=0.5, weak=0.9, coverage=1.0, gold_only=0.4, zero_shot=0.3)
+    assert "But" not in found["answer"][0]
+    assert found["answer"][1].startswith("Of ")
+
+
+def test_each_class_stands_beside_its_teacher_s():
+    found = results(**VARIANTS["twelve classes"])
+    page = render(found)
+    arms = {arm["arm"]: arm["classes"] for arm in found["evaluation"]["arms"]}
+    for teacher, new in zip(arms["weak"], arms["strong"], strict=True):
+        row = page.split(f"<tr><td>{new['class']}</td><td>{new['gold']}</td>")[1].split("</tr>")[0]
+        shown = [float(cell) for cell in re.findall(r"\d\.\d\d", row)]
+        both = [one[name] for name in ("precision", "recall", "f1") for one in (teacher, new)]
+        assert shown == [float(f"{value:.2f}") for value in both]
+    assert "What it takes for what" in page
+    assert page.count('class="right"') == 12
+
+
+def test_many_classes_are_folded_and_the_worst_pairs_named():
+    found = results(**VARIANTS["seventy-seven classes"])
+    page = render(found)
+    pairs = found["evaluation"]["confusion"]["pairs"]
+    assert len(pairs) == 12
+    assert "the 12 pairs that are confused most" in page
+    assert "Precision, recall and F1 of 77 classes" in page
+    assert f'<td>{pairs[0]["gold"]}</td><td class="left">{pairs[0]["decided"]}</td>' in page
+
+
+def test_errors_are_looked_into_without_a_script():
+    found = results()
+    page = render(found)
+    assert [division["by"] for division in found["evaluation"]["errors"]] == [
+        "length",
+        "confidence",
+        "vote",
+        "family",
+    ]
+    assert page.count("<details") == page.count("</details>") == 4
+    for division in found["evaluation"]["errors"]:
+        for row in division["rows"]:
+            assert (
+                f"<tr><td>{row['group']}</td><td>{row['n']:,}</td><td>{row['candidate'] * 100:.1f} %</td>"
+                in page
+            )
+
+
 def test_something_simpler_that_is_better_is_said_at_once():
     found = results(gold_only=0.95)
     assert "the same model tuned on your own labels alone would be better still" in found["answer"][0]
@@ -181,7 +264,7 @@ def test_charts_are_sound_and_true():
     assert sorted(width, key=width.__getitem__) == sorted(values, key=values.__getitem__)
     strong = next(arm for arm in found["arms"] if arm["arm"] == "strong")
     for chart in (
-        charts.curve(found["goldOnlyCurve"], strong["metrics"]["MacroF1"], "MacroF1"),
+        charts.curve(found["goldOnlyCurve"], strong, "MacroF1"),
         charts.calibration(strong["calibration"]),
         charts.shares({"a<b": 3, "c": 4}, {"a<b": 2, "c": 1}),
     ):

@@ -81,7 +81,10 @@ def selected(pool: Pool, *steps: dict[str, Any], labelers: int = 1, **data: Any)
         weak=SimpleNamespace(labelers=[Labeler.model_validate(one) for one in given]),
         selection=Selection.model_validate({"steps": list(steps)}),
     )
-    context: Any = SimpleNamespace(spec=spec, progress=lambda *_words: None)
+    prepared = SimpleNamespace(files={})  # of a job in which nobody was asked
+    context: Any = SimpleNamespace(
+        spec=spec, progress=lambda *_words: None, artifact=lambda _role: prepared, scratch=None
+    )
     examples = Examples(pool.ids, [""] * len(pool.ids), pool.parts, pool.families)
     weak = WeakLabels(pool.weak, np.zeros(len(pool.ids), dtype=bool))
     sights = Sights(context, examples)

@@ -57,6 +57,20 @@ class ModelCard:
     """How other programs load it, lines of Markdown."""
 
 
+@dataclass(frozen=True)
+class Tradeoff:
+    """What a candidate does worse than its teacher, and what better."""
+
+    text: str
+    """A sentence or two with the figures of both."""
+    loss: str | None = None
+    """What clearly got worse of that which the task is about, as the end of a sentence; None if nothing did."""
+
+    def to_json(self) -> dict[str, str | None]:
+        """The `evaluation.tradeoff` part of results.json."""
+        return {"text": self.text, "loss": self.loss}
+
+
 class Opinion(Protocol):
     """What a labeler says of n texts."""
 
@@ -234,6 +248,40 @@ class TaskFamily(ABC):
     def arm_details(self, test: GoldTest, answers: ArmAnswers) -> dict[str, Any]:
         """What results say of an arm beside its metrics."""
         return {}
+
+    def candidate_details(self, test: GoldTest, answers: NDArray[Any]) -> dict[str, Any]:
+        """What results say of the candidate alone, of its answers [n, …] of the first seed."""
+        return {}
+
+    def kinds(
+        self,
+        test: GoldTest,
+        answers: NDArray[Any],
+        families: NDArray[np.int64],
+        weights: NDArray[np.float64],
+    ) -> dict[str, tuple[float, NDArray[np.float64]]]:
+        """A figure of each kind of gold label, by name, so that it is seen where one kind pays for another; more is better.
+
+        Arguments and result as of a metric (`stages.evaluate.metrics`): one arm and seed, on the test and on samples of
+        it, float64[B]. Empty where there are no kinds.
+        """
+        return {}
+
+    def tradeoff(self, evaluation: Mapping[str, Any]) -> Tradeoff | None:
+        """What the candidate does worse than its teacher and what better, from `evaluation` of results.json."""
+        return None
+
+    def decisions(self, answers: NDArray[Any]) -> list[str]:
+        """What the answers [n, …] come down to, as a person would write each."""
+        return [str(answer) for answer in answers.tolist()]
+
+    def confidence(self, answers: NDArray[Any]) -> NDArray[np.float64] | None:
+        """How probable each of the answers [n, …] makes its own decision, float64[n]; None where answers do not tell."""
+        return None
+
+    def is_wrong(self, test: GoldTest, answers: NDArray[Any]) -> NDArray[np.bool_] | None:
+        """Which of the answers [n, …] are wrong, bool[n]; None where they are off by more or less."""
+        return None
 
     def imitation(self, test: GoldTest, weak: ArmAnswers, candidate: ArmAnswers) -> dict[str, Any] | None:
         """How often the candidate repeats what is right and what is wrong in the weak labels; None where nobody can tell."""

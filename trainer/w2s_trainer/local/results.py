@@ -7,7 +7,7 @@ from w2s_trainer.report.tuned import alarms, seconds
 
 
 def table(results: Mapping[str, Any], model_uri: str) -> str:
-    """Returns the answer, alarms, the arms with intervals and costs, the comparisons, and what became of the model.
+    """Returns the answer, alarms, what to do, the arms with intervals and costs, the comparisons, what became of the model.
 
     Args:
         results: the content of results.json.
@@ -17,6 +17,7 @@ def table(results: Mapping[str, Any], model_uri: str) -> str:
     metric, test = evaluation["metric"], evaluation["test"]
     costs = {cost["arm"]: cost["secondsToTrain"] for cost in results["training"]["costs"]}
     lines = [*results["answer"], *(f"Caution: {alarm}" for alarm in alarms(results)), ""]
+    lines += ["What to do now:", *(f"  - {item['text']}" for item in results["advice"]), ""]
     lines.append(f"{metric} on {test['size']:,} test texts, {test['families']:,} families, 95 % intervals")
     for arm in evaluation["arms"]:
         value = arm["metrics"][metric]

@@ -6,7 +6,7 @@ from typing import Any
 from w2s_api.arms import ARMS
 from w2s_api.methods.labelers import LABELERS
 from w2s_api.metrics import METRICS
-from w2s_trainer.report.differences import Differences
+from w2s_trainer.report.differences import Differences, with_minus
 from w2s_trainer.report.tuned import tuning_answers
 from w2s_trainer.tally import tally_of
 
@@ -25,6 +25,8 @@ def answers(results: Mapping[str, Any]) -> list[str]:
     evaluation = results["evaluation"]
     comparisons = {comparison["baseline"]: comparison for comparison in evaluation["comparisons"]}
     sentences = [_gain(evaluation, comparisons["weak"], Differences.of(results)) + _but(evaluation)]
+    if evaluation["tradeoff"]:
+        sentences.append(evaluation["tradeoff"]["text"])
     sentences += [
         _against(name, comparisons[name], results)
         for name in ARMS[evaluation["candidate"]].beats
@@ -33,7 +35,7 @@ def answers(results: Mapping[str, Any]) -> list[str]:
     if "worth" in evaluation:
         sentences.append(_worth(evaluation))
     sentences += tuning_answers(results)
-    return [sentence.replace(" -", " −") for sentence in sentences]
+    return [with_minus(sentence) for sentence in sentences]
 
 
 def _gain(evaluation: Mapping[str, Any], gain: Mapping[str, Any], differences: Differences) -> str:
@@ -73,10 +75,21 @@ def better_and_simpler(evaluation: Mapping[str, Any]) -> list[str]:
 
 
 def _but(evaluation: Mapping[str, Any]) -> str:
-    simpler = [ARMS[name].as_baseline for name in better_and_simpler(evaluation)]
-    if evaluation["comparisons"][0]["verdict"] != "better" or not simpler:
+    if evaluation["comparisons"][0]["verdict"] != "better":
         return ""
-    return f" But {' and '.join(simpler)} would be better still, and simpler."
+    simpler = [ARMS[name].as_baseline for name in better_and_simpler(evaluation)]
+    said = [f" But {clear_loss}."] if (clear_loss := loss(evaluation)) else []
+    if simpler:
+        said.append(
+            f" {'And' if said else 'But'} {' and '.join(simpler)} would be better still, and simpler."
+        )
+    return "".join(said)
+
+
+def loss(evaluation: Mapping[str, Any]) -> str | None:
+    """What clearly got worse of that which the task is about, as the end of a sentence; None if nothing did."""
+    tradeoff = evaluation["tradeoff"]
+    return tradeoff["loss"] if tradeoff else None
 
 
 def _against(name: str, comparison: Mapping[str, Any], results: Mapping[str, Any]) -> str:

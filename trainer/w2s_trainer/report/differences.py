@@ -1,5 +1,6 @@
 """How differences of a metric are told: in points, hundredths of it, or in its own unit. Pure."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -41,3 +42,8 @@ class Differences:
             f"{self.signed(comparison['estimate'])}{self.unit} (from {self.signed(comparison['low'])} to"
             f" {self.signed(comparison['high'])}{mark})"
         )
+
+
+def with_minus(sentence: str) -> str:
+    """A sentence in which negative figures have a minus sign and no hyphen; options of commands keep theirs."""
+    return re.sub(r"(?<=[ (])-(?=[\d.])", "−", sentence)

@@ -11,9 +11,11 @@ from w2s_trainer.report.answers import (
     answers,
     better_and_simpler,
     cautions,
+    loss,
     metric_words,
     pgr_sentence,
 )
+from w2s_trainer.report.differences import with_minus
 from w2s_trainer.report.pages import environment
 from w2s_trainer.report.parts import ReportParts
 from w2s_trainer.report.tuned import (
@@ -24,6 +26,13 @@ from w2s_trainer.report.tuned import (
     training_rows,
     tuning_answers,
 )
+
+_ERROR_HEADINGS = {
+    "length": "by length of the text, in quarters of the test",
+    "confidence": "by how sure the new model is of its decision",
+    "vote": "by whether the teacher votes",
+    "family": "by the size of its family in the test",
+}
 
 
 def render(results: Mapping[str, Any], parts: ReportParts) -> str:
@@ -53,9 +62,11 @@ def render(results: Mapping[str, Any], parts: ReportParts) -> str:
             headline=sentences[0],
             answers=sentences[1:],
             decision=results["decision"],
+            advice=results["advice"],
+            error_headings=_ERROR_HEADINGS,
             alarms=alarms(results),
             cautions=cautions(results),
-            tuning_answers=[sentence.replace(" -", " −") for sentence in tuning_answers(results)],
+            tuning_answers=[with_minus(sentence) for sentence in tuning_answers(results)],
             costs=cost_rows(results),
             energy_known=any(cost["joulesEach"] is not None for cost in results["training"]["costs"]),
             reading=reading_sentence(results),
@@ -74,12 +85,12 @@ def render(results: Mapping[str, Any], parts: ReportParts) -> str:
 
 
 def tone(evaluation: Mapping[str, Any]) -> str:
-    """Chooses the banner's tone: better only if nothing simpler is clearly better still."""
+    """Chooses the banner's tone: better only if nothing simpler is clearly better still, and nothing asked for is lost."""
     verdicts = [comparison["verdict"] for comparison in evaluation["comparisons"]]
     if verdicts[0] == "worse":
         return "worse"
     beaten = "worse" in verdicts or better_and_simpler(evaluation)
-    return "better" if verdicts[0] == "better" and not beaten else "unsure"
+    return "better" if verdicts[0] == "better" and not beaten and not loss(evaluation) else "unsure"
 
 
 def _part_metric(metric: str, arm: Mapping[str, Any]) -> str:

@@ -1,7 +1,8 @@
 """Features of all examples, computed once and kept as an artifact that every stage and every edit shares."""
 
+import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,8 +13,7 @@ from w2s_api.keys import digest
 from w2s_trainer.contract.context import StageContext
 from w2s_trainer.models.encoder import load_encoder
 from w2s_trainer.models.head import normalise
-from w2s_trainer.stages.tables import EXAMPLES, read_examples
-from w2s_trainer.store.artifacts import Artifact
+from w2s_trainer.stages.tables import read_examples
 
 STAGE = "features"
 VERSION = 3
@@ -40,12 +40,11 @@ def features_of(context: StageContext, max_tokens: int, batch_tokens: int) -> Fe
     They are addressed by the model, the texts and max_tokens, so that another loss, seed or head reads them
     from the store in place of a forward pass.
     """
-    prepared = context.artifact("examples")
-    key = features_key(prepared, context.model.digest, max_tokens)
+    texts = read_examples(context.artifact("examples"), context.scratch).texts
+    key = features_key(texts, context.model.digest, max_tokens)
     artifact = context.store.find(STAGE, key)
     if artifact is None:
         began = time.monotonic()
-        texts = read_examples(prepared, context.scratch).texts
         encoder = load_encoder(context.model.directory, context.model.name)
         matrix, tokens = encoder.features(
             texts,
@@ -75,14 +74,20 @@ def features_of(context: StageContext, max_tokens: int, batch_tokens: int) -> Fe
     )
 
 
-def features_key(prepared: Artifact, model_digest: str, max_tokens: int) -> str:
-    """The content key of the features of a `prepare` artifact's texts, by a model of some content."""
+def features_key(texts: Iterable[str], model_digest: str, max_tokens: int) -> str:
+    """The content key of the features of a job's texts in their order, by a model of some content.
+
+    Nothing else of the examples enters: a text that leaves the pool for the budget is not read again.
+    """
+    whole = hashlib.sha256()
+    for text in texts:
+        whole.update(hashlib.sha256(text.encode()).digest())
     return digest(
         {
             "version": VERSION,
             "model": model_digest,
             "maxTokens": max_tokens,
-            "examples": prepared.files[EXAMPLES].sha256,
+            "texts": whole.hexdigest(),
         }
     )
 

@@ -20,6 +20,9 @@ Part = Literal["pool", "budget", "test"]
 EXAMPLES = "examples.parquet"
 """The file of a `prepare` artifact that has the texts."""
 
+ASKED = "asked.parquet"
+"""The file of a `prepare` artifact that says which rows of the budget `w2s ask` chose; there where there are any."""
+
 EVERY_SEED = -1
 """The seed of rows that no draw changes."""
 
@@ -100,6 +103,13 @@ def read_gold(artifact: Artifact, part: Part, examples: Examples, directory: Pat
         labels = np.full(len(examples), np.nan if stored.dtype.kind == "f" else None, dtype=stored.dtype)
     labels[examples.rows_of(table["id"])] = stored
     return labels
+
+
+def read_asked(artifact: Artifact, examples: Examples, directory: Path) -> NDArray[np.int64]:
+    """Rows of the budget that `w2s ask` chose, int64[n] ascending; none where nobody was asked."""
+    if ASKED not in artifact.files:
+        return np.empty(0, dtype=np.int64)
+    return np.sort(examples.rows_of(pq.read_table(_fetch(artifact, ASKED, directory))["id"]))
 
 
 def has_gold(labels: NDArray[Any]) -> NDArray[np.bool_]:

@@ -9,7 +9,7 @@ from w2s_api.methods.aggregations.aggregation import AggregationSettings
 from w2s_api.spec.base import NonNegative, Struct, text
 
 
-class ClassShare(Struct):
+class ClassFrequency(Struct):
     """How frequent a class is."""
 
     class_name: Annotated[str, text(63, 1)] = Field(description="The class of `task.classes`.")
@@ -27,7 +27,7 @@ class LabelModel(AggregationSettings):
         "classShares[].className": "a share is of a class that `task.classes` does not have"
     }
 
-    class_shares: Annotated[list[ClassShare], Field(max_length=100)] = Field(
+    class_shares: Annotated[list[ClassFrequency], Field(max_length=100)] = Field(
         default_factory=list,
         description='How frequent the classes are, relative to one another. Default: "1" for each that is not named.',
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["className"]},

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from w2s_api.spec.task import Task
 from w2s_trainer.families.classification import errors, gold
+from w2s_trainer.families.classification.by_class import class_figures, confused, recalls
 from w2s_trainer.families.classification.calibration import (
     brier,
     calibration_bins,
@@ -17,9 +18,17 @@ from w2s_trainer.families.classification.calibration import (
     log_loss,
 )
 from w2s_trainer.families.classification.decisions import predict_classes
+from w2s_trainer.families.classification.tradeoff import tradeoff
 from w2s_trainer.families.classification.words import alarm_words, given_up
 from w2s_trainer.families.gold_test import ArmAnswers, GoldTest
-from w2s_trainer.families.task_family import NO_GOLD, FittedHead, ModelCard, Predictor, TaskFamily
+from w2s_trainer.families.task_family import (
+    NO_GOLD,
+    FittedHead,
+    ModelCard,
+    Predictor,
+    TaskFamily,
+    Tradeoff,
+)
 from w2s_trainer.models.head import Head, cross_validated_l2, fit
 from w2s_trainer.report.parts import ReportParts
 from w2s_trainer.tuning.training_set import TrainingSet
@@ -194,7 +203,7 @@ class Classification(TaskFamily):
         return {"classes": {name: int((gold == index).sum()) for index, name in enumerate(self.class_names)}}
 
     def arm_details(self, test: GoldTest, answers: ArmAnswers) -> dict[str, Any]:
-        """How far an arm's probabilities can be believed, and its misses and false alarms."""
+        """How far an arm's probabilities can be believed, each class, and misses and false alarms."""
         details: dict[str, Any] = {
             name: round(float(np.mean([measure(test.gold, p) for p in answers.values])), 6)
             for name, measure in (
@@ -204,6 +213,7 @@ class Classification(TaskFamily):
             )
         }
         details["calibration"] = calibration_bins(test.gold, answers.values[0])
+        details["classes"] = class_figures(test, answers.values)
         if self.positive is not None:
             counts = [errors.positive_counts(test, p) for p in answers.values]
             details["positive"] = {
@@ -211,6 +221,36 @@ class Classification(TaskFamily):
                 "mean": {key: round(float(np.mean([c[key] for c in counts])), 6) for key in counts[0]},
             }
         return details
+
+    def candidate_details(self, test: GoldTest, answers: NDArray[Any]) -> dict[str, Any]:
+        """Which class is taken for which."""
+        return {"confusion": confused(test, answers)}
+
+    def kinds(
+        self,
+        test: GoldTest,
+        answers: NDArray[Any],
+        families: NDArray[np.int64],
+        weights: NDArray[np.float64],
+    ) -> dict[str, tuple[float, NDArray[np.float64]]]:
+        """The recall of each class."""
+        return recalls(test, answers, families, weights)
+
+    def tradeoff(self, evaluation: Mapping[str, Any]) -> Tradeoff | None:
+        """Misses and false alarms, or the classes that lost and gained most."""
+        return tradeoff(evaluation, self.task.positive_class)
+
+    def decisions(self, answers: NDArray[Any]) -> list[str]:
+        """The names of the classes."""
+        return [self.class_names[place] for place in self.decide(answers).tolist()]
+
+    def confidence(self, answers: NDArray[Any]) -> NDArray[np.float64] | None:
+        """The probability of the class that was decided for."""
+        return np.asarray(np.take_along_axis(answers, self.decide(answers)[:, None], axis=1)[:, 0])
+
+    def is_wrong(self, test: GoldTest, answers: NDArray[Any]) -> NDArray[np.bool_] | None:
+        """Where another class was decided for than the expert's."""
+        return np.asarray(self.decide(answers) != test.gold)
 
     def imitation(self, test: GoldTest, weak: ArmAnswers, candidate: ArmAnswers) -> dict[str, Any] | None:
         """How often the candidate agrees with the weak labels where they are right and where they are wrong."""

@@ -5,6 +5,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from w2s_trainer.families.classification.by_class import MOST_IN_FULL
 from w2s_trainer.families.classification.words import imitation_sentence
 from w2s_trainer.report import charts
 from w2s_trainer.report.pages import environment
@@ -12,7 +13,7 @@ from w2s_trainer.report.parts import ReportParts
 
 
 def report_parts(results: Mapping[str, Any]) -> ReportParts:
-    """Misses and false alarms, imitation, calibration, and the shares of the classes.
+    """Misses and false alarms, each class, imitation, calibration, and the shares of the classes.
 
     Args:
         results: the content of results.json.
@@ -26,6 +27,9 @@ def report_parts(results: Mapping[str, Any]) -> ReportParts:
         evaluation=evaluation,
         arms=arms,
         candidate=candidate,
+        names=[label["name"] for label in results["task"]["classes"]],
+        classes=list(zip(arms["weak"]["classes"], candidate["classes"], strict=True)),
+        many=len(candidate["classes"]) > MOST_IN_FULL,
         imitation=imitation_sentence(results),
         calibration=Markup(charts.calibration(candidate["calibration"])),
     )
@@ -33,14 +37,22 @@ def report_parts(results: Mapping[str, Any]) -> ReportParts:
         results=results,
         shares=Markup(charts.shares(steps[0]["classesBefore"], steps[-1]["classesAfter"])) if steps else None,
     )
-    return ReportParts(_cards(candidate, results["task"]), Markup(errors), Markup(weak_labels))
+    return ReportParts(_cards(arms["weak"], candidate, results["task"]), Markup(errors), Markup(weak_labels))
 
 
-def _cards(candidate: Mapping[str, Any], task: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _cards(
+    teacher: Mapping[str, Any], candidate: Mapping[str, Any], task: Mapping[str, Any]
+) -> list[tuple[str, str]]:
     if "positive" not in candidate:
         return []
-    counts = candidate["positive"]["firstSeed"]
+    before, after = teacher["positive"]["mean"], candidate["positive"]["mean"]
     return [
-        (f"{counts['missed']} of {counts['positives']}", f"“{task['positiveClass']}” missed"),
-        (f"{counts['falseAlarms']} of {counts['negatives']}", "false alarms"),
+        (
+            f"{before['missed']:,.0f} → {after['missed']:,.0f}",
+            f"of {after['positives']:,.0f} “{task['positiveClass']}” missed, teacher → new model",
+        ),
+        (
+            f"{before['falseAlarms']:,.0f} → {after['falseAlarms']:,.0f}",
+            f"false alarms among {after['negatives']:,.0f} others, teacher → new model",
+        ),
     ]

@@ -12,8 +12,8 @@ from w2s_trainer.families import family_of
 from w2s_trainer.stages.combine.combination import Combination, combination_of
 from w2s_trainer.stages.combine.sources import CombinedSources
 from w2s_trainer.stages.label.methods import shown_of
-from w2s_trainer.stages.label.opinion import drawn_budget
-from w2s_trainer.stages.tables import read_examples
+from w2s_trainer.stages.label.opinion import drawn_budget, teaching_budget
+from w2s_trainer.stages.tables import Examples, read_examples
 from w2s_trainer.stages.train.heads import named, write_heads
 from w2s_trainer.stages.train.predictions import Predictions
 
@@ -33,8 +33,8 @@ def run(context: StageContext) -> StageResult:
     heads: dict[str, NDArray[np.float32]] = {}
     combinations: dict[int, Combination] = {}
     for seed in range(spec.evaluation.seeds):
-        drawn = drawn_budget(context, examples, known.gold, seed)
-        shown = _shown(context, drawn, known.gold, seed)
+        drawn = teaching_budget(context, examples, known.gold, seed)
+        shown = _shown(context, examples, known.gold, seed)
         combination = combinations[seed] = combination_of(known, drawn, shown, seed)
         predictions.add("combined", seed, len(drawn), combination.probabilities(predictions.rows))
         if combination.heads:
@@ -52,10 +52,14 @@ def run(context: StageContext) -> StageResult:
 
 
 def _shown(
-    context: StageContext, drawn: NDArray[np.int64], gold: NDArray[np.int64], seed: int
+    context: StageContext, examples: Examples, gold: NDArray[np.int64], seed: int
 ) -> NDArray[np.int64]:
-    """Rows of a seed's budget whose label any labeler was shown."""
-    rows = [shown_of(labeler.settings, drawn, gold, seed) for labeler in context.spec.weak.labelers]
+    """Rows of a seed's budget whose label any labeler was shown: some are shown what was drawn, some all of it."""
+    rows = [
+        shown_of(labeler.settings, budget(context, examples, gold, seed), gold, seed)
+        for labeler in context.spec.weak.labelers
+        for budget in (drawn_budget, teaching_budget)
+    ]
     return np.unique(np.concatenate(rows))
 
 

@@ -16,9 +16,12 @@ from w2s_trainer.families import family_of
 from w2s_trainer.families.gold_test import ArmAnswers, GoldTest
 from w2s_trainer.json_text import strict_json
 from w2s_trainer.report import render as report
+from w2s_trainer.report.advice import advice
 from w2s_trainer.report.answers import answers
 from w2s_trainer.stages.evaluate.compare import Arms, compare, notes
 from w2s_trainer.stages.evaluate.costs import detailed_costs
+from w2s_trainer.stages.evaluate.decision_table import decision_table
+from w2s_trainer.stages.evaluate.error_groups import error_groups
 from w2s_trainer.stages.evaluate.gate import apply_gate
 from w2s_trainer.stages.evaluate.predictions import cascade_answers, stacked, weak_answers
 from w2s_trainer.stages.evaluate.sources import source_accuracies
@@ -37,10 +40,11 @@ from w2s_trainer.store.objects import AlreadyExists, Objects
 
 BOOTSTRAP_SEED = 0
 EXCERPT_CHARACTERS = 300
+RESULTS, REPORT, DECISIONS = "results.json", "report.html", "decisions.csv"
 
 
 def run(context: StageContext) -> StageResult:
-    """Compares the arms, writes `results.json` and `report.html`."""
+    """Compares the arms, writes `results.json`, `report.html` and `decisions.csv`."""
     spec, family, prepared = context.spec, family_of(context.spec), context.artifact("examples")
     candidate = candidate_of(spec)
     examples = read_examples(prepared, context.scratch)
@@ -55,6 +59,9 @@ def run(context: StageContext) -> StageResult:
     training = _training(context, len(examples.ids))
     arms = _arms(context, examples, rows, training["examples"])
     result = compare(test, arms, candidate, np.random.default_rng(BOOTSTRAP_SEED))
+    texts = examples.texts.take(rows)
+    lengths = np.fromiter(map(len, texts), dtype=np.int64, count=len(rows))
+    result["errors"] = error_groups(test, lengths, arms.answers["weak"], arms.answers[candidate.name])
     result["evaluations"] = _count_evaluation(context)
     flattered = any(
         (elsewhere := labeler.settings.trained_elsewhere()) is not None and elsewhere.type == "Unknown"
@@ -67,7 +74,7 @@ def run(context: StageContext) -> StageResult:
     decision = apply_gate(result, spec.promotion.must_beat, float(spec.promotion.min_lower_bound))
 
     results: dict[str, Any] = {
-        "job": {"namespace": context.job.namespace, "name": context.job.name},
+        **_place(context.job),
         "task": spec.task.model_dump(mode="json", by_alias=True),
         "generated": datetime.now(UTC).isoformat(timespec="seconds"),
         "evaluation": result,
@@ -82,14 +89,19 @@ def run(context: StageContext) -> StageResult:
         "decision": decision.to_json(),
         "provenance": {name: _provenance(artifact) for name, artifact in context.needs.items()},
         "excerpts": family.excerpts(
-            test, arms.answers[candidate.name].values[0], lambda item: _excerpt(examples.texts[rows[item]])
+            test, arms.answers[candidate.name].values[0], lambda item: _excerpt(texts[item])
         )
         if spec.report.examples == "Excerpts"
         else None,
     }
     results["answer"] = answers(results)
-    (context.output / "results.json").write_bytes(_encoded(results))
-    (context.output / "report.html").write_text(report.render(results, family.report_parts(results)))
+    results["advice"] = advice(results)
+    (context.output / RESULTS).write_bytes(_encoded(results))
+    (context.output / REPORT).write_text(report.render(results, family.report_parts(results)))
+    ids = list(examples.ids.take(rows))
+    (context.output / DECISIONS).write_text(
+        decision_table(test, ids, arms.answers, candidate.name), encoding="utf-8", newline=""
+    )
     gain = result["comparisons"][0]
     reached = {arm["arm"]: arm["metrics"][test.metric]["estimate"] for arm in result["arms"]}
     summary = {
@@ -108,21 +120,31 @@ def figures(summary: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def publish(job: StageJob, objects: Objects, store: ArtifactStore, artifact: Artifact) -> None:
-    """Puts the results and the report under the job's own name, whichever job made the artifact."""
-    results, page = artifact.read("results.json"), artifact.read("report.html")
+    """Puts results, report and decisions under the job's own name, whichever job made the artifact."""
+    results, page = artifact.read(RESULTS), artifact.read(REPORT)
     plain = json.loads(results)
-    this_job = {"namespace": job.namespace, "name": job.name}
-    if plain["job"] != this_job:
-        plain["job"] = this_job
+    place = _place(job)
+    if place != {name: plain[name] for name in place}:
+        plain |= place
+        plain["advice"] = advice(plain)
         results, page = (
             _encoded(plain),
             report.render(plain, family_of(job.spec).report_parts(plain)).encode(),
         )
     for name, data, content_type in (
-        ("results.json", results, "application/json"),
-        ("report.html", page, "text/html; charset=utf-8"),
+        (DECISIONS, artifact.read(DECISIONS), "text/csv; charset=utf-8"),
+        (RESULTS, results, "application/json"),
+        (REPORT, page, "text/html; charset=utf-8"),
     ):
         objects.write(store.job_uri(job.namespace, job.name, name), data, content_type=content_type)
+
+
+def _place(job: StageJob) -> dict[str, Any]:
+    """What results say of the job that they are of, and where it keeps them."""
+    return {
+        "job": {"namespace": job.namespace, "name": job.name},
+        "storage": {"uri": job.spec.storage.uri},
+    }
 
 
 def _encoded(results: dict[str, Any]) -> bytes:

@@ -48,7 +48,19 @@ class _Replicates:
         pairs = [
             compute(self._test, answers_of_seed, self._families, self.weights) for answers_of_seed in answers
         ]
-        return np.array([point for point, _ in pairs]), np.stack([replicates for _, replicates in pairs])
+        return _side_by_side(pairs)
+
+    def by_kind(self, answers: NDArray[Any]) -> dict[str, "_Values"]:
+        """The same of the figure of each kind of gold label."""
+        by_seed = [
+            self._test.task.kinds(self._test, answers_of_seed, self._families, self.weights)
+            for answers_of_seed in answers
+        ]
+        return {kind: _side_by_side([kinds[kind] for kinds in by_seed]) for kind in by_seed[0]}
+
+
+def _side_by_side(pairs: Sequence[tuple[float, NDArray[np.float64]]]) -> "_Values":
+    return np.array([point for point, _ in pairs]), np.stack([replicates for _, replicates in pairs])
 
 
 def compare(test: GoldTest, arms: Arms, candidate: Arm, rng: np.random.Generator) -> dict[str, Any]:
@@ -103,13 +115,15 @@ def compare(test: GoldTest, arms: Arms, candidate: Arm, rng: np.random.Generator
             for other in _explored(arm, candidate)
             if arm.name in declared and other in declared
         ],
+        "kinds": _kinds(arms, candidate.name, drawn),
+        **test.task.candidate_details(test, arms.answers[candidate.name].values[0]),
         "imitation": test.task.imitation(test, arms.answers["weak"], arms.answers[candidate.name]),
         "pgr": _pgr(declared, arms, drawn),
     }
+    tradeoff = test.task.tradeoff(result)
+    result["tradeoff"] = tradeoff.to_json() if tradeoff else None
     if arms.curve:
-        result["goldOnlyCurve"], result["worth"] = _curve_and_worth(
-            test, arms, declared[candidate.name], drawn
-        )
+        result |= _curve_and_worth(test, arms, declared[candidate.name], drawn)
     return result
 
 
@@ -194,6 +208,27 @@ def _gain(declared: Mapping[str, _Values], arm: str, other: str, drawn: _Replica
     )
 
 
+def _kinds(arms: Arms, candidate: str, drawn: _Replicates) -> list[dict[str, Any]]:
+    """Compares candidate and teacher on each kind of gold label."""
+    values = {name: drawn.by_kind(arms.answers[name].values) for name in ("weak", candidate)}
+    kinds = []
+    for kind in values["weak"]:
+        both = {name: by_kind[kind] for name, by_kind in values.items()}
+        difference = _difference(both, candidate, "weak", drawn)
+        means = {
+            shown: round(float(both[name][0].mean()), 6)
+            for shown, name in (("weak", "weak"), ("candidate", candidate))
+        }
+        kinds.append(
+            {
+                "kind": kind,
+                **means,
+                **{name: difference[name] for name in ("estimate", "low", "high", "verdict")},
+            }
+        )
+    return kinds
+
+
 def _pgr(declared: Mapping[str, _Values], arms: Arms, drawn: _Replicates) -> dict[str, Any]:
     if "ceiling" not in declared:
         return {"refused": "there is no ceiling: it was not asked for in `evaluation.ceiling`"}
@@ -215,18 +250,16 @@ def _pgr(declared: Mapping[str, _Values], arms: Arms, drawn: _Replicates) -> dic
     return Interval(float(gain / gap.estimate), float(low), float(high)).to_json()
 
 
-def _curve_and_worth(
-    test: GoldTest, arms: Arms, candidate: _Values, drawn: _Replicates
-) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+def _curve_and_worth(test: GoldTest, arms: Arms, candidate: _Values, drawn: _Replicates) -> dict[str, Any]:
     sizes = np.array(sorted(arms.curve), dtype=np.int64)
     shares = drawn.shares
     merit = _merit(test.metric)
-    points, replicates, curve = [], [], []
+    points, replicates, curve, merits = [], [], [], {}
     for size in sizes:
         values = drawn.of(arms.curve[int(size)], test.metric)
         value = interval(values[0], over_seeds(values[1], shares.for_intervals))
         curve.append({"labels": int(size), **value.to_json()})
-        by_seed, by_replicate = merit(values)
+        by_seed, by_replicate = merits[str(size)] = merit(values)
         points.append(by_seed)
         replicates.append(over_seeds(by_replicate, shares.for_functions))
     estimate, low, high = worth(
@@ -236,12 +269,28 @@ def _curve_and_worth(
         np.stack(replicates),
         over_seeds(candidate[1], shares.for_functions),
     )
-    return curve, {
-        "estimate": estimate.to_json(),
-        "low": low.to_json(),
-        "high": high.to_json(),
-        "budget": int(sizes[-1]),
+    return {
+        "goldOnlyCurve": curve,
+        **_last_doubling(sizes, merits, drawn),
+        "worth": {
+            "estimate": estimate.to_json(),
+            "low": low.to_json(),
+            "high": high.to_json(),
+            "budget": int(sizes[-1]),
+        },
     }
+
+
+def _last_doubling(
+    sizes: NDArray[np.int64], merits: Mapping[str, _Values], drawn: _Replicates
+) -> dict[str, Any]:
+    """What the last step of the curve brought; its last size need be no power of two, so a step is 1.4- to 2.9-fold."""
+    last = sizes[-1]
+    before = sizes[sizes * np.sqrt(2) <= last]
+    if not len(before):
+        return {}
+    gain = _gain(merits, str(last), str(before[-1]), drawn)
+    return {"lastDoubling": {"from": int(before[-1]), "to": int(last), **gain.to_json()}}
 
 
 def notes(

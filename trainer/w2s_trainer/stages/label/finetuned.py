@@ -17,7 +17,7 @@ from w2s_trainer.models.head import Head, cross_validated_l2, fit
 from w2s_trainer.models.tokens import tokenize
 from w2s_trainer.stages.features import features_of
 from w2s_trainer.stages.label.methods import Published
-from w2s_trainer.stages.label.opinion import Opinion, drawn_budget, from_probabilities, place_to_publish
+from w2s_trainer.stages.label.opinion import Opinion, from_probabilities, place_to_publish, teaching_budget
 from w2s_trainer.stages.label.saved_answers import SavedAnswers
 from w2s_trainer.stages.tables import Examples, WeakLabels, read_gold
 
@@ -34,7 +34,9 @@ def opinions(
     """
     settings: Finetuned = labeler.settings
     gold = read_gold(context.artifact("examples"), "budget", examples, context.scratch)
-    budgets = [drawn_budget(context, examples, gold, seed) for seed in range(context.spec.evaluation.seeds)]
+    budgets = [
+        teaching_budget(context, examples, gold, seed) for seed in range(context.spec.evaluation.seeds)
+    ]
     if settings.tuning.settings.on_frozen_model:
         return _heads(context, settings, labeler.batch_tokens, examples, gold, budgets, rows)
     return {

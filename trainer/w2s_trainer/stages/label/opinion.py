@@ -13,7 +13,7 @@ from w2s_api.spec.weak import Labeler
 from w2s_trainer.contract.context import StageContext
 from w2s_trainer.families import family_of
 from w2s_trainer.stages.budget import draw
-from w2s_trainer.stages.tables import EVERY_SEED, Examples
+from w2s_trainer.stages.tables import EVERY_SEED, Examples, read_asked
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def from_probabilities(
 def drawn_budget(
     context: StageContext, examples: Examples, gold: NDArray[np.int64], seed: int
 ) -> NDArray[np.int64]:
-    """Rows of a seed's gold budget, in the order in which they were drawn.
+    """Rows of a seed's gold budget that were drawn, in that order: a sample of the texts.
 
     Args:
         context: its spec says how large it is.
@@ -62,9 +62,27 @@ def drawn_budget(
         gold: labels of the budget, int64[N].
         seed: draws it.
     """
-    budget = examples.rows("budget")
+    budget = np.setdiff1d(examples.rows("budget"), asked_rows(context, examples))
     strata = family_of(context.spec).strata_of(gold[budget])
     return np.asarray(budget[draw(examples.ids.take(budget), strata, context.spec.data.gold_budget, seed)])
+
+
+def teaching_budget(
+    context: StageContext, examples: Examples, gold: NDArray[np.int64], seed: int
+) -> NDArray[np.int64]:
+    """Rows of a seed's gold budget, those that were drawn first, then those that `w2s ask` chose.
+
+    The latter are no sample: models and the combination learn from them, while a labeler's temperature, prior and shots
+    are of those that were drawn (docs/protocol.md). Arguments as of `drawn_budget`.
+    """
+    asked = asked_rows(context, examples)
+    order = draw(examples.ids.take(asked), np.zeros(len(asked), dtype=np.int64), None, seed)
+    return np.concatenate([drawn_budget(context, examples, gold, seed), asked[order]])
+
+
+def asked_rows(context: StageContext, examples: Examples) -> NDArray[np.int64]:
+    """Rows of the budget that `w2s ask` chose, int64[n] ascending."""
+    return read_asked(context.artifact("examples"), examples, context.scratch)
 
 
 TO_PUBLISH = "labeler/"

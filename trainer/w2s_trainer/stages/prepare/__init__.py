@@ -88,6 +88,11 @@ def summarise(parts: Parts, corpus: Corpus, spec: Spec, task_family: TaskFamily)
             "unusable": sum(bad.lines for bad in corpus.quarantine),
         },
         **(
+            {"asked": {"labelled": int(parts.asked.sum()), "unanswered": corpus.asked.unanswered}}
+            if spec.data.asked
+            else {}
+        ),
+        **(
             {"imported": votes_summary((corpus.gold, corpus.test, corpus.unlabeled))}
             if wanted_by(spec)
             else {}

@@ -59,6 +59,7 @@ def _provable(summary: Mapping[str, Any]) -> str:
 
 def _check_budget(summary: Mapping[str, Any], spec: Spec) -> None:
     wanted, there = spec.data.gold_budget, int(summary["rows"]["budget"])
+    there -= int(summary.get("asked", {}).get("labelled", 0))
     if wanted is None:
         return
     if wanted > there:

@@ -12,6 +12,7 @@ import pyarrow as pa
 from w2s_api.spec.job import Spec
 from w2s_trainer.data.sources import DataFile, listing
 from w2s_trainer.errors import BadData
+from w2s_trainer.stages.prepare.asked import Asked, read_asked
 from w2s_trainer.stages.prepare.columns import Ids, Places, Values
 from w2s_trainer.stages.prepare.imported import ImportedColumns, Wanted, wanted_by
 from w2s_trainer.stages.prepare.texts import Texts
@@ -51,6 +52,7 @@ class Corpus:
     seen: Rows
     """What a weak model was trained on; it has no part in the job but to keep its families out of the test."""
     quarantine: list[Quarantined]
+    asked: Asked = field(default_factory=Asked)
     without_group: int = 0
     """Rows of gold, test and pool without a group, where a field for it is named."""
     labels_ignored: int = 0
@@ -98,6 +100,15 @@ def read_corpus(spec: Spec, objects: "Objects", scratch: Path, progress: "Progre
             getattr(corpus, role) for role in dict.fromkeys(role for role, _ in files) if role != "seen"
         ]
         _check_ids(in_order, spec.data.fields.id)
+    if spec.data.asked:
+        uri = spec.data.asked.uri
+        asked = read_asked(uri, _files(uri, objects, progress), spec.data.fields, corpus, objects, scratch)
+        corpus.asked = asked
+        progress.note(
+            f"Read {len(asked):,} labels of texts that were asked about in {uri}; {asked.unanswered:,} rows have no"
+            f" label yet"
+            + (f", and {asked.known:,} are labelled in gold or test already" if asked.known else "")
+        )
     return corpus
 
 

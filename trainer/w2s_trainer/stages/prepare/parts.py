@@ -12,7 +12,7 @@ from w2s_api.spec.job import Spec
 from w2s_trainer.errors import BadData
 from w2s_trainer.families.task_family import NO_GOLD, TaskFamily
 from w2s_trainer.stages.columns import Strings
-from w2s_trainer.stages.prepare.columns import joint_codes
+from w2s_trainer.stages.prepare.columns import Ids, joint_codes
 from w2s_trainer.stages.prepare.corpus import Corpus, Rows
 from w2s_trainer.stages.prepare.families import families
 from w2s_trainer.stages.prepare.split import Gold, check_every_class_in, divide
@@ -33,6 +33,10 @@ class Part:
     def __len__(self) -> int:
         return len(self.id)
 
+    def first(self, count: int) -> "Part":
+        """Its first rows."""
+        return Part(self.id[:count], self.text[:count], self.family[:count], self.label[:count])
+
 
 @dataclass(frozen=True)
 class Parts:
@@ -49,10 +53,19 @@ class Parts:
     """Gold rows that were kept out of the test, since the teacher was trained on their family."""
     pool_labels_ignored: int
     """Labels of unlabelled rows that are not classes, or contradict one another."""
+    listed_pool: Part
+    """The pool, and in their places the texts that `w2s ask` chose from it, which are the last rows of the budget."""
+    asked: NDArray[np.bool_]
+    """bool[len(listed_pool)]: which are those."""
 
     def ids(self) -> pa.Array:
         """The ids of all texts, in the order of `examples.parquet`."""
-        return pa.concat_arrays([part.id.arrow() for part in (self.pool, self.budget, self.test)])
+        return pa.concat_arrays([part.id.arrow() for part in (self.listed_pool, self.drawn, self.test)])
+
+    @property
+    def drawn(self) -> Part:
+        """The rows of the budget that a seed draws from: those that nobody was asked about."""
+        return self.budget.first(len(self.budget) - int(self.asked.sum()))
 
 
 def divide_corpus(
@@ -104,7 +117,12 @@ def divide_corpus(
         _check_given_parts(test, budget, task_family, seen_by_teacher, leaked)
 
     in_test_family = np.isin(pool_family, test.family)
-    pool, copies, ignored = _pool(corpus.unlabeled, pool_family, in_test_family, budget, task_family)
+    asked, again = _asked(corpus, pool_family, test.family, task_family)
+    duplicates += again
+    listed, copies, ignored = _pool(corpus.unlabeled, pool_family, in_test_family, budget, task_family)
+    is_asked = np.isin(listed.text, asked.text)
+    pool = _take(listed, ~is_asked)
+    budget = _joined(budget, _labelled(_take(listed, is_asked), asked))
     if not len(pool):
         raise BadData(
             "EmptyPool",
@@ -120,6 +138,8 @@ def divide_corpus(
         test_families=leaked + int(in_test_family.sum()),
         seen_by_teacher=seen_by_teacher,
         pool_labels_ignored=ignored + corpus.labels_ignored,
+        listed_pool=listed,
+        asked=is_asked,
     )
 
 
@@ -155,6 +175,51 @@ def _unique_gold(
                 for row in same
             ]
     return _UniqueGold(_part(rows, np.array(sorted(kept), dtype=np.int64), family, labels), duplicates)
+
+
+def _asked(
+    corpus: Corpus, pool_family: NDArray[np.int64], test_family: NDArray[np.int64], task_family: TaskFamily
+) -> tuple[Part, int]:
+    """The answers to `w2s ask` as rows of the pool, and how many of them say what gold or another answer says.
+
+    Those of families of the test are left out, as they are from the pool: that of gold may have changed since.
+    """
+    answers, pool = corpus.asked, corpus.unlabeled
+    rows = np.array(answers.row, dtype=np.int64)
+    of_pool = Rows(
+        answers.uri,
+        array("q", (pool.text[row] for row in answers.row)),
+        answers.label,
+        place=answers.place,
+        id=_ids(pool.id.strings().take(rows)),
+    )
+    unique = _unique_gold(of_pool, pool_family[rows], task_family, corpus.quarantine)
+    elsewhere = np.isin(unique.part.text, [*corpus.gold.text, *corpus.test.text])
+    kept = ~elsewhere & ~np.isin(unique.part.family, test_family)
+    return _take(unique.part, kept), unique.duplicates + int(elsewhere.sum()) + answers.known
+
+
+def _ids(names: Strings) -> Ids:
+    ids = Ids()
+    for name in names:
+        ids.append(name)
+    return ids
+
+
+def _labelled(part: Part, answers: Part) -> Part:
+    """A part with the labels that answers have for the same texts."""
+    order = np.argsort(answers.text)
+    found = order[np.searchsorted(answers.text, part.text, sorter=order)]
+    return Part(part.id, part.text, part.family, answers.label[found])
+
+
+def _joined(first: Part, second: Part) -> Part:
+    return Part(
+        Strings.of(pa.chunked_array([first.id.arrow(), second.id.arrow()], pa.string())),
+        np.concatenate([first.text, second.text]),
+        np.concatenate([first.family, second.family]),
+        np.concatenate([first.label, second.label]),
+    )
 
 
 def _pool(

@@ -41,6 +41,10 @@ class Texts(Sequence[str]):
                 self._write()
         return index
 
+    def find(self, text: str) -> int | None:
+        """The index of a text or of its exact duplicate; None if there is neither."""
+        return self._index.get(hashlib.sha256(normalised(text).encode()).digest())
+
     def digest(self, index: int) -> bytes:
         """sha256 of a text, normalised."""
         return bytes(self._digests[_DIGEST * index : _DIGEST * (index + 1)])

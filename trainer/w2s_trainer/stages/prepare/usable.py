@@ -19,8 +19,11 @@ from w2s_trainer.stages.prepare.imported import Wanted
 if TYPE_CHECKING:
     from w2s_trainer.store.objects import Objects
 
-Role = Literal["gold", "test", "unlabeled", "seen"]
-"""What the rows of a source are for; `seen` are those that a weak model was trained on."""
+Role = Literal["gold", "test", "unlabeled", "asked", "seen"]
+"""What the rows of a source are for; `asked` are answers to `w2s ask`, `seen` what a weak model was trained on."""
+
+_OF_POOL: tuple[Role, ...] = ("asked", "seen")
+"""Rows without a group of their own."""
 
 SHARE = 0.1
 """The share of unusable rows above which a source is refused."""
@@ -106,7 +109,9 @@ class SourceReader:
                         Quarantined(file.uri, example.number, example.explanation, example.lines)
                     )
                 else:
-                    self.without_group += example.group is None and self.fields.group is not None
+                    self.without_group += (
+                        example.group is None and self.fields.group is not None and self.role not in _OF_POOL
+                    )
                     yield example
             self.files_without_rows += total == before
         if not total:
@@ -119,7 +124,7 @@ class SourceReader:
         try:
             text = text_of(row, names.text)
             label = self._label(row)
-            group = key_of(row, names.group) if names.group else None
+            group = key_of(row, names.group) if names.group and self.role != "asked" else None
             name = key_of(row, names.id) if names.id and self.role != "seen" else None
             votes = tuple(key_of(row, vote) for vote in self.imported.votes)
             numbers = tuple(share_of(row, number) for number in self.imported.numbers)
@@ -157,8 +162,9 @@ class SourceReader:
     def _needed(self) -> dict[str, tuple[str, str]]:
         """The fields that some row must have: where the manifest names each, and what its absence is called."""
         names = self.fields
-        kinds = ["text", *(["label"] if self.role in ("gold", "test") else [])]
-        kinds += [kind for kind in ("group", "id") if self.role != "seen" and getattr(names, kind)]
+        own = {"asked": ("id",), "seen": ()}.get(self.role, ("group", "id"))
+        kinds = ["text", *(["label"] if self.role in ("gold", "test", "asked") else [])]
+        kinds += [kind for kind in own if getattr(names, kind)]
         needed = {getattr(names, kind): (f"data.fields.{kind}", kind.capitalize()) for kind in kinds}
         if self.role == "unlabeled":
             needed = {name: (path, "Imported") for name, path in self.imported.settings.items()} | needed

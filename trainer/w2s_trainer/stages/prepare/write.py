@@ -13,6 +13,7 @@ from w2s_trainer.families.task_family import NO_GOLD, TaskFamily
 from w2s_trainer.stages.prepare.families import in_order
 from w2s_trainer.stages.prepare.parts import Part, Parts
 from w2s_trainer.stages.prepare.usable import Quarantined
+from w2s_trainer.stages.tables import ASKED
 
 _EXAMPLES = pa.schema(
     [("id", pa.string()), ("text", pa.string()), ("part", pa.string()), ("family", pa.int64())]
@@ -29,15 +30,29 @@ def write(
     output: Path,
 ) -> None:
     """Writes examples, gold labels by part, and the quarantine."""
-    named = {"pool": parts.pool, "budget": parts.budget, "test": parts.test}
-    _write_examples(named, texts, output / "examples.parquet")
-    for name, part in named.items():
+    drawn = parts.drawn
+    _write_examples(
+        [
+            (parts.listed_pool, np.where(parts.asked, "budget", "pool")),
+            (drawn, np.full(len(drawn), "budget")),
+            (parts.test, np.full(len(parts.test), "test")),
+        ],
+        texts,
+        output / "examples.parquet",
+    )
+    for name, part in (("pool", parts.pool), ("budget", parts.budget), ("test", parts.test)):
         labelled = np.flatnonzero(part.label != NO_GOLD)
         labels = pa.array(task_family.stored_gold(part.label[labelled]))
         _write(
             {"id": part.id.take(labelled).arrow(), "label": labels},
             pa.schema([("id", pa.string()), ("label", labels.type)]),
             output / f"gold-{name}" / "labels.parquet",
+        )
+    if parts.asked.any():
+        _write(
+            {"id": parts.budget.id[len(drawn) :].arrow()},
+            pa.schema([("id", pa.string())]),
+            output / ASKED,
         )
     _write(
         {
@@ -50,12 +65,17 @@ def write(
     )
 
 
-def _write_examples(named: dict[str, Part], texts: Sequence[str], path: Path) -> None:
-    """A chunk of rows at a time, so that no second copy of all texts is made."""
-    family: NDArray[np.int64] = in_order(np.concatenate([part.family for part in named.values()]))
+def _write_examples(
+    listed: Sequence[tuple[Part, NDArray[np.str_]]], texts: Sequence[str], path: Path
+) -> None:
+    """Writes texts and the names of their parts: a chunk of rows at a time, so that no second copy of all texts is made.
+
+    A text that was asked about keeps its place, so that features of all texts are those from before.
+    """
+    family: NDArray[np.int64] = in_order(np.concatenate([part.family for part, _ in listed]))
     with pq.ParquetWriter(path, _EXAMPLES, compression="zstd") as writer:
         done = 0
-        for name, part in named.items():
+        for part, names in listed:
             for start in range(0, len(part), _CHUNK):
                 end = min(start + _CHUNK, len(part))
                 writer.write_table(
@@ -63,7 +83,7 @@ def _write_examples(named: dict[str, Part], texts: Sequence[str], path: Path) ->
                         {
                             "id": part.id[start:end].arrow(),
                             "text": [texts[text] for text in part.text[start:end].tolist()],
-                            "part": [name] * (end - start),
+                            "part": names[start:end].tolist(),
                             "family": family[done + start : done + end],
                         },
                         schema=_EXAMPLES,

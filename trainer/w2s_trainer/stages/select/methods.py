@@ -16,9 +16,9 @@ from w2s_api.methods.selection_steps import StepSettings
 from w2s_trainer.contract.context import StageContext
 from w2s_trainer.families import family_of
 from w2s_trainer.methods import implementation
-from w2s_trainer.stages.budget import draw
 from w2s_trainer.stages.columns import Strings
 from w2s_trainer.stages.features import features_of
+from w2s_trainer.stages.label.opinion import drawn_budget
 from w2s_trainer.stages.tables import Examples, WeakLabels, of_seed, read_gold, read_labels, read_predictions
 
 
@@ -110,10 +110,7 @@ class Candidates:
     @cached_property
     def budget(self) -> NDArray[np.int64]:
         """Rows of the seed's gold budget, int64[m], in the order in which they were drawn. For steps that see gold."""
-        rows = self.examples.rows("budget")
-        strata = family_of(self.context.spec).strata_of(self.gold[rows])
-        size = self.context.spec.data.gold_budget
-        return np.asarray(rows[draw(self.examples.ids.take(rows), strata, size, self.seed)])
+        return drawn_budget(self.context, self.examples, self.gold, self.seed)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from w2s_api.arms import Arm, LearnsFrom
 from w2s_trainer.contract.context import StageContext
 from w2s_trainer.errors import BadData
 from w2s_trainer.families import family_of
-from w2s_trainer.stages.budget import draw
+from w2s_trainer.stages.label.opinion import teaching_budget
 from w2s_trainer.stages.tables import (
     Examples,
     WeakLabels,
@@ -66,11 +66,8 @@ class TrainingSets:
 
     def gold_budget(self, seed: int) -> list[TrainingSet]:
         """The seed's gold budget, after its beginnings: the sizes of the gold-only curve, ascending."""
-        budget, ids = self._examples.rows("budget"), self._examples.ids
         gold = self._gold_budget
-        size = self._context.spec.data.gold_budget
-        strata = self._family.strata_of(gold[budget])
-        drawn = budget[draw(ids.take(budget), strata, size, seed)]
+        drawn = teaching_budget(self._context, self._examples, gold, seed)
         parts = [drawn[:some] for some in curve_sizes(len(drawn))]
         return [self._gold(part, gold) for part in parts]
 
