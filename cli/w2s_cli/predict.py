@@ -129,36 +129,36 @@ def _decide(given: str, uri: str, objects: "Objects", arguments: argparse.Namesp
 
 def _predictor(given: str, uri: str, objects: "Objects", arguments: argparse.Namespace) -> "Predictor":
     from w2s_trainer.families.predicting import load_predictor
-    from w2s_trainer.models.uri import fetch_model
+    from w2s_trainer.models.uri import fetch_directory, fetch_model
     from w2s_trainer.stages.combine.published import is_combination, load_combination
 
-    directory = _model(uri, objects, arguments.cache)
+    models = partial(fetch_model, objects=objects, cache=arguments.cache)
+    published = _published(uri, objects, arguments.cache)
+    directory = fetch_directory(published, objects, arguments.cache)
     if arguments.students_only or not is_combination(directory):
-        return load_predictor(directory, given)
-    predictor = load_combination(
-        directory, given, partial(fetch_model, objects=objects, cache=arguments.cache)
-    )
+        return load_predictor(models(published), given)
+    predictor = load_combination(directory, models(published), given, models)
     if predictor.teacher is None:
         sys.stderr.write(
-            "The teacher cannot be published with its model, so the students answer without it: arm `students` of the"
-            " report, not `combined`.\n"
+            "The teacher could not be published with its model: the students answer without it, while the arm `combined`"
+            " of the report was measured with it.\n"
         )
     return predictor
 
 
-def _model(uri: str, objects: "Objects", cache: Path) -> Path:
-    """Fetches the model's directory. A job's pointer says what must be in it."""
-    from w2s_trainer.models.uri import fetch_directory, fetch_model
+def _published(uri: str, objects: "Objects", cache: Path) -> str:
+    """Where the model is: a job's pointer names the place, and what must be in it."""
+    from w2s_trainer.models.uri import fetch_directory
     from w2s_trainer.store.objects import NoSuchObject
 
     if not uri.endswith(tuple(f"/{pointer}" for pointer in POINTERS)):
-        return fetch_model(uri, objects, cache)
+        return uri
     try:
         data = (
             Path(uri.removeprefix("file://")).read_bytes() if uri.startswith("file://") else objects.read(uri)
         )
         pointer = json.loads(data)
-        model, files = pointer["uri"], pointer["files"].items()
+        model, files = str(pointer["uri"]), pointer["files"].items()
         if not pointer.get("promoted", True):
             sys.stderr.write(f"This model was refused: {'; '.join(pointer['reasons'])}.\n")
     except NoSuchObject as error:
@@ -179,7 +179,7 @@ def _model(uri: str, objects: "Objects", cache: Path) -> Path:
                 f"{model}{name} is not the file that {uri} names.",
                 "It may just be replaced by another run of the job: try again.",
             )
-    return fetch_model(model, objects, cache)
+    return model
 
 
 def _sha256(path: Path) -> str | None:

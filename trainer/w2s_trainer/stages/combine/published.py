@@ -82,11 +82,14 @@ def is_combination(directory: Path) -> bool:
     return (directory / FILE).is_file()
 
 
-def load_combination(directory: Path, name: str, models: Callable[[str], Path]) -> "CombinedPredictor":
+def load_combination(
+    directory: Path, model: Path, name: str, models: Callable[[str], Path]
+) -> "CombinedPredictor":
     """A published combination.
 
     Args:
         directory: of the published model.
+        model: the same, or where its adapter was merged into the model that it changes.
         name: what a person calls it.
         models: finds the directory of a model by its URI.
 
@@ -102,7 +105,7 @@ def load_combination(directory: Path, name: str, models: Callable[[str], Path]) 
         teacher = _Teacher.of(plain["teacher"], published) if plain["teacher"] else None
         heads = _Heads.of(plain["heads"], load_file(directory / HEADS), models) if plain["heads"] else None
         return CombinedPredictor(
-            ClassPredictor(load_classifier(directory, name)), _Weights.of(plain["weights"]), teacher, heads
+            ClassPredictor(load_classifier(model, name)), _Weights.of(plain["weights"]), teacher, heads
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BadSpec(
