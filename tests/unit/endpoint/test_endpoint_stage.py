@@ -329,6 +329,23 @@ def test_what_no_retry_can_mend_ends_it_at_once(bench, says, kind, reason, words
     assert not any(text in str(raised.value) for text in TEXTS)
 
 
+def test_a_refusal_ends_those_that_wait_to_ask_again(bench, monkeypatch):
+    monkeypatch.setattr(patience, "FIRST", 100.0)
+    monkeypatch.setattr(patience, "LONGEST", 100.0)
+    busy = threading.Event()
+
+    def script(request, _before):
+        if request.text == TEXTS[0]:
+            busy.set()
+            return error(503)
+        busy.wait(60)
+        return error(404)
+
+    with FakeEndpoint(script) as fake, pytest.raises(BadSpec) as raised:
+        bench.label(bench.context(fake.url, concurrency=2))
+    assert raised.value.reason == "NoSuchEndpointModel"
+
+
 def test_asked_to_stop_it_keeps_what_is_under_way_and_asks_nothing_twice(bench):
     def stops(request, before):
         if len(fake.requests) == 9:

@@ -17,7 +17,7 @@ ModuleName = Annotated[
     ),
 ]
 FunctionName = Annotated[
-    str, text(128, 1, r"^[A-Za-z_][A-Za-z0-9_]*$", "the name of something in a Python module")
+    str, text(128, 1, r"^[A-Za-z_][A-Za-z0-9_]*$", "letters, digits and underscores, no digit first")
 ]
 
 

@@ -127,6 +127,7 @@ class Asking:
                 self._meter.dropped(place)
             except StageError as error:
                 self._failure = self._failure or error
+                self._client.stop.set()  # what waits to be asked again need not be
                 self._meter.dropped(place)
             else:
                 self._meter.answered(place, characters, Records(row[None, :]))
