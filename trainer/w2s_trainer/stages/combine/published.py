@@ -27,10 +27,13 @@ from w2s_trainer.stages.label.calibration import at_temperature
 from w2s_trainer.stages.label.methods import Published, answer, can_be_published
 from w2s_trainer.stages.tables import WeakLabels
 
-FILE = "w2s_combination.json"
-"""In a model's directory: how the teacher is added to what the model answers."""
-HEADS = "w2s_combination.safetensors"
-"""Beside it where the model is a tuned one: the students that are heads on the model as it came."""
+FOLDER = "w2s_combination"
+"""In a model's directory, apart from its own files: how the teacher is added to what the model answers."""
+FILE = f"{FOLDER}/combination.json"
+HEADS = f"{FOLDER}/heads.safetensors"
+"""Where the model is a tuned one: the students that are heads on the model as it came."""
+LABELERS = f"{FOLDER}/labelers"
+"""What labelers need to answer again, a folder each."""
 _FORMAT = 1
 
 
@@ -69,6 +72,7 @@ def write_combination(
         else None,
         "heads": None,
     }
+    (directory / FOLDER).mkdir()
     if students is not None:
         plain["heads"] = {"model": spec.strong.model.uri, "maxTokens": spec.strong.max_tokens}
         save_file(
@@ -101,7 +105,7 @@ def load_combination(
         if plain["format"] != _FORMAT:
             raise ValueError(f"format {plain['format']}")
         task = Task.model_validate(plain["task"])
-        published = Published(family_class(task.type)(task), models, directory / TEACHER)
+        published = Published(family_class(task.type)(task), models, directory / LABELERS)
         teacher = _Teacher.of(plain["teacher"], published) if plain["teacher"] else None
         heads = _Heads.of(plain["heads"], load_file(directory / HEADS), models) if plain["heads"] else None
         return CombinedPredictor(

@@ -12,8 +12,7 @@ from w2s_trainer.contract.job import StageJob
 from w2s_trainer.families import family_of
 from w2s_trainer.families.predicting import mark
 from w2s_trainer.stages.combine import WEIGHTS
-from w2s_trainer.stages.combine.combination import TEACHER
-from w2s_trainer.stages.combine.published import write_combination
+from w2s_trainer.stages.combine.published import LABELERS, write_combination
 from w2s_trainer.stages.label.opinion import TO_PUBLISH
 from w2s_trainer.stages.promote.card import has_adapter, model_card
 from w2s_trainer.stages.train.heads import arrays_of, read_heads
@@ -94,7 +93,7 @@ def _write_model(context: StageContext, results: dict[str, Any]) -> None:
         write_combination(spec, weights, _temperatures(results), students, directory)
         labelers = [labeler.name for labeler in spec.weak.labelers]
         for name, opinion in zip(labelers, context.artifacts("opinions"), strict=True):
-            _take_along(opinion, context.scratch / opinion.key, directory / TEACHER / name)
+            _take_along(opinion, context.scratch / opinion.key, directory / LABELERS / name)
     mark(directory, family)
     (directory / "README.md").write_text(
         model_card(results, spec, family.card(results, directory), has_adapter(directory))
