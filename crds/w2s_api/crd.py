@@ -103,9 +103,10 @@ class _Schema:
         schema: dict[str, Any] = {"type": "object", "description": inspect.getdoc(cls)}
         if required := [name for name, field in fields.items() if field.is_required()]:
             schema["required"] = required
-        schema["properties"] = {
-            name: self._field(plain[name], field, in_list) for name, field in fields.items()
-        }
+        if fields:  # the API server drops an empty map, and each `kubectl apply` would find a difference
+            schema["properties"] = {
+                name: self._field(plain[name], field, in_list) for name, field in fields.items()
+            }
         if cls.rules:
             schema["x-kubernetes-validations"] = [_validation(rule) for rule in cls.rules]
         return schema

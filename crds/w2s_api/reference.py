@@ -72,6 +72,8 @@ def _value(path: str, name: str, field: dict[str, Any]) -> str:
     if "properties" in field:
         anchor = f"{path}.{name}".lower().translate(_NOT_IN_ANCHORS)
         return f"[fields](#{anchor})"
+    if field["type"] == "object":
+        return "`{}`: it has no settings"
     if "enum" in field:
         return ", ".join(f"`{word}`" for word in field["enum"])
     if field["type"] == "integer":

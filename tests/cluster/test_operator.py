@@ -141,7 +141,7 @@ def test_kubectl_get_tells_where_it_stands(job: Job):
     job.apply(pods__prepare=ALL_BUT_LAST).until_complete()
     shown = w2s_cluster.kubectl("get", "w2s", job.name, "-n", job.namespace, mode="kwok").splitlines()
     assert shown[0].split() == ["NAME", "STAGE", "PROGRESS", "GAIN", "COMPLETE", "REASON", "AGE"]
-    assert "7/7" in shown[1]
+    assert "8/8" in shown[1]
     assert "+0.100 [+0.020, +0.180]" in shown[1]
     assert "Finished" in shown[1]
 

@@ -42,7 +42,7 @@ def test_they_run_a_job(job):
     arms = {arm["arm"]: arm["metrics"]["Brier"]["estimate"] for arm in results["evaluation"]["arms"]}
     gain = results["evaluation"]["comparisons"][0]
     assert results["evaluation"]["metric"] == "Brier"
-    assert gain["estimate"] == pytest.approx(arms["weak"] - arms["strong"], abs=1e-5), "less is better"
+    assert gain["estimate"] == pytest.approx(arms["weak"] - arms["combined"], abs=1e-5), "less is better"
     assert results["training"]["settings"]["loss"] == {"type": "Smoothed", "share": "0.2"}
     (step,) = results["selection"]["steps"]
     assert (step["type"], step["after"]) == ("Typical", round(step["before"] / 2))
