@@ -8,6 +8,7 @@ from api_server_kit import parts, rules_broken, schema
 
 from w2s_api.crd import COLUMNS, FRESH, crd
 from w2s_api.reference import reference
+from w2s_api.spec.base import Struct
 from w2s_api.status import Status, condition
 from w2s_cli.crd import as_yaml
 from w2s_cli.kubernetes_yaml import Loader
@@ -53,6 +54,17 @@ def test_everything_has_bounds():
                 assert part["x-kubernetes-list-type"] in {"map", "set", "atomic"}, path
             case "integer":
                 assert {"minimum", "maximum"} <= part.keys(), path
+
+
+def test_no_two_structs_have_one_name():
+    """The schema of a struct is found by it: one would take the other's place without a word."""
+    names: dict[str, str] = {}
+    left = [Struct]
+    while left:
+        for struct in left.pop().__subclasses__():
+            left.append(struct)
+            if struct.__module__.startswith("w2s_api."):
+                assert names.setdefault(struct.__name__, struct.__module__) == struct.__module__, struct
 
 
 def test_the_status_has_bounds_and_no_default_but_itself():
