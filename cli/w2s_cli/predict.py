@@ -149,6 +149,7 @@ def _predictor(given: str, uri: str, objects: "Objects", arguments: argparse.Nam
 def _published(uri: str, objects: "Objects", cache: Path) -> str:
     """Where the model is: a job's pointer names the place, and what must be in it."""
     from w2s_trainer.models.uri import fetch_directory
+    from w2s_trainer.store.artifacts import no_such_job
     from w2s_trainer.store.objects import NoSuchObject
 
     if not uri.endswith(tuple(f"/{pointer}" for pointer in POINTERS)):
@@ -162,11 +163,7 @@ def _published(uri: str, objects: "Objects", cache: Path) -> str:
         if not pointer.get("promoted", True):
             sys.stderr.write(f"This model was refused: {'; '.join(pointer['reasons'])}.\n")
     except NoSuchObject as error:
-        raise BadData(
-            "NoSuchJob",
-            f"{uri}: there is none: no job of that name has come to its end in this store.",
-            "Check name, namespace and storage, or run the job.",
-        ) from error
+        raise no_such_job(uri) from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise BadData(
             "BadPointer", f"{uri}: not the {uri.rpartition('/')[2]} of a job.", "Name the model's prefix."

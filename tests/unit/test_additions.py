@@ -33,6 +33,7 @@ KINDS: dict[str, tuple[dict, str, str, set[str]]] = {
             "rule_pattern",
             "rule_text",
             "saved_answers",
+            "shots",
             "summary",
             "user_functions",
             "votes",

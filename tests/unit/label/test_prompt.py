@@ -9,7 +9,8 @@ import pytest
 from w2s_api.spec.task import Task
 from w2s_trainer.errors import BadSpec
 from w2s_trainer.stages.label.prompt import QUESTION, Shot, orders_of, prompt_of, shots_of
-from w2s_trainer.stages.label.prompted import POOL_SAMPLE, draw_shots, pool_rows, probabilities_of
+from w2s_trainer.stages.label.prompted import POOL_SAMPLE, pool_rows, probabilities_of
+from w2s_trainer.stages.label.shots import draw_shots
 from w2s_trainer.stages.tables import Examples
 
 

@@ -28,7 +28,7 @@ from w2s_trainer.stages.tables import (
     read_examples,
     read_labels,
 )
-from w2s_trainer.store.artifacts import Artifact, ArtifactStore
+from w2s_trainer.store.artifacts import Artifact, ArtifactStore, no_such_job
 from w2s_trainer.store.objects import NoSuchObject, Objects
 
 RESULTS, ANSWERS = "results.json", "predictions.parquet"
@@ -72,11 +72,7 @@ class EndedJob:
         try:
             self.results: Mapping[str, Any] = json.loads(objects.read(uri))
         except NoSuchObject as error:
-            raise BadData(
-                "NoSuchJob",
-                f"{uri}: there is none: no job of that name has come to its end in this store.",
-                "Check name, namespace and storage, or run the job.",
-            ) from error
+            raise no_such_job(uri) from error
         if "combine" not in self.results["provenance"]:
             raise BadData(
                 "NoCombination",

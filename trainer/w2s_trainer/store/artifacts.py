@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 from uuid import uuid4
 
-from w2s_trainer.errors import InputGone, StoreUnavailable
+from w2s_trainer.errors import BadData, InputGone, StoreUnavailable
 from w2s_trainer.store.manifest import (
     CORRUPT,
     Entry,
@@ -149,6 +149,15 @@ class Artifact:
             f"{info.uri} is not what was written: its SHA-256 is not {info.sha256}.",
             "Run again: it counts as missing from now on, and is made anew.",
         )
+
+
+def no_such_job(uri: str) -> BadData:
+    """The error where a job's own file is not there."""
+    return BadData(
+        "NoSuchJob",
+        f"{uri}: there is none: no job of that name has come to its end in this store.",
+        "Check name, namespace and storage, or run the job.",
+    )
 
 
 class ArtifactStore:

@@ -138,6 +138,10 @@ class Endpoint(LabelerSettings):
         settings = super().result_settings()
         return {name: value for name, value in settings.items() if name not in _IN_NO_KEY}
 
+    def shown_labels(self) -> int:
+        """Its shots."""
+        return self.shots
+
     def sees_gold(self) -> bool:
         """It does with shots."""
         return self.shots > 0

@@ -27,6 +27,10 @@ class LabelerSettings(Method):
         """Whether it reads expert labels of the budget, so that it says something else for each seed."""
         return False
 
+    def shown_labels(self) -> int:
+        """How many expert labels of the drawn budget it is shown as examples: what it says of those proves nothing."""
+        return 0
+
     def trained_elsewhere(self) -> TrainedOn | None:
         """What a model that was there before the job has seen; None where there is no such model."""
         return None

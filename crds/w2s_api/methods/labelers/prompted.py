@@ -36,6 +36,10 @@ class Prompted(LabelerSettings):
         default=512, description="Texts are cut there; the report counts how many were."
     )
 
+    def shown_labels(self) -> int:
+        """Its shots."""
+        return self.shots
+
     def sees_gold(self) -> bool:
         """It does with shots, and where the prior is that of the budget."""
         return self.shots > 0 or self.prior == "Gold"

@@ -10,10 +10,11 @@ from w2s_api.arms import ARMS
 from w2s_trainer.contract.context import StageContext, StageResult
 from w2s_trainer.families import family_of
 from w2s_trainer.stages.combine.combination import Combination, combination_of
+from w2s_trainer.stages.combine.log_odds import log_softmax
 from w2s_trainer.stages.combine.sources import CombinedSources
-from w2s_trainer.stages.label.methods import shown_of
 from w2s_trainer.stages.label.opinion import drawn_budget, teaching_budget
-from w2s_trainer.stages.tables import Examples, read_examples
+from w2s_trainer.stages.label.shots import shown_of
+from w2s_trainer.stages.tables import read_examples
 from w2s_trainer.stages.train.heads import named, write_heads
 from w2s_trainer.stages.train.predictions import Predictions
 
@@ -34,43 +35,35 @@ def run(context: StageContext) -> StageResult:
     combinations: dict[int, Combination] = {}
     for seed in range(spec.evaluation.seeds):
         drawn = teaching_budget(context, examples, known.gold, seed)
-        shown = _shown(context, examples, known.gold, seed)
+        shown = _shown(context, drawn_budget(context, examples, known.gold, seed), drawn, known.gold, seed)
         combination = combinations[seed] = combination_of(known, drawn, shown, seed)
         predictions.add("combined", seed, len(drawn), combination.probabilities(predictions.rows))
         if combination.heads:
             merged = combination.students
             heads |= named("students", seed, vars(merged))
             if is_one_model:
-                answers = merged.probabilities(known.features[predictions.rows])
-                predictions.add("students", seed, len(drawn), answers)
+                said = known.of_head(merged)(predictions.rows)
+                predictions.add("students", seed, len(drawn), np.exp(log_softmax(said.log_odds)))
         context.progress("combining", seed + 1, spec.evaluation.seeds)
     predictions.write(context.output / "predictions.parquet")
     write_heads(heads, context.output)
-    by_seed = {str(seed): _weights(combination) for seed, combination in combinations.items()}
+    by_seed = {str(seed): combination.weights.to_json() for seed, combination in combinations.items()}
     (context.output / WEIGHTS).write_text(json.dumps(by_seed))
     return StageResult(_summary(combinations))
 
 
 def _shown(
-    context: StageContext, examples: Examples, gold: NDArray[np.int64], seed: int
+    context: StageContext,
+    drawn: NDArray[np.int64],
+    taught: NDArray[np.int64],
+    gold: NDArray[np.int64],
+    seed: int,
 ) -> NDArray[np.int64]:
-    """Rows of a seed's budget whose label any labeler was shown: some are shown what was drawn, some all of it."""
-    rows = [
-        shown_of(labeler.settings, budget(context, examples, gold, seed), gold, seed)
-        for labeler in context.spec.weak.labelers
-        for budget in (drawn_budget, teaching_budget)
-    ]
-    return np.unique(np.concatenate(rows))
-
-
-def _weights(combination: Combination) -> dict[str, Any]:
-    weights = combination.weights
-    return {
-        "scale": dict(weights.scale),
-        "meanAnswer": {name: mean.tolist() for name, mean in weights.mean_answer.items()},
-        "prior": weights.prior.tolist(),
-        "bias": weights.bias.tolist(),
-    }
+    """Rows of a seed's budget whose label any labeler was shown."""
+    labelers = context.spec.weak.labelers
+    return np.unique(
+        np.concatenate([shown_of(labeler.settings, drawn, taught, gold, seed) for labeler in labelers])
+    )
 
 
 def _summary(combinations: dict[int, Combination]) -> dict[str, Any]:

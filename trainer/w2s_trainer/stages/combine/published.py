@@ -23,6 +23,7 @@ from w2s_trainer.models.tokens import Tokens
 from w2s_trainer.stages.aggregate.methods import Sources, aggregation_of
 from w2s_trainer.stages.combine.combination import STRONG, TEACHER
 from w2s_trainer.stages.combine.log_odds import Source, from_probabilities, log_softmax
+from w2s_trainer.stages.combine.stacking import Weights, relative
 from w2s_trainer.stages.label.calibration import at_temperature
 from w2s_trainer.stages.label.methods import Published, answer, can_be_published
 from w2s_trainer.stages.tables import WeakLabels
@@ -109,7 +110,7 @@ def load_combination(
         teacher = _Teacher.of(plain["teacher"], published) if plain["teacher"] else None
         heads = _Heads.of(plain["heads"], load_file(directory / HEADS), models) if plain["heads"] else None
         return CombinedPredictor(
-            ClassPredictor(load_classifier(model, name)), _Weights.of(plain["weights"]), teacher, heads
+            ClassPredictor(load_classifier(model, name)), Weights.of_json(plain["weights"]), teacher, heads
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BadSpec(
@@ -124,37 +125,24 @@ class CombinedPredictor:
     """A published model whose answers the teacher is added to."""
 
     students: ClassPredictor
-    weights: "_Weights"
+    weights: Weights
     teacher: "_Teacher | None"
     heads: "_Heads | None"
 
     def answer(self, texts: Sequence[str], batch_tokens: int) -> tuple[list[dict[str, Any]], Tokens]:
         """{label, probabilities} of each text, and what was read."""
         probabilities, tokens = self.students.classifier.probabilities(texts, batch_tokens)
-        log_odds = np.log(np.maximum(probabilities, np.finfo(np.float64).tiny))
+        answered = from_probabilities(probabilities, floor=float(np.finfo(np.float64).tiny))
+        log_odds = answered.log_odds
         if self.heads:  # then the model is one source of several
-            log_odds = self.weights.added(STRONG, from_probabilities(probabilities, floor=1e-300))
-            log_odds = log_odds + self.heads.logits(texts, batch_tokens)
+            log_odds = self._added(STRONG, answered) + self.heads.logits(texts, batch_tokens)
         if self.teacher:
             said = self.teacher.says(texts)
-            log_odds = log_odds + self.weights.added(TEACHER, from_probabilities(said.targets, said.abstain))
+            log_odds = log_odds + self._added(TEACHER, from_probabilities(said.targets, said.abstain))
         return self.students.in_words(np.exp(log_softmax(log_odds))), tokens
 
-
-@dataclass(frozen=True)
-class _Weights:
-    scale: Mapping[str, float]
-    mean_answer: Mapping[str, NDArray[np.float64]]
-
-    @classmethod
-    def of(cls, plain: Mapping[str, Any]) -> "_Weights":
-        means = {name: np.array(mean, dtype=np.float64) for name, mean in plain["meanAnswer"].items()}
-        return cls(plain["scale"], means)
-
-    def added(self, name: str, source: Source) -> NDArray[np.float64]:
-        """What a source adds to the log-odds, float64[n, K]: nothing where it abstains."""
-        relative = self.scale[name] * (source.log_odds - self.mean_answer[name])
-        return np.where(source.abstain[:, None], 0.0, relative)
+    def _added(self, name: str, source: Source) -> NDArray[np.float64]:
+        return self.weights.scale[name] * relative(source, self.weights.mean_answer[name])
 
 
 @dataclass(frozen=True)

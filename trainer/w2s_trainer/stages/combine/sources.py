@@ -13,7 +13,7 @@ from w2s_trainer.families import family_of
 from w2s_trainer.models.causal import is_causal
 from w2s_trainer.models.head import Head
 from w2s_trainer.stages.combine.log_odds import Source, from_logits, from_probabilities
-from w2s_trainer.stages.features import features_of, text_features
+from w2s_trainer.stages.features import features_of
 from w2s_trainer.stages.pool_sample import student_sample
 from w2s_trainer.stages.tables import (
     Examples,
@@ -24,6 +24,7 @@ from w2s_trainer.stages.tables import (
     read_predictions,
 )
 from w2s_trainer.stages.train.heads import Heads, arrays_of, read_heads
+from w2s_trainer.stages.train.zero_shot import description_features
 
 BATCH = 65_536
 """Texts whose features are centred at once."""
@@ -60,11 +61,9 @@ class CombinedSources:
     @cached_property
     def descriptions(self) -> NDArray[np.float32] | None:
         """Features of the class descriptions, float32[K, d]; None of a causal model, whose head reads no similarity."""
-        context = self._context
-        if is_causal(context.model.directory):
+        if is_causal(self._context.model.directory):
             return None
-        described = [label.description or label.name for label in context.spec.task.classes]
-        return text_features(context, context.spec.strong.max_tokens, described)
+        return description_features(self._context)
 
     @cached_property
     def gold(self) -> NDArray[np.int64]:

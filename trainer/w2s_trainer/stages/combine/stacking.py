@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +41,27 @@ class Weights:
     """float64[K], of sum 0: log-odds of the classes before any source is heard; 0: all are as likely."""
     bias: NDArray[np.float64]
     """float64[K], of sum 0: what gold labels add to the prior."""
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON, for `of_json`."""
+        return {
+            "scale": dict(self.scale),
+            "meanAnswer": {name: mean.tolist() for name, mean in self.mean_answer.items()},
+            "prior": self.prior.tolist(),
+            "bias": self.bias.tolist(),
+        }
+
+    @classmethod
+    def of_json(cls, plain: Mapping[str, Any]) -> "Weights":
+        """Those that `to_json` wrote."""
+        means = {name: np.array(mean, dtype=np.float64) for name, mean in plain["meanAnswer"].items()}
+        prior, bias = (np.array(plain[name], dtype=np.float64) for name in ("prior", "bias"))
+        return cls(plain["scale"], means, prior, bias)
+
+
+def relative(source: Source, mean_answer: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What a source says beyond its mean answer float64[K]: vₛᵢ as float64[n, K], 0 where it abstains."""
+    return np.where(source.abstain[:, None], 0.0, source.log_odds - mean_answer)
 
 
 def prior(weak_shares: NDArray[np.float64], gold: NDArray[np.int64] | None = None) -> NDArray[np.float64]:
@@ -93,8 +115,8 @@ def fit(
 
     shrinkage = shrinkage or Shrinkage()
     names = tuple(sources)
-    relative = _relative(sources, start)
-    count, rows, classes = relative.shape
+    said = _relative(sources, start)
+    count, rows, classes = said.shape
     if rows != len(gold):
         raise ValueError(f"The sources speak of {rows} texts, and {len(gold)} have a gold label.")
     if len(np.unique(gold)) < 2:
@@ -103,11 +125,11 @@ def fit(
 
     def loss(parameters: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         scale, bias = parameters[:count], parameters[count:]
-        log_p = log_softmax(np.tensordot(scale, relative, axes=1) + start.prior + bias)
+        log_p = log_softmax(np.tensordot(scale, said, axes=1) + start.prior + bias)
         value = -(truth * log_p).sum()
         value += 0.5 * (shrinkage.scale * ((scale - 1) ** 2).sum() + shrinkage.bias * (bias**2).sum())
         residual = np.exp(log_p) - truth
-        of_scale = (relative * residual).sum(axis=(1, 2)) + shrinkage.scale * (scale - 1)
+        of_scale = (said * residual).sum(axis=(1, 2)) + shrinkage.scale * (scale - 1)
         of_bias = residual.sum(axis=0) + shrinkage.bias * bias
         return float(value), np.concatenate([of_scale, of_bias])
 
@@ -133,9 +155,9 @@ def combine(sources: Sources, weights: Weights) -> NDArray[np.float64]:
     Raises:
         ValueError: the weights are of other sources or another number of classes, or shapes differ.
     """
-    relative = _relative(sources, weights)
+    said = _relative(sources, weights)
     scale = np.array([weights.scale[name] for name in sources])
-    return np.exp(log_softmax(np.tensordot(scale, relative, axes=1) + weights.prior + weights.bias))
+    return np.exp(log_softmax(np.tensordot(scale, said, axes=1) + weights.prior + weights.bias))
 
 
 def _relative(sources: Sources, weights: Weights) -> NDArray[np.float64]:
@@ -153,12 +175,7 @@ def _relative(sources: Sources, weights: Weights) -> NDArray[np.float64]:
         raise ValueError(
             f"The weights are of {len(weights.prior)} classes, and the sources have {classes}: {again}"
         )
-    return np.stack(
-        [
-            np.where(source.abstain[:, None], 0.0, source.log_odds - weights.mean_answer[name])
-            for name, source in sources.items()
-        ]
-    )
+    return np.stack([relative(source, weights.mean_answer[name]) for name, source in sources.items()])
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -16,10 +16,8 @@ from w2s_api.methods.labelers.endpoint import KEY_VARIABLES
 from w2s_api.spec.weak import Labeler
 from w2s_trainer.contract.context import StageContext
 from w2s_trainer.stages.columns import taken
-from w2s_trainer.stages.label.calibration import nothing_left
 from w2s_trainer.stages.label.opinion import Opinion, drawn_budget, path_of
 from w2s_trainer.stages.label.prompt import Prompt, Shot, orders_of, prompt_of
-from w2s_trainer.stages.label.prompted import draw_shots
 from w2s_trainer.stages.label.remote.asking import Asking, Form
 from w2s_trainer.stages.label.remote.client import Client
 from w2s_trainer.stages.label.remote.conversation import Message, conversation
@@ -27,6 +25,7 @@ from w2s_trainer.stages.label.remote.cost import Meter
 from w2s_trainer.stages.label.remote.figures import figures_of, in_words, total, warnings
 from w2s_trainer.stages.label.remote.record import Records, width
 from w2s_trainer.stages.label.saved_answers import SavedAnswers
+from w2s_trainer.stages.label.shots import shots_by_seed
 from w2s_trainer.stages.tables import EVERY_SEED, Examples, read_gold
 
 INTERVAL = 10.0
@@ -97,13 +96,6 @@ def opinions(
     return _opinions(settings, values, examples, rows, shown)
 
 
-def shown(
-    settings: Endpoint, budget: NDArray[np.int64], labels: NDArray[np.int64], seed: int
-) -> NDArray[np.int64]:
-    """Rows of a seed's budget, in drawing order, whose labels the model was shown."""
-    return draw_shots(budget, labels, settings.shots, seed) if settings.shots else budget[:0]
-
-
 def tell(context: StageContext, labeler: Labeler, summary: Mapping[str, Any]) -> int:
     """Notes what was asked and what it cost; warns where many questions got no usable answer."""
     figures = total(summary)
@@ -126,14 +118,10 @@ def _shown(
     if not settings.shots:
         return {}
     gold = read_gold(context.artifact("examples"), "budget", examples, context.scratch)
-    by_seed = {}
-    for seed in range(context.spec.evaluation.seeds):
-        budget = drawn_budget(context, examples, gold, seed)
-        rows = draw_shots(budget, gold, settings.shots, seed)
-        if labeler.calibration != "None" and len(rows) == len(budget):
-            raise nothing_left(path_of(context, labeler), "the shots are the whole gold budget")
-        by_seed[seed] = (rows, gold[rows])
-    return by_seed
+    seeds = range(context.spec.evaluation.seeds)
+    budgets = {seed: drawn_budget(context, examples, gold, seed) for seed in seeds}
+    shots = shots_by_seed(context, labeler, settings.shots, budgets, gold)
+    return {seed: (rows, gold[rows]) for seed, rows in shots.items()}
 
 
 def _questions(

@@ -1,6 +1,6 @@
 """The labelers: one module of this package for each of `w2s_api.methods.labelers`, called as that of its settings.
 
-A module has the function `opinions`; it may have `check`, `tell`, `shown` and `answer`.
+A module has the function `opinions`; it may have `check`, `tell` and `answer`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -47,29 +47,6 @@ def check(settings: LabelerSettings, path: str) -> None:
     module = implementation(__package__, type(settings))
     if hasattr(module, "check"):
         module.check(settings, path)
-
-
-def shown_of(
-    settings: LabelerSettings, budget: NDArray[np.int64], labels: NDArray[np.int64], seed: int
-) -> NDArray[np.int64]:
-    """The texts whose gold label a labeler was shown: what it says of them proves nothing.
-
-    Args:
-        settings: of the labeler.
-        budget: rows of a seed's gold budget in drawing order, int64[n].
-        labels: gold labels of all N rows.
-        seed: the budget's.
-
-    Returns:
-        Some of the rows of the budget.
-    """
-    if settings.learns_budget:
-        return budget
-    module = implementation(__package__, type(settings))
-    if not hasattr(module, "shown"):
-        return budget[:0]
-    rows: NDArray[np.int64] = module.shown(settings, budget, labels, seed)
-    return rows
 
 
 @dataclass(frozen=True)

@@ -16,17 +16,16 @@ from w2s_api.methods.labelers import Prompted
 from w2s_api.spec.task import Task
 from w2s_api.spec.weak import Labeler
 from w2s_trainer.contract.context import StageContext
-from w2s_trainer.errors import BadSpec
 from w2s_trainer.models.causal import Answers, CausalModel, load_causal
 from w2s_trainer.models.layout import Layout, layout_of
 from w2s_trainer.models.published import softmax
 from w2s_trainer.models.tokens import tokenize
-from w2s_trainer.stages.label.calibration import nothing_left
 from w2s_trainer.stages.label.methods import Published
-from w2s_trainer.stages.label.opinion import Opinion, drawn_budget, path_of, place_to_publish
+from w2s_trainer.stages.label.opinion import Opinion, drawn_budget, place_to_publish
 from w2s_trainer.stages.label.prior import matching_shift, shares, uniform
-from w2s_trainer.stages.label.prompt import Shot, orders_of, prompt_of, shots_of
+from w2s_trainer.stages.label.prompt import Shot, orders_of, prompt_of
 from w2s_trainer.stages.label.saved_answers import Collect, SavedAnswers, collect_unsaved
+from w2s_trainer.stages.label.shots import shots_by_seed
 from w2s_trainer.stages.pool_sample import pool_sample
 from w2s_trainer.stages.tables import EVERY_SEED, Examples, WeakLabels, of_seed, read_gold
 
@@ -54,7 +53,7 @@ def opinions(
     if per_seed:
         gold = read_gold(context.artifact("examples"), "budget", examples, context.scratch)
     budgets = {seed: drawn_budget(context, examples, gold, seed) for seed in seeds if per_seed}
-    shown = _shown(context, labeler, settings, budgets, gold)
+    shown = shots_by_seed(context, labeler, settings.shots, budgets, gold)
 
     model = load_causal(context.model.directory, context.model.name)
     # The same sample in each shard: the shift must be that of the whole.
@@ -229,34 +228,6 @@ def pool_rows(examples: Examples) -> NDArray[np.int64]:
     return pool_sample(examples, POOL_SAMPLE, "prior")
 
 
-def shown(
-    settings: Prompted, budget: NDArray[np.int64], labels: NDArray[np.int64], seed: int
-) -> NDArray[np.int64]:
-    """Rows of a seed's budget, in drawing order, whose labels the model was shown."""
-    return draw_shots(budget, labels, settings.shots, seed) if settings.shots else budget[:0]
-
-
-def draw_shots(budget: NDArray[np.int64], labels: NDArray[np.int64], n: int, seed: int) -> NDArray[np.int64]:
-    """The rows that are a seed's shots, classes in turn.
-
-    Args:
-        budget: rows of the seed's gold budget in the order in which they were drawn.
-        labels: gold, int64[N], of all rows.
-        n: how many.
-        seed: for the message.
-
-    Raises:
-        BadSpec: the budget is smaller.
-    """
-    if len(budget) < n:
-        raise BadSpec(
-            "TooFewForShots",
-            f"`shots` is {n}, but the gold budget of seed {seed} has {len(budget)} texts.",
-            "Lower `shots`, or raise `data.goldBudget`.",
-        )
-    return np.asarray(budget[shots_of(labels[budget], n)])
-
-
 def provenance(model: CausalModel, question: Question) -> dict[str, Any]:
     """Records what was asked, to tell another run from it: a digest of the prompts in all orders, without
     their text, and the token ids of the answers."""
@@ -270,22 +241,6 @@ def provenance(model: CausalModel, question: Question) -> dict[str, Any]:
         "orders": len(layouts),
         "answers": dict(zip(names, answers.ids, strict=True)),
     }
-
-
-def _shown(
-    context: StageContext,
-    labeler: Labeler,
-    settings: Prompted,
-    budgets: dict[int, NDArray[np.int64]],
-    gold: NDArray[np.int64],
-) -> dict[int, NDArray[np.int64]]:
-    """Rows of each seed's shots, if there are to be any."""
-    if not settings.shots:
-        return {}
-    shown = {seed: draw_shots(budget, gold, settings.shots, seed) for seed, budget in budgets.items()}
-    if labeler.calibration != "None" and any(len(shown[seed]) == len(budgets[seed]) for seed in shown):
-        raise nothing_left(path_of(context, labeler), "the shots are the whole gold budget")
-    return shown
 
 
 def _questions(

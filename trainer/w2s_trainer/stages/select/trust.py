@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from w2s_api.methods.selection_steps import Trust
 from w2s_trainer.models.head import Head, centred, cross_validated_l2, fit, folds_of
-from w2s_trainer.stages.label.methods import shown_of
+from w2s_trainer.stages.label.shots import shown_of
 from w2s_trainer.stages.select.methods import Candidates, Kept
 from w2s_trainer.stages.select.ordered import Ordered, as_they_come, order_of
 from w2s_trainer.stages.select.ranking import best_per_class, counts, weighed
@@ -100,7 +100,7 @@ def judge(candidates: Candidates) -> Judged:
     budget, gold = candidates.budget, candidates.gold
     rows = budget[~candidates.labels.abstain[budget]]
     for labeler in candidates.context.spec.weak.labelers:
-        rows = np.setdiff1d(rows, shown_of(labeler.settings, budget, gold, candidates.seed))
+        rows = np.setdiff1d(rows, shown_of(labeler.settings, budget, budget, gold, candidates.seed))
     rows = rows[order_of(candidates.examples.ids.take(rows))]
     right = candidates.labels.targets[rows].argmax(axis=1) == gold[rows]
     return Judged(rows, right, as_they_come(candidates.examples.families[rows]))

@@ -32,12 +32,15 @@ def zero_shot_answers(
     Returns:
         float64[n, K], rows sum to 1.
     """
-    strong = context.spec.strong
     if is_causal(context.model.directory):
         return prompted_probabilities(context, examples, rows)
+    return similarity_probabilities(normalise(features), description_features(context))
+
+
+def description_features(context: StageContext) -> NDArray[np.float32]:
+    """Features of the class descriptions by the strong model, float32[K, d] of unit length; a name stands for none."""
     descriptions = [label.description or label.name for label in context.spec.task.classes]
-    described = text_features(context, strong.max_tokens, descriptions)
-    return similarity_probabilities(normalise(features), described)
+    return text_features(context, context.spec.strong.max_tokens, descriptions)
 
 
 def similarity_probabilities(
