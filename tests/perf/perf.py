@@ -38,7 +38,7 @@ from w2s_trainer.store.embedded import EmbeddedStore
 from w2s_trainer.store.objects import Objects
 from w2s_trainer.tuning.keeper import StoreKeeper
 from w2s_trainer.tuning.order import Order
-from w2s_trainer.tuning.precision import fastest_precision
+from w2s_trainer.tuning.precision import precision_of
 from w2s_trainer.tuning.student import head_name
 from w2s_trainer.tuning.tunings.lora import adapter_targets
 
@@ -258,8 +258,8 @@ def fastest_batch(model: Any, tokenizer: Any, texts: list[str], max_tokens: int,
 
 
 def other_numbers(bench: Bench) -> None:
-    """bfloat16 on both sides, and what this machine is found to be fastest in."""
-    heading(f"bfloat16 on both sides (this machine would train in {fastest_precision('cpu')})", "texts/s")
+    """bfloat16 on both sides, and what this machine would train in."""
+    heading(f"bfloat16 on both sides (this machine would train in {precision_of('cpu')})", "texts/s")
     made = ours.student(bench.model(ENCODER), "bfloat16")
     texts = ours.training_texts(made, bench.texts.first(96), 128)
     plain, tokenizer = plain_twin(bench.model(ENCODER), made)

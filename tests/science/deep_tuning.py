@@ -26,7 +26,7 @@ from w2s_trainer.models.uri import fetch_model
 from w2s_trainer.tuning.keeper import NoCheckpoints
 from w2s_trainer.tuning.loop import Schedule, tune
 from w2s_trainer.tuning.losses import make_targets
-from w2s_trainer.tuning.precision import fastest_precision
+from w2s_trainer.tuning.precision import precision_of
 from w2s_trainer.tuning.student import load_student
 from w2s_trainer.tuning.training_set import TrainingSet
 
@@ -103,7 +103,7 @@ def one_split(
     prior = torch.from_numpy(weak.mean(axis=0)).float()
     for name in arguments.variants:
         tuning, rate, epochs = VARIANTS[name]
-        student = load_student(directory, classes, tuning=tuning, precision=fastest_precision("cpu"))
+        student = load_student(directory, classes, tuning=tuning, precision=precision_of("cpu"))
         student.start_from(head, features[: len(pool)])
         student.make_tunable(split)
         schedule = Schedule(epochs, 32, rate, batch_tokens=8192, seed=split)

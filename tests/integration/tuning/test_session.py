@@ -132,7 +132,7 @@ def new_place(embedded_s3, tiny, tmp_path) -> Callable[[], Place]:
 @pytest.fixture(autouse=True)
 def float32(monkeypatch) -> None:
     """What this machine is fastest in is not what is tested here."""
-    monkeypatch.setattr(session, "fastest_precision", lambda _device: "float32")
+    monkeypatch.setattr(session, "precision_of", lambda _device: "float32")
 
 
 def assert_same(mine: Any, theirs: Any) -> None:
@@ -157,7 +157,7 @@ def test_stopped_by_a_signal_it_goes_on_elsewhere_and_ends_bitwise_equal(new_pla
         assert place.newest().step == stop
         # The next machine has other habits; the training keeps those that it began with.
         torch.set_num_threads(2)
-        monkeypatch.setattr(session, "fastest_precision", lambda _device: "bfloat16")
+        monkeypatch.setattr(session, "precision_of", lambda _device: "bfloat16")
     found, watched = place.tune(recipe)
     assert watched.notes == [f"going on from step {steps}"]
     assert found.student.precision == "float32"

@@ -27,7 +27,7 @@ from w2s_trainer.tuning.keeper import StoreKeeper, unfit
 from w2s_trainer.tuning.loop import Schedule, Tokens, tune
 from w2s_trainer.tuning.losses import make_targets
 from w2s_trainer.tuning.numerics import NumericSettings, agree_on_numerics
-from w2s_trainer.tuning.precision import fastest_precision, kept_precision
+from w2s_trainer.tuning.precision import precision_of
 from w2s_trainer.tuning.state import TrainingState
 from w2s_trainer.tuning.stop import StopRequest
 from w2s_trainer.tuning.student import Student
@@ -118,8 +118,7 @@ def tune_student(
         note(f"going on from step {checkpoint.step}")
     else:
         device = "cuda" if torch.cuda.is_available() else "cpu"
-        fastest = kept_precision(device, context.cache, fastest_precision)
-        proposed = NumericSettings(fastest, torch.get_num_threads())
+        proposed = NumericSettings(precision_of(device), torch.get_num_threads())
         numbers = world.broadcast_object(
             agree_on_numerics(context.objects, home, proposed) if world.leads else proposed
         )
