@@ -53,6 +53,30 @@ _TABLE = (
         needs="`task.positiveClass`",
         on_parts=False,
     ),
+    Metric(
+        "ExactMatch",
+        "exact match",
+        "the share of texts whose answer is the expert's, case and white space aside",
+        families=("Generation",),
+    ),
+    Metric(
+        "TokenF1",
+        "token F1",
+        "how far the words of answer and reference are the same, in any order; 1 is all of them",
+        families=("Generation",),
+    ),
+    Metric(
+        "RougeL",
+        "ROUGE-L",
+        "how far the words of answer and reference are the same, in this order; 1 is all of them",
+        families=("Generation",),
+    ),
+    Metric(
+        "Chrf",
+        "chrF",
+        "how far short runs of characters of answer and reference are the same; 1 is all of them",
+        families=("Generation",),
+    ),
 )
 
 METRICS = {metric.name: metric for metric in _TABLE}

@@ -8,15 +8,8 @@ from functools import cache
 
 import re2
 
-from w2s_trainer.stages.label.rule_text import (
-    OTHER_MARKS,
-    UNSPACED_MARKS,
-    WORD_MARKS,
-    alike,
-    is_accent,
-    is_unspaced,
-    is_word,
-)
+from w2s_trainer.data.scripts import is_accent, is_unspaced, is_word
+from w2s_trainer.stages.label.rule_text import OTHER_MARKS, UNSPACED_MARKS, WORD_MARKS, alike
 
 _OPEN = f"[{WORD_MARKS[0]}{OTHER_MARKS[0]}{UNSPACED_MARKS[0][0]}{UNSPACED_MARKS[0][1]}]"
 _CLOSE = f"[{WORD_MARKS[1]}{OTHER_MARKS[1]}{UNSPACED_MARKS[1][0]}{UNSPACED_MARKS[1][1]}]"

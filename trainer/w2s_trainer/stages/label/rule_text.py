@@ -11,9 +11,9 @@ of both kinds, of which each edge gets the one that makes `\\b` hold there.
 
 import re
 import unicodedata
-from functools import cache
 
-from w2s_trainer.stages.normal_form import folded
+from w2s_trainer.data.normal_form import folded
+from w2s_trainer.data.scripts import has_unspaced, is_accent, is_unspaced, is_word
 
 WORD_MARKS = ("O", "C")
 """Around a character that belongs to a word."""
@@ -21,16 +21,6 @@ OTHER_MARKS = ("\x01", "\x02")
 """Around any other character."""
 UNSPACED_MARKS = (("N", "\x03"), ("Q", "\x04"))
 """Before and after a letter of a script without spaces; of each pair the first counts as part of a word."""
-
-UNSPACED = (
-    "\u0e00-\u0eff"  # Thai, Lao
-    "\u1000-\u109f\ua9e0-\ua9ff\uaa60-\uaa7f"  # Myanmar
-    "\u1780-\u17ff\u1950-\u19df\u1a20-\u1aaf\uaa80-\uaadf"  # Khmer, Tai Le, New Tai Lue, Tai Tham, Tai Viet
-    "\u2e80-\u2fdf\u3005-\u3007\u3021-\u3029\u3031-\u3035\u3038-\u303c"  # Han: radicals and its own signs
-    "\u3041-\u30ff\u3100-\u312f\u31a0-\u31bf\u31f0-\u31ff"  # Hiragana, Katakana, Bopomofo
-    "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U0001b000-\U0001b16f\U00020000-\U0003ffff"
-)
-"""Ranges of scripts that write no spaces between words."""
 
 _IGNORED = (
     "\u00ad\u034f\u061c\u0640\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164"
@@ -58,7 +48,6 @@ _REPLACED = {
     **{code: plain for plain, forms in _ALIKE.items() for code in _members(forms)},
 }
 _RUN = re.compile(r"[^\x00-\x7f]+")
-_IS_UNSPACED = re.compile(f"[{UNSPACED}]")
 
 
 def alike(text: str) -> str:
@@ -82,7 +71,7 @@ def marked(text: str) -> str:
     """A searchable text with marks around what is beyond ASCII."""
     if text.isascii():
         return text
-    return _RUN.sub(_with_marks, text) if _IS_UNSPACED.search(text) else text.translate(_MARKED)
+    return _RUN.sub(_with_marks, text) if has_unspaced(text) else text.translate(_MARKED)
 
 
 class _Marked(dict[int, str]):
@@ -124,22 +113,3 @@ def _with_marks(run: re.Match[str]) -> str:
 
 def _is_spaced_letter(character: str) -> bool:
     return is_word(character) and not is_unspaced(character) and not is_accent(character)
-
-
-@cache
-def is_word(character: str) -> bool:
-    """Whether a character belongs to a word: letters, accents, numbers, and what joins words like `_`."""
-    category = unicodedata.category(character)
-    return category[0] in "LMN" or category == "Pc"
-
-
-@cache
-def is_accent(character: str) -> bool:
-    """Whether a character combines with the one before it."""
-    return unicodedata.category(character)[0] == "M"
-
-
-@cache
-def is_unspaced(character: str) -> bool:
-    """Whether a character is a letter (or digit or accent) of a script without spaces."""
-    return _IS_UNSPACED.match(character) is not None and is_word(character)

@@ -11,10 +11,10 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from w2s_api.spec.data import Fields
+from w2s_trainer.data.normal_form import normalised
 from w2s_trainer.data.sources import DataFile
 from w2s_trainer.data.spreadsheet import unguarded
 from w2s_trainer.errors import BadData
-from w2s_trainer.stages.normal_form import normalised
 from w2s_trainer.stages.prepare.columns import Places, Values
 from w2s_trainer.stages.prepare.usable import Example, Quarantined, SourceReader
 

@@ -14,7 +14,7 @@ from tempfile import TemporaryFile
 import numpy as np
 from numpy.typing import NDArray
 
-from w2s_trainer.stages.normal_form import normalised
+from w2s_trainer.data.normal_form import normalised
 
 PERMUTATIONS = 256
 MISS = 0.001

@@ -8,7 +8,7 @@ from itertools import pairwise
 from tempfile import TemporaryFile
 from typing import overload
 
-from w2s_trainer.stages.normal_form import normalised
+from w2s_trainer.data.normal_form import normalised
 
 _DIGEST = 32
 _BATCH = 1024

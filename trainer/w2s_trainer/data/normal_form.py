@@ -1,4 +1,8 @@
-"""The form in which texts are compared: by exact duplicates, by near-duplicates, and by rules."""
+"""The form in which texts are compared: by exact duplicates, by near-duplicates, by rules, and with an expert's answer.
+
+Punctuation and articles stay, other than in SQuAD's form (Rajpurkar et al. 2016): `gpl-2.0` and `gpl-20` are two
+answers, and what an article is depends on the language.
+"""
 
 import unicodedata
 

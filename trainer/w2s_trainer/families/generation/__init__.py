@@ -1,0 +1,1 @@
+"""Tasks of type `Generation`: a text is written for each text."""
