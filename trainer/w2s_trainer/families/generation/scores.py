@@ -53,9 +53,8 @@ def rouge_l(answer: str, reference: str) -> float:
 @lru_cache(_REMEMBERED)
 def chrf(answer: str, reference: str) -> float:
     """chrF of the texts as they are (Popović 2015): F2 of their n-grams of 1 to 6 characters, by sacreBLEU, over 100."""
-    return min(
-        1.0, _CHRF.sentence_score(answer, [reference]).score / 100
-    )  # 1.0000000000000002 for some equal texts
+    score = float(_CHRF.sentence_score(answer, [reference]).score) / 100
+    return min(1.0, score)  # 1.0000000000000002 for some equal texts
 
 
 def longest_common_subsequence(mine: Sequence[str], other: Sequence[str]) -> int:
