@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from w2s_trainer.families.generation.consensus import UTILITIES, consensus
 from w2s_trainer.families.generation.joined import joined
 from w2s_trainer.families.generation.scores import token_f1
-from w2s_trainer.families.generation.vote import majority
+from w2s_trainer.families.generation.vote import elect, majority
 
 
 def rows(*given_: list[str]) -> np.ndarray:
@@ -38,11 +38,22 @@ def test_weights_of_voters():
     assert by_row.texts.tolist() == ["gpl-2.0", "bsd-new"]
 
 
+def test_an_election_tells_ties_and_counts_no_abstention():
+    targets = [np.array(column, dtype=object) for column in (["a", "a", "", ""], ["b", "A", "b", ""])]
+    texts, is_tie = elect(targets, np.ones((2, 4)))
+    assert texts.tolist() == ["a", "a", "b", ""]
+    assert is_tie.tolist() == [True, False, False, False]
+    texts, is_tie = elect(targets, np.array([[1.0] * 4, [2.0] * 4]))
+    assert texts.tolist() == ["b", "A", "b", ""]
+    assert not is_tie.any()
+
+
 def test_the_consensus_is_between_the_others():
     # Words shared: 1-2 two of three, 2-3 two of three, 1-3 one of three.
     candidates = rows(["a b c", "b c d", "c d e"])
     made = joined(candidates, np.ones(3), consensus(token_f1))
     assert made.texts.tolist() == ["b c d"]
+    assert made.is_tie.tolist() == [False]
     assert made.agreement == pytest.approx([(2 / 3 + 1 + 2 / 3) / 3])
 
 

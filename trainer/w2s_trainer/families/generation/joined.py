@@ -15,6 +15,8 @@ class Choice:
     """Which of them."""
     agreement: float
     """From 0 to 1, as the way of choosing has it."""
+    is_tie: bool = False
+    """Whether another text was as good."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,9 @@ class Joined:
     """str[n]; empty where nobody answers."""
     agreement: NDArray[np.float64]
     """float64[n]: how far the sources that answer agree with the text; 0 where nobody does."""
+
+    is_tie: NDArray[np.bool_]
+    """bool[n]: another text was as good, and the first was taken."""
 
     @property
     def abstain(self) -> NDArray[np.bool_]:
@@ -47,6 +52,7 @@ def joined(candidates: NDArray[np.object_], weights: NDArray[np.float64], choose
     heard = np.broadcast_to(weights, candidates.shape)
     texts = np.full(len(candidates), "", dtype=object)
     agreement = np.zeros(len(candidates))
+    is_tie = np.zeros(len(candidates), dtype=bool)
     for row, written in enumerate(candidates):
         answering = np.flatnonzero((written != "") & (heard[row] > 0))
         if not len(answering):
@@ -54,4 +60,5 @@ def joined(candidates: NDArray[np.object_], weights: NDArray[np.float64], choose
         choice = choose(written[answering].tolist(), heard[row, answering].tolist())
         texts[row] = written[answering[choice.place]]
         agreement[row] = choice.agreement
-    return Joined(texts, agreement)
+        is_tie[row] = choice.is_tie
+    return Joined(texts, agreement, is_tie)

@@ -2,8 +2,24 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+from numpy.typing import NDArray
+
 from w2s_trainer.data.normal_form import normalised
-from w2s_trainer.families.generation.joined import Choice
+from w2s_trainer.families.generation.joined import Choice, joined
+
+
+def elect(
+    targets: Sequence[NDArray[np.object_]], weights: NDArray[np.float64]
+) -> tuple[NDArray[np.object_], NDArray[np.bool_]]:
+    """The texts with the most votes, str[n], empty where nobody votes, and where another has as many, bool[n].
+
+    Args:
+        targets: str[n] of each of S sources.
+        weights: float64[S, n], not negative.
+    """
+    elected = joined(np.stack(targets, axis=1), weights.T, majority)
+    return elected.texts, elected.is_tie
 
 
 def majority(texts: Sequence[str], weights: Sequence[float]) -> Choice:
@@ -20,4 +36,5 @@ def majority(texts: Sequence[str], weights: Sequence[float]) -> Choice:
         spelled[text] = spelled.get(text, 0.0) + weight
     winner = max(answers, key=answers.__getitem__)
     spelling = max(spellings[winner], key=spellings[winner].__getitem__)
-    return Choice(list(texts).index(spelling), answers[winner] / sum(weights))
+    is_tie = sum(votes == answers[winner] for votes in answers.values()) > 1
+    return Choice(list(texts).index(spelling), answers[winner] / sum(weights), is_tie)
