@@ -97,6 +97,8 @@ def _students_absent(spec: "Spec") -> str | None:
 
 
 def _head_absent(spec: "Spec") -> str | None:
+    if not family_of(spec.task).has_heads:
+        return f"a task of type {spec.task.type} is not answered by a head"
     if spec.strong.tuning.settings.on_frozen_model:
         return "`strong` is itself a head on the frozen model"
     return _unless_asked("Head")(spec)

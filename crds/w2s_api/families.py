@@ -29,6 +29,8 @@ class Family:
     """Fields of `task` (camelCase) that are to be given for this type, and for no other that does not need them."""
     may_have: tuple[str, ...] = ()
     """Fields of `task` that may be given for this type."""
+    has_heads: bool = True
+    """Whether a linear head on a frozen model's features can answer: the arm `head`."""
     has_zero_shot: bool = True
     """Whether the strong model as it came has an answer: the arm `zero-shot`."""
     has_combination: bool = True
@@ -41,10 +43,20 @@ class Family:
     """The values of `aggregation.type` by which its weak labels can be joined; None: all."""
     selections: tuple[str, ...] | None = None
     """The types of selection steps that can rank its weak labels; None: all."""
+    losses: tuple[str, ...] | None = None
+    """The values of `strong.loss.type` by which its students learn; None: all."""
 
 
 def _classes(task: "Task") -> dict[str, Any]:
     return {"task.classes": list(task.class_names)}
+
+
+def _kind(task: "Task") -> dict[str, Any]:
+    return {"task.type": task.type}
+
+
+def _writing(task: "Task") -> dict[str, Any]:
+    return {**_kind(task), "task.instruction": task.instruction or None, "task.generation": task.generation}
 
 
 def _question(task: "Task") -> dict[str, Any]:
@@ -60,6 +72,21 @@ _TABLE = (
         label_names=lambda task: task.class_names,
         needs=("classes",),
         may_have=("positiveClass", "instruction"),
+    ),
+    Family(
+        "Generation",
+        "a text is written about each text, such as a summary, an answer or an expression",
+        label_inputs=_kind,
+        question_inputs=_writing,
+        needs=("generation",),
+        may_have=("instruction",),
+        has_heads=False,
+        has_combination=False,
+        tunings=("LoRA", "Full"),
+        labelers=("Functions",),
+        aggregations=("WeightedAverage", "MajorityVote"),
+        selections=(),
+        losses=("CrossEntropy",),
     ),
 )
 

@@ -23,7 +23,7 @@ VERSIONS: Mapping[str, int] = {
     "ZeroShot": 1,
     "PoolSample": 1,
     "combine": 1,
-    "evaluate": 4,
+    "evaluate": 5,
     "promote": 2,
 }
 """Of what has no settings class of its own. What gives other results for the same settings gets the next number, and its
@@ -198,15 +198,30 @@ def _add_training(build: _Builder, spec: Spec, labels: Mapping[str, Any], model:
     deep = not strong.tuning.settings.on_frozen_model
     on_frozen = {arm.control for arm in ARMS.values() if on_frozen_model(arm, deep)}
     frozen = on_frozen.intersection(evaluation.controls)
-    if not family_of(spec.task).has_zero_shot:
+    family = family_of(spec.task)
+    if not family.has_zero_shot:
         frozen -= {"ZeroShot"}
+    if not family.has_heads:
+        frozen -= {"Head"}
     ceiling = evaluation.ceiling and not deep
-    if frozen or not deep:
+    if frozen and not family.has_heads:
+        build.add(
+            "train-frozen",
+            "train",
+            {
+                **family.question_inputs(spec.task),
+                "strong": {"model": strong.model, "maxTokens": _unless_default(strong, "max_tokens")},
+            },
+            ["ZeroShot"],
+            _EXAMPLES,
+            model=model,
+        )
+    elif frozen or not deep:
         build.add(
             "train-frozen" if deep else "train",
             "train",
             {
-                **(family_of(spec.task).question_inputs(spec.task) if "ZeroShot" in frozen else labels),
+                **(family.question_inputs(spec.task) if "ZeroShot" in frozen else labels),
                 "strong": _frozen_settings(strong),
                 "evaluation.controls": sorted(frozen),
                 "evaluation.ceiling": ceiling or None,

@@ -16,6 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2s_api.methods.aggregations import AGGREGATIONS
+from w2s_api.spec.task import ClassLabel, Task
+from w2s_trainer.families.classification import Classification
 from w2s_trainer.stages.aggregate.methods import Sources, aggregation_of
 from w2s_trainer.stages.aggregate.summary import sources_summary
 from w2s_trainer.stages.tables import WeakLabels
@@ -41,10 +43,11 @@ def main() -> None:
     split = np.array([row["split"] for row in rows])
     cast = np.array([row["lf_votes"] for row in rows])
     votes = np.select([cast == 1, cast == -1], [1, 0], default=-1)
+    task = Task(classes=[ClassLabel(name=name) for name in CLASSES])
     sources = Sources(
         {f"lf-{place}": _labels(column) for place, column in enumerate(votes.T)},
         np.flatnonzero(split == "train"),
-        CLASSES,
+        Classification(task),
     )
     test = np.flatnonzero(split == "test")
     print(f"{'method':30} {'covered':>8} {'accuracy':>9} {'all':>6} {'log loss':>9}")

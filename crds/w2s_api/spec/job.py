@@ -212,6 +212,12 @@ def _known_methods(family: Family) -> Iterator[Rule]:
             lambda s: {s.aggregation.type},
         ),
         (
+            "strong.loss.type",
+            family.losses,
+            "self.strong.loss.type in {}",
+            lambda s: {s.strong.loss.type},
+        ),
+        (
             "selection.steps",
             family.selections,
             "self.selection.steps.all(s, s.type in {})",
@@ -329,7 +335,7 @@ class Spec(Struct):
         immutable("managedBy"),
     )
 
-    task: Task = Field(description="What is to be decided about each text.")
+    task: Task = Field(description="What is to be decided about each text, or written about it.")
     data: Data = Field(description="Which texts there are, and which of them experts have labelled.")
     storage: Storage = Field(description="Where artifacts, results and models are kept.")
     weak: Weak = Field(description="The weak labelers, whose labels the strong model learns from.")

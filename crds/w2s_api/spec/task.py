@@ -1,4 +1,4 @@
-"""What is to be decided about each text."""
+"""What is to be decided about each text, or written about it."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -23,6 +23,20 @@ class ClassLabel(Struct):
         default="",
         description="The class in a sentence, as one would explain it to a new colleague. The arm `zero-shot`"
         " compares texts with it, so write it even if the name speaks for itself. Default: the name.",
+    )
+
+
+class TextToWrite(Struct):
+    """How long a text that is written may be, and where it ends."""
+
+    max_new_tokens: Annotated[int, Field(ge=1, le=4096)] = Field(
+        default=64, description="Texts are cut off there; the report counts how many were."
+    )
+    stop: Annotated[list[Annotated[str, text(64, 1)]], Field(max_length=8)] = Field(
+        default_factory=list,
+        description="A text ends before the first of these. Default: where the model ends its turn; of a model without"
+        " a chat template, its line.",
+        json_schema_extra={"x-kubernetes-list-type": "set"},
     )
 
 
@@ -58,7 +72,7 @@ def _of_those_that_may_have(field: str) -> Rule:
 
 
 class Task(Struct):
-    """What is to be decided about each text."""
+    """What is to be decided about each text, or written about it."""
 
     rules = (
         *(_of_those_that_need(field) for field in _fields("needs")),
@@ -85,9 +99,11 @@ class Task(Struct):
         description="The class that one is looking for: its misses and false alarms are counted in the"
         " report. Leave it out when no class matters more than another.",
     )
+    generation: TextToWrite | None = Field(default=None, description="How a text is written.")
     instruction: Annotated[str, text(2000)] = Field(
         default="",
-        description="The question about each text, in words. It is shown in the report and the model card.",
+        description="What is asked about each text, in words. Models that are asked read it, and students that write; it"
+        " is shown in the report and the model card.",
     )
 
     @property

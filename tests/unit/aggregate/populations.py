@@ -6,6 +6,8 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
+from w2s_api.spec.task import ClassLabel, Task
+from w2s_trainer.families.classification import Classification
 from w2s_trainer.stages.tables import WeakLabels
 
 TEXTS = 10_000
@@ -34,6 +36,11 @@ def population(shares: Sequence[float], rates: Sequence[Sequence[Sequence[float]
         rows += [pattern] * round(count)
     assert len(rows) == TEXTS
     return np.array(rows)
+
+
+def classes_called(count: int) -> Classification:
+    """A task of so many classes."""
+    return Classification(Task(classes=[ClassLabel(name=f"class-{number}") for number in range(count)]))
 
 
 def labels_of(votes: NDArray[np.int64], classes: int) -> dict[str, WeakLabels]:

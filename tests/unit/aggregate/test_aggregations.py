@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from populations import labels_of, population
+from populations import classes_called, labels_of, population
 
 from w2s_api.methods.aggregations import AGGREGATIONS
 from w2s_trainer.stages.aggregate import dawid_skene, label_model
@@ -16,8 +16,7 @@ def aggregated(name: str, votes, classes=2, pool=None, **settings):
     method = AGGREGATIONS[name].model_validate(settings)
     votes = np.asarray(votes)
     rows = np.arange(len(votes)) if pool is None else np.asarray(pool)
-    names = tuple(f"class-{number}" for number in range(classes))
-    return aggregation_of(method)(method, Sources(labels_of(votes, classes), rows, names))
+    return aggregation_of(method)(method, Sources(labels_of(votes, classes), rows, classes_called(classes)))
 
 
 ANNOTATORS = population(

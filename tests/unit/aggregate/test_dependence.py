@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from populations import labels_of
+from populations import classes_called, labels_of
 
 from w2s_api.methods.aggregations import DawidSkene
 from w2s_trainer.stages.aggregate.dawid_skene import aggregate
@@ -30,9 +30,7 @@ def votes_of(seed: int, copies: bool, classes: int = 2, texts: int = 4_000):
 
 
 def summary_of(votes, classes: int = 2):
-    sources = Sources(
-        labels_of(votes, classes), np.arange(len(votes)), tuple(f"c{k}" for k in range(classes))
-    )
+    sources = Sources(labels_of(votes, classes), np.arange(len(votes)), classes_called(classes))
     return sources_summary(sources, aggregate(DawidSkene(), sources))
 
 

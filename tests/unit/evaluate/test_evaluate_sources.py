@@ -2,8 +2,13 @@
 
 import numpy as np
 
+from w2s_api.spec.task import ClassLabel, Task
+from w2s_trainer.families.classification import Classification
+from w2s_trainer.families.gold_test import GoldTest
 from w2s_trainer.stages.evaluate.sources import source_accuracies
 from w2s_trainer.stages.tables import WeakLabels
+
+CLASSES = Classification(Task(classes=[ClassLabel(name=name) for name in ("a", "b")]))
 
 
 def labels(votes: list[int]) -> WeakLabels:
@@ -11,14 +16,14 @@ def labels(votes: list[int]) -> WeakLabels:
 
 
 def test_accuracies_are_of_what_is_answered_and_means_over_seeds():
-    gold = np.array([0, 1, 1, 0])
+    test = GoldTest(np.array([0, 1, 1, 0]), np.arange(4), "Accuracy", CLASSES)
     found = source_accuracies(
         {
             "a": [labels([0, 1, 0, -1])],
             "b": [labels([0, 1, -1, -1]), labels([1, -1, -1, -1])],
             "c": [labels([-1] * 4)],
         },
-        gold,
+        test,
         {"a": {"answered": 0.5, "accuracy": 0.75}, "c": {"answered": 0.0}},
     )
     assert found == [

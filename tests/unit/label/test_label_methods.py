@@ -6,14 +6,17 @@ import pytest
 
 from w2s_api.methods.labelers import Classifier
 from w2s_api.spec.evaluation import Evaluation
-from w2s_api.spec.task import Task
+from w2s_api.spec.task import ClassLabel, Task
 from w2s_trainer.errors import BadSpec
+from w2s_trainer.families.classification import Classification
 from w2s_trainer.stages.aggregate.weighted_average import weighted_average
 from w2s_trainer.stages.label.calibration import at_temperature, calibrated, fit_temperature
 from w2s_trainer.stages.label.classifier import label_columns, means_no_class
 from w2s_trainer.stages.label.opinion import Opinion
 from w2s_trainer.stages.label.summary import whole_summary
 from w2s_trainer.stages.tables import EVERY_SEED, Examples, WeakLabels, write_table
+
+CLASSES = Classification(Task(classes=[ClassLabel(name=name) for name in ("a", "b")]))
 
 
 def test_a_labeler_twice_as_sure_as_it_is_right_gets_a_higher_temperature():
@@ -153,7 +156,7 @@ def weak(*rows: tuple[float, float] | None) -> WeakLabels:
 
 def test_who_abstains_is_left_out_of_the_average():
     together = weighted_average(
-        [weak((0.8, 0.2), (0.6, 0.4), None), weak((0.2, 0.8), None, None)], [3.0, 1.0]
+        CLASSES, [weak((0.8, 0.2), (0.6, 0.4), None), weak((0.2, 0.8), None, None)], [3.0, 1.0]
     )
     assert together.abstain.tolist() == [False, False, True]
     assert together.targets[0] == pytest.approx([0.65, 0.35])
@@ -161,7 +164,7 @@ def test_who_abstains_is_left_out_of_the_average():
 
 
 def test_a_labeler_of_weight_nothing_says_nothing():
-    together = weighted_average([weak((0.8, 0.2), None), weak((0.2, 0.8), (0.1, 0.9))], [1.0, 0.0])
+    together = weighted_average(CLASSES, [weak((0.8, 0.2), None), weak((0.2, 0.8), (0.1, 0.9))], [1.0, 0.0])
     assert together.abstain.tolist() == [False, True]
     assert together.targets[0] == pytest.approx([0.8, 0.2])
 

@@ -5,7 +5,7 @@ from xml.etree import ElementTree
 import pytest
 from fixtures import render, results
 
-from w2s_trainer.families.classification.words import imitation_sentence
+from w2s_trainer.families.imitation import imitation_sentence
 from w2s_trainer.local.results import table
 from w2s_trainer.report import charts
 from w2s_trainer.report.answers import answers, cautions, pgr_sentence

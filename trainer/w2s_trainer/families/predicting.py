@@ -2,21 +2,25 @@
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from w2s_api.families import FAMILIES
 from w2s_trainer.errors import BadSpec
 from w2s_trainer.families import family_class
 from w2s_trainer.families.task_family import Predictor, TaskFamily
 
+if TYPE_CHECKING:
+    from w2s_api.spec.job import Spec
+
 MARK = "w2s_task.json"
 """In a model's directory: which kind of task it is for. Without it, a model classifies as its config says."""
 _UNMARKED = "Classification"
 
 
-def mark(directory: Path, family: TaskFamily) -> None:
+def mark(directory: Path, family: TaskFamily, spec: "Spec") -> None:
     """Notes the kind of task beside a model whose own config does not tell it."""
     if not family.is_known_by_config:
-        (directory / MARK).write_text(json.dumps({"type": family.task.type}))
+        (directory / MARK).write_text(json.dumps(family.marks(spec)))
 
 
 def load_predictor(directory: Path, name: str) -> Predictor:

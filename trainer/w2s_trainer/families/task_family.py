@@ -43,6 +43,18 @@ class FittedHead:
 
 
 @dataclass(frozen=True)
+class Answers:
+    """What a model answers to n texts."""
+
+    values: NDArray[Any]
+    """[n, …]."""
+    truncated: int
+    """Texts that were cut."""
+    unreadable: int
+    """Texts that reach the model empty or without one known token."""
+
+
+@dataclass(frozen=True)
 class ModelCard:
     """What a model card says of the kind of task."""
 
@@ -173,6 +185,29 @@ class TaskFamily(ABC):
         """Weak labels [n, …] of the shares float64[n, V] that V names have of the votes."""
         raise NotImplementedError(f"{type(self).__name__} takes no votes")
 
+    def averaged(self, targets: Sequence[NDArray[Any]], weights: NDArray[np.float64]) -> NDArray[Any]:
+        """The weak labels [n, …] of several labelers as one.
+
+        Args:
+            targets: [n, …] of each of S labelers.
+            weights: float64[S, n], not negative; 0 where a labeler abstains. Where all are 0 the result means nothing.
+        """
+        total = weights.sum(axis=0)
+        rest = (1,) * (targets[0].ndim - 1)
+        summed = sum(weight.reshape(-1, *rest) * one for weight, one in zip(weights, targets, strict=True))
+        return np.asarray(summed / np.where(total > 0, total, 1.0).reshape(-1, *rest))
+
+    def elected(
+        self, targets: Sequence[NDArray[Any]], abstain: NDArray[np.bool_]
+    ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        """The majority's weak labels [n, …], and where there is none, bool[n].
+
+        Args:
+            targets: [n, …] of each of S labelers.
+            abstain: bool[S, n].
+        """
+        raise NotImplementedError(f"{type(self).__name__} takes no votes")
+
     def typical(self, targets: NDArray[Any]) -> NDArray[Any]:
         """One answer […] in place of all weak labels [n, …]: the teacher's where it abstains."""
         return np.asarray(targets.mean(axis=0))
@@ -187,6 +222,29 @@ class TaskFamily(ABC):
     def weak_summary(self, targets: NDArray[Any]) -> dict[str, Any]:
         """What the summary of `aggregate` says of the weak labels [n, …] of the pool."""
         return {}
+
+    # The pretrained model, before anything is learnt.
+
+    def untuned_answers(
+        self,
+        directory: Path,
+        name: str,
+        texts: Sequence[str],
+        max_tokens: int,
+        batch_tokens: int,
+        progress: Callable[[int, int], None],
+    ) -> "Answers":
+        """What a pretrained model answers as it came, of tasks that no head answers.
+
+        Args:
+            directory: the model.
+            name: what a person calls it.
+            texts: n texts.
+            max_tokens: they are cut there.
+            batch_tokens: tokens in a batch.
+            progress: called with (texts done, n).
+        """
+        raise NotImplementedError(f"{type(self).__name__} is answered by heads")
 
     # Students.
 
@@ -203,13 +261,13 @@ class TaskFamily(ABC):
         """How many numbers a head puts out."""
         return 1
 
-    @abstractmethod
     def fit_head(self, features: NDArray[np.floating], data: TrainingSet, l2: float) -> FittedHead:
         """A head on features float[n, d] of the training texts, fitted to the end."""
+        raise NotImplementedError(f"{type(self).__name__} is not answered by heads")
 
-    @abstractmethod
     def choose_l2(self, features: NDArray[np.floating], data: TrainingSet, seed: int) -> float:
         """The L2 strength of a head by cross-validation inside the data, families held out whole."""
+        raise NotImplementedError(f"{type(self).__name__} is not answered by heads")
 
     def load_student(self, directory: Path, name: str, **settings: Any) -> "Student":
         """A pretrained model that is to be tuned beyond a head (`tuning.student.load_student`)."""
@@ -288,9 +346,10 @@ class TaskFamily(ABC):
         return None
 
     def excerpts(
-        self, test: GoldTest, answers: NDArray[Any], text_of: Callable[[int], str]
+        self, test: GoldTest, weak: NDArray[Any], answers: NDArray[Any], text_of: Callable[[int], str]
     ) -> dict[str, Any] | None:
-        """Texts of the test that show where answers [n, …] go wrong; `text_of` gives an excerpt of an item."""
+        """Texts of the test that show where answers [n, …] go wrong, beside the teacher's `weak` [n, …]; `text_of` gives an
+        excerpt of an item."""
         return None
 
     def notes(self, training: Mapping[str, Any]) -> list[dict[str, str]]:
@@ -303,7 +362,6 @@ class TaskFamily(ABC):
 
     # Publishing.
 
-    @abstractmethod
     def publish_head(
         self, pretrained: Path, arrays: Mapping[str, NDArray[Any]], strong: "Strong", directory: Path
     ) -> None:
@@ -315,6 +373,11 @@ class TaskFamily(ABC):
             strong: says how texts were read.
             directory: a new directory.
         """
+        raise NotImplementedError(f"{type(self).__name__} is not answered by heads")
+
+    def marks(self, spec: "Spec") -> dict[str, Any]:
+        """What is noted beside a published model whose own config does not tell how it is used, as JSON."""
+        return {"type": self.task.type}
 
     def card(self, results: Mapping[str, Any], directory: Path) -> ModelCard:
         """What the model card says, of the content of results.json and of what was written into a directory."""

@@ -6,7 +6,7 @@ from w2s_api.methods.aggregations.aggregation import AggregationSettings
 
 
 class MajorityVote(AggregationSettings):
-    """Each labeler that does not abstain has one vote, for its likeliest class. A tie for the most votes abstains."""
+    """Each labeler that does not abstain has one vote, for its likeliest class or its text. A tie abstains."""
 
     words: ClassVar[str] = "one vote a labeler, whatever its probabilities"
     by_text: ClassVar[bool] = True

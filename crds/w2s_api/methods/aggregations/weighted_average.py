@@ -17,7 +17,8 @@ class LabelerWeight(Struct):
 
 
 class WeightedAverage(AggregationSettings):
-    """The weighted average of the labelers' distributions; a labeler that abstains on a text is left out there."""
+    """The weighted average of the labelers' distributions, of texts the one with the most weight; a labeler that abstains on a
+    text is left out there."""
 
     words: ClassVar[str] = "the weighted average of the distributions"
     by_text: ClassVar[bool] = True

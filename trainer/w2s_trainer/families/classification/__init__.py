@@ -19,6 +19,7 @@ from w2s_trainer.families.classification.calibration import (
 )
 from w2s_trainer.families.classification.decisions import predict_classes
 from w2s_trainer.families.classification.tradeoff import tradeoff
+from w2s_trainer.families.classification.votes import Ballot
 from w2s_trainer.families.classification.words import alarm_words, given_up
 from w2s_trainer.families.gold_test import ArmAnswers, GoldTest
 from w2s_trainer.families.task_family import (
@@ -128,6 +129,16 @@ class Classification(TaskFamily):
     def of_votes(self, names: Sequence[str], shares: NDArray[np.float64]) -> NDArray[Any]:
         """The shares of the votes, as probabilities."""
         return shares
+
+    def elected(
+        self, targets: Sequence[NDArray[Any]], abstain: NDArray[np.bool_]
+    ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        """The shares of the votes for the likeliest classes, smoothed as those of rules are; no vote, or a tie, abstains."""
+        votes = [
+            np.where(silent, -1, one.argmax(axis=1)) for one, silent in zip(targets, abstain, strict=True)
+        ]
+        ballot = Ballot(np.stack(votes, axis=1), len(self.class_names))
+        return ballot.probabilities, ballot.abstain
 
     def weak_counts(self, targets: NDArray[Any]) -> dict[str, int]:
         """How many weak labels prefer each class."""
@@ -257,9 +268,10 @@ class Classification(TaskFamily):
         return errors.imitation(test, weak, candidate)
 
     def excerpts(
-        self, test: GoldTest, answers: NDArray[Any], text_of: Callable[[int], str]
+        self, test: GoldTest, weak: NDArray[Any], answers: NDArray[Any], text_of: Callable[[int], str]
     ) -> dict[str, Any] | None:
         """The worst misses and false alarms."""
+        del weak
         return errors.excerpts(test, answers, text_of)
 
     def notes(self, training: Mapping[str, Any]) -> list[dict[str, str]]:

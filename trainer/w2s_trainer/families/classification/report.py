@@ -6,7 +6,7 @@ from typing import Any
 from markupsafe import Markup
 
 from w2s_trainer.families.classification.by_class import MOST_IN_FULL
-from w2s_trainer.families.classification.words import imitation_sentence
+from w2s_trainer.families.imitation import imitation_sentence
 from w2s_trainer.report import charts
 from w2s_trainer.report.pages import environment
 from w2s_trainer.report.parts import ReportParts

@@ -1,1 +1,157 @@
-"""Tasks of type `Generation`: a text is written for each text."""
+"""`Generation`: a text is written about each text. Labels, targets and answers are texts, empty where there is none."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from w2s_api.spec.job import Spec
+from w2s_api.spec.task import Task
+from w2s_trainer.data.normal_form import normalised
+from w2s_trainer.errors import BadData
+from w2s_trainer.families.generation import errors
+from w2s_trainer.families.generation.vote import elect
+from w2s_trainer.families.gold_test import ArmAnswers, GoldTest
+from w2s_trainer.families.task_family import NO_GOLD, ModelCard, Opinion, Predictor, TaskFamily
+from w2s_trainer.report.parts import ReportParts
+
+__all__ = ["Family", "Generation"]
+
+_EXACT = "ExactMatch"
+
+
+class Generation(TaskFamily):
+    """A text is written about each text.
+
+    Args:
+        task: says what is asked and how long answers may be.
+    """
+
+    label_column: ClassVar[str] = "answer"
+    is_right_or_wrong: ClassVar[bool] = True
+
+    def __init__(self, task: Task) -> None:
+        super().__init__(task)
+        self._numbers: dict[str, int] = {}
+
+    # Gold labels are texts; they are numbered as they come.
+
+    def number(self, label: str) -> int:
+        """The number of a text among those that were seen."""
+        return self._numbers.setdefault(label, len(self._numbers)) if label else NO_GOLD
+
+    def no_label(self, labels: Sequence[str], places: Sequence[tuple[str, int]], uri: str) -> Exception:
+        """The error for empty gold texts."""
+        file, row = places[0]
+        return BadData(
+            "EmptyGoldText",
+            f"{uri}: {len(labels):,} gold rows have an empty text to be written; the first is row {row} of {file}.",
+            "Write what the expert would have written, or leave these rows out.",
+        )
+
+    def stored_gold(self, numbers: NDArray[np.int64]) -> NDArray[Any]:
+        """The texts themselves, str[n]."""
+        return texts_of(list(self._numbers))[numbers] if len(numbers) else texts_of([])
+
+    # Weak labels are texts.
+
+    def opinion_columns(self, opinion: Opinion) -> dict[str, NDArray[Any]]:
+        """The texts alone."""
+        return {self.label_column: opinion.targets}
+
+    def averaged(self, targets: Sequence[NDArray[Any]], weights: NDArray[np.float64]) -> NDArray[Any]:
+        """The text that has the most weight, equal texts taken together; of a tie that of the first labeler."""
+        return elect(targets, weights)[0]
+
+    def elected(
+        self, targets: Sequence[NDArray[Any]], abstain: NDArray[np.bool_]
+    ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        """The text that most labelers wrote; a tie for the most abstains."""
+        texts, is_tie = elect(targets, (~abstain).astype(np.float64))
+        silent = is_tie | abstain.all(axis=0)
+        texts[silent] = ""
+        return texts, silent
+
+    def typical(self, targets: NDArray[Any]) -> NDArray[Any]:
+        """No text."""
+        return np.array("", dtype=object)
+
+    def weak_summary(self, targets: NDArray[Any]) -> dict[str, Any]:
+        """How many different texts there are, and how long they are. None is quoted: they are data."""
+        lengths = [len(text) for text in targets]
+        return {
+            "differentTexts": len({normalised(text) for text in targets}),
+            "meanCharacters": round(float(np.mean(lengths)), 1) if lengths else 0.0,
+        }
+
+    # Students learn texts.
+
+    def gold_targets(self, gold: NDArray[Any]) -> NDArray[Any]:
+        """The experts' texts."""
+        return gold
+
+    # Measures.
+
+    def is_wrong(self, test: GoldTest, answers: NDArray[Any]) -> NDArray[np.bool_] | None:
+        """Which answers are another text than the expert's; None where the declared metric is one of degrees."""
+        return errors.differs(answers, test.gold) if test.metric == _EXACT else None
+
+    def imitation(self, test: GoldTest, weak: ArmAnswers, candidate: ArmAnswers) -> dict[str, Any] | None:
+        """How often the candidate repeats the teacher's text where that is the expert's and where it is not."""
+        return errors.imitation(test, weak, candidate)
+
+    def excerpts(
+        self,
+        test: GoldTest,
+        weak: NDArray[Any],
+        answers: NDArray[Any],
+        text_of: Callable[[int], str],
+    ) -> dict[str, Any] | None:
+        """Texts side by side: the source, what the teacher, the candidate and the expert wrote; the worst first."""
+        return errors.excerpts(test, weak, answers, text_of)
+
+    def arm_details(self, test: GoldTest, answers: ArmAnswers) -> dict[str, Any]:
+        """How long an arm's texts are beside the experts', and how many are empty."""
+        return errors.shape(test, answers)
+
+    def report_parts(self, results: Mapping[str, Any]) -> ReportParts:
+        """Imitation, lengths, and texts side by side."""
+        from w2s_trainer.families.generation.report import report_parts
+
+        return report_parts(results)
+
+    # Publishing.
+
+    def marks(self, spec: Spec) -> dict[str, Any]:
+        """What it takes to ask the model again as it was asked: the task, and how much of a text is read."""
+        return {
+            **super().marks(spec),
+            "instruction": self.task.instruction,
+            "generation": self.task.model_dump(mode="json", by_alias=True)["generation"],
+            "maxTokens": spec.strong.max_tokens,
+        }
+
+    def card(self, results: Mapping[str, Any], directory: Path) -> ModelCard:
+        """What is asked, and how other programs load the model."""
+        from w2s_trainer.families.generation.card import writer_card
+
+        return writer_card(results, directory)
+
+    @classmethod
+    def load_predictor(cls, directory: Path, name: str) -> Predictor:
+        """A causal model that writes what it was tuned to write."""
+        from w2s_trainer.families.generation.predictor import load_writer
+
+        return load_writer(directory, name)
+
+
+def texts_of(texts: Sequence[str]) -> NDArray[Any]:
+    """Texts as an array of objects [n], which numpy would otherwise make as wide as the longest."""
+    array = np.empty(len(texts), dtype=object)
+    array[:] = texts
+    return array
+
+
+Family = Generation

@@ -23,7 +23,10 @@ def consensus(utility: Score) -> Callable[[Sequence[str], Sequence[float]], Choi
         share: dict[str, float] = {}
         for text, weight in zip(texts, weights, strict=True):
             share[text] = share.get(text, 0.0) + weight / sum(weights)
-        expected = {text: sum(part * utility(text, other) for other, part in share.items()) for text in share}
+        expected = {
+            text: round(sum(part * utility(text, other) for other, part in share.items()), 12)
+            for text in share
+        }
         best = max(expected, key=expected.__getitem__)
         is_tie = sum(value == expected[best] for value in expected.values()) > 1
         return Choice(list(texts).index(best), expected[best], is_tie)

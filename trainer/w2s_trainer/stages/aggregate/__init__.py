@@ -1,4 +1,4 @@
-"""`aggregate`: several labelers become one distribution per text."""
+"""`aggregate`: what several labelers say of a text becomes one weak label."""
 
 from collections.abc import Sequence
 
@@ -37,10 +37,9 @@ def run(context: StageContext) -> StageResult:
     settings = spec.aggregation.settings
     aggregate = aggregation_of(settings)
     pool = examples.rows("pool")
-    classes = spec.task.class_names
     sources = {
         seed: Sources(
-            dict(zip(names, (of_seed(by_seed, seed) for by_seed in labels), strict=True)), pool, classes
+            dict(zip(names, (of_seed(by_seed, seed) for by_seed in labels), strict=True)), pool, family
         )
         for seed in seeds
     }

@@ -1,14 +1,16 @@
 """Aggregation `MajorityVote`: each labeler has one vote. Pure."""
 
+import numpy as np
+
 from w2s_api.methods.aggregations import MajorityVote
-from w2s_trainer.stages.aggregate.ballots import votes_of
 from w2s_trainer.stages.aggregate.methods import Aggregated, Sources
-from w2s_trainer.stages.label.votes import Ballot
 from w2s_trainer.stages.tables import WeakLabels
 
 
 def aggregate(_settings: MajorityVote, sources: Sources) -> Aggregated:
-    """The shares of the votes, smoothed as those of rules are; no vote, or a tie for the most, abstains."""
+    """What most labelers say; no vote, or a tie for the most, abstains."""
     labels = list(sources.labels.values())
-    ballot = Ballot(votes_of(labels), labels[0].targets.shape[1])
-    return Aggregated(WeakLabels(ballot.probabilities, ballot.abstain))
+    targets, abstain = sources.family.elected(
+        [weak.targets for weak in labels], np.stack([weak.abstain for weak in labels])
+    )
+    return Aggregated(WeakLabels(targets, abstain))

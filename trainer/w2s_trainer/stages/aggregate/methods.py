@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2s_api.methods.method import Method
+from w2s_trainer.families import TaskFamily
 from w2s_trainer.methods import implementation
 from w2s_trainer.stages.tables import WeakLabels
 
@@ -23,8 +24,13 @@ class Sources:
     """Of each labeler by its name, in the manifest's order."""
     pool: NDArray[np.int64]
     """int64[n], the rows of the pool: what is estimated is estimated on these alone."""
-    classes: tuple[str, ...] = ()
-    """Names of the K classes, where the task has classes."""
+    family: TaskFamily
+    """The kind of task, bound to it."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the K classes, where the task has classes."""
+        return self.family.task.class_names
 
 
 @dataclass(frozen=True)

@@ -165,7 +165,7 @@ class _Teacher:
         labels = {labeler.name: self._of(labeler, texts) for labeler in self.labelers}
         settings = self.aggregation.settings
         nothing_to_learn_from = np.empty(0, dtype=np.int64)
-        sources = Sources(labels, nothing_to_learn_from, self.published.family.task.class_names)
+        sources = Sources(labels, nothing_to_learn_from, self.published.family)
         return aggregation_of(settings)(settings, sources).labels
 
     def _of(self, labeler: Labeler, texts: Sequence[str]) -> WeakLabels:

@@ -81,7 +81,7 @@ def run(context: StageContext) -> StageResult:
         "data": dict(prepared.summary),
         "labelers": [whole_summary(opinion.summary) for opinion in context.artifacts("opinions")],
         "aggregation": dict(context.artifact("labels").summary),
-        "sources": _sources(context, examples, rows, gold),
+        "sources": _sources(context, examples, rows, test),
         "selection": dict(context.artifact("selection").summary),
         "training": training,
         "combination": _combination(context),
@@ -89,7 +89,10 @@ def run(context: StageContext) -> StageResult:
         "decision": decision.to_json(),
         "provenance": {name: _provenance(artifact) for name, artifact in context.needs.items()},
         "excerpts": family.excerpts(
-            test, arms.answers[candidate.name].values[0], lambda item: _excerpt(texts[item])
+            test,
+            arms.answers["weak"].values[0],
+            arms.answers[candidate.name].values[0],
+            lambda item: _excerpt(texts[item]),
         )
         if spec.report.examples == "Excerpts"
         else None,
@@ -183,7 +186,7 @@ def _arms(
 
 
 def _sources(
-    context: StageContext, examples: Examples, rows: NDArray[np.int64], gold: NDArray[Any]
+    context: StageContext, examples: Examples, rows: NDArray[np.int64], test: GoldTest
 ) -> list[dict[str, Any]]:
     """How good the labelers are, where answers are right or wrong."""
     family = family_of(context.spec)
@@ -196,7 +199,7 @@ def _sources(
         ]
         for labeler, opinion in zip(context.spec.weak.labelers, context.artifacts("opinions"), strict=True)
     }
-    return source_accuracies(labels, gold, context.artifact("labels").summary.get("sources", {}))
+    return source_accuracies(labels, test, context.artifact("labels").summary.get("sources", {}))
 
 
 def _trained(context: StageContext) -> list[Artifact]:

@@ -4,21 +4,21 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from w2s_trainer.families.gold_test import GoldTest
 from w2s_trainer.stages.tables import WeakLabels
 
 
 def source_accuracies(
     labels: Mapping[str, Sequence[WeakLabels]],
-    gold: NDArray[np.int64],
+    test: GoldTest,
     estimated: Mapping[str, Mapping[str, Any]],
 ) -> list[dict[str, Any]]:
-    """The share of the test on which each labeler's likeliest class is the expert's, where it answers.
+    """The share of the test on which each labeler is right, where it answers.
 
     Args:
         labels: by labeler, of the n texts of the test for each seed.
-        gold: class numbers int64[n].
+        test: n texts, of a kind of task in which answers are right or wrong.
         estimated: `sources` of the summary of `aggregate`.
 
     Returns:
@@ -29,9 +29,9 @@ def source_accuracies(
     for name, by_seed in labels.items():
         answered = [~weak.abstain for weak in by_seed]
         right = [
-            float((weak.targets[said].argmax(axis=1) == gold[said]).mean())
+            float((~wrong).mean())
             for weak, said in zip(by_seed, answered, strict=True)
-            if said.any()
+            if said.any() and (wrong := test.task.is_wrong(test.part(said), weak.targets[said])) is not None
         ]
         accuracy = round(float(np.mean(right)), 6) if right else None
         estimate = estimated.get(name, {}).get("accuracy")

@@ -14,13 +14,13 @@ from w2s_api.spec.weak import Labeler
 from w2s_trainer.contract.context import StageContext
 from w2s_trainer.errors import BadSpec
 from w2s_trainer.families import family_of
+from w2s_trainer.families.classification.votes import shares, undecided
 from w2s_trainer.stages.columns import taken
 from w2s_trainer.stages.label.methods import Published
 from w2s_trainer.stages.label.opinion import Opinion, path_of
 from w2s_trainer.stages.label.rule_pattern import CaseAsked, keywords_pattern, translated
 from w2s_trainer.stages.label.rule_text import marked, searchable
 from w2s_trainer.stages.label.saved_answers import SavedAnswers
-from w2s_trainer.stages.label.votes import shares, undecided
 from w2s_trainer.stages.tables import EVERY_SEED, Examples, WeakLabels
 from w2s_trainer.tally import silences, tally, tally_of, votes_by_rule
 

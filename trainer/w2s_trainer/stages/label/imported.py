@@ -11,9 +11,9 @@ from w2s_api.spec.weak import Labeler
 from w2s_trainer.contract.context import StageContext
 from w2s_trainer.errors import BadData
 from w2s_trainer.families import family_of
+from w2s_trainer.families.classification.votes import Ballot
 from w2s_trainer.stages.imported import ABSTAINS, Meaning, number_column, read_imported, vote_column
 from w2s_trainer.stages.label.opinion import Opinion, from_probabilities, path_of
-from w2s_trainer.stages.label.votes import Ballot
 from w2s_trainer.stages.tables import EVERY_SEED, Examples
 
 TOLERANCE = 1e-3

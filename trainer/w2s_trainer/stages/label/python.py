@@ -14,6 +14,7 @@ from w2s_api.spec.weak import Labeler
 from w2s_trainer.contract.context import StageContext
 from w2s_trainer.errors import BadSpec
 from w2s_trainer.families import family_of
+from w2s_trainer.families.classification.votes import Ballot
 from w2s_trainer.stages.columns import taken
 from w2s_trainer.stages.label.opinion import Opinion, path_of
 from w2s_trainer.stages.label.saved_answers import SavedAnswers
@@ -25,7 +26,6 @@ from w2s_trainer.stages.label.user_functions import (
     time_limit,
     where,
 )
-from w2s_trainer.stages.label.votes import Ballot
 from w2s_trainer.stages.tables import EVERY_SEED, Examples
 
 BATCH = 256

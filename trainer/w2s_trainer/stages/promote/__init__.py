@@ -94,7 +94,7 @@ def _write_model(context: StageContext, results: dict[str, Any]) -> None:
         labelers = [labeler.name for labeler in spec.weak.labelers]
         for name, opinion in zip(labelers, context.artifacts("opinions"), strict=True):
             _take_along(opinion, context.scratch / opinion.key, directory / LABELERS / name)
-    mark(directory, family)
+    mark(directory, family, spec)
     (directory / "README.md").write_text(
         model_card(results, spec, family.card(results, directory), has_adapter(directory))
     )

@@ -1,5 +1,6 @@
 """`train`: the students of every arm and seed, and what they say of the test and the budget."""
 
+from w2s_api.families import family_of
 from w2s_trainer.contract.context import StageContext, StageResult
 from w2s_trainer.contract.job import StageJob
 from w2s_trainer.store.artifacts import Artifact, ArtifactStore
@@ -8,8 +9,13 @@ from w2s_trainer.store.objects import Objects
 
 
 def run(context: StageContext) -> StageResult:
-    """Trains the heads of all arms in one process, or the gradient-tuned student of an arm and seed."""
+    """Trains the heads of all arms in one process, or the gradient-tuned student of an arm and seed; where no head answers, the
+    strong model as it came is asked."""
     if context.job.stage.arm is None:
+        if not family_of(context.spec.task).has_heads:
+            from w2s_trainer.stages.train.untuned import ask_untuned
+
+            return ask_untuned(context)
         from w2s_trainer.stages.train.frozen import fit_heads
 
         return fit_heads(context)

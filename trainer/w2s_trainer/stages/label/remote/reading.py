@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from w2s_trainer.families.classification.votes import SMOOTHING
 from w2s_trainer.stages.label.remote.conversation import ANSWER
 from w2s_trainer.stages.label.remote.reply import Choice, Token
-from w2s_trainer.stages.label.votes import SMOOTHING
 
 KINDS = ("answered", "empty", "cutOff", "refused", "noClass", "severalClasses", "tooLong", "failed")
 """What can become of a question; all but the first are abstentions. Their places are kept in saved answers."""

@@ -1,0 +1,48 @@
+"""What the report says of texts that were written: HTML from the content of results.json. Pure."""
+
+from collections.abc import Mapping
+from difflib import SequenceMatcher
+from typing import Any
+
+from markupsafe import Markup, escape
+
+from w2s_trainer.families.imitation import imitation_sentence
+from w2s_trainer.report.pages import environment
+from w2s_trainer.report.parts import ReportParts
+
+
+def report_parts(results: Mapping[str, Any]) -> ReportParts:
+    """Imitation, the shape of the texts, and texts side by side.
+
+    Args:
+        results: the content of results.json.
+    """
+    templates = environment("w2s_trainer.families.generation")
+    evaluation = results["evaluation"]
+    pairs = (results["excerpts"] or {"pairs": []})["pairs"]
+    sections = templates.get_template("written.html.j2").render(
+        evaluation=evaluation,
+        imitation=imitation_sentence(results),
+        shown=results["excerpts"] is not None,
+        pairs=[
+            {
+                **pair,
+                "weak_marked": marked(pair["weak"], pair["gold"]),
+                "candidate_marked": marked(pair["candidate"], pair["gold"]),
+            }
+            for pair in pairs
+        ],
+    )
+    weak_labels = templates.get_template("weak_texts.html.j2").render(aggregation=results["aggregation"])
+    return ReportParts((), Markup(sections), Markup(weak_labels))
+
+
+def marked(text: str, gold: str) -> Markup:
+    """A text as HTML in which the words that the expert's has not are marked."""
+    words, wanted = text.split(), gold.split()
+    pieces = []
+    for what, start, end, _, _ in SequenceMatcher(None, words, wanted, autojunk=False).get_opcodes():
+        piece = " ".join(words[start:end])
+        if piece:
+            pieces.append(escape(piece) if what == "equal" else Markup("<mark>{}</mark>").format(piece))
+    return Markup(" ").join(pieces) if pieces else Markup("<i>nothing</i>")
