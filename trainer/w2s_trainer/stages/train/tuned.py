@@ -9,7 +9,6 @@ import numpy as np
 from w2s_api.arms import ARMS, is_on_gold
 from w2s_trainer.contract.context import StageContext, StageResult
 from w2s_trainer.families import family_of
-from w2s_trainer.models.tokens import tokenize
 from w2s_trainer.stages.pool_sample import student_sample
 from w2s_trainer.stages.session import Recipe, Tuned, save_student, tune_student
 from w2s_trainer.stages.tables import Examples, read_examples, unread
@@ -81,7 +80,8 @@ def _tune_and_ask(
     tuned = tune_student(context, recipe, texts, kept, name=str(len(data)), seed=seed)
     student = tuned.student
     asked = examples.texts.take(predictions.rows)
-    tokens = tokenize(student.tokenizer, asked, recipe.max_tokens)
+    family = family_of(context.spec)
+    tokens = family.student_tokens(student, asked, recipe.max_tokens)
     tokens.require_some(context.model.name)
     if caution := tokens.caution(context.model.name):
         context.progress.note(caution)
@@ -89,7 +89,7 @@ def _tune_and_ask(
     for name, state in answering:
         if state:
             student.load(state)
-        answers = family_of(context.spec).student_answers(
+        answers = family.student_answers(
             student, tokens.ids, recipe.batch_tokens, partial(context.progress, "asking")
         )
         predictions.add(name, seed, len(data), answers)
