@@ -51,9 +51,11 @@ class Answers:
 
     values: NDArray[Any]
     """[n, …]."""
-    truncated: int
+    probability: NDArray[np.float64] | None = None
+    """float64[n], of each answer by the model itself, where the answer does not tell it."""
+    truncated: int = 0
     """Texts that were cut."""
-    unreadable: int
+    unreadable: int = 0
     """Texts that reach the model empty or without one known token."""
 
 
@@ -112,6 +114,8 @@ class TaskFamily(ABC):
     """The column in which weak labels and answers are kept."""
     is_right_or_wrong: ClassVar[bool] = False
     """Whether an answer is right or wrong and nothing between: then what gain a test can prove is known beforehand."""
+    is_joined_by_choice: ClassVar[bool] = False
+    """Whether of the answers of several sources one is taken; else they are added up."""
     is_known_by_config: ClassVar[bool] = False
     """Whether published models of this kind are told from others by their own config."""
 
@@ -236,7 +240,7 @@ class TaskFamily(ABC):
         max_tokens: int,
         batch_tokens: int,
         progress: Callable[[int, int], None],
-    ) -> "Answers":
+    ) -> Answers:
         """What a pretrained model answers as it came, of tasks that no head answers.
 
         Args:
@@ -342,7 +346,7 @@ class TaskFamily(ABC):
         tokens: Sequence[Sequence[int]],
         batch_tokens: int,
         progress: Callable[[int, int], None],
-    ) -> NDArray[Any]:
+    ) -> Answers:
         """What a tuned student answers to n texts, of which it reads these tokens (`student_tokens`): [n, …]."""
         raise NotImplementedError(f"{type(self).__name__} tunes heads only")
 

@@ -24,6 +24,7 @@ from w2s_trainer.families.classification.words import alarm_words, given_up
 from w2s_trainer.families.gold_test import ArmAnswers, GoldTest
 from w2s_trainer.families.task_family import (
     NO_GOLD,
+    Answers,
     FittedHead,
     ModelCard,
     Predictor,
@@ -236,9 +237,9 @@ class Classification(TaskFamily):
         tokens: Sequence[Sequence[int]],
         batch_tokens: int,
         progress: Callable[[int, int], None],
-    ) -> NDArray[Any]:
+    ) -> Answers:
         """Its probabilities float64[n, K]."""
-        return student.probabilities(tokens, batch_tokens, progress)
+        return Answers(student.probabilities(tokens, batch_tokens, progress))
 
     def alarm(self, alarm: "Alarm") -> tuple[dict[str, Any], str]:
         """A class that a student gave up."""
