@@ -29,6 +29,8 @@ class Family:
     """Fields of `task` (camelCase) that are to be given for this type, and for no other that does not need them."""
     may_have: tuple[str, ...] = ()
     """Fields of `task` that may be given for this type."""
+    writes: bool = False
+    """Whether a weak label is a text that a labeler writes, of rules by `write`."""
     has_heads: bool = True
     """Whether a linear head on a frozen model's features can answer: the arm `head`."""
     has_zero_shot: bool = True
@@ -80,6 +82,7 @@ _TABLE = (
         question_inputs=_writing,
         needs=("generation",),
         may_have=("instruction",),
+        writes=True,
         has_heads=False,
         tunings=("LoRA", "Full"),
         labelers=("Functions",),

@@ -13,6 +13,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from w2s_api.lookalikes import alike, in_code_points
+from w2s_api.methods.method import field_of
 from w2s_api.names import API_VERSION, KIND
 from w2s_api.spec.base import MEANING, Rule, Struct
 from w2s_api.spec.job import WeakToStrongJob
@@ -75,6 +76,7 @@ def validate(
         mistakes += [problem for problem in _rules_beside(document, details) if problem not in mistakes]
         return None, problems + mistakes
     problems += _twin_classes(job)
+    problems += _mistakes(job)
     return (None, problems) if problems else (job, [])
 
 
@@ -88,6 +90,14 @@ def _twin_classes(job: WeakToStrongJob) -> Iterator[Problem]:
                 path,
                 f"{name!r} is one class with another. {in_code_points(name, twin)}: keep one, or rename it",
             )
+
+
+def _mistakes(job: WeakToStrongJob) -> Iterator[Problem]:
+    """What labelers know to be wrong in their settings. CEL cannot tell: `prepare` says it in a cluster."""
+    for number, labeler in enumerate(job.spec.weak.labelers):
+        path = ("spec", "weak", "labelers", number, field_of(labeler.method))
+        for place, mistake in labeler.settings.mistakes():
+            yield Problem((*path, *place), mistake)
 
 
 def _of_another_kind(document: Mapping[str, Any]) -> Iterator[Problem]:

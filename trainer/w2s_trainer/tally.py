@@ -20,8 +20,8 @@ def tally(
     """What a summary says of votes.
 
     Args:
-        matches: bool[n, R], which rule matches which of n unlabelled texts.
-        counts: float64[n, K], votes by class.
+        matches: bool[n, R], which rule votes or writes on which of n unlabelled texts.
+        counts: float64[n, K], votes by class; K is 0 where texts are written.
         class_names: the K classes in order.
     """
     voted = (counts > 0).sum(axis=0).tolist()
@@ -51,6 +51,8 @@ def votes_by_rule(found: Mapping[str, Any]) -> str:
     """A line of all counts."""
     classes = ", ".join(f"{count:,} for {name!r}" for name, count in found["classes"].items())
     rules = ", ".join(f"rules[{place}] {count:,}" for place, count in enumerate(found["rules"]))
+    if not found["classes"]:
+        return f"writes for {sum(found['rules']):,} of {found['texts']:,} unlabelled texts; by rule: {rules}"
     return f"votes on {found['texts']:,} unlabelled texts: {classes}; by rule: {rules}"
 
 
@@ -65,14 +67,15 @@ def silences(found: Mapping[str, Any], functions: Functions, path: str) -> list[
     if not any(found["rules"]):
         return [f"{path}: no rule matches any of {found['texts']:,} unlabelled texts"]
     silent = [place for place, count in enumerate(found["rules"]) if not count]
+    does, why = ("vote", "matches") if found["classes"] else ("write", "is the first to match")
     lines = [
-        f"{path}.rules[{place}] ({_excerpt(functions.rules_[place])}) never votes: it matches none of"
+        f"{path}.rules[{place}] ({_excerpt(functions.rules_[place])}) never {does}s: it {why} none of"
         f" {found['texts']:,} unlabelled texts"
         for place in silent[:SHOWN]
     ]
     if more := silent[SHOWN:]:
         places = ", ".join(f"[{place}]" for place in more)
-        lines.append(f"{path}: {len(more):,} more rules never vote: {places}")
+        lines.append(f"{path}: {len(more):,} more rules never {does}: {places}")
     lines += [
         f"{path}: no rule ever votes for class {name!r}"
         for name, count in found["classes"].items()

@@ -96,7 +96,9 @@ def _names(
     cel = cel_for_all(  # `in`, which the API server takes to cost a tenth of `exists`: labelers may be many
         "self",
         f"{kind}.{field_of(method)}.{path}",
-        lambda value: f"!has(self.{named}) || {value} in self.{named}.map(named, named.name)",
+        lambda value: (
+            f"!has(self.{named}) || !has({value}) || {value} in self.{named}.map(named, named.name)"
+        ),
     )
     return refers(cel, message, kind.removesuffix("[]"), dangling)
 
@@ -237,6 +239,35 @@ def _only(kind: str, known: set[str], given: Callable[["Spec"], set[str]]) -> Ca
     return lambda spec: spec.task.type != kind or given(spec) <= known
 
 
+_RULES = "functions.rules[]"
+"""Of a labeler: those of type Functions."""
+
+
+def _rules_write() -> Rule:
+    """Rules write where the kind of task has texts, and vote where it has not."""
+    writing = [family.name for family in FAMILIES.values() if family.writes]
+
+    def dangling(spec: "Spec") -> Iterator[DanglingReference]:
+        writes = family_of(spec.task).writes
+        for place, labeler in _labelers(spec):
+            for below, rule in values_at(labeler, _RULES):
+                other = rule.class_name if writes else rule.write
+                if other is not None:
+                    field = "className" if writes else "write"
+                    yield DanglingReference((*place, *below, field), other, ())
+
+    return refers(
+        cel=cel_for_all(
+            "self",
+            f"weak.labelers[].{_RULES}",
+            lambda rule: f"has({rule}.write) == (self.task.type in {writing})",
+        ),
+        message=f"rules `write` when `task.type` is {' or '.join(writing)}, and name classes for every other",
+        field="weak.labelers",
+        dangling=dangling,
+    )
+
+
 def _apart(source: str, cel: str) -> Rule:
     """What is written must not be read again as data. Data may lie below `storage.uri`, beside what is written."""
     return Rule(
@@ -310,6 +341,7 @@ class Spec(Struct):
         *_named("weak.labelers[]", LABELERS, _labelers),
         *_named("aggregation", AGGREGATIONS, lambda spec: [(("aggregation",), spec.aggregation)]),
         *_named("selection.steps[]", SELECTION_STEPS, _steps),
+        _rules_write(),
         *_no_gold_imported(),
         *(
             _enough_labelers(name, method)

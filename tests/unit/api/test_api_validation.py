@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from api_server_kit import server_refuses
 from manifests import FULL, manifest, put
-from verdicts import BAD, BAD_NAMES, GOOD, GOOD_NAMES, LONG_LABELER, LORA, STEP, TRANSITIONS
+from verdicts import BAD, BAD_NAMES, GOOD, GOOD_NAMES, LONG_LABELER, LORA, STEP, TRANSITIONS, writes
 
 from w2s_api.names import MARK_DIGITS, RUN_DIGITS
 from w2s_api.pipeline import pipeline
@@ -33,6 +33,33 @@ def test_the_api_server_refuses_it_too(what, edit, path, says):
 def test_a_good_manifest_is_accepted_by_both(what, edit):
     assert validate(manifest(edit))[1] == []
     assert server_refuses(manifest(edit)) == []
+
+
+@pytest.mark.parametrize(
+    ("rule", "says"),
+    [
+        (
+            {"write": "gpl-{versoin}", "pattern": "v(?P<version>[0-9])"},
+            "{versoin} is no group of the rule's pattern: it has {1}, {version}",
+        ),
+        ({"write": "{2}", "pattern": "v([0-9])"}, "{2} is no group of the rule's pattern: it has {1}"),
+        ({"write": "{0}", "pattern": "(a)(b)"}, "{0} is no group of the rule's pattern: it has {1} to {2}"),
+        ({"write": "{1}", "pattern": "mit"}, "{1} is no group of the rule's pattern: it has none"),
+        (
+            {"write": "{1}", "keywords": ["mit"]},
+            "{1} is no group of the rule's pattern: keywords capture nothing",
+        ),
+        ({"write": "{", "pattern": "mit"}, "a brace that is meant is written twice"),
+        ({"write": "{1!r}", "pattern": "(mit)"}, "a template names groups as {version} or {1}"),
+    ],
+)
+def test_a_template_of_what_is_not_captured_is_refused_where_it_is_checked(rule, says):
+    """By `w2s validate`, and by `prepare` in a cluster: CEL does not read patterns."""
+    sound = {"write": "{{{1}}}", "pattern": "(mit)"}
+    job, (problem,) = validate(manifest(writes(sound, rule)))
+    assert job is None
+    assert str(problem).startswith("spec.weak.labelers[0].functions.rules[1].write: ")
+    assert says in problem.reason
 
 
 @pytest.mark.parametrize(("name", "edit", "says"), BAD_NAMES)

@@ -1,5 +1,6 @@
 """Manifests and the verdict on them: `w2s validate`, the CRD as we read it and a real API server must agree."""
 
+from collections.abc import Callable
 from typing import Any
 
 from manifests import ASKED, DEEP, FULL, OWN, PODS, RULES, SMALL, llm, put
@@ -21,6 +22,18 @@ EVERY_STEP = [
     {"type": "Diversity", "diversity": {"keepFractionPerClass": "0.7"}},
     {"type": "Shares", "shares": {"like": "BeforeSelection"}},
 ]
+
+
+def writes(*rules: dict[str, Any]) -> Callable[[dict[str, Any]], None]:
+    """An edit: a task whose texts are written by these rules."""
+
+    def edit(spec: dict[str, Any]) -> None:
+        spec["task"] = {"type": "Generation", "instruction": "Which licence?", "generation": {}}
+        spec["weak"]["labelers"] = [{**RULES, "functions": {"rules": list(rules)}}]
+        spec["strong"]["tuning"] = {"type": "LoRA"}
+        spec["promotion"] = {"metric": "ExactMatch", "candidate": "Student"}
+
+    return edit
 
 
 def same(spec: dict[str, Any]) -> None:
@@ -76,6 +89,12 @@ BAD = [
     ("two members", put("weak.labelers.0", {**RULES, "classifier": OWN["classifier"]}), "spec.weak.labelers[0].classifier", "only then"),
     ("pattern and keywords", put("weak.labelers.0.functions.rules.0.keywords", ["a"]), "spec.weak.labelers[0].functions.rules[0].pattern", "either"),
     ("rule of no class", put("weak.labelers.0.functions.rules.0.className", "fre"), "spec.weak.labelers[0].functions.rules[0].className", "did you mean `free`"),
+    ("rule of nothing", put("weak.labelers.0.functions.rules.0", {"pattern": "gpl"}), "spec.weak.labelers[0].functions.rules[0].className", "give `className`"),
+    ("rule that votes and writes", put("weak.labelers.0.functions.rules.0.write", "gpl"), "spec.weak.labelers[0].functions.rules[0].className", "give `className`"),
+    ("rule that writes where there are classes", put("weak.labelers.0.functions.rules.1", {"write": "gpl", "pattern": "gpl"}), "spec.weak.labelers[0].functions.rules[1].write", "rules `write` when `task.type` is Generation"),
+    ("rule that votes where texts are written", writes({"className": "free", "pattern": "gpl"}), "spec.weak.labelers[0].functions.rules[0].className", "rules `write` when `task.type` is Generation"),
+    ("texts measured as classes", lambda spec: (writes({"write": "gpl", "pattern": "gpl"})(spec), spec["promotion"].update(metric="MacroF1")), "spec.promotion.metric", "measured by ExactMatch or TokenF1"),
+    ("classes measured as texts", put("promotion.metric", "Chrf"), "spec.promotion.metric", "measured by MacroF1 or Accuracy"),
     ("label of no class", put("weak.labelers.2.classifier.labels", [{"modelLabel": "A", "className": "x"}]), "spec.weak.labelers[2].classifier.labels[0].className", "does not have"),
     ("trained on nothing", put("weak.labelers.2.classifier.trainedOn", {"type": "Data"}), "spec.weak.labelers[2].classifier.trainedOn.data", "when `type` is Data"),
     ("weight of nobody", put("aggregation.weightedAverage", {"weights": [{"labeler": "x", "weight": "1"}]}), "spec.aggregation.weightedAverage.weights[0].labeler", "allowed: rules, small, own"),
@@ -204,6 +223,7 @@ GOOD = [
     ("a label model", put("aggregation", {"type": "LabelModel", "labelModel": {"classShares": [{"className": "free", "share": "3"}]}})),
     ("a majority of three", put("aggregation", {"type": "MajorityVote"})),
     ("as it is", same),
+    ("rules that write", writes({"write": "gpl-{version}", "pattern": "gpl (?P<version>[0-9.]+)"}, {"write": "mit", "keywords": ["mit"]})),
     ("selection", put("selection.steps", [STEP])),
     ("every step with its defaults", lambda spec: (spec["weak"]["labelers"].pop(1), spec.update(selection={"steps": EVERY_STEP}))),
     ("shares of some classes", put("selection.steps", [{"type": "Shares", "shares": {"like": "Declared", "by": "Dropping", "shares": [{"className": "free", "share": "0.5"}]}}])),

@@ -186,7 +186,7 @@ class TaskFamily(ABC):
 
     def vote_names(self, functions: "Functions") -> tuple[str, ...]:
         """What rules may vote for, V names: those that they do vote for, unless the task says it."""
-        return tuple(dict.fromkeys(rule.class_name for rule in functions.rules_))
+        return tuple(dict.fromkeys(rule.class_name for rule in functions.rules_ if rule.class_name))
 
     def of_votes(self, names: Sequence[str], shares: NDArray[np.float64]) -> NDArray[Any]:
         """Weak labels [n, …] of the shares float64[n, V] that V names have of the votes."""

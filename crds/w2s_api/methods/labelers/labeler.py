@@ -51,6 +51,10 @@ class LabelerSettings(Method):
         """The classes that it can vote for; None where that is not known beforehand."""
         return None
 
+    def mistakes(self) -> Iterator[tuple[Place, str]]:
+        """What is wrong in its settings and no schema can tell, with its place below them."""
+        return iter(())
+
     def doubts(self) -> Iterator[tuple[Place, str]]:
         """What is valid in its settings and was surely not meant, with its place below them."""
         return iter(())

@@ -1,4 +1,4 @@
-"""Labeler `Functions`: keyword and regex rules that vote, in linear time (RE2)."""
+"""Labeler `Functions`: keyword and regex rules that vote, or write, in linear time (RE2)."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,8 +9,11 @@ import numpy as np
 import re2
 from numpy.typing import NDArray
 
+from w2s_api.families import FAMILIES
 from w2s_api.methods.labelers import Functions
+from w2s_api.rule_template import fields_of, filled
 from w2s_api.spec.weak import Labeler
+from w2s_api.validation import dotted
 from w2s_trainer.contract.context import StageContext
 from w2s_trainer.errors import BadSpec
 from w2s_trainer.families import family_of
@@ -19,7 +22,7 @@ from w2s_trainer.stages.columns import taken
 from w2s_trainer.stages.label.methods import Published
 from w2s_trainer.stages.label.opinion import Opinion, path_of
 from w2s_trainer.stages.label.rule_pattern import CaseAsked, keywords_pattern, translated
-from w2s_trainer.stages.label.rule_text import marked, searchable
+from w2s_trainer.stages.label.rule_text import marked, searchable, unmarked
 from w2s_trainer.stages.label.saved_answers import SavedAnswers
 from w2s_trainer.stages.tables import EVERY_SEED, Examples, WeakLabels
 from w2s_trainer.tally import silences, tally, tally_of, votes_by_rule
@@ -60,14 +63,17 @@ def opinions(
     family = family_of(context.spec)
     names = family.vote_names(settings)
     compiled = compile_rules(settings, f"{path_of(context, labeler)}.functions")
+    texts = examples.texts.take(rows)
     matches = SavedAnswers(context, rows)(
         "matches",
         len(rows),
         len(compiled),
         np.bool_,
-        partial(_matches, compiled, settings.max_characters, examples.texts.take(rows)),
+        partial(_matches, settings, compiled, texts),
         partial(context.progress, "applying rules"),
     )
+    if FAMILIES[family.task.type].writes:
+        return {EVERY_SEED: _written(settings, compiled, texts, matches, examples.parts[rows] == "pool")}
     votes = Votes(counts_of(matches, settings, names), matches)
     pool = examples.parts[rows] == "pool"
     counted = tally(votes.matches[pool], votes.counts[pool], names)
@@ -76,8 +82,11 @@ def opinions(
 
 
 def answer(labeler: Labeler, texts: Sequence[str], published: Published) -> WeakLabels:
-    """What the rules vote for."""
+    """What the rules vote for, or write."""
     settings: Functions = labeler.settings
+    if FAMILIES[published.family.task.type].writes:
+        written = write(settings, texts)
+        return WeakLabels(written, np.asarray(written == ""))
     names = published.family.vote_names(settings)
     votes = vote(settings, names, texts)
     return WeakLabels(published.family.of_votes(names, votes.probabilities), votes.abstain)
@@ -113,9 +122,52 @@ def vote(
     """
     compiled = compile_rules(functions, path)
     matches = np.zeros((len(texts), len(compiled)), dtype=bool)
-    for rows, matched in _matches(compiled, functions.max_characters, texts, np.arange(len(texts))):
+    for rows, matched in _matches(functions, compiled, texts, np.arange(len(texts))):
         matches[rows] = matched
     return Votes(counts_of(matches, functions, class_names), matches)
+
+
+def write(functions: Functions, texts: Sequence[str], path: str = "functions") -> NDArray[np.object_]:
+    """What the first rule that matches writes about each of n texts: str[n], empty where none does.
+
+    Arguments as of `vote`. Captured text is as rules see it (`rule_text`): folded, so in small letters.
+    """
+    compiled = compile_rules(functions, path)
+    matches = np.zeros((len(texts), len(compiled)), dtype=bool)
+    for rows, matched in _matches(functions, compiled, texts, np.arange(len(texts))):
+        matches[rows] = matched
+    return _texts_of(functions, compiled, texts, matches)
+
+
+def _written(
+    functions: Functions,
+    compiled: Sequence[Any],
+    texts: Sequence[str],
+    matches: NDArray[np.bool_],
+    pool: NDArray[np.bool_],
+) -> Opinion:
+    """The opinion of rules that write, by bool[n, R]: which matches, and bool[n]: which text is unlabelled."""
+    written = _texts_of(functions, compiled, texts, matches)
+    first = matches & (matches.cumsum(axis=1) == 1)
+    counted = tally(first[pool], np.zeros((int(pool.sum()), 0)), ())
+    return Opinion(np.zeros((len(texts), 0)), written, np.asarray(written == ""), figures={"votes": counted})
+
+
+def _texts_of(
+    functions: Functions, compiled: Sequence[Any], texts: Sequence[str], matches: NDArray[np.bool_]
+) -> NDArray[np.object_]:
+    written = np.full(len(texts), "", dtype=object)
+    first = matches.argmax(axis=1)
+    answered = np.flatnonzero(matches.any(axis=1))
+    for row, text in zip(answered, taken(texts, answered), strict=True):
+        found = compiled[first[row]].search(marked(searchable(text[: functions.max_characters])))
+        template = functions.rules_[first[row]].write or ""
+        written[row] = filled(template, partial(_captured, found)).strip()
+    return written
+
+
+def _captured(found: Any, group: str) -> str:
+    return unmarked(found.group(int(group) if group.isdecimal() else group))
 
 
 def counts_of(
@@ -124,18 +176,29 @@ def counts_of(
     """Votes by class, float64[n, K], of bool[n, R]: which rule matches which text."""
     counts = np.zeros((len(matches), len(class_names)))
     for number, rule in enumerate(functions.rules_):
-        counts[:, class_names.index(rule.class_name)] += matches[:, number]
+        if rule.class_name is not None:
+            counts[:, class_names.index(rule.class_name)] += matches[:, number]
     return counts
 
 
 def _matches(
-    compiled: Sequence[Any], max_characters: int, texts: Sequence[str], rows: NDArray[np.int64]
+    functions: Functions, compiled: Sequence[Any], texts: Sequence[str], rows: NDArray[np.int64]
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.bool_]]]:
     """Which rules match the texts at some places: batches of them, and bool[b, R]."""
+    needed = [tuple(dict.fromkeys(fields_of(rule.write or ""))) for rule in functions.rules_]
+    rules = list(zip(compiled, needed, strict=True))
     for start in range(0, len(rows), BATCH):
         batch = rows[start : start + BATCH]
-        seen = (marked(searchable(text[:max_characters])) for text in taken(texts, batch))
-        yield batch, np.array([[pattern.search(text) is not None for pattern in compiled] for text in seen])
+        seen = (marked(searchable(text[: functions.max_characters])) for text in taken(texts, batch))
+        yield batch, np.array([[_does_match(*rule, text) for rule in rules] for text in seen])
+
+
+def _does_match(pattern: Any, needed: Sequence[str], text: str) -> bool:
+    """Whether a pattern matches, and the groups that its rule writes take part."""
+    found = pattern.search(text)
+    if found is None:
+        return False
+    return all(found.group(int(group) if group.isdecimal() else group) is not None for group in needed)
 
 
 def compile_rules(functions: Functions, path: str) -> list[Any]:
@@ -146,8 +209,15 @@ def compile_rules(functions: Functions, path: str) -> list[Any]:
         path: of `functions` in the manifest, for errors.
 
     Raises:
-        BadSpec: a pattern is not a regular expression; names the rule and the position of the fault.
+        BadSpec: a pattern is not a regular expression, or a template names no group of its pattern; names the rule and
+            the position of the fault.
     """
+    for below, fault in functions.mistakes():
+        raise BadSpec(
+            "BadTemplate",
+            f"{dotted((path, *below))}: {fault}.",
+            "Name a group of the pattern, as in `pattern: 'version (?P<version>[0-9.]+)'` and `write: 'gpl-{version}'`.",
+        )
     options = _options()
     compiled = []
     for place, rule in enumerate(functions.rules_):

@@ -74,6 +74,11 @@ def marked(text: str) -> str:
     return _RUN.sub(_with_marks, text) if has_unspaced(text) else text.translate(_MARKED)
 
 
+def unmarked(text: str) -> str:
+    """A marked text, or a part of one, without its marks."""
+    return text if text.isascii() else text.translate(_NO_MARKS)
+
+
 class _Marked(dict[int, str]):
     """By code point, the character with its marks."""
 
@@ -89,6 +94,7 @@ class _Marked(dict[int, str]):
 
 
 _MARKED = _Marked()
+_NO_MARKS = dict.fromkeys(map(ord, (*WORD_MARKS, *OTHER_MARKS, *UNSPACED_MARKS[0], *UNSPACED_MARKS[1])))
 
 
 def _with_marks(run: re.Match[str]) -> str:
