@@ -89,6 +89,8 @@ def _combined_absent(spec: "Spec") -> str | None:
 
 
 def _students_absent(spec: "Spec") -> str | None:
+    if not family_of(spec.task).has_heads:
+        return "students that write are no single model"
     if not spec.strong.tuning.settings.on_frozen_model:
         return (
             "`strong` reads other features than the heads that it is combined with: they are no single model"
@@ -125,7 +127,8 @@ _TABLE = (
     Arm(
         "combined",
         "Teacher, student on the weak labels, student on your gold labels and the strong model as it came, each as"
-        " sure as your gold labels show it to be right, added in log-odds.",
+        " sure as your gold labels show it to be right, added in log-odds; of texts that were written, the one that is"
+        " most probably right.",
         _combined_absent,
         candidate="Combined",
         beats=("weak", "zero-shot", "gold-only", "strong", "unfiltered"),

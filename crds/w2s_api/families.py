@@ -36,7 +36,7 @@ class Family:
     has_zero_shot: bool = True
     """Whether the strong model as it came has an answer: the arm `zero-shot`."""
     has_combination: bool = True
-    """Whether answers of several sources can be added up: the arm `combined`."""
+    """Whether answers of several sources can be joined to one: the arm `combined`."""
     tunings: tuple[str, ...] | None = None
     """The values of `strong.tuning.type` that it knows; None: all."""
     labelers: tuple[str, ...] | None = None
@@ -84,7 +84,6 @@ _TABLE = (
         may_have=("instruction",),
         writes=True,
         has_heads=False,
-        has_combination=False,
         tunings=("LoRA", "Full"),
         labelers=("Functions",),
         aggregations=("WeightedAverage", "MajorityVote"),

@@ -158,6 +158,7 @@ def pipeline(spec: Spec) -> tuple[Stage, ...]:
         ["promote"],
         {
             "student": (published,),
+            **_gold_student(build, spec),
             **({**combined, "opinions": opinions} if candidate_of(spec).name == "combined" else {}),
             "results": ("evaluate",),
         },
@@ -165,6 +166,14 @@ def pipeline(spec: Spec) -> tuple[Stage, ...]:
         model=model,
     )
     return tuple(build.stages.values())
+
+
+def _gold_student(build: _Builder, spec: Spec) -> Mapping[Role, tuple[str, ...]]:
+    """The student on gold labels of the published seed, where one of several texts is taken and it is among those that write."""
+    name = f"train-gold-only-{FIRST_SEED}"
+    if family_of(spec.task).has_heads or candidate_of(spec).name != "combined" or name not in build.stages:
+        return {}
+    return {"gold-student": (name,)}
 
 
 def _add_selection(build: _Builder, spec: Spec, model: ModelReference) -> None:
@@ -282,13 +291,35 @@ def _add_combination(build: _Builder, spec: Spec, model: ModelReference) -> Mapp
     """The combination reads what each of its sources is made from; the role by which it is read, if there is one."""
     if ARMS["combined"].absent(spec):
         return {}
-    strong, evaluation = spec.strong, spec.evaluation
+    strong, evaluation, family = spec.strong, spec.evaluation, family_of(spec.task)
+    if not family.has_heads:
+        build.add(
+            "combine",
+            "combine",
+            {
+                **family.label_inputs(spec.task),
+                "data.goldBudget": spec.data.gold_budget,
+                "evaluation.seeds": _unless_default(evaluation, "seeds"),
+                "promotion.metric": spec.promotion.metric,
+            },
+            ["combine"],
+            {
+                **_EXAMPLES,
+                "labels": ("aggregate",),
+                "students": tuple(
+                    name
+                    for name in build.names("train")
+                    if build.stages[name].arm in ("strong", "gold-only")
+                ),
+            },
+        )
+        return {"combination": ("combine",)}
     deep = not strong.tuning.settings.on_frozen_model
     build.add(
         "combine",
         "combine",
         {
-            **family_of(spec.task).question_inputs(spec.task),
+            **family.question_inputs(spec.task),
             "strong": {"model": strong.model, "maxTokens": _unless_default(strong, "max_tokens")},
             "data.goldBudget": spec.data.gold_budget,
             "evaluation.seeds": _unless_default(evaluation, "seeds"),

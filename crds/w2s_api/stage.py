@@ -8,13 +8,23 @@ from typing import Any, Literal
 from w2s_api.names import StageKind
 
 Role = Literal[
-    "examples", "opinions", "labels", "selection", "model", "students", "combination", "student", "results"
+    "examples",
+    "opinions",
+    "labels",
+    "selection",
+    "model",
+    "students",
+    "combination",
+    "student",
+    "gold-student",
+    "results",
 ]
 """What an artifact is to the stage that reads it.
 
 examples: every text, its part and family, the gold labels. opinions: of each labeler, in the manifest's order. labels: what
 the opinions were aggregated to. selection: the rows to train on. model: one that a stage made. students: of every arm and
-seed. combination: of teacher and students. student: the one that is published. results: of the evaluation.
+seed. combination: of teacher and students. student: the one that is published; gold-student: the one on
+gold labels that is published beside it. results: of the evaluation.
 """
 
 

@@ -4,6 +4,7 @@ import gzip
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,8 +13,9 @@ import numpy as np
 
 from w2s_api.methods.tunings import LoRA
 from w2s_trainer.models.tokens import tokenize
+from w2s_trainer.tuning.class_objective import ClassObjective
 from w2s_trainer.tuning.keeper import NoCheckpoints
-from w2s_trainer.tuning.loop import Schedule, Tokens, tune
+from w2s_trainer.tuning.loop import Schedule, tune
 from w2s_trainer.tuning.losses.cross_entropy import WeakLabels
 from w2s_trainer.tuning.precision import Precision
 from w2s_trainer.tuning.schedule import Shape
@@ -68,7 +70,7 @@ def student(directory: Path, precision: Precision = "float32") -> Student:
 class TrainingTexts(NamedTuple):
     """Tokens and labels of some texts."""
 
-    tokens: Tokens
+    tokens: Sequence[Sequence[int]]
     data: TrainingSet
 
 
@@ -83,5 +85,5 @@ def train(
 ) -> list[float]:
     """One epoch by the manifest's defaults; the mean loss of each step."""
     schedule = Schedule(1, 32, rate, shape, warmup_fraction=0.1 if shape == "Linear" else 0.0)
-    state, _ = tune(made, *texts, WeakLabels(), schedule, keeper=keeper or NoCheckpoints())
-    return state.losses
+    objective = ClassObjective(*texts, WeakLabels(), schedule.batch_size)
+    return tune(made, objective, schedule, keeper=keeper or NoCheckpoints()).losses

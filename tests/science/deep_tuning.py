@@ -23,6 +23,7 @@ from w2s_api.spec.strong import Loss
 from w2s_trainer.models.head import fit
 from w2s_trainer.models.tokens import tokenize
 from w2s_trainer.models.uri import fetch_model
+from w2s_trainer.tuning.class_objective import ClassObjective
 from w2s_trainer.tuning.keeper import NoCheckpoints
 from w2s_trainer.tuning.loop import Schedule, tune
 from w2s_trainer.tuning.losses import make_targets
@@ -108,14 +109,10 @@ def one_split(
         student.make_tunable(split)
         schedule = Schedule(epochs, 32, rate, batch_tokens=8192, seed=split)
         began = time.monotonic()
-        tune(
-            student,
-            trained,
-            TrainingSet(np.arange(len(pool)), weak, np.ones(len(pool)), np.arange(len(pool))),
-            make_targets(Loss().settings, prior, schedule.batch_size),
-            schedule,
-            keeper=NoCheckpoints(),
-        )
+        data = TrainingSet(np.arange(len(pool)), weak, np.ones(len(pool)), np.arange(len(pool)))
+        targets = make_targets(Loss().settings, prior, schedule.batch_size)
+        objective = ClassObjective(trained, data, targets, schedule.batch_size)
+        tune(student, objective, schedule, keeper=NoCheckpoints())
         seconds.setdefault(name, []).append(time.monotonic() - began)
         found[name] = score(student.probabilities(asked, 8192).argmax(1))
     return found

@@ -72,7 +72,8 @@ class Promotion(Struct):
         default="Combined",
         description="What the job is about: what is compared, held against the gate and published. Combined: teacher,"
         " student on weak labels, student on gold labels and the strong model as it came, added in log-odds; the"
-        " students are published as one model, and beside it what `w2s predict` needs to add the teacher. Student: the"
+        " students are published as one model, and beside it what `w2s predict` needs to add the teacher. Of texts that are"
+        " written, the one of teacher, student and student on gold labels that is most probably right. Student: the"
         " student on weak labels alone.",
     )
     metric: Metric = Field(

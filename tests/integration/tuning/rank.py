@@ -10,10 +10,11 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "unit" / "tuning"))
 
-from tiny_kit import LORA, Kept, keeper_of, load, targets_of, training_texts
+from tiny_kit import LORA, Kept, keeper_of, load, objective_of, training_texts
 
 from w2s_api.methods.tunings import Full
 from w2s_trainer.errors import Stopped
+from w2s_trainer.tuning.class_objective import ClassValidation
 from w2s_trainer.tuning.loop import Schedule, tune
 from w2s_trainer.tuning.stop import StopRequest
 from w2s_trainer.tuning.world import World
@@ -53,17 +54,15 @@ def tune_one(
         during(step)
 
     student.log_probs = log_probs
-    texts = training_texts(student, 18)
     schedule = Schedule(
         epochs=2, batch_size=4, learning_rate=settings["learning_rate"], batch_tokens=60, checks=3
     )
     tune(
         student,
-        *texts,
-        targets_of(settings["loss"], 4, texts),
+        objective_of(settings["loss"], 4, training_texts(student, 18)),
         schedule,
         keeper=keeper_of(kept, kept.directory, found=found),
-        held_out=training_texts(student, 9, seed=5),
+        validation=ClassValidation(*training_texts(student, 9, seed=5)),
         stop=stop,
         world=world,
         progress=watch,

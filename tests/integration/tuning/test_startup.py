@@ -15,7 +15,7 @@ STARTUP = """
 import json, sys, time
 sys.path.insert(0, sys.argv[2])
 import w2s_trainer.stages.train, w2s_trainer.stages.train.tuned, w2s_trainer.stages.session
-from tiny_kit import load, targets_of, training_texts
+from tiny_kit import load, objective_of, training_texts
 from pathlib import Path
 from w2s_trainer.tuning.keeper import NoCheckpoints
 from w2s_trainer.tuning.loop import Schedule, tune
@@ -23,9 +23,9 @@ from w2s_trainer.tuning.loop import Schedule, tune
 import torch
 torch.set_num_threads(1)
 student = load(Path(sys.argv[1]))
-texts = training_texts(student, 8)
+objective = objective_of("LogConf", 4, training_texts(student, 8))
 first = []
-tune(student, *texts, targets_of("LogConf", 4, texts), Schedule(1, 4, 1e-3), keeper=NoCheckpoints(),
+tune(student, objective, Schedule(1, 4, 1e-3), keeper=NoCheckpoints(),
      progress=lambda _phase, step, _steps, **_: first.append(time.process_time()) if step == 1 else None)
 print(json.dumps({"seconds": first[0], "modules": sorted(sys.modules)}))
 """

@@ -19,6 +19,8 @@ DEFAULTS: dict[str, Any] = {
     "spec.task.type": "Classification",
     "spec.task.classes": [],
     "spec.task.classes.description": "",
+    "spec.task.generation.maxNewTokens": 64,
+    "spec.task.generation.stop": [],
     "spec.task.instruction": "",
     "spec.data.fields": {},
     "spec.data.fields.text": "text",

@@ -270,8 +270,8 @@ GOLDEN = {
         "select": "41fa592496bb2c33f8f5b24cbcd67ce4",
         "train": "1c2eccb7a4d92b2d5e6625763bab3165",
         "combine": "6cd8581e004ffe26c57834123c13d286",
-        "evaluate": "954fc1d9b3d80583815dc318a62d3256",
-        "promote": "853e4d11b9f4d3a29577c708787d2926",
+        "evaluate": "34a90e3efc6dcde832e8b76667d883c2",
+        "promote": "fc8b7363f068f364e2d4af042f05b8a3",
     },
     "full": {
         "prepare": "fa26e7e3a6a3760cafa5227edbe4f134",
@@ -282,8 +282,8 @@ GOLDEN = {
         "select": "bcbbc77b13b2604f92059f0155421287",
         "train": "2e3ae2cf85a1024e174eb3152d76f5bb",
         "combine": "a663bbe412233bb46d86282104a29c6a",
-        "evaluate": "3843beceb07c77d04272a88f3bac7679",
-        "promote": "bb3bf64a884e76a8210c643758c125eb",
+        "evaluate": "840715aa41e8b70e3dff740052acdf9c",
+        "promote": "1fe62901ec7cfe572ce7e563b136da6a",
     },
     "deep": {
         "prepare": "55498cdd97f5df7970b045b756750661",
@@ -303,8 +303,8 @@ GOLDEN = {
         "train-ceiling-0": "0312c51f6f07518763181b96c4406b16",
         "train-ceiling-1": "9f6182eb0b20e6e196dce334a7eb2653",
         "combine": "e541720a8c1961e15f6f8f797bdbf141",
-        "evaluate": "3644bede34c979a3e0340bacb4bebaea",
-        "promote": "c1f8974a9b1a92264072c593cb585621",
+        "evaluate": "70e5de8a004010f8c064f04539304795",
+        "promote": "7af45f89cb06a192f6f3ccab67d87a7c",
     },
     "minimal": {
         "prepare": "0b009723e86ae71ee636241cb4025dbf",
@@ -313,8 +313,8 @@ GOLDEN = {
         "select": "560c880b547ccd1f5bad5cd0dd002c1a",
         "train": "c6e360da5d591f82eb5144885527501a",
         "combine": "79ca56d76565865145b6601a6762ae40",
-        "evaluate": "2af1bd6e9c4ebfd3ca9c38bea6956aea",
-        "promote": "a95b3e9fa2779fe47a3359804de27552",
+        "evaluate": "2307e42a960afdfc47ff23d6a6763640",
+        "promote": "0e0dacce8b6a9e850df001236f1ad223",
     },
 }
 MANIFESTS = {"sound": SOUND, "full": FULL, "deep": DEEP, "minimal": MINIMAL}

@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 from w2s_api.spec.evaluation import Evaluation
 from w2s_api.spec.strong import Strong
 from w2s_api.spec.task import Task
+from w2s_trainer.families import task_family
 from w2s_trainer.models.tokens import Tokens
 from w2s_trainer.stages.session import Tuned
 from w2s_trainer.stages.tables import Examples, matrix, read_predictions
@@ -78,7 +79,9 @@ def train(monkeypatch, tmp_path):
         monkeypatch.setattr(tuned, "TrainingSets", sets)
         monkeypatch.setattr(tuned, "read_examples", lambda *_: EXAMPLES)
         monkeypatch.setattr(
-            tuned, "tokenize", lambda _t, texts, most: Tokens(texts, sum(len(t) > 8 for t in texts), [], 0.0)
+            task_family,
+            "tokenize",
+            lambda _t, texts, most: Tokens(texts, sum(len(t) > 8 for t in texts), [], 0.0),
         )
         progress = SimpleNamespace(note=notes.append)
         context = SimpleNamespace(

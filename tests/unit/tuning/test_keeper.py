@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from tiny_kit import LORA, Kept, keeper_of, load, targets_of, training_texts
+from tiny_kit import LORA, Kept, keeper_of, load, objective_of, training_texts
 
 from w2s_trainer.errors import BadSpec, StoreUnavailable
 from w2s_trainer.tuning.keeper import unfit
@@ -21,15 +21,13 @@ def trained(directory, keeper, clock=None, seconds_a_step=1.0, tuning=LORA, epoc
     """Tunes for 10 steps of a second each."""
     clock = clock or Clock()
     student = load(directory, tuning)
-    texts = training_texts(student, 18)
 
     def watch(_phase, _step, _steps, **_figures):
         clock.now += seconds_a_step
 
-    state, _ = tune(
+    state = tune(
         student,
-        *texts,
-        targets_of("CrossEntropy", 4, texts),
+        objective_of("CrossEntropy", 4, training_texts(student, 18)),
         Schedule(epochs=epochs, batch_size=4, learning_rate=1e-3),
         keeper=keeper,
         progress=watch,

@@ -6,11 +6,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from tiny_kit import LORA, LOSSES, Kept, keeper_of, load, some_labels, targets_of, training_texts
+from tiny_kit import LORA, LOSSES, Kept, keeper_of, load, objective_of, some_labels, training_texts
 
 from w2s_api.exit_codes import ExitCode
 from w2s_api.methods.tunings import Full
 from w2s_trainer.errors import BadSpec, Stopped
+from w2s_trainer.tuning.class_objective import ClassObjective, ClassValidation
 from w2s_trainer.tuning.keeper import NoCheckpoints
 from w2s_trainer.tuning.loop import Schedule, _check_steps, make_optimizer, tune
 from w2s_trainer.tuning.losses.cross_entropy import WeakLabels
@@ -27,16 +28,16 @@ def trained(student, loss="CrossEntropy", *, n=18, keeper=None, held_out=False, 
     schedule = Schedule(
         **{"epochs": 2, "batch_size": 4, "learning_rate": 3e-3, "batch_tokens": 60} | settings
     )
-    texts = training_texts(student, n)
-    return tune(
+    objective = objective_of(loss, schedule.batch_size, training_texts(student, n))
+    state = tune(
         student,
-        *texts,
-        targets_of(loss, schedule.batch_size, texts),
+        objective,
         schedule,
         keeper=keeper or NoCheckpoints(),
-        held_out=training_texts(student, 9, seed=5) if held_out else None,
+        validation=ClassValidation(*training_texts(student, 9, seed=5)) if held_out else None,
         **call,
     )
+    return state, objective
 
 
 def copied(student):
@@ -97,10 +98,10 @@ class TestStep:
 
     def test_it_learns(self, tiny):
         student = load(tiny["bert"])
-        state, decided = trained(student, epochs=8, learning_rate=0.02)
+        state, objective = trained(student, epochs=8, learning_rate=0.02)
         assert np.mean(state.losses[-5:]) < np.mean(state.losses[:5]) - 0.1
-        assert decided.alarms() == []
-        assert len(decided.state()["decided"]) == 18
+        assert objective.alarms() == []
+        assert len(objective.state()["decided/decided"]) == 18
 
     def test_it_says_how_far_it_is(self, tiny):
         said = []
@@ -314,7 +315,8 @@ def test_weights_are_relative(tiny):
         student = load(tiny["bert"])
         texts = training_texts(student, 12)
         scaled = replace(texts.data, weights=texts.data.weights * scale)
-        tune(student, texts.tokens, scaled, WeakLabels(), Schedule(1, 4, 1e-3), keeper=NoCheckpoints())
+        objective = ClassObjective(texts.tokens, scaled, WeakLabels(), 4)
+        tune(student, objective, Schedule(1, 4, 1e-3), keeper=NoCheckpoints())
         ends.append(copied(student))
     for name, one in ends[0].items():
         assert torch.equal(one, ends[1][name])
@@ -331,7 +333,8 @@ def test_labels_and_weights_matter(tiny):
         student = load(tiny["bert"])
         tokens, data = training_texts(student, 12)
         data = replace(data, targets=targets, weights=weights)
-        tune(student, tokens, data, WeakLabels(), Schedule(1, 4, 1e-3), keeper=NoCheckpoints())
+        objective = ClassObjective(tokens, data, WeakLabels(), 4)
+        tune(student, objective, Schedule(1, 4, 1e-3), keeper=NoCheckpoints())
         ends.append(torch.cat([one.flatten() for one in copied(student).values()]))
     assert not torch.allclose(ends[0], ends[1], atol=1e-5)
     assert not torch.allclose(ends[0], ends[2], atol=1e-5)
@@ -356,7 +359,8 @@ def test_targets_learn_of_each_step_and_see_its_whole_batch_in_order(tiny):
     rows = Order(18, batch_size=4, epochs=1, seed=0)
     with torch.no_grad():
         first = student.log_probs([texts.tokens[row] for row in rows.batch(0)])
-    tune(student, *texts, targets, Schedule(1, 4, 1e-3, batch_tokens=30), keeper=NoCheckpoints())
+    objective = ClassObjective(*texts, targets, 4)
+    tune(student, objective, Schedule(1, 4, 1e-3, batch_tokens=30), keeper=NoCheckpoints())
     assert targets.begun == [0, 0.2, 0.4, 0.6, 0.8]
     assert [len(one) for one in targets.observed] == [4, 4, 4, 4, 2]
     torch.testing.assert_close(targets.observed[0], first, atol=1e-5, rtol=0)

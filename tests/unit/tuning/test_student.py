@@ -10,7 +10,8 @@ from w2s_trainer.errors import BadSpec
 from w2s_trainer.models.head import fit
 from w2s_trainer.models.tokens import tokenize
 from w2s_trainer.tuning.losses import cross_entropy
-from w2s_trainer.tuning.student import head_name, load_student, seeded
+from w2s_trainer.tuning.student import head_name, load_student
+from w2s_trainer.tuning.tunable import seeded
 from w2s_trainer.tuning.tunings.lora import adapter_targets
 
 TEXTS = some_texts(40)

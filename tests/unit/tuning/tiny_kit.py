@@ -132,6 +132,12 @@ def targets_of(loss: str, batch_size: int, texts: Any) -> Any:
     return make_targets(LOSSES[loss].settings, torch.from_numpy(prior).float(), batch_size)
 
 
+def objective_of(loss: str, batch_size: int, texts: Any) -> Any:
+    from w2s_trainer.tuning.class_objective import ClassObjective
+
+    return ClassObjective(*texts, targets_of(loss, batch_size, texts), batch_size)
+
+
 class Kept:
     """Checkpoints in a directory, as `Checkpoints` are to those who save and find them."""
 

@@ -17,16 +17,19 @@ from numpy.typing import NDArray
 from w2s_api.metrics import METRICS
 from w2s_api.spec.task import Task
 from w2s_trainer.families.gold_test import ArmAnswers, GoldTest
+from w2s_trainer.models.tokens import tokenize
 from w2s_trainer.report.parts import ReportParts
 from w2s_trainer.tuning.training_set import TrainingSet
 
 if TYPE_CHECKING:
     from w2s_api.methods.labelers import Functions
+    from w2s_api.methods.losses import LossSettings
     from w2s_api.spec.job import Spec
     from w2s_api.spec.strong import Strong
     from w2s_trainer.models.tokens import Tokens
     from w2s_trainer.tuning.collapse import Alarm
-    from w2s_trainer.tuning.student import Student
+    from w2s_trainer.tuning.objective import Objective, Validation
+    from w2s_trainer.tuning.tunable import TunableModel
 
 NO_GOLD = -1
 """The number of a row without a gold label."""
@@ -48,9 +51,11 @@ class Answers:
 
     values: NDArray[Any]
     """[n, …]."""
-    truncated: int
+    probability: NDArray[np.float64] | None = None
+    """float64[n], of each answer by the model itself, where the answer does not tell it."""
+    truncated: int = 0
     """Texts that were cut."""
-    unreadable: int
+    unreadable: int = 0
     """Texts that reach the model empty or without one known token."""
 
 
@@ -109,6 +114,8 @@ class TaskFamily(ABC):
     """The column in which weak labels and answers are kept."""
     is_right_or_wrong: ClassVar[bool] = False
     """Whether an answer is right or wrong and nothing between: then what gain a test can prove is known beforehand."""
+    is_joined_by_choice: ClassVar[bool] = False
+    """Whether of the answers of several sources one is taken; else they are added up."""
     is_known_by_config: ClassVar[bool] = False
     """Whether published models of this kind are told from others by their own config."""
 
@@ -233,7 +240,7 @@ class TaskFamily(ABC):
         max_tokens: int,
         batch_tokens: int,
         progress: Callable[[int, int], None],
-    ) -> "Answers":
+    ) -> Answers:
         """What a pretrained model answers as it came, of tasks that no head answers.
 
         Args:
@@ -269,24 +276,78 @@ class TaskFamily(ABC):
         """The L2 strength of a head by cross-validation inside the data, families held out whole."""
         raise NotImplementedError(f"{type(self).__name__} is not answered by heads")
 
-    def load_student(self, directory: Path, name: str, **settings: Any) -> "Student":
+    def load_student(self, directory: Path, name: str, **settings: Any) -> "TunableModel":
         """A pretrained model that is to be tuned beyond a head (`tuning.student.load_student`)."""
         raise NotImplementedError(f"{type(self).__name__} tunes heads only")
 
     def start_student(
-        self, student: "Student", features: NDArray[np.float32], data: TrainingSet, l2: float
+        self,
+        student: Any,
+        texts: Sequence[str],
+        data: TrainingSet,
+        *,
+        max_tokens: int,
+        batch_tokens: int,
+        l2: float | None,
+        seed: int,
+        progress: Callable[[int, int], None],
     ) -> None:
-        """Gives a student the head that fits the frozen model's features of the training texts."""
+        """Brings a student to where its tuning starts, where that is not the pretrained model.
+
+        Args:
+            student: of `load_student`, not yet tunable.
+            texts: n texts that it is trained on.
+            data: their targets.
+            max_tokens: that are read of a text.
+            batch_tokens: tokens in a batch.
+            l2: of a head that it starts from; None: by cross-validation.
+            seed: of the training.
+            progress: called with (texts done, n).
+        """
+
+    def objective(
+        self,
+        student: Any,
+        texts: Sequence[str],
+        data: TrainingSet,
+        *,
+        max_tokens: int,
+        loss: "LossSettings",
+        batch_size: int,
+    ) -> "Objective[Any]":
+        """What a student is trained to.
+
+        Args:
+            student: made tunable.
+            texts: n texts.
+            data: their targets.
+            max_tokens: that are read of a text.
+            loss: what of the targets it is trained to.
+            batch_size: texts of an optimiser step.
+
+        Raises:
+            BadData: the student cannot be trained to one of the targets.
+        """
         raise NotImplementedError(f"{type(self).__name__} tunes heads only")
+
+    def validation(
+        self, student: Any, texts: Sequence[str], data: TrainingSet, *, max_tokens: int
+    ) -> "Validation[Any]":
+        """How well a student predicts the targets of held-out texts; arguments as of `objective`."""
+        raise NotImplementedError(f"{type(self).__name__} tunes heads only")
+
+    def student_tokens(self, student: Any, texts: Sequence[str], max_tokens: int) -> "Tokens":
+        """What a tuned student reads of texts that it is to answer."""
+        return tokenize(student.tokenizer, texts, max_tokens)
 
     def student_answers(
         self,
-        student: "Student",
+        student: Any,
         tokens: Sequence[Sequence[int]],
         batch_tokens: int,
         progress: Callable[[int, int], None],
-    ) -> NDArray[Any]:
-        """What a tuned student answers to n tokenised texts: [n, …]."""
+    ) -> Answers:
+        """What a tuned student answers to n texts, of which it reads these tokens (`student_tokens`): [n, …]."""
         raise NotImplementedError(f"{type(self).__name__} tunes heads only")
 
     def alarm(self, alarm: "Alarm") -> tuple[dict[str, Any], str]:

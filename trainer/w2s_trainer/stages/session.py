@@ -1,9 +1,10 @@
-"""One student from a manifest's settings: loaded, started from the frozen head, tuned, gone on with."""
+"""One student from a manifest's settings: loaded, started, tuned, gone on with."""
 
 import hashlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,21 +18,19 @@ from w2s_api.spec.strong import Strong
 from w2s_api.spec.tuning import Stopping, Training
 from w2s_trainer.contract.context import StageContext
 from w2s_trainer.errors import StoreUnavailable
-from w2s_trainer.families import TaskFamily, family_of
-from w2s_trainer.models.tokens import tokenize
+from w2s_trainer.families import family_of
 from w2s_trainer.stages.columns import taken
 from w2s_trainer.store.checkpoints import Checkpoints, Found
 from w2s_trainer.tuning.collapse import Alarm
 from w2s_trainer.tuning.energy import EnergyMeter
 from w2s_trainer.tuning.keeper import StoreKeeper, unfit
-from w2s_trainer.tuning.loop import Schedule, Tokens, tune
-from w2s_trainer.tuning.losses import make_targets
+from w2s_trainer.tuning.loop import Schedule, tune
 from w2s_trainer.tuning.numerics import NumericSettings, agree_on_numerics
 from w2s_trainer.tuning.precision import precision_of
 from w2s_trainer.tuning.state import TrainingState
 from w2s_trainer.tuning.stop import StopRequest
-from w2s_trainer.tuning.student import Student
 from w2s_trainer.tuning.training_set import TrainingSet
+from w2s_trainer.tuning.tunable import TunableModel
 from w2s_trainer.tuning.world import World
 
 if TYPE_CHECKING:
@@ -83,8 +82,8 @@ class Recipe:
 class Tuned:
     """A tuned student."""
 
-    student: Student
-    """At the end of its schedule."""
+    student: Any
+    """At the end of its schedule: a `TunableModel` of the task's family."""
     best: "dict[str, torch.Tensor] | None"
     """The weights that predicted held-out weak labels best, where that was asked for."""
     alarms: list[Alarm]
@@ -135,20 +134,39 @@ def tune_student(
     )
     held_out = np.zeros(len(data), dtype=bool)
     if training.stopping.type == "WeakValidation":
-        validation = training.stopping.validation
-        held_out = hold_out(data.families, float(validation.fraction), seed)
+        held_out = hold_out(data.families, float(training.stopping.validation.fraction), seed)
     kept, kept_texts = data.part(~held_out), _some(texts, ~held_out)
     began, meter = time.monotonic(), EnergyMeter()
     if not checkpoint:
-        _start(context, family, student, recipe, kept_texts, kept, seed)
+        family.start_student(
+            student,
+            kept_texts,
+            kept,
+            max_tokens=recipe.max_tokens,
+            batch_tokens=recipe.batch_tokens,
+            l2=recipe.l2,
+            seed=seed,
+            progress=partial(context.progress, "reading texts"),
+        )
     student.make_tunable(seed)
 
     with StopRequest() as stop:
-        state, decided = tune(
+        objective = family.objective(
             student,
-            _tokens(student, kept_texts, recipe),
+            kept_texts,
             kept,
-            make_targets(recipe.loss, torch.from_numpy(_prior(kept)).float(), training.batch_size),
+            max_tokens=recipe.max_tokens,
+            loss=recipe.loss,
+            batch_size=training.batch_size,
+        )
+        validation = None
+        if held_out.any():
+            validation = family.validation(
+                student, _some(texts, held_out), data.part(held_out), max_tokens=recipe.max_tokens
+            )
+        state = tune(
+            student,
+            objective,
             schedule_of(recipe, seed),
             keeper=StoreKeeper(
                 checkpoints,
@@ -159,9 +177,7 @@ def tune_student(
                 threads=numbers.threads,
                 note=note,
             ),
-            held_out=(_tokens(student, _some(texts, held_out), recipe), data.part(held_out))
-            if held_out.any()
-            else None,
+            validation=validation,
             stop=stop,
             world=world,
             progress=context.progress,
@@ -170,7 +186,7 @@ def tune_student(
     return Tuned(
         student,
         state.best.state if state.best else None,
-        decided.alarms(),
+        objective.alarms(),
         _figures(state, student, len(kept), meter.joules() if not checkpoint else None),
     )
 
@@ -228,42 +244,11 @@ def _newest(checkpoints: Checkpoints, directory: Path, world: World) -> Found | 
     return checkpoint
 
 
-def _start(
-    context: StageContext,
-    family: TaskFamily,
-    student: Student,
-    recipe: Recipe,
-    texts: Sequence[str],
-    data: TrainingSet,
-    seed: int,
-) -> None:
-    """Fits the head that tuning starts from, on the frozen model's features of the training texts."""
-    features, _ = student.encoder.features(
-        texts,
-        recipe.max_tokens,
-        recipe.batch_tokens,
-        lambda done, total: context.progress("reading texts", done, total),
-    )
-    l2 = recipe.l2
-    if l2 is None:
-        l2 = family.choose_l2(features, data, seed)
-    family.start_student(student, features, data, l2)
-
-
 def _some(texts: Sequence[str], mask: NDArray[np.bool_]) -> Sequence[str]:
     return taken(texts, np.flatnonzero(mask))
 
 
-def _tokens(student: Student, texts: Sequence[str], recipe: Recipe) -> Tokens:
-    return tokenize(student.tokenizer, texts, recipe.max_tokens).ids
-
-
-def _prior(data: TrainingSet) -> NDArray[np.float64]:
-    """Class shares float64[K] of all targets."""
-    return np.asarray(data.weights @ data.targets / data.weights.sum())
-
-
-def _figures(state: TrainingState, student: Student, texts: int, joules: float | None) -> dict[str, Any]:
+def _figures(state: TrainingState, student: TunableModel, texts: int, joules: float | None) -> dict[str, Any]:
     tuned = student.parameters().values()
     return {
         "texts": texts,
@@ -279,7 +264,7 @@ def _figures(state: TrainingState, student: Student, texts: int, joules: float |
     }
 
 
-def save_student(student: Student, path: Path) -> None:
+def save_student(student: TunableModel, path: Path) -> None:
     """Writes what differs from the pretrained model, as safetensors."""
     from safetensors.torch import save_file
 

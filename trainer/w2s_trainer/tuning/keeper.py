@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING, Any, Protocol
 from w2s_trainer.store.checkpoints import BackgroundSaver, Checkpoints, Found
 from w2s_trainer.tuning.precision import Precision
 from w2s_trainer.tuning.state import Best, TrainingRun
+from w2s_trainer.tuning.tensors import below, named
 
 if TYPE_CHECKING:
     import torch
 
-    from w2s_trainer.tuning.student import Student
+    from w2s_trainer.tuning.tunable import TunableModel
 
 FILE = "state.safetensors"
+PARTS = ("student", "optimizer", "best")
+"""What the names of tensors begin with that are not the objective's."""
 FORMAT = 1
 """Of what is in a checkpoint, its tensors' names included. One of another format is passed over (`unfit`)."""
 
@@ -88,13 +91,14 @@ class StoreKeeper:
 
         tensors = load_file(self._checkpoint.directory / FILE)
         meta, state = self._checkpoint.meta, run.state
-        run.student.load(_below("student", tensors))
-        _load_optimizer(run.optimizer, run.student, _below("optimizer", tensors))
-        run.targets.load(_below("targets", tensors))
-        run.decided.load(_below("decided", tensors))
+        run.student.load(below("student", tensors))
+        _load_optimizer(run.optimizer, run.student, below("optimizer", tensors))
+        run.objective.load(
+            {name: tensor for name, tensor in tensors.items() if name.partition("/")[0] not in PARTS}
+        )
         state.step, state.seconds, state.losses = meta["step"], meta["seconds"], list(meta["losses"])
         if best := meta["best"]:
-            state.best = Best(best["step"], best["loss"], _below("best", tensors))
+            state.best = Best(best["step"], best["loss"], below("best", tensors))
 
     def after_step(self, run: TrainingRun, *, final: bool) -> None:
         """See Keeper. The end of the schedule is saved too: what comes after it may be interrupted as well."""
@@ -104,11 +108,10 @@ class StoreKeeper:
 
         state = run.state
         tensors = {
-            **_named("student", run.student.state()),
-            **_named("optimizer", _optimizer_state(run.optimizer, run.student)),
-            **_named("targets", run.targets.state()),
-            **_named("decided", run.decided.state()),
-            **_named("best", state.best.state if state.best else {}),
+            **named("student", run.student.state()),
+            **named("optimizer", _optimizer_state(run.optimizer, run.student)),
+            **run.objective.state(),
+            **named("best", state.best.state if state.best else {}),
         }
         directory = Path(mkdtemp(dir=self._staging, prefix="checkpoint-"))
         save_file(
@@ -130,16 +133,9 @@ class StoreKeeper:
         self._last = self._clock()
 
 
-def _named(prefix: str, tensors: "Mapping[str, torch.Tensor]") -> "dict[str, torch.Tensor]":
-    return {f"{prefix}/{name}": tensor for name, tensor in tensors.items()}
-
-
-def _below(prefix: str, tensors: "Mapping[str, torch.Tensor]") -> "dict[str, torch.Tensor]":
-    start = f"{prefix}/"
-    return {name.removeprefix(start): tensor for name, tensor in tensors.items() if name.startswith(start)}
-
-
-def _optimizer_state(optimizer: "torch.optim.Optimizer", student: "Student") -> "dict[str, torch.Tensor]":
+def _optimizer_state(
+    optimizer: "torch.optim.Optimizer", student: "TunableModel"
+) -> "dict[str, torch.Tensor]":
     """What the optimiser knows of each parameter, as `<parameter>/<quantity>`."""
     return {
         f"{name}/{quantity}": value
@@ -149,7 +145,7 @@ def _optimizer_state(optimizer: "torch.optim.Optimizer", student: "Student") -> 
 
 
 def _load_optimizer(
-    optimizer: "torch.optim.Optimizer", student: "Student", saved: "Mapping[str, torch.Tensor]"
+    optimizer: "torch.optim.Optimizer", student: "TunableModel", saved: "Mapping[str, torch.Tensor]"
 ) -> None:
     parameters = student.parameters()
     for key, value in saved.items():

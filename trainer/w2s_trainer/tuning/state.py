@@ -1,19 +1,18 @@
 """What a training consists of, and where it stands: all that a checkpoint brings back."""
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import torch
 
-    from w2s_trainer.tuning.collapse import ClassShares
-    from w2s_trainer.tuning.losses import Targets
-    from w2s_trainer.tuning.student import Student
+    from w2s_trainer.tuning.objective import Objective
+    from w2s_trainer.tuning.tunable import TunableModel
 
 
 @dataclass
 class Best:
-    """The student that predicted held-out weak labels best."""
+    """The student with the least loss on held-out examples."""
 
     step: int
     loss: float
@@ -37,10 +36,8 @@ class TrainingState:
 class TrainingRun:
     """A training under way: everything that the next step depends on, and what is told of those before it."""
 
-    student: "Student"
+    student: "TunableModel"
     optimizer: "torch.optim.Optimizer"
-    targets: "Targets"
-    """With what the loss remembers."""
-    decided: "ClassShares"
-    """What the student decided in its latest steps."""
+    objective: "Objective[Any]"
+    """With what it remembers of earlier steps."""
     state: TrainingState

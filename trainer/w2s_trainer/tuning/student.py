@@ -4,8 +4,7 @@ A causal model becomes its stock sequence classification class, which reads the 
 server of such models loads what is published. An encoder is mean-pooled, for which there is no stock class.
 """
 
-import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +21,7 @@ from w2s_trainer.models.loading import BODY, NEW_CLASSIFIER, load_config, load_m
 from w2s_trainer.models.ragged import lengths_of
 from w2s_trainer.models.tokens import fit_tokenizer
 from w2s_trainer.tuning.precision import Precision, torch_dtype
-from w2s_trainer.tuning.tunings import tuning_method
+from w2s_trainer.tuning.tunable import TunableModel, diverged
 
 if TYPE_CHECKING:
     import torch
@@ -32,18 +31,13 @@ _RIDGE = 1e-3
 
 
 @dataclass
-class Student:
+class Student(TunableModel):
     """A model with a head over K classes."""
 
-    model: Any
-    """What is called and saved: the classification model, or its adapters around it."""
-    tokenizer: Any
-    device: str
-    precision: Precision
+    has_new_head = True
+
     encoder: Encoder
     """The model without its head."""
-    tuning: TuningSettings
-    dropout: float
 
     def start_from(self, head: Head, features: NDArray[np.float32]) -> None:
         """Sets the head to one that was fitted on the frozen model (LP-FT, Kumar et al. 2022).
@@ -67,50 +61,21 @@ class Student:
         with torch.no_grad():
             self.model.score.weight.copy_(torch.from_numpy(weight))
 
-    def make_tunable(self, seed: int) -> None:
-        """Says which weights are tuned; what the student answers stays what it was."""
-        from w2s_trainer.models.matmul import use_fast_matmul
-
-        self.model = tuning_method(self.tuning).make_tunable(
-            self.model, self.tuning, head=head_name(self.model), dropout=self.dropout, seed=seed
-        )
-        use_fast_matmul(self.model)
-        _set_dropout(self.model, self.dropout)
-        self.model.train()
-
-    def parameters(self) -> "dict[str, torch.nn.Parameter]":
-        """Returns what is tuned, by name."""
-        return {
-            name: parameter for name, parameter in self.model.named_parameters() if parameter.requires_grad
-        }
+    @property
+    def head(self) -> str:
+        """See TunableModel."""
+        return head_name(self.model)
 
     def state(self) -> "dict[str, torch.Tensor]":
         """Returns what differs from the pretrained model, and what the head subtracts: enough to have it again."""
-        tuned = {name: parameter.detach() for name, parameter in self.parameters().items()}
-        return tuned | {name: buffer for name, buffer in self.model.named_buffers() if name.endswith("mean")}
-
-    def load(self, state: "Mapping[str, torch.Tensor]") -> None:
-        """Takes over a state of a student that was made tunable in the same way.
-
-        Raises:
-            BadSpec: it is that of another model or tuning.
-        """
-        import torch
-
-        current = self.state()
-        if {name: tuple(tensor.shape) for name, tensor in current.items()} != {
-            name: tuple(tensor.shape) for name, tensor in state.items()
-        }:
-            raise BadSpec("AnotherStudent", "These weights are of another model or another tuning.")
-        with torch.no_grad():
-            for name, tensor in current.items():
-                tensor.copy_(state[name])
+        means = {name: buffer for name, buffer in self.model.named_buffers() if name.endswith("mean")}
+        return super().state() | means
 
     def log_probs(self, tokens: Sequence[Sequence[int]]) -> "torch.Tensor":
         """Log-probabilities float32[b, K] of token ids, on the device, with a graph where gradients are on."""
         import torch
 
-        ids, mask = self._padded(tokens)
+        ids, mask = self.padded(tokens)
         with torch.autocast(self.device, torch_dtype("bfloat16"), enabled=self.precision == "bfloat16"):
             logits = self.model(input_ids=ids, attention_mask=mask).logits
         return torch.log_softmax(logits.float(), dim=1)
@@ -154,17 +119,6 @@ class Student:
                     raise diverged("What the student says of a text is no longer a number.")
                 yield rows[places], probabilities
         self.model.train()
-
-    def _padded(self, tokens: Sequence[Sequence[int]]) -> "tuple[torch.Tensor, torch.Tensor]":
-        import torch
-
-        longest = max(len(ids) for ids in tokens)
-        ids = torch.full((len(tokens), longest), self.tokenizer.pad_token_id, dtype=torch.long)
-        mask = torch.zeros_like(ids)
-        for row, token_ids in enumerate(tokens):
-            ids[row, : len(token_ids)] = torch.tensor(token_ids, dtype=torch.long)
-            mask[row, : len(token_ids)] = 1
-        return ids.to(self.device), mask.to(self.device)
 
 
 def load_student(
@@ -225,12 +179,7 @@ def load_student(
     if gradient_checkpointing:
         model.gradient_checkpointing_enable({"use_reentrant": False})
     encoder = Encoder(model.base_model.eval(), tokenizer, pooling, device, name)
-    return Student(model, tokenizer, device, precision, encoder, tuning, dropout)
-
-
-def diverged(what: str) -> BadSpec:
-    """The error where a training has left the numbers: `what` is a sentence."""
-    return BadSpec("TrainingDiverged", what, "Lower `learningRate`, or clip gradients (`gradientClipping`).")
+    return Student(model, tokenizer, device, precision, tuning, dropout, encoder)
 
 
 def head_name(model: Any) -> str:
@@ -248,22 +197,6 @@ def head_name(model: Any) -> str:
 def _ends_in_padding(tokenizer: Any) -> bool:
     """Whether texts end in the token that also pads them: stock classes would read the token before it."""
     return bool(tokenizer("a")["input_ids"][-1:] == [tokenizer.pad_token_id])
-
-
-def seeded(*numbers: int) -> int:
-    """One seed for torch of several numbers, such as a seed, a step and a rank."""
-    return random.Random(repr(numbers)).getrandbits(63)
-
-
-def _set_dropout(model: Any, dropout: float) -> None:
-    import torch
-
-    for module in model.modules():
-        if isinstance(module, torch.nn.Dropout):
-            module.p = dropout
-        for name, value in vars(module).items():  # for functions that are called with it
-            if name.endswith("dropout") and isinstance(value, (int, float)) and not isinstance(value, bool):
-                setattr(module, name, dropout)
 
 
 def _exact_linear() -> "type[torch.nn.Linear]":

@@ -24,6 +24,7 @@ from w2s_trainer.families.classification.words import alarm_words, given_up
 from w2s_trainer.families.gold_test import ArmAnswers, GoldTest
 from w2s_trainer.families.task_family import (
     NO_GOLD,
+    Answers,
     FittedHead,
     ModelCard,
     Predictor,
@@ -36,8 +37,10 @@ from w2s_trainer.tuning.training_set import TrainingSet
 
 if TYPE_CHECKING:
     from w2s_api.methods.labelers import Functions
+    from w2s_api.methods.losses import LossSettings
     from w2s_api.spec.job import Spec
     from w2s_api.spec.strong import Strong
+    from w2s_trainer.tuning.class_objective import ClassObjective, ClassValidation
     from w2s_trainer.tuning.collapse import Alarm
     from w2s_trainer.tuning.student import Student
 
@@ -183,10 +186,50 @@ class Classification(TaskFamily):
         return load_student(directory, self.class_names, name=name, **settings)
 
     def start_student(
-        self, student: "Student", features: NDArray[np.float32], data: TrainingSet, l2: float
+        self,
+        student: "Student",
+        texts: Sequence[str],
+        data: TrainingSet,
+        *,
+        max_tokens: int,
+        batch_tokens: int,
+        l2: float | None,
+        seed: int,
+        progress: Callable[[int, int], None],
     ) -> None:
-        """Tuning begins with the head that fits the frozen model."""
+        """Tuning begins with the head that fits the frozen model's features."""
+        features, _ = student.encoder.features(texts, max_tokens, batch_tokens, progress)
+        if l2 is None:
+            l2 = self.choose_l2(features, data, seed)
         student.start_from(fit(features, data.targets, data.weights, l2), features)
+
+    def objective(
+        self,
+        student: "Student",
+        texts: Sequence[str],
+        data: TrainingSet,
+        *,
+        max_tokens: int,
+        loss: "LossSettings",
+        batch_size: int,
+    ) -> "ClassObjective":
+        """Cross-entropy to what the loss makes of the weak labels."""
+        import torch
+
+        from w2s_trainer.tuning.class_objective import ClassObjective
+        from w2s_trainer.tuning.losses import make_targets
+
+        prior = torch.from_numpy(np.asarray(data.weights @ data.targets / data.weights.sum())).float()
+        targets = make_targets(loss, prior, batch_size)
+        return ClassObjective(self.student_tokens(student, texts, max_tokens).ids, data, targets, batch_size)
+
+    def validation(
+        self, student: "Student", texts: Sequence[str], data: TrainingSet, *, max_tokens: int
+    ) -> "ClassValidation":
+        """Cross-entropy to the weak labels."""
+        from w2s_trainer.tuning.class_objective import ClassValidation
+
+        return ClassValidation(self.student_tokens(student, texts, max_tokens).ids, data)
 
     def student_answers(
         self,
@@ -194,9 +237,9 @@ class Classification(TaskFamily):
         tokens: Sequence[Sequence[int]],
         batch_tokens: int,
         progress: Callable[[int, int], None],
-    ) -> NDArray[Any]:
+    ) -> Answers:
         """Its probabilities float64[n, K]."""
-        return student.probabilities(tokens, batch_tokens, progress)
+        return Answers(student.probabilities(tokens, batch_tokens, progress))
 
     def alarm(self, alarm: "Alarm") -> tuple[dict[str, Any], str]:
         """A class that a student gave up."""

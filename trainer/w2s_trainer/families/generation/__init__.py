@@ -31,6 +31,7 @@ class Generation(TaskFamily):
 
     label_column: ClassVar[str] = "answer"
     is_right_or_wrong: ClassVar[bool] = True
+    is_joined_by_choice: ClassVar[bool] = True
 
     def __init__(self, task: Task) -> None:
         super().__init__(task)

@@ -1,4 +1,4 @@
-"""`combine`: the arm `combined`, teacher and students added in log-odds (docs/protocol.md, The combination)."""
+"""`combine`: the arm `combined`, teacher and students joined (docs/protocol.md, The combination)."""
 
 import json
 from typing import Any
@@ -12,19 +12,21 @@ from w2s_trainer.families import family_of
 from w2s_trainer.stages.combine.combination import Combination, combination_of
 from w2s_trainer.stages.combine.log_odds import log_softmax
 from w2s_trainer.stages.combine.sources import CombinedSources
+from w2s_trainer.stages.combine.texts import WEIGHTS, choose_texts
 from w2s_trainer.stages.label.opinion import drawn_budget, teaching_budget
 from w2s_trainer.stages.label.shots import shown_of
 from w2s_trainer.stages.tables import read_examples
 from w2s_trainer.stages.train.heads import named, write_heads
 from w2s_trainer.stages.train.predictions import Predictions
 
-WEIGHTS = "weights.json"
-"""How the sources of each seed become one answer."""
+__all__ = ["WEIGHTS", "run"]
 
 
 def run(context: StageContext) -> StageResult:
     """Fits the weights of each seed, writes them, the merged students and what the combination answers."""
     spec = context.spec
+    if family_of(spec).is_joined_by_choice:
+        return choose_texts(context)
     examples = read_examples(context.artifact("examples"), context.scratch)
     known = CombinedSources(context, examples)
     predictions = Predictions(

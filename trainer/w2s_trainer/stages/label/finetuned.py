@@ -61,8 +61,11 @@ def answer(labeler: Labeler, texts: Sequence[str], published: Published) -> Weak
     )
     student.make_tunable(FIRST_SEED)
     student.load(load_tensors(published.directory / _STUDENT))
-    tokens = tokenize(student.tokenizer, texts, settings.max_tokens)
-    return WeakLabels(student.probabilities(tokens.ids, labeler.batch_tokens), nobody)
+    tokens = published.family.student_tokens(student, texts, settings.max_tokens)
+    answers = published.family.student_answers(
+        student, tokens.ids, labeler.batch_tokens, lambda _done, _total: None
+    )
+    return WeakLabels(answers, nobody)
 
 
 def _heads(

@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 
 from w2s_trainer.stages.tables import Examples, column_of, write_table
 
+PROBABILITY = "probability"
+"""The column of how probable students hold their own answers, where these do not tell it."""
+
 
 @dataclass
 class Predictions:
@@ -22,7 +25,14 @@ class Predictions:
     """The texts that each student is asked about, int64[n], ascending."""
     _parts: list[dict[str, Any]] = field(default_factory=list)
 
-    def add(self, arm: str, seed: int, size: int, answers: NDArray[Any]) -> None:
+    def add(
+        self,
+        arm: str,
+        seed: int,
+        size: int,
+        answers: NDArray[Any],
+        probability: NDArray[np.float64] | None = None,
+    ) -> None:
         """Takes in one student's answers.
 
         Args:
@@ -30,6 +40,7 @@ class Predictions:
             seed: which.
             size: texts it was trained on.
             answers: [n, …], in the order of `rows`.
+            probability: float64[n], of each answer, where answers do not tell it; of all students, or of none.
         """
         n = len(self.rows)
         self._parts.append(
@@ -38,6 +49,7 @@ class Predictions:
                 "seed": np.full(n, seed, dtype=np.int32),
                 "size": np.full(n, size, dtype=np.int32),
                 self.column: answers,
+                **({} if probability is None else {PROBABILITY: probability}),
             }
         )
 
@@ -47,5 +59,7 @@ class Predictions:
             name: np.concatenate([part[name] for part in self._parts]) for name in ("arm", "seed", "size")
         }
         columns["id"] = pa.concat_arrays([self.examples.ids.take(self.rows).arrow()] * len(self._parts))
-        columns[self.column] = column_of(np.concatenate([part[self.column] for part in self._parts]))
+        for name in (self.column, PROBABILITY):
+            if name in self._parts[0]:
+                columns[name] = column_of(np.concatenate([part[name] for part in self._parts]))
         write_table(columns, path)

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from w2s_api.arms import ARMS, is_on_gold
+from w2s_api.spec.job import Spec
 from w2s_trainer.contract.context import StageContext, StageResult
 from w2s_trainer.families import family_of
-from w2s_trainer.models.tokens import tokenize
 from w2s_trainer.stages.pool_sample import student_sample
 from w2s_trainer.stages.session import Recipe, Tuned, save_student, tune_student
 from w2s_trainer.stages.tables import Examples, read_examples, unread
@@ -81,7 +81,8 @@ def _tune_and_ask(
     tuned = tune_student(context, recipe, texts, kept, name=str(len(data)), seed=seed)
     student = tuned.student
     asked = examples.texts.take(predictions.rows)
-    tokens = tokenize(student.tokenizer, asked, recipe.max_tokens)
+    family = family_of(context.spec)
+    tokens = family.student_tokens(student, asked, recipe.max_tokens)
     tokens.require_some(context.model.name)
     if caution := tokens.caution(context.model.name):
         context.progress.note(caution)
@@ -89,14 +90,21 @@ def _tune_and_ask(
     for name, state in answering:
         if state:
             student.load(state)
-        answers = family_of(context.spec).student_answers(
+        answers = family.student_answers(
             student, tokens.ids, recipe.batch_tokens, partial(context.progress, "asking")
         )
-        predictions.add(name, seed, len(data), answers)
-    if arm == "strong":
+        predictions.add(name, seed, len(data), answers.values, answers.probability)
+    if arm in _kept(context.spec):
         save_student(student, context.output / STUDENT)
     figures = {"size": len(data), **tuned.figures, "collapsed": _collapsed(context, tuned)}
     return _Done(figures, [name for name, _ in answering], tokens.truncated, len(tokens.unreadable))
+
+
+def _kept(spec: Spec) -> tuple[str, ...]:
+    """The arms whose students are published: of several on more and more labels, the last."""
+    if family_of(spec).is_joined_by_choice and ARMS["combined"].absent(spec) is None:
+        return ("strong", "gold-only")
+    return ("strong",)
 
 
 def _answering(arm: str, tuned: Tuned) -> list[tuple[str, Any]]:

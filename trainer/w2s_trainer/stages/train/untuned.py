@@ -23,7 +23,7 @@ def ask_untuned(context: StageContext) -> StageResult:
         strong.batch_tokens,
         partial(context.progress, "asking the model"),
     )
-    predictions.add("zero-shot", EVERY_SEED, 0, asked.values)
+    predictions.add("zero-shot", EVERY_SEED, 0, asked.values, asked.probability)
     predictions.write(context.output / "predictions.parquet")
     summary = {
         "arms": ["zero-shot"],

@@ -12,13 +12,16 @@ from w2s_trainer.methods import implementation
 class TuningMethod(Protocol):
     """The functions of a module."""
 
-    def make_tunable(self, model: Any, settings: Any, *, head: str, dropout: float, seed: int) -> Any:
-        """Says which weights of a classification model are tuned; what it answers stays what it was.
+    def make_tunable(
+        self, model: Any, settings: Any, *, head: str, has_new_head: bool, dropout: float, seed: int
+    ) -> Any:
+        """Says which weights of a model are tuned; what it answers stays what it was.
 
         Args:
             model: of transformers, with a head.
             settings: of the tuning.
             head: the name of the module that is the head.
+            has_new_head: whether it is not pretrained, and so tuned in any case.
             dropout: of what is put beside the model.
             seed: of what is drawn.
 

@@ -11,8 +11,10 @@ QUERIES_AND_VALUES = frozenset(
 """What the layers of queries and values are called in the models of transformers."""
 
 
-def make_tunable(model: Any, settings: LoRA, *, head: str, dropout: float, seed: int) -> Any:
-    """Puts adapters beside the layers; they change nothing yet.
+def make_tunable(
+    model: Any, settings: LoRA, *, head: str, has_new_head: bool, dropout: float, seed: int
+) -> Any:
+    """Puts adapters beside the layers; they change nothing yet. A pretrained head stays what it is.
 
     Raises:
         BadSpec: no layer is one of `targets`.
@@ -22,12 +24,12 @@ def make_tunable(model: Any, settings: LoRA, *, head: str, dropout: float, seed:
 
     torch.manual_seed(seed)
     config = LoraConfig(
-        task_type=TaskType.SEQ_CLS,
+        task_type=TaskType.SEQ_CLS if has_new_head else TaskType.CAUSAL_LM,
         r=settings.rank,
         lora_alpha=settings.alpha,
         lora_dropout=dropout,
         target_modules=adapter_targets(model, settings.targets, head),
-        modules_to_save=[head],
+        modules_to_save=[head] if has_new_head else None,
     )
     return get_peft_model(model, config)
 

@@ -1,0 +1,148 @@
+"""`combine` of texts: which of teacher's and students' texts is taken (docs/protocol.md, The choice of texts)."""
+
+import json
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from w2s_trainer.contract.context import StageContext, StageResult
+from w2s_trainer.families import family_of
+from w2s_trainer.families.generation.choice import Sources, Weights, Written, choose, fit, unfitted
+from w2s_trainer.families.generation.scores import score_of
+from w2s_trainer.stages.label.opinion import teaching_budget
+from w2s_trainer.stages.tables import (
+    Examples,
+    of_seed,
+    read_examples,
+    read_gold,
+    read_labels,
+    read_predictions,
+)
+from w2s_trainer.stages.train.predictions import PROBABILITY, Predictions
+
+TEACHER, STRONG, GOLD = "teacher", "strong", "gold"
+"""The sources, in the order in which ties are broken."""
+WEIGHTS = "weights.json"
+
+
+def choose_texts(context: StageContext) -> StageResult:
+    """Fits the weights of each seed, writes them and the texts that are taken."""
+    spec, family = context.spec, family_of(context.spec)
+    examples = read_examples(context.artifact("examples"), context.scratch)
+    known = _Known(context, examples)
+    predictions = Predictions(examples, family.label_column, examples.rows("test"))
+    fitted: dict[int, Weights] = {}
+    sizes: dict[int, int] = {}
+    for seed in range(spec.evaluation.seeds):
+        drawn = teaching_budget(context, examples, known.gold, seed)
+        budget = known.on_budget(seed, drawn)
+        weights = unfitted(known.on(predictions.rows, seed))
+        if len(drawn):
+            weights = fit(budget, known.gold[drawn], score_of(spec.promotion.metric))
+        fitted[seed], sizes[seed] = weights, len(drawn)
+        taken = choose(known.on(predictions.rows, seed), weights)
+        predictions.add("combined", seed, len(drawn), taken.texts, taken.probability)
+        context.progress("combining", seed + 1, spec.evaluation.seeds)
+    predictions.write(context.output / "predictions.parquet")
+    by_seed = {str(seed): weights.to_json() for seed, weights in fitted.items()}
+    (context.output / WEIGHTS).write_text(json.dumps(by_seed))
+    return StageResult(
+        {
+            "sources": list(fitted[0].trust),
+            "weights": {
+                seed: {name: round(value, 4) for name, value in weights["trust"].items()}
+                for seed, weights in by_seed.items()
+            },
+            "goldLabels": {str(seed): size for seed, size in sizes.items()},
+        }
+    )
+
+
+class _Known:
+    """What teacher and students wrote about a job's texts."""
+
+    def __init__(self, context: StageContext, examples: Examples) -> None:
+        self._context = context
+        self._examples = examples
+        self._column = family_of(context.spec).label_column
+        self._asked = examples.rows("budget", "test")
+
+    @cached_property
+    def gold(self) -> NDArray[np.object_]:
+        """Texts of the gold budget, str[N]."""
+        return read_gold(
+            self._context.artifact("examples"), "budget", self._examples, self._context.scratch
+        )
+
+    def on(self, rows: NDArray[np.int64], seed: int) -> Sources:
+        """What each source wrote about some rows, int64[n]: the student on gold labels is that on the whole budget."""
+        written = {TEACHER: self._teacher(rows, seed), STRONG: self._student("strong", rows, seed)}
+        if sizes := self._sizes:
+            written[GOLD] = self._student("gold-only", rows, seed, sizes[-1])
+        return written
+
+    def on_budget(self, seed: int, drawn: NDArray[np.int64]) -> Sources:
+        """What each source wrote about the rows of a seed's budget that it was not trained on.
+
+        The student on gold labels is that of the curve that was trained on half of the budget or less, on the rows of
+        other families than those: what a model says of its own training texts proves nothing.
+        """
+        written = {**self.on(drawn, seed)}
+        if GOLD not in written:
+            return written
+        texts = np.full(len(drawn), "", dtype=object)
+        probability = np.full(len(drawn), 0.5)
+        if half := [size for size in self._sizes if 2 * size <= len(drawn)]:
+            families = self._examples.families
+            unseen = ~np.isin(families[drawn], families[drawn[: half[-1]]])
+            of_half = self._student("gold-only", drawn[unseen], seed, half[-1])
+            texts[unseen], probability[unseen] = of_half.texts, of_half.probability
+        written[GOLD] = Written(texts, probability)
+        return written
+
+    def _teacher(self, rows: NDArray[np.int64], seed: int) -> Written:
+        weak = of_seed(self._labels, seed)
+        texts = weak.targets[rows].copy()
+        texts[weak.abstain[rows]] = ""
+        return Written(texts)
+
+    def _student(
+        self, arm: str, rows: NDArray[np.int64], seed: int, size: int | None = None
+    ) -> Written:
+        places = np.searchsorted(self._asked, rows)
+        answers, probabilities = (
+            next(
+                by_seed[seed]
+                for (name, of_size), by_seed in table.items()
+                if name == arm and seed in by_seed and size in (None, of_size)
+            )
+            for table in (self._answers, self._probabilities)
+        )
+        return Written(answers[places], probabilities[places])
+
+    @property
+    def _sizes(self) -> list[int]:
+        return sorted(size for arm, size in self._answers if arm == "gold-only")
+
+    @cached_property
+    def _labels(self):  # type: ignore[no-untyped-def]
+        context = self._context
+        return read_labels(context.artifact("labels"), self._examples, context.scratch, self._column)
+
+    @cached_property
+    def _answers(self) -> dict[tuple[str, int], dict[int, NDArray[np.object_]]]:
+        return self._read(self._column)
+
+    @cached_property
+    def _probabilities(self) -> dict[tuple[str, int], dict[int, NDArray[np.float64]]]:
+        return self._read(PROBABILITY)
+
+    def _read(self, column: str):  # type: ignore[no-untyped-def]
+        context = self._context
+        found: dict = {}  # type: ignore[type-arg]
+        for artifact in context.artifacts("students"):
+            read = read_predictions(artifact, self._asked, self._examples, context.scratch, column)
+            for key, by_seed in read.items():
+                found.setdefault(key, {}).update(by_seed)
+        return found
