@@ -1,7 +1,7 @@
-"""The main job on real input: licence texts, twelve rules as the weak source, a pretrained model as student.
+"""The main job on real input: licence texts, rules as the weak source, a pretrained model as student.
 
 Builds the data set from an installed package, starts an embedded S3 server on loopback, uploads the data and
-runs the manifest. `python examples/demo.py restricted|lora|causal|copyleft [--directory .w2s/demo]`
+runs the manifest. `python examples/demo.py restricted|lora|causal|copyleft|expressions [--directory .w2s/demo]`
 """
 
 import argparse
@@ -17,7 +17,9 @@ from w2s_trainer.store.embedded import EmbeddedStore
 from w2s_trainer.store.objects import Objects
 
 HERE = Path(__file__).parent
-EXAMPLES = ("restricted", "lora", "causal", "copyleft")
+EXAMPLES = ("restricted", "lora", "causal", "copyleft", "expressions")
+BUILDERS = {"expressions": ("notices.py",)}
+"""The script of a data set and its arguments; of others `licences.py --task NAME`."""
 
 
 def main() -> int:
@@ -32,15 +34,8 @@ def main() -> int:
     data = arguments.directory / task
     began = time.monotonic()
 
-    build = [
-        sys.executable,
-        str(HERE / "data" / "licences.py"),
-        "--task",
-        task,
-        "--out",
-        str(data),
-    ]
-    subprocess.run(build, check=True)
+    script, *more = BUILDERS.get(task, ("licences.py", "--task", task))
+    subprocess.run([sys.executable, str(HERE / "data" / script), *more, "--out", str(data)], check=True)
     said(began, f"data built in {data}")
 
     with EmbeddedStore(arguments.directory / "s3") as server:

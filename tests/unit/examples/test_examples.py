@@ -12,11 +12,13 @@ import pytest
 import yaml
 
 from w2s_api.spec.job import WeakToStrongJob
-from w2s_trainer.stages.label.functions import compile_rules, vote
+from w2s_trainer.data.normal_form import normalised
+from w2s_trainer.stages.label.functions import compile_rules, vote, write
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 MANIFESTS = sorted(EXAMPLES.glob("*.yaml"))
 TASKS = ("restricted", "copyleft")
+SCRIPTS = {"expressions": ["notices.py"]} | {task: ["licences.py", "--task", task] for task in TASKS}
 
 
 def job(path: Path) -> WeakToStrongJob:
@@ -24,9 +26,16 @@ def job(path: Path) -> WeakToStrongJob:
 
 
 def build(task: str, out: Path) -> Path:
-    script = EXAMPLES / "data" / "licences.py"
-    subprocess.run([sys.executable, str(script), "--task", task, "--out", str(out)], check=True)
+    script, *more = SCRIPTS[task]
+    command = [sys.executable, str(EXAMPLES / "data" / script), *more, "--out", str(out)]
+    subprocess.run(command, check=True)
     return out
+
+
+def rows_of(built: Path) -> dict[str, list[dict[str, str]]]:
+    gold = (built / "gold.jsonl").read_text(encoding="utf-8").splitlines()
+    pool = gzip.decompress((built / "unlabeled.jsonl.gz").read_bytes()).decode().splitlines()
+    return {"gold": [json.loads(line) for line in gold], "pool": [json.loads(line) for line in pool]}
 
 
 @pytest.fixture(scope="module", params=TASKS)
@@ -42,9 +51,13 @@ def built(task, tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def data(built) -> dict[str, list[dict[str, str]]]:
-    gold = (built / "gold.jsonl").read_text(encoding="utf-8").splitlines()
-    pool = gzip.decompress((built / "unlabeled.jsonl.gz").read_bytes()).decode().splitlines()
-    return {"gold": [json.loads(line) for line in gold], "pool": [json.loads(line) for line in pool]}
+    return rows_of(built)
+
+
+@pytest.fixture(scope="module")
+def notices(tmp_path_factory) -> Path:
+    pytest.importorskip("licensedcode", reason="pip install 'w2s[demo]'")
+    return build("expressions", tmp_path_factory.mktemp("expressions"))
 
 
 def test_there_is_an_example_of_each_kind_of_labeler():
@@ -118,3 +131,41 @@ def test_the_rules_say_something_about_half_of_the_texts_and_are_better_than_cha
     voted = ~votes.abstain
     assert 0.3 < voted.mean() < 0.9
     assert (votes.probabilities.argmax(1) == label)[voted].mean() > 0.7
+
+
+def test_notices_carry_the_fields_of_the_manifest_and_stand_in_one_file_only(notices):
+    spec = job(EXAMPLES / "expressions.yaml").spec
+    fields = spec.data.fields
+    data = rows_of(notices)
+    every = data["gold"] + data["pool"]
+    assert all(set(row) == {fields.id, fields.text, fields.label} for row in every)
+    assert all(40 <= len(row["text"]) <= 600 and row["expression"] for row in every)
+    assert not any("{{" in row["text"] for row in every), "marks of the words that a rule is about"
+    openings = [" ".join(normalised(row["text"]).split()[:8]) for row in every]
+    assert len(set(openings)) == len({row["id"] for row in every}) == len(every)
+
+
+def test_notices_are_enough_for_a_test_a_budget_and_a_pool(notices):
+    spec = job(EXAMPLES / "expressions.yaml").spec
+    data = rows_of(notices)
+    outside_the_test = len(data["gold"]) * (1 - float(spec.data.test_fraction))
+    assert len(data["pool"]) == 400
+    assert outside_the_test >= 3 * spec.data.gold_budget, "so that seeds draw different budgets"
+
+
+def test_the_same_package_gives_the_same_notices(notices, tmp_path):
+    again = build("expressions", tmp_path)
+    for name in ("gold.jsonl", "unlabeled.jsonl.gz"):
+        assert (again / name).read_bytes() == (notices / name).read_bytes()
+
+
+def test_twenty_rules_write_expressions_that_are_mostly_right(notices):
+    (labeler,) = job(EXAMPLES / "expressions.yaml").spec.weak.labelers
+    assert len(labeler.functions.rules_) == 20
+    rows = [row for part in rows_of(notices).values() for row in part]
+    written = write(labeler.functions, [row["text"] for row in rows])
+    right = np.array([normalised(row["expression"]) for row in rows]) == [
+        normalised(text) for text in written
+    ]
+    assert 0.6 < (written != "").mean() < 0.8
+    assert 0.6 < right[written != ""].mean() < 0.8
