@@ -2,8 +2,9 @@
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from w2s_trainer.models.causal import CausalModel
 from w2s_trainer.models.decoding import Decoding, ends_of
 from w2s_trainer.models.generating import write
 from w2s_trainer.models.layout import FREE_TEXT, Layout, layout_of
-from w2s_trainer.models.loading import load_tokenizer
+from w2s_trainer.models.loading import load_config, load_tokenizer
 
 Progress = Callable[[int, int], None]
 
@@ -40,7 +41,10 @@ def layout_for(tokenizer: Any, task: Task, shots: Sequence[tuple[str, str]] = ()
         task: says what is asked.
         shots: texts and what an expert wrote about them.
     """
-    return layout_of(tokenizer, task.instruction, shots, FREE_TEXT)
+    wording = FREE_TEXT
+    if stop := decoding_for(task).stop:
+        wording = replace(FREE_TEXT, end=stop[0])
+    return layout_of(tokenizer, task.instruction, shots, wording)
 
 
 def decoding_for(task: Task) -> Decoding:
@@ -54,7 +58,8 @@ def write_generation_config(directory: Path, task: Task) -> None:
     """Writes how other programs have a published model write as `w2s predict` does, but for stop strings."""
     tokenizer = load_tokenizer(directory, directory.name)
     decoding = decoding_for(task)
-    ends = ends_of(CausalModel(None, tokenizer, "cpu"), layout_for(tokenizer, task), decoding.stop)
+    unloaded = SimpleNamespace(config=load_config(directory, directory.name), generation_config=None)
+    ends = ends_of(CausalModel(unloaded, tokenizer, "cpu"), layout_for(tokenizer, task), decoding.stop)
     config = {
         "do_sample": False,
         "eos_token_id": sorted(int(token) for token in ends.tokens),
