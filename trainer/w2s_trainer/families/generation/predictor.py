@@ -43,9 +43,7 @@ class Writer:
         return tokenize(self.model.tokenizer, texts, self.max_tokens)
 
 
-def in_words(
-    texts: NDArray[np.object_], probability: NDArray[np.float64]
-) -> list[dict[str, Any]]:
+def in_words(texts: NDArray[np.object_], probability: NDArray[np.float64]) -> list[dict[str, Any]]:
     """{text, probability} of each of n texts."""
     return [
         {"text": text, "probability": round(p, 6)}

@@ -39,9 +39,7 @@ def write_choice(
         "weights": weights,
         "teacher": plain_teacher(spec, temperatures),
     }
-    (directory / FILE).write_text(
-        json.dumps(combination, indent=1, ensure_ascii=False), encoding="utf-8"
-    )
+    (directory / FILE).write_text(json.dumps(combination, indent=1, ensure_ascii=False), encoding="utf-8")
 
 
 def load_choice(
