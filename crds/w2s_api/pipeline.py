@@ -169,7 +169,7 @@ def pipeline(spec: Spec) -> tuple[Stage, ...]:
 
 
 def _gold_student(build: _Builder, spec: Spec) -> Mapping[Role, tuple[str, ...]]:
-    """The student on gold labels of the published seed, where one of several texts is taken and it is among those that write."""
+    """The student on gold labels of the published seed, where of several texts one is taken and it may have written it."""
     name = f"train-gold-only-{FIRST_SEED}"
     if family_of(spec.task).has_heads or candidate_of(spec).name != "combined" or name not in build.stages:
         return {}
@@ -307,9 +307,7 @@ def _add_combination(build: _Builder, spec: Spec, model: ModelReference) -> Mapp
                 **_EXAMPLES,
                 "labels": ("aggregate",),
                 "students": tuple(
-                    name
-                    for name in build.names("train")
-                    if build.stages[name].arm in ("strong", "gold-only")
+                    name for name in build.names("train") if build.stages[name].arm in ("strong", "gold-only")
                 ),
             },
         )

@@ -57,7 +57,9 @@ def test_the_weights_are_where_the_penalised_loss_is_smallest():
 
     def loss(scale, trust):
         total = 15 * sum((a - 1) ** 2 for a in scale) + 5 * ((trust[0] - 1) ** 2 + trust[1] ** 2)
-        for t, s, p in zip(sources["teacher"].texts, sources["strong"].texts, sources["strong"].probability, strict=True):
+        for t, s, p in zip(
+            sources["teacher"].texts, sources["strong"].texts, sources["strong"].probability, strict=True
+        ):
             p = min(max(p, 0.01), 0.99)
             worth = {}
             if t:

@@ -18,9 +18,10 @@ _UNMARKED = "Classification"
 
 
 def mark(directory: Path, family: TaskFamily, spec: "Spec") -> None:
-    """Notes the kind of task beside a model whose own config does not tell it."""
+    """Notes the kind of task beside a model whose own config does not tell it, and what else the kind of task has to say."""
     if not family.is_known_by_config:
         (directory / MARK).write_text(json.dumps(family.marks(spec)))
+    family.write_beside(directory)
 
 
 def load_predictor(directory: Path, name: str) -> Predictor:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from w2s_api.metrics import METRICS
 from w2s_api.spec.task import Task
 from w2s_trainer.families.gold_test import ArmAnswers, GoldTest
-from w2s_trainer.models.tokens import tokenize
+from w2s_trainer.models.tokens import Tokens, tokenize
 from w2s_trainer.report.parts import ReportParts
 from w2s_trainer.tuning.training_set import TrainingSet
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from w2s_api.methods.losses import LossSettings
     from w2s_api.spec.job import Spec
     from w2s_api.spec.strong import Strong
-    from w2s_trainer.models.tokens import Tokens
     from w2s_trainer.tuning.collapse import Alarm
     from w2s_trainer.tuning.objective import Objective, Validation
     from w2s_trainer.tuning.tunable import TunableModel
@@ -103,7 +102,7 @@ class Opinion(Protocol):
 class Predictor(Protocol):
     """A published model."""
 
-    def answer(self, texts: Sequence[str], batch_tokens: int) -> "tuple[list[dict[str, Any]], Tokens]":
+    def answer(self, texts: Sequence[str], batch_tokens: int) -> tuple[list[dict[str, Any]], Tokens]:
         """What it says of each text, as JSON, and what it read."""
 
 
@@ -336,18 +335,30 @@ class TaskFamily(ABC):
         """How well a student predicts the targets of held-out texts; arguments as of `objective`."""
         raise NotImplementedError(f"{type(self).__name__} tunes heads only")
 
-    def student_tokens(self, student: Any, texts: Sequence[str], max_tokens: int) -> "Tokens":
+    def student_tokens(self, student: Any, texts: Sequence[str], max_tokens: int) -> Tokens:
         """What a tuned student reads of texts that it is to answer."""
         return tokenize(student.tokenizer, texts, max_tokens)
 
     def student_answers(
         self,
         student: Any,
-        tokens: Sequence[Sequence[int]],
+        texts: Sequence[str],
+        tokens: Tokens,
+        *,
+        max_tokens: int,
         batch_tokens: int,
         progress: Callable[[int, int], None],
     ) -> Answers:
-        """What a tuned student answers to n texts, of which it reads these tokens (`student_tokens`): [n, …]."""
+        """What a tuned student answers to n texts.
+
+        Args:
+            student: tuned.
+            texts: n texts.
+            tokens: what it reads of them (`student_tokens`).
+            max_tokens: they were cut there.
+            batch_tokens: tokens in a batch.
+            progress: called with (texts done, n).
+        """
         raise NotImplementedError(f"{type(self).__name__} tunes heads only")
 
     def alarm(self, alarm: "Alarm") -> tuple[dict[str, Any], str]:
@@ -439,6 +450,13 @@ class TaskFamily(ABC):
     def marks(self, spec: "Spec") -> dict[str, Any]:
         """What is noted beside a published model whose own config does not tell how it is used, as JSON."""
         return {"type": self.task.type}
+
+    def tokenizer_length(self, max_tokens: int) -> int:
+        """Where the tokenizer of a published model cuts, of a student that read max_tokens tokens of a text."""
+        return max_tokens
+
+    def write_beside(self, directory: Path) -> None:
+        """Writes what else other programs need to use a published model."""
 
     def card(self, results: Mapping[str, Any], directory: Path) -> ModelCard:
         """What the model card says, of the content of results.json and of what was written into a directory."""

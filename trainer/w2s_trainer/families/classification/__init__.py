@@ -32,6 +32,7 @@ from w2s_trainer.families.task_family import (
     Tradeoff,
 )
 from w2s_trainer.models.head import Head, cross_validated_l2, fit
+from w2s_trainer.models.tokens import Tokens
 from w2s_trainer.report.parts import ReportParts
 from w2s_trainer.tuning.training_set import TrainingSet
 
@@ -234,12 +235,15 @@ class Classification(TaskFamily):
     def student_answers(
         self,
         student: "Student",
-        tokens: Sequence[Sequence[int]],
+        texts: Sequence[str],
+        tokens: Tokens,
+        *,
+        max_tokens: int,
         batch_tokens: int,
         progress: Callable[[int, int], None],
     ) -> Answers:
         """Its probabilities float64[n, K]."""
-        return Answers(student.probabilities(tokens, batch_tokens, progress))
+        return Answers(student.probabilities(tokens.ids, batch_tokens, progress))
 
     def alarm(self, alarm: "Alarm") -> tuple[dict[str, Any], str]:
         """A class that a student gave up."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,10 +12,20 @@ from w2s_api.spec.task import Task
 from w2s_trainer.data.normal_form import normalised
 from w2s_trainer.errors import BadData
 from w2s_trainer.families.generation import errors
+from w2s_trainer.families.generation.texts import texts_of
 from w2s_trainer.families.generation.vote import elect
 from w2s_trainer.families.gold_test import ArmAnswers, GoldTest
-from w2s_trainer.families.task_family import NO_GOLD, ModelCard, Opinion, Predictor, TaskFamily
+from w2s_trainer.families.predicting import MARK
+from w2s_trainer.families.task_family import NO_GOLD, Answers, ModelCard, Opinion, Predictor, TaskFamily
+from w2s_trainer.models.tokens import Tokens
 from w2s_trainer.report.parts import ReportParts
+from w2s_trainer.tuning.training_set import TrainingSet
+
+if TYPE_CHECKING:
+    from w2s_api.methods.losses import LossSettings
+    from w2s_trainer.tuning.completion_objective import CompletionObjective, CompletionValidation
+    from w2s_trainer.tuning.completions import Completions
+    from w2s_trainer.tuning.text_student import TextStudent
 
 __all__ = ["Family", "Generation"]
 
@@ -93,6 +103,89 @@ class Generation(TaskFamily):
         """The experts' texts."""
         return gold
 
+    def load_student(self, directory: Path, name: str, **settings: Any) -> "TextStudent":
+        """A causal model that learns to write."""
+        from w2s_trainer.tuning.text_student import load_text_student
+
+        return load_text_student(directory, name=name, **settings)
+
+    def objective(
+        self,
+        student: "TextStudent",
+        texts: Sequence[str],
+        data: TrainingSet,
+        *,
+        max_tokens: int,
+        loss: "LossSettings",
+        batch_size: int,
+    ) -> "CompletionObjective":
+        """The likelihood of the texts that are to be written, prompts being given."""
+        from w2s_trainer.tuning.completion_objective import CompletionObjective
+
+        del loss, batch_size  # there is one loss, and it looks at one example at a time
+        return CompletionObjective(self._completions(student, texts, data, max_tokens), data.weights)
+
+    def validation(
+        self, student: "TextStudent", texts: Sequence[str], data: TrainingSet, *, max_tokens: int
+    ) -> "CompletionValidation":
+        """The same, of held-out texts."""
+        from w2s_trainer.tuning.completion_objective import CompletionValidation
+
+        return CompletionValidation(self._completions(student, texts, data, max_tokens), data.weights)
+
+    def _completions(
+        self, student: "TextStudent", texts: Sequence[str], data: TrainingSet, max_tokens: int
+    ) -> "Completions":
+        from w2s_trainer.families.generation.writing import layout_for
+        from w2s_trainer.tuning.completions import tokenize_completions
+
+        layout = layout_for(student.tokenizer, self.task)
+        with student.answering() as model:
+            cut, _ = model.cut(texts, max_tokens)
+            begin = model.beginning(layout)
+        return tokenize_completions(
+            student.tokenizer,
+            [begin + layout.prompt(text) for text in cut],
+            [layout.answer(layout.harmless(text)) for text in data.targets],
+            context=student.context,
+        )
+
+    def student_answers(
+        self,
+        student: "TextStudent",
+        texts: Sequence[str],
+        tokens: Tokens,
+        *,
+        max_tokens: int,
+        batch_tokens: int,
+        progress: Callable[[int, int], None],
+    ) -> Answers:
+        """The texts that it writes, and how probable it holds each."""
+        from w2s_trainer.families.generation.writing import written_by
+
+        with student.answering() as model:
+            written = written_by(model, self.task, texts, max_tokens, batch_tokens, progress)
+        return Answers(written.texts, written.probability, tokens.truncated, len(tokens.unreadable))
+
+    def untuned_answers(
+        self,
+        directory: Path,
+        name: str,
+        texts: Sequence[str],
+        max_tokens: int,
+        batch_tokens: int,
+        progress: Callable[[int, int], None],
+    ) -> Answers:
+        """The texts that a causal model writes as it came."""
+        from w2s_trainer.families.generation.predictor import Writer
+        from w2s_trainer.models.causal import load_causal
+
+        writer = Writer(load_causal(directory, name), self.task, max_tokens)
+        tokens = writer.read(texts)
+        tokens.require_some(name)
+        written = writer.write(texts, batch_tokens, progress)
+        return Answers(written.texts, written.probability, tokens.truncated, len(tokens.unreadable))
+
     # Measures.
 
     def is_wrong(self, test: GoldTest, answers: NDArray[Any]) -> NDArray[np.bool_] | None:
@@ -134,25 +227,31 @@ class Generation(TaskFamily):
             "maxTokens": spec.strong.max_tokens,
         }
 
+    def tokenizer_length(self, max_tokens: int) -> int:
+        """Nowhere but where the model ends: what stands around a text must not be cut."""
+        return int(np.iinfo(np.int32).max)
+
+    def write_beside(self, directory: Path) -> None:
+        """The generation config: where a text ends, and that the likeliest token is taken."""
+        from w2s_trainer.families.generation.writing import write_generation_config
+
+        write_generation_config(directory, self.task)
+
     def card(self, results: Mapping[str, Any], directory: Path) -> ModelCard:
         """What is asked, and how other programs load the model."""
         from w2s_trainer.families.generation.card import writer_card
+        from w2s_trainer.families.generation.writing import layout_for
+        from w2s_trainer.models.loading import load_tokenizer
 
-        return writer_card(results, directory)
+        layout = layout_for(load_tokenizer(directory, directory.name), self.task)
+        return writer_card(results, f"{layout.head}{{text}}{layout.tail}")
 
     @classmethod
     def load_predictor(cls, directory: Path, name: str) -> Predictor:
         """A causal model that writes what it was tuned to write."""
         from w2s_trainer.families.generation.predictor import load_writer
 
-        return load_writer(directory, name)
-
-
-def texts_of(texts: Sequence[str]) -> NDArray[Any]:
-    """Texts as an array of objects [n], which numpy would otherwise make as wide as the longest."""
-    array = np.empty(len(texts), dtype=object)
-    array[:] = texts
-    return array
+        return load_writer(directory, directory / MARK, name)
 
 
 Family = Generation

@@ -1,4 +1,4 @@
-"""Which of several texts is taken: a conditional logit with few weights, shrunk (docs/protocol.md, The choice of texts). Pure."""
+"""Which of several texts is taken: a conditional logit with few, shrunk weights (docs/protocol.md, The choice). Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -42,6 +42,16 @@ class Written:
         return Written(self.texts[places], None if self.probability is None else self.probability[places])
 
 
+@dataclass(frozen=True)
+class Taken:
+    """The texts that were chosen."""
+
+    texts: NDArray[np.object_]
+    """str[n], empty where no source wrote one."""
+    probability: NDArray[np.float64]
+    """float64[n], that each is right; 0 for none."""
+
+
 Sources = Mapping[str, Written]
 """By name what each wrote about the same n texts, in the order in which ties are broken."""
 
@@ -58,6 +68,12 @@ class Weights:
     def to_json(self) -> dict[str, Any]:
         """As JSON, for `of_json`."""
         return {"scale": dict(self.scale), "trust": dict(self.trust)}
+
+    def of(self, sources: "Sources") -> "Weights":
+        """Those of some sources."""
+        return Weights(
+            {name: self.scale[name] for name in sources}, {name: self.trust[name] for name in sources}
+        )
 
     @classmethod
     def of_json(cls, plain: Mapping[str, Any]) -> "Weights":
@@ -125,8 +141,8 @@ def fit(sources: Sources, gold: Sequence[str], score: Score) -> Weights:
     )
 
 
-def choose(sources: Sources, weights: Weights) -> Written:
-    """The text that is worth most of each row, empty where no source wrote one, with the probability that it is right.
+def choose(sources: Sources, weights: Weights) -> Taken:
+    """The text that is worth most of each row.
 
     Args:
         sources: what each wrote about n texts; a text is spelled as the first that wrote it spells it.
@@ -151,7 +167,7 @@ def choose(sources: Sources, weights: Weights) -> Written:
             p = np.exp(_log_softmax(np.append(row.worth(scale, trust), 0.0)))
             best = int(p[:-1].argmax())
             texts[row.number], probability[row.number] = row.spellings[best], p[best]
-    return Written(texts, probability)
+    return Taken(texts, probability)
 
 
 @dataclass(frozen=True)
@@ -176,10 +192,10 @@ def _rows(sources: Sources) -> list[_Row]:
     for number, texts in enumerate(zip(*(said.texts for said in sources.values()), strict=True)):
         forms = [normalised(text) for text in texts]
         kept = [form for form in dict.fromkeys(forms) if form]
-        wrote = np.array([[float(form == mine) for form in forms] for mine in kept]).reshape(len(kept), len(forms))
-        rows.append(
-            _Row(number, kept, [texts[forms.index(form)] for form in kept], wrote, log_odds[number])
+        wrote = np.array([[float(form == mine) for form in forms] for mine in kept]).reshape(
+            len(kept), len(forms)
         )
+        rows.append(_Row(number, kept, [texts[forms.index(form)] for form in kept], wrote, log_odds[number]))
     return rows
 
 

@@ -57,6 +57,19 @@ def chrf(answer: str, reference: str) -> float:
     return min(1.0, score)  # 1.0000000000000002 for some equal texts
 
 
+_BY_METRIC: dict[str, Score] = {
+    "ExactMatch": exact_match,
+    "TokenF1": token_f1,
+    "RougeL": rouge_l,
+    "Chrf": chrf,
+}
+
+
+def score_of(metric: str) -> Score:
+    """The score of one text whose mean over the test a metric is (`w2s_api.metrics`)."""
+    return _BY_METRIC[metric]
+
+
 def longest_common_subsequence(mine: Sequence[str], other: Sequence[str]) -> int:
     """Its length, by one bit of a large integer for each of `mine` (Hyyrö 2004)."""
     places: dict[str, int] = {}

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,21 +12,20 @@ from safetensors.numpy import load_file, save_file
 
 from w2s_api.spec.job import Spec
 from w2s_api.spec.task import Task
-from w2s_api.spec.weak import Aggregation, Labeler
 from w2s_trainer.errors import BadSpec
 from w2s_trainer.families import family_class
 from w2s_trainer.families.classification.predictor import ClassPredictor
+from w2s_trainer.families.task_family import Predictor
 from w2s_trainer.models.encoder import load_encoder
 from w2s_trainer.models.head import Head
 from w2s_trainer.models.published import load_classifier
 from w2s_trainer.models.tokens import Tokens
-from w2s_trainer.stages.aggregate.methods import Sources, aggregation_of
 from w2s_trainer.stages.combine.combination import STRONG, TEACHER
 from w2s_trainer.stages.combine.log_odds import Source, from_probabilities, log_softmax
+from w2s_trainer.stages.combine.published_texts import load_choice
 from w2s_trainer.stages.combine.stacking import Weights, relative
-from w2s_trainer.stages.label.calibration import at_temperature
-from w2s_trainer.stages.label.methods import Published, answer, can_be_published
-from w2s_trainer.stages.tables import WeakLabels
+from w2s_trainer.stages.combine.teacher import Teacher, plain, plain_teacher
+from w2s_trainer.stages.label.methods import Published
 
 FOLDER = "w2s_combination"
 """In a model's directory, apart from its own files: how the teacher is added to what the model answers."""
@@ -35,13 +34,7 @@ HEADS = f"{FOLDER}/heads.safetensors"
 """Where the model is a tuned one: the students that are heads on the model as it came."""
 LABELERS = f"{FOLDER}/labelers"
 """What labelers need to answer again, a folder each."""
-_FORMAT = 1
-
-
-def publishes_teacher(spec: Spec) -> bool:
-    """Whether all that the teacher needs can be published with a model."""
-    labelers = (can_be_published(labeler.settings) for labeler in spec.weak.labelers)
-    return all(labelers) and spec.aggregation.settings.by_text
+FORMAT = 1
 
 
 def write_combination(
@@ -60,26 +53,20 @@ def write_combination(
         students: arrays of the heads on the model as it came, where they are not in the published model itself.
         directory: that of the published model.
     """
-    plain: dict[str, Any] = {
-        "format": _FORMAT,
-        "task": _plain(spec.task),
+    combination: dict[str, Any] = {
+        "format": FORMAT,
+        "task": plain(spec.task),
         "weights": weights,
-        "teacher": {
-            "labelers": [_plain(labeler) for labeler in spec.weak.labelers],
-            "temperatures": dict(temperatures),
-            "aggregation": _plain(spec.aggregation),
-        }
-        if publishes_teacher(spec)
-        else None,
+        "teacher": plain_teacher(spec, temperatures),
         "heads": None,
     }
     (directory / FOLDER).mkdir()
     if students is not None:
-        plain["heads"] = {"model": spec.strong.model.uri, "maxTokens": spec.strong.max_tokens}
+        combination["heads"] = {"model": spec.strong.model.uri, "maxTokens": spec.strong.max_tokens}
         save_file(
             {name: np.ascontiguousarray(values) for name, values in students.items()}, directory / HEADS
         )
-    (directory / FILE).write_text(json.dumps(plain, indent=1, ensure_ascii=False), encoding="utf-8")
+    (directory / FILE).write_text(json.dumps(combination, indent=1, ensure_ascii=False), encoding="utf-8")
 
 
 def is_combination(directory: Path) -> bool:
@@ -87,9 +74,7 @@ def is_combination(directory: Path) -> bool:
     return (directory / FILE).is_file()
 
 
-def load_combination(
-    directory: Path, model: Path, name: str, models: Callable[[str], Path]
-) -> "CombinedPredictor":
+def load_combination(directory: Path, model: Path, name: str, models: Callable[[str], Path]) -> Predictor:
     """A published combination.
 
     Args:
@@ -102,15 +87,18 @@ def load_combination(
         BadSpec: this version cannot read it, or a model that it names is not there.
     """
     try:
-        plain = json.loads((directory / FILE).read_text(encoding="utf-8"))
-        if plain["format"] != _FORMAT:
-            raise ValueError(f"format {plain['format']}")
-        task = Task.model_validate(plain["task"])
-        published = Published(family_class(task.type)(task), models, directory / LABELERS)
-        teacher = _Teacher.of(plain["teacher"], published) if plain["teacher"] else None
-        heads = _Heads.of(plain["heads"], load_file(directory / HEADS), models) if plain["heads"] else None
+        given = json.loads((directory / FILE).read_text(encoding="utf-8"))
+        if given["format"] != FORMAT:
+            raise ValueError(f"format {given['format']}")
+        task = Task.model_validate(given["task"])
+        family = family_class(task.type)(task)
+        published = Published(family, models, directory / LABELERS)
+        teacher = Teacher.of(given["teacher"], published) if given["teacher"] else None
+        if family.is_joined_by_choice:
+            return load_choice(directory, model, name, given["weights"], teacher)
+        heads = _Heads.of(given["heads"], load_file(directory / HEADS), models) if given["heads"] else None
         return CombinedPredictor(
-            ClassPredictor(load_classifier(model, name)), Weights.of_json(plain["weights"]), teacher, heads
+            ClassPredictor(load_classifier(model, name)), Weights.of_json(given["weights"]), teacher, heads
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BadSpec(
@@ -126,7 +114,7 @@ class CombinedPredictor:
 
     students: ClassPredictor
     weights: Weights
-    teacher: "_Teacher | None"
+    teacher: Teacher | None
     heads: "_Heads | None"
 
     def answer(self, texts: Sequence[str], batch_tokens: int) -> tuple[list[dict[str, Any]], Tokens]:
@@ -143,38 +131,6 @@ class CombinedPredictor:
 
     def _added(self, name: str, source: Source) -> NDArray[np.float64]:
         return self.weights.scale[name] * relative(source, self.weights.mean_answer[name])
-
-
-@dataclass(frozen=True)
-class _Teacher:
-    labelers: Sequence[Labeler]
-    temperatures: Mapping[str, float]
-    aggregation: Aggregation
-    published: Published
-
-    @classmethod
-    def of(cls, plain: Mapping[str, Any], published: Published) -> "_Teacher":
-        return cls(
-            [Labeler.model_validate(labeler) for labeler in plain["labelers"]],
-            plain["temperatures"],
-            Aggregation.model_validate(plain["aggregation"]),
-            published,
-        )
-
-    def says(self, texts: Sequence[str]) -> WeakLabels:
-        labels = {labeler.name: self._of(labeler, texts) for labeler in self.labelers}
-        settings = self.aggregation.settings
-        nothing_to_learn_from = np.empty(0, dtype=np.int64)
-        sources = Sources(labels, nothing_to_learn_from, self.published.family)
-        return aggregation_of(settings)(settings, sources).labels
-
-    def _of(self, labeler: Labeler, texts: Sequence[str]) -> WeakLabels:
-        own = replace(self.published, directory=self.published.directory / labeler.name)
-        labels = answer(labeler, texts, own)
-        temperature = self.temperatures.get(labeler.name)
-        if temperature is None:
-            return labels
-        return replace(labels, targets=at_temperature(labels.targets, temperature))
 
 
 @dataclass(frozen=True)
@@ -195,7 +151,3 @@ class _Heads:
     def logits(self, texts: Sequence[str], batch_tokens: int) -> NDArray[np.float64]:
         features, _ = load_encoder(self.directory, self.name).features(texts, self.max_tokens, batch_tokens)
         return self.head.logits(features)
-
-
-def _plain(struct: Any) -> Any:
-    return struct.model_dump(mode="json", by_alias=True, exclude_defaults=True)

@@ -1,7 +1,8 @@
-"""`combine` of texts: which of teacher's and students' texts is taken (docs/protocol.md, The choice of texts)."""
+"""`combine` of texts: which of teacher's and students' texts is taken (docs/protocol.md, The choice)."""
 
 import json
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,7 @@ from w2s_trainer.families.generation.scores import score_of
 from w2s_trainer.stages.label.opinion import teaching_budget
 from w2s_trainer.stages.tables import (
     Examples,
+    WeakLabels,
     of_seed,
     read_examples,
     read_gold,
@@ -24,6 +26,10 @@ from w2s_trainer.stages.train.predictions import PROBABILITY, Predictions
 TEACHER, STRONG, GOLD = "teacher", "strong", "gold"
 """The sources, in the order in which ties are broken."""
 WEIGHTS = "weights.json"
+"""How the sources of each seed become one answer."""
+
+ByArm = dict[tuple[str, int], dict[int, NDArray[Any]]]
+"""A column of predictions by (arm, number of training texts) and seed."""
 
 
 def choose_texts(context: StageContext) -> StageResult:
@@ -39,7 +45,7 @@ def choose_texts(context: StageContext) -> StageResult:
         budget = known.on_budget(seed, drawn)
         weights = unfitted(known.on(predictions.rows, seed))
         if len(drawn):
-            weights = fit(budget, known.gold[drawn], score_of(spec.promotion.metric))
+            weights = fit(budget, known.gold[drawn].tolist(), score_of(spec.promotion.metric))
         fitted[seed], sizes[seed] = weights, len(drawn)
         taken = choose(known.on(predictions.rows, seed), weights)
         predictions.add("combined", seed, len(drawn), taken.texts, taken.probability)
@@ -69,11 +75,9 @@ class _Known:
         self._asked = examples.rows("budget", "test")
 
     @cached_property
-    def gold(self) -> NDArray[np.object_]:
+    def gold(self) -> NDArray[Any]:
         """Texts of the gold budget, str[N]."""
-        return read_gold(
-            self._context.artifact("examples"), "budget", self._examples, self._context.scratch
-        )
+        return read_gold(self._context.artifact("examples"), "budget", self._examples, self._context.scratch)
 
     def on(self, rows: NDArray[np.int64], seed: int) -> Sources:
         """What each source wrote about some rows, int64[n]: the student on gold labels is that on the whole budget."""
@@ -102,14 +106,12 @@ class _Known:
         return written
 
     def _teacher(self, rows: NDArray[np.int64], seed: int) -> Written:
-        weak = of_seed(self._labels, seed)
+        weak: WeakLabels = of_seed(self._labels, seed)
         texts = weak.targets[rows].copy()
         texts[weak.abstain[rows]] = ""
         return Written(texts)
 
-    def _student(
-        self, arm: str, rows: NDArray[np.int64], seed: int, size: int | None = None
-    ) -> Written:
+    def _student(self, arm: str, rows: NDArray[np.int64], seed: int, size: int | None = None) -> Written:
         places = np.searchsorted(self._asked, rows)
         answers, probabilities = (
             next(
@@ -126,21 +128,21 @@ class _Known:
         return sorted(size for arm, size in self._answers if arm == "gold-only")
 
     @cached_property
-    def _labels(self):  # type: ignore[no-untyped-def]
+    def _labels(self) -> dict[int, WeakLabels]:
         context = self._context
         return read_labels(context.artifact("labels"), self._examples, context.scratch, self._column)
 
     @cached_property
-    def _answers(self) -> dict[tuple[str, int], dict[int, NDArray[np.object_]]]:
+    def _answers(self) -> ByArm:
         return self._read(self._column)
 
     @cached_property
-    def _probabilities(self) -> dict[tuple[str, int], dict[int, NDArray[np.float64]]]:
+    def _probabilities(self) -> ByArm:
         return self._read(PROBABILITY)
 
-    def _read(self, column: str):  # type: ignore[no-untyped-def]
+    def _read(self, column: str) -> ByArm:
         context = self._context
-        found: dict = {}  # type: ignore[type-arg]
+        found: ByArm = {}
         for artifact in context.artifacts("students"):
             read = read_predictions(artifact, self._asked, self._examples, context.scratch, column)
             for key, by_seed in read.items():

@@ -63,9 +63,14 @@ def answer(labeler: Labeler, texts: Sequence[str], published: Published) -> Weak
     student.load(load_tensors(published.directory / _STUDENT))
     tokens = published.family.student_tokens(student, texts, settings.max_tokens)
     answers = published.family.student_answers(
-        student, tokens.ids, labeler.batch_tokens, lambda _done, _total: None
+        student,
+        texts,
+        tokens,
+        max_tokens=settings.max_tokens,
+        batch_tokens=labeler.batch_tokens,
+        progress=lambda _done, _total: None,
     )
-    return WeakLabels(answers, nobody)
+    return WeakLabels(answers.values, nobody)
 
 
 def _heads(

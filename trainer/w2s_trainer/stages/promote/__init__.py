@@ -13,6 +13,7 @@ from w2s_trainer.families import family_of
 from w2s_trainer.families.predicting import mark
 from w2s_trainer.stages.combine import WEIGHTS
 from w2s_trainer.stages.combine.published import LABELERS, write_combination
+from w2s_trainer.stages.combine.published_texts import STUDENT_ON_GOLD, write_choice
 from w2s_trainer.stages.label.opinion import TO_PUBLISH
 from w2s_trainer.stages.promote.card import has_adapter, model_card
 from w2s_trainer.stages.train.heads import arrays_of, read_heads
@@ -76,7 +77,9 @@ def _write_model(context: StageContext, results: dict[str, Any]) -> None:
     family = family_of(spec)
     pretrained = context.model.directory
     combined = context.artifact("combination") if "combination" in context.job.stage.roles else None
-    students = arrays_of(read_heads(combined, context.scratch), "students", FIRST_SEED) if combined else None
+    students = None
+    if combined and not family.is_joined_by_choice:
+        students = arrays_of(read_heads(combined, context.scratch), "students", FIRST_SEED)
     if spec.strong.tuning.settings.on_frozen_model:
         trained = context.artifact("student")
         arrays = students or arrays_of(read_heads(trained, context.scratch), "strong", FIRST_SEED)
@@ -90,7 +93,11 @@ def _write_model(context: StageContext, results: dict[str, Any]) -> None:
         publish_student(pretrained, spec, trained.fetch(STUDENT, context.scratch), directory)
     if combined:
         weights = json.loads(combined.read(WEIGHTS))[str(FIRST_SEED)]
-        write_combination(spec, weights, _temperatures(results), students, directory)
+        if family.is_joined_by_choice:
+            write_choice(spec, weights, _temperatures(results), directory)
+            _write_gold_student(context, directory / STUDENT_ON_GOLD)
+        else:
+            write_combination(spec, weights, _temperatures(results), students, directory)
         labelers = [labeler.name for labeler in spec.weak.labelers]
         for name, opinion in zip(labelers, context.artifacts("opinions"), strict=True):
             _take_along(opinion, context.scratch / opinion.key, directory / LABELERS / name)
@@ -98,6 +105,18 @@ def _write_model(context: StageContext, results: dict[str, Any]) -> None:
     (directory / "README.md").write_text(
         model_card(results, spec, family.card(results, directory), has_adapter(directory))
     )
+
+
+def _write_gold_student(context: StageContext, directory: Path) -> None:
+    """Publishes the student on gold labels as a model of its own, if it is among those that write."""
+    if "gold-student" not in context.job.stage.roles:
+        return
+    from w2s_trainer.stages.promote.student import publish_student
+    from w2s_trainer.stages.train.tuned import STUDENT
+
+    weights = context.artifact("gold-student").fetch(STUDENT, context.scratch / "gold-student")
+    publish_student(context.model.directory, context.spec, weights, directory, apart=False)
+    mark(directory, family_of(context.spec), context.spec)
 
 
 def _take_along(opinion: Artifact, scratch: Path, directory: Path) -> None:

@@ -8,7 +8,7 @@ from w2s_api.pipeline import FIRST_SEED
 from w2s_api.spec.job import Spec
 from w2s_trainer.families.task_family import ModelCard
 from w2s_trainer.models.adapter import CONFIG
-from w2s_trainer.stages.combine.published import publishes_teacher
+from w2s_trainer.stages.combine.teacher import publishes_teacher
 
 
 def has_adapter(directory: Path) -> bool:

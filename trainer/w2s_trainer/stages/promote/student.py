@@ -14,7 +14,9 @@ _MEAN = "mean"
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
-def publish_student(pretrained: Path, spec: Spec, weights: Path, directory: Path) -> None:
+def publish_student(
+    pretrained: Path, spec: Spec, weights: Path, directory: Path, *, apart: bool | None = None
+) -> None:
     """Writes the tuned model in float32.
 
     LoRA is merged into the weights unless `promotion.publish` is Adapter; Full has nothing to keep apart.
@@ -24,13 +26,17 @@ def publish_student(pretrained: Path, spec: Spec, weights: Path, directory: Path
         spec: says how it was tuned.
         weights: what training changed (`stages.session.save_student`).
         directory: a new directory.
+        apart: whether the adapter is; None: as `promotion.publish` says.
     """
     from safetensors.torch import load_file
 
     strong = spec.strong
     tuning = strong.tuning.settings
-    apart = tuning.leaves_adapter and spec.promotion.publish == "Adapter"
-    student = family_of(spec).load_student(
+    if apart is None:
+        apart = tuning.leaves_adapter and spec.promotion.publish == "Adapter"
+    family = family_of(spec)
+    length = family.tokenizer_length(strong.max_tokens)
+    student = family.load_student(
         pretrained,
         strong.model.uri,
         tuning=tuning,
@@ -47,10 +53,10 @@ def publish_student(pretrained: Path, spec: Spec, weights: Path, directory: Path
     if apart:
         base, revision = (None, None) if own_class else base_name(strong.model.uri, pretrained)
         write_adapter(student.model, base, revision, directory)
-        write_tokenizer(student.tokenizer, strong.max_tokens, directory)
+        write_tokenizer(student.tokenizer, length, directory)
         return
     model = student.model.merge_and_unload() if tuning.leaves_adapter else student.model
-    write_model(model, student.tokenizer, strong.max_tokens, directory)
+    write_model(model, student.tokenizer, length, directory)
 
 
 def base_name(uri: str, pretrained: Path) -> tuple[str, str | None]:

@@ -91,7 +91,12 @@ def _tune_and_ask(
         if state:
             student.load(state)
         answers = family.student_answers(
-            student, tokens.ids, recipe.batch_tokens, partial(context.progress, "asking")
+            student,
+            asked,
+            tokens,
+            max_tokens=recipe.max_tokens,
+            batch_tokens=recipe.batch_tokens,
+            progress=partial(context.progress, "asking"),
         )
         predictions.add(name, seed, len(data), answers.values, answers.probability)
     if arm in _kept(context.spec):

@@ -1,0 +1,38 @@
+"""What the model card of a model that writes says: what is asked, and how other programs ask it. Pure."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from w2s_trainer.families.task_family import ModelCard
+
+
+def writer_card(results: Mapping[str, Any], prompt: str) -> ModelCard:
+    """The card.
+
+    Args:
+        results: the content of `results.json`.
+        prompt: how a text is put to the model, with `{text}` in its place.
+    """
+    task = results["task"]
+    most = task["generation"]["maxNewTokens"]
+    return ModelCard(
+        title=task["instruction"] or "Text generation",
+        about=[
+            "## What is asked",
+            "The prompt, with the text in the place of `{text}` (special tokens as they stand):",
+            "```",
+            prompt,
+            "```",
+        ],
+        limits=["What it writes may be wrong, and sound right: check what matters against the source."],
+        pipeline_tag="text-generation",
+        loading=[
+            "or, with the prompt above,",
+            "```python",
+            "model = AutoModelForCausalLM.from_pretrained(directory)",
+            "tokenizer = AutoTokenizer.from_pretrained(directory)",
+            'ids = tokenizer(prompt, add_special_tokens=False, return_tensors="pt")',
+            f"tokenizer.decode(model.generate(**ids, max_new_tokens={most}, do_sample=False)[0, ids.input_ids.shape[1]:])",
+            "```",
+        ],
+    )

@@ -1,0 +1,93 @@
+"""How a model is asked to write, whether it labels, learns, answers or is published: the same prompt, the same end of a text."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from w2s_api.spec.task import Task
+from w2s_trainer.families.generation.texts import texts_of
+from w2s_trainer.models.causal import CausalModel
+from w2s_trainer.models.decoding import Decoding, ends_of
+from w2s_trainer.models.generating import write
+from w2s_trainer.models.layout import FREE_TEXT, Layout, layout_of
+from w2s_trainer.models.loading import load_config, load_tokenizer
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What a model wrote about n texts."""
+
+    texts: NDArray[np.object_]
+    """str[n]."""
+    probability: NDArray[np.float64]
+    """float64[n], of each whole text: the product over its tokens, what ended it included."""
+    cut_off: NDArray[np.bool_]
+    """bool[n]: the text was longer than it may be."""
+
+
+def layout_for(tokenizer: Any, task: Task, shots: Sequence[tuple[str, str]] = ()) -> Layout:
+    """The prompt of a task.
+
+    Args:
+        tokenizer: its chat template, if it has one, decides.
+        task: says what is asked.
+        shots: texts and what an expert wrote about them.
+    """
+    wording = FREE_TEXT
+    if stop := decoding_for(task).stop:
+        wording = replace(FREE_TEXT, end=stop[0])
+    return layout_of(tokenizer, task.instruction, shots, wording)
+
+
+def decoding_for(task: Task) -> Decoding:
+    """The likeliest next token each time, up to the end that the task says."""
+    generation = task.generation
+    assert generation is not None
+    return Decoding(generation.max_new_tokens, tuple(generation.stop))
+
+
+def write_generation_config(directory: Path, task: Task) -> None:
+    """Writes how other programs have a published model write as `w2s predict` does, but for stop strings."""
+    tokenizer = load_tokenizer(directory, directory.name)
+    decoding = decoding_for(task)
+    unloaded = SimpleNamespace(config=load_config(directory, directory.name), generation_config=None)
+    ends = ends_of(CausalModel(unloaded, tokenizer, "cpu"), layout_for(tokenizer, task), decoding.stop)
+    config = {
+        "do_sample": False,
+        "eos_token_id": sorted(int(token) for token in ends.tokens),
+        "max_new_tokens": decoding.max_new_tokens,
+        "pad_token_id": tokenizer.pad_token_id,
+    }
+    (directory / "generation_config.json").write_text(json.dumps(config, indent=1))
+
+
+def written_by(
+    model: CausalModel,
+    task: Task,
+    texts: Sequence[str],
+    max_tokens: int,
+    batch_tokens: int,
+    progress: Progress = lambda _done, _total: None,
+) -> Answered:
+    """Has a model write about n texts, each cut at max_tokens tokens, greedily.
+
+    Raises:
+        BadSpec: a prompt with what may be written is longer than the model reads.
+        OwnFault: memory ran out.
+    """
+    cut, _ = model.cut(texts, max_tokens)
+    layout = layout_for(model.tokenizer, task)
+    written = write(model, layout, cut, decoding_for(task), batch_tokens, progress)
+    return Answered(
+        texts_of([str(text) for text in written.texts[:, 0]]),
+        np.exp(written.log_likelihood[:, 0]),
+        np.asarray(written.endings[:, 0] == "length"),
+    )
