@@ -1,8 +1,8 @@
 """How good are the rules of examples/expressions.yaml?
 
-`python tests/science/expression_rules.py` prints the table of docs/demo.md (seconds). Rules were written looking at notices
-of the pool's side alone; nothing was changed after gold's side was measured. Intervals are of a plain bootstrap over
-notices, of which each has another opening.
+`python tests/science/expression_rules.py` prints the table of docs/demo.md (seconds). Rules were written after reading
+notices of the pool's side alone, and not changed after they were measured. Intervals are of a plain bootstrap over notices,
+of which each has another opening.
 """
 
 import sys

@@ -268,6 +268,21 @@ def _rules_write() -> Rule:
     )
 
 
+def _writing_is_not_calibrated() -> Rule:
+    """A temperature is of probabilities, and a text that is written has none to be fitted."""
+    writing = [family.name for family in FAMILIES.values() if family.writes]
+    return Rule(
+        cel=f"!(self.task.type in {writing})"
+        " || self.weak.labelers.all(l, !has(l.calibration) || l.calibration == 'None')",
+        message=f"labelers are not calibrated when `task.type` is {' or '.join(writing)}: they write texts, and give no"
+        " probabilities of classes. Write `calibration: None`, or leave it out",
+        holds=lambda s: (
+            s.task.type not in writing or all(labeler.calibration == "None" for labeler in s.weak.labelers)
+        ),
+        field="weak.labelers",
+    )
+
+
 def _apart(source: str, cel: str) -> Rule:
     """What is written must not be read again as data. Data may lie below `storage.uri`, beside what is written."""
     return Rule(
@@ -342,6 +357,7 @@ class Spec(Struct):
         *_named("aggregation", AGGREGATIONS, lambda spec: [(("aggregation",), spec.aggregation)]),
         *_named("selection.steps[]", SELECTION_STEPS, _steps),
         _rules_write(),
+        _writing_is_not_calibrated(),
         *_no_gold_imported(),
         *(
             _enough_labelers(name, method)

@@ -93,6 +93,7 @@ BAD = [
     ("rule that votes and writes", put("weak.labelers.0.functions.rules.0.write", "gpl"), "spec.weak.labelers[0].functions.rules[0].className", "give `className`"),
     ("rule that writes where there are classes", put("weak.labelers.0.functions.rules.1", {"write": "gpl", "pattern": "gpl"}), "spec.weak.labelers[0].functions.rules[1].write", "rules `write` when `task.type` is Generation"),
     ("rule that votes where texts are written", writes({"className": "free", "pattern": "gpl"}), "spec.weak.labelers[0].functions.rules[0].className", "rules `write` when `task.type` is Generation"),
+    ("texts calibrated", lambda spec: (writes({"write": "gpl", "pattern": "gpl"})(spec), spec["weak"]["labelers"][0].update(calibration="Temperature")), "spec.weak.labelers", "give no probabilities of classes"),
     ("texts measured as classes", lambda spec: (writes({"write": "gpl", "pattern": "gpl"})(spec), spec["promotion"].update(metric="MacroF1")), "spec.promotion.metric", "measured by ExactMatch or TokenF1"),
     ("classes measured as texts", put("promotion.metric", "Chrf"), "spec.promotion.metric", "measured by MacroF1 or Accuracy"),
     ("label of no class", put("weak.labelers.2.classifier.labels", [{"modelLabel": "A", "className": "x"}]), "spec.weak.labelers[2].classifier.labels[0].className", "does not have"),

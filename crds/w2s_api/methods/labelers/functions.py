@@ -93,6 +93,8 @@ class Functions(LabelerSettings):
         for place, rule in enumerate(self.rules_):
             if rule.pattern is not None:
                 yield from _odd_characters(("rules", place, "pattern"), rule.pattern)
+            if rule.write is not None:
+                yield from _odd_characters(("rules", place, "write"), rule.write)
             for index, keyword in enumerate(rule.keywords or ()):
                 path: Place = ("rules", place, "keywords", index)
                 yield from _odd_characters(path, keyword)
