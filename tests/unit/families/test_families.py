@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -61,7 +62,7 @@ def untold() -> TaskFamily:
 
 
 def test_a_model_of_a_kind_that_its_config_does_not_tell_is_marked(tmp_path, monkeypatch):
-    mark(tmp_path, untold())
+    mark(tmp_path, untold(), SimpleNamespace())
     monkeypatch.setattr(
         Untold, "load_predictor", classmethod(lambda _cls, directory, name: (directory, name))
     )

@@ -1,4 +1,4 @@
-"""How a model is asked to write, whether it labels, learns, answers or is published: the same prompt, the same end of a text."""
+"""How a model is asked to write, whether it labels, learns, answers or is published: one prompt, one end of a text."""
 
 import json
 from collections.abc import Callable, Sequence
