@@ -1,0 +1,89 @@
+"""Training to texts: the likelihood of completions, prompts being given."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from w2s_trainer.models.batches import by_tokens
+from w2s_trainer.models.encoder import memory_bound
+from w2s_trainer.tuning.collapse import Alarm
+from w2s_trainer.tuning.completions import Completions
+from w2s_trainer.tuning.text_student import TextStudent
+from w2s_trainer.tuning.tunable import diverged
+
+if TYPE_CHECKING:
+    import torch
+
+
+class CompletionObjective:
+    """−1/|yᵢ| Σₜ log p(yᵢₜ | xᵢ, yᵢ,₍<t₎) of each example: instruction tuning, where prompts x are read and not learnt.
+
+    (The loss that Shi et al. 2024, arXiv 2405.14394, eq. 1, call IT.) It is a mean over the tokens of an example and
+    not of a batch, so that an example counts what its weight says, however long its completion is.
+    """
+
+    def __init__(self, examples: Completions, weights: NDArray[np.float64]) -> None:
+        """
+        Args:
+            examples: n of them.
+            weights: float64[n], above 0.
+        """
+        self.lengths = examples.lengths
+        self.weights = weights
+        self.output_size = 0
+        self._examples = examples
+
+    def begin(self, progress: float) -> None:
+        """Does nothing: all steps are alike."""
+
+    def losses(self, student: TextStudent, rows: NDArray[np.int64]) -> "tuple[torch.Tensor, torch.Tensor]":
+        """Losses float32[b], and no outputs."""
+        losses = student.completion_losses(self._examples, rows)
+        return losses, losses.new_zeros((len(rows), self.output_size))
+
+    def observe(self, rows: NDArray[np.int64], outputs: "torch.Tensor") -> None:
+        """Does nothing: there are no outputs."""
+
+    def alarms(self) -> list[Alarm]:
+        """None: nothing is known of the answers before the student is asked."""
+        return []
+
+    def state(self) -> "dict[str, torch.Tensor]":
+        """Empty."""
+        return {}
+
+    def load(self, state: "Mapping[str, torch.Tensor]") -> None:
+        """Does nothing."""
+
+
+class CompletionValidation:
+    """Held-out examples, by the same loss (`Validation`)."""
+
+    def __init__(self, examples: Completions, weights: NDArray[np.float64]) -> None:
+        """
+        Args:
+            examples: n of them.
+            weights: float64[n], above 0.
+        """
+        self._examples, self._weights = examples, weights
+
+    def loss(self, student: TextStudent, batch_tokens: int) -> float:
+        """The weighted mean of the losses of all examples.
+
+        Raises:
+            BadSpec: the student's training went where numbers end.
+            OwnFault: memory ran out.
+        """
+        import torch
+
+        losses = np.empty(len(self._weights))
+        student.model.eval()
+        with torch.inference_mode(), memory_bound():
+            for rows in by_tokens(self._examples.lengths, batch_tokens):
+                losses[rows] = student.completion_losses(self._examples, rows).double().cpu().numpy()
+        student.model.train()
+        if not np.isfinite(losses).all():
+            raise diverged("How likely the student thinks a text is no longer a number.")
+        return float((self._weights * losses).sum() / self._weights.sum())
