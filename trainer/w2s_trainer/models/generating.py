@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from w2s_trainer.errors import BadSpec
 from w2s_trainer.models.batches import by_tokens
 from w2s_trainer.models.causal import CausalModel, Progress, Prompts
-from w2s_trainer.models.decoding import Chooser, Decoding, Drafts, Ends, ends_of
+from w2s_trainer.models.decoding import Chooser, Decoding, Drafts, ends_of
 from w2s_trainer.models.encoder import memory_bound
 from w2s_trainer.models.finite import check_finite
 from w2s_trainer.models.layout import Layout

@@ -136,7 +136,7 @@ class Generation(TaskFamily):
     def _completions(
         self, student: "TextStudent", texts: Sequence[str], data: TrainingSet, max_tokens: int
     ) -> "Completions":
-        from w2s_trainer.families.generation.writing import layout_for
+        from w2s_trainer.families.generation.writing import completion, layout_for
         from w2s_trainer.tuning.completions import tokenize_completions
 
         layout = layout_for(student.tokenizer, self.task)
@@ -146,7 +146,7 @@ class Generation(TaskFamily):
         return tokenize_completions(
             student.tokenizer,
             [begin + layout.prompt(text) for text in cut],
-            [layout.answer(layout.harmless(text)) for text in data.targets],
+            [completion(layout, text) for text in data.targets],
             context=student.context,
         )
 

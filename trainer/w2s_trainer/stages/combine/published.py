@@ -15,14 +15,13 @@ from w2s_api.spec.task import Task
 from w2s_trainer.errors import BadSpec
 from w2s_trainer.families import family_class
 from w2s_trainer.families.classification.predictor import ClassPredictor
-from w2s_trainer.families.task_family import Predictor
 from w2s_trainer.models.encoder import load_encoder
 from w2s_trainer.models.head import Head
 from w2s_trainer.models.published import load_classifier
 from w2s_trainer.models.tokens import Tokens
 from w2s_trainer.stages.combine.combination import STRONG, TEACHER
 from w2s_trainer.stages.combine.log_odds import Source, from_probabilities, log_softmax
-from w2s_trainer.stages.combine.published_texts import load_choice
+from w2s_trainer.stages.combine.published_texts import CombinedWriter, load_choice
 from w2s_trainer.stages.combine.stacking import Weights, relative
 from w2s_trainer.stages.combine.teacher import Teacher, plain, plain_teacher
 from w2s_trainer.stages.label.methods import Published
@@ -74,7 +73,9 @@ def is_combination(directory: Path) -> bool:
     return (directory / FILE).is_file()
 
 
-def load_combination(directory: Path, model: Path, name: str, models: Callable[[str], Path]) -> Predictor:
+def load_combination(
+    directory: Path, model: Path, name: str, models: Callable[[str], Path]
+) -> "CombinedPredictor | CombinedWriter":
     """A published combination.
 
     Args:
