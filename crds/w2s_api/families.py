@@ -87,7 +87,7 @@ _TABLE = (
         has_heads=False,
         tunings=("LoRA", "Full"),
         labelers=("Functions",),
-        aggregations=("WeightedAverage", "MajorityVote"),
+        aggregations=("WeightedAverage", "MajorityVote", "Consensus"),
         selections=("Groundedness", "Shape", "Agreement"),
         losses=("CrossEntropy",),
     ),

@@ -76,6 +76,8 @@ DEFAULTS: dict[str, Any] = {
     "spec.aggregation.weightedAverage.weights": [],
     "spec.aggregation.dawidSkene.abstentions": "Missing",
     "spec.aggregation.labelModel.classShares": [],
+    "spec.aggregation.consensus.weights": [],
+    "spec.aggregation.consensus.utility": "Chrf",
     "spec.selection": {},
     "spec.selection.steps": [],
     "spec.selection.steps.confidentLearning.prune": "Contradicted",
