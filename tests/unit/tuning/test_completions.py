@@ -40,7 +40,7 @@ def test_a_prompt_has_the_tokens_that_it_has_when_the_model_is_asked():
 
 
 def test_an_empty_target_is_refused(words):
-    with pytest.raises(BadData, match="2 of 4 texts .* the first of them number 2") as error:
+    with pytest.raises(BadData, match=r"2 of 4 texts .* the first of them number 2") as error:
         tokenize_completions(words, ["w0"] * 4, [" w1", "", "w2", " "], context=None)
     assert error.value.reason == "EmptyTarget"
     assert "abstains" in error.value.hint

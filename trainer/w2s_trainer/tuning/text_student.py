@@ -1,6 +1,6 @@
 """A pretrained causal model that learns to write: tuned by LoRA or in full on completions of prompts."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
