@@ -4,7 +4,9 @@ Training: texts tokenised once and cut; DataLoader with shuffle, batches of 32, 
 is padded to its longest text); AdamW, linear schedule with warm-up, gradients clipped at 1; peft LoRA around
 `AutoModelForSequenceClassification`, or for an encoder around the mean-pooled module that we publish.
 Labelling: texts in the order in which they come, tokenised and padded batch by batch, `torch.inference_mode()`.
-Both again with texts sorted by their length, which many do not take the trouble to do.
+Generating: prompts in the order in which they come, 16 at a time, padded on the left to the longest of the batch,
+`model.generate`, greedy, which stops when the last text of a batch has ended.
+All again with texts sorted by their length, which many do not take the trouble to do.
 """
 
 from collections.abc import Sequence
@@ -17,6 +19,7 @@ import torch
 from torch.utils.data import DataLoader
 from transformers import (
     AutoModel,
+    AutoModelForCausalLM,
     AutoModelForSequenceClassification,
     AutoTokenizer,
     DataCollatorWithPadding,
@@ -126,3 +129,30 @@ def label(
     probabilities = np.empty_like(stacked)
     probabilities[order] = stacked
     return probabilities
+
+
+def load_causal(directory: Path) -> Any:
+    """A causal model in float32, and its tokenizer."""
+    tokenizer = AutoTokenizer.from_pretrained(directory, padding_side="left")
+    return AutoModelForCausalLM.from_pretrained(directory, dtype=torch.float32).eval(), tokenizer
+
+
+@torch.inference_mode()
+def generate(
+    model: Any, tokenizer: Any, prompts: Sequence[str], new: int, batch: int, *, by_length: bool
+) -> list[str]:
+    """What the model writes after prompts, at most `new` tokens, in the order of the prompts."""
+    order = list(range(len(prompts)))
+    if by_length:
+        order.sort(key=lambda row: -len(prompts[row]))
+    found = [""] * len(prompts)
+    for start in range(0, len(order), batch):
+        rows = order[start : start + batch]
+        inputs = tokenizer(
+            [prompts[row] for row in rows], padding=True, add_special_tokens=False, return_tensors="pt"
+        )
+        tokens = model.generate(**inputs, max_new_tokens=new, do_sample=False)
+        decoded = tokenizer.batch_decode(tokens[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
+        for row, text in zip(rows, decoded, strict=True):
+            found[row] = text
+    return found

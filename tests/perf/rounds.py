@@ -13,11 +13,16 @@ class Timed:
     """Seconds of each way, round by round."""
 
     seconds: Mapping[str, list[float]]
+    processor: Mapping[str, list[float]]
+    """Of the processor, which other work on the machine disturbs less."""
 
     def ratio(self, of: str, to: str) -> tuple[float, float, float]:
         """How many times as long `of` takes as `to`: median of the rounds' ratios, the least, the greatest."""
-        ratios = [a / b for a, b in zip(self.seconds[of], self.seconds[to], strict=True)]
-        return statistics.median(ratios), min(ratios), max(ratios)
+        return _ratio(self.seconds[of], self.seconds[to])
+
+    def processor_ratio(self, of: str, to: str) -> tuple[float, float, float]:
+        """The same by the time of the processor."""
+        return _ratio(self.processor[of], self.processor[to])
 
     def median(self, name: str) -> float:
         return statistics.median(self.seconds[name])
@@ -30,12 +35,19 @@ def in_turn(ways: Mapping[str, Callable[[], object]], rounds: int, bound: float)
     """
     began = time.perf_counter()
     seconds: dict[str, list[float]] = {name: [] for name in ways}
+    processor: dict[str, list[float]] = {name: [] for name in ways}
     for number in range(rounds):
         if number >= FEWEST and time.perf_counter() - began > bound:
             break
         names = list(ways) if number % 2 == 0 else list(ways)[::-1]
         for name in names:
-            started = time.perf_counter()
+            started, worked = time.perf_counter(), time.process_time()
             ways[name]()
             seconds[name].append(time.perf_counter() - started)
-    return Timed(seconds)
+            processor[name].append(time.process_time() - worked)
+    return Timed(seconds, processor)
+
+
+def _ratio(these: list[float], those: list[float]) -> tuple[float, float, float]:
+    ratios = [a / b for a, b in zip(these, those, strict=True)]
+    return statistics.median(ratios), min(ratios), max(ratios)

@@ -5,6 +5,7 @@ import pytest
 
 from w2s_trainer.errors import BadSpec
 from w2s_trainer.models.causal import Answers, CausalModel, Prompts
+from w2s_trainer.models.states import shared_states
 
 VOCABULARY = 97
 SMALL = {
@@ -81,7 +82,7 @@ def test_scores_are_those_of_a_full_pass_for_each_text_and_answer(name):
         assert np.abs(model.scores(given, ANSWERS, batch_tokens) - expected).max() < 1e-4
     assert expected.std() > 1  # or any scores would do
     with torch.inference_mode():
-        assert (model._shared_states(given, ANSWERS) is not None) is MODELS[name][2]
+        assert (shared_states(model.model, model.tensor([given.shared]), 55) is not None) is MODELS[name][2]
 
 
 def test_what_all_prompts_begin_with_is_read_once():

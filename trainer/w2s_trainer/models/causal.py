@@ -1,6 +1,6 @@
 """A frozen causal model that is asked: how likely each answer is, in full, without generating any."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
@@ -21,17 +21,17 @@ from w2s_trainer.models.tokens import encode, fit_tokenizer, positions
 if TYPE_CHECKING:
     import torch
 
+    from w2s_trainer.models.states import States
+
     Scored = tuple[NDArray[np.int64], NDArray[np.float64]]
     """Prompts, int64[b], and the scores of the answers to each, float64[b, K]."""
-    States = list[tuple[torch.Tensor, torch.Tensor]]
-    """Keys and values of each layer, [b, heads, t, d]."""
 
 Progress = Callable[[int, int], None]
 
-_LOGITS_AT_ONCE = 2**26
+LOGITS_AT_ONCE = 2**26
 """Logits that are held at once while answers are scored (256 MiB in float32)."""
 
-_CHUNK = 256
+TOKENISED_AT_ONCE = 256
 """Prompts that are tokenised at once."""
 
 
@@ -102,8 +102,10 @@ class CausalModel:
     def cut(self, texts: Sequence[str], max_tokens: int) -> tuple["CutTexts", NDArray[np.bool_]]:
         """Texts cut at max_tokens tokens, and which of them were, bool[n]."""
         ends = np.full(len(texts), -1, dtype=np.int64)
-        for start in range(0, len(texts), _CHUNK):
-            encodings = encode(self.tokenizer, texts[start : start + _CHUNK], max_tokens, special=False)
+        for start in range(0, len(texts), TOKENISED_AT_ONCE):
+            encodings = encode(
+                self.tokenizer, texts[start : start + TOKENISED_AT_ONCE], max_tokens, special=False
+            )
             for row, encoding in enumerate(encodings, start):
                 if encoding.overflowing:
                     ends[row] = encoding.offsets[-1][1]
@@ -120,14 +122,14 @@ class CausalModel:
             BadSpec: two names are the same for the tokenizer.
         """
         prompt = layout.prompt("x")
-        before = self._ids(layout, [prompt])[0]
-        whole = self._ids(layout, [prompt + layout.answer(name) for name in names])
-        bare = self._ids(layout, [prompt + layout.lead + name for name in names])
-        kept = min(_common(before, ids) for ids in whole)
+        before = self.ids(layout, [prompt])[0]
+        whole = self.ids(layout, [prompt + layout.answer(name) for name in names])
+        bare = self.ids(layout, [prompt + layout.lead + name for name in names])
+        kept = min(common(before, ids) for ids in whole)
         added = set(self.tokenizer.added_tokens_decoder)
         answers = []
         for ids, without_end in zip(whole, bare, strict=True):
-            name_ends = max(kept, _common(ids, without_end))
+            name_ends = max(kept, common(ids, without_end))
             ends = [at + 1 for at in range(name_ends, len(ids)) if int(ids[at]) in added]
             answers.append(ids[kept : ends[0] if ends else len(ids)].tolist())
         if len({tuple(ids) for ids in answers}) < len(names):
@@ -139,27 +141,23 @@ class CausalModel:
             )
         return Answers(answers, len(before) - kept)
 
-    def prompts(self, layout: Layout, texts: Sequence[str], answers: Answers) -> Prompts:
-        """Token ids of the prompts of texts, each tokenised as a whole."""
-        drop = answers.merged
-        shared = self._ids(layout, [layout.prompt("x")])[0]
-        alike: list[int] = []
+    def prompts(self, layout: Layout, texts: Sequence[str], answers: Answers | None = None) -> Prompts:
+        """Token ids of the prompts of texts, each tokenised as a whole.
+
+        Args:
+            layout: of the prompts.
+            texts: n texts.
+            answers: what is scored after them; None: the model writes on.
+        """
+        drop = 0 if answers is None else answers.merged
 
         def read() -> Iterator[NDArray[np.int32]]:
-            for start in range(0, len(texts), _CHUNK):
-                strings = [layout.prompt(text) for text in texts[start : start + _CHUNK]]
-                for whole in self._ids(layout, strings):
-                    ids = whole[: len(whole) - drop]
-                    alike.append(min(_common(shared, ids), len(ids) - 1))
-                    yield ids[alike[-1] :]
+            for start in range(0, len(texts), TOKENISED_AT_ONCE):
+                strings = [layout.prompt(text) for text in texts[start : start + TOKENISED_AT_ONCE]]
+                for whole in self.ids(layout, strings):
+                    yield whole[: len(whole) - drop]
 
-        rests = Ragged(read())
-        least = min(alike, default=0)
-        if max(alike, default=0) > least:
-            rests = Ragged(
-                np.concatenate([shared[least:begin], rests.row(row)]) for row, begin in enumerate(alike)
-            )
-        return Prompts(shared[:least], rests)
+        return divided(self.ids(layout, [layout.prompt("x")])[0], read())
 
     def scores(
         self,
@@ -213,11 +211,13 @@ class CausalModel:
         """
         import torch
 
+        from w2s_trainer.models.states import shared_states
+
         self.require_room(prompts, answers)
         if not len(rows):
             return
         with torch.inference_mode(), memory_bound():
-            states = self._shared_states(prompts, answers)
+            states = shared_states(self.model, self.tensor([prompts.shared]), _longest(prompts, answers))
             batches = (
                 self._in_full(prompts, answers, rows, batch_tokens)
                 if states is None
@@ -238,7 +238,8 @@ class CausalModel:
                 "Lower the labeler's `shots` or `maxTokens`, or shorten the descriptions of the classes.",
             )
 
-    def _ids(self, layout: Layout, strings: Sequence[str]) -> list[NDArray[np.int32]]:
+    def ids(self, layout: Layout, strings: Sequence[str]) -> list[NDArray[np.int32]]:
+        """Token ids of prompts, or of prompts with what follows them, each tokenised as a whole."""
         with quiet():
             # A template writes the token of the beginning itself.
             begin = [] if layout.chat else self._beginning()
@@ -249,26 +250,6 @@ class CausalModel:
         bos = self.tokenizer.bos_token_id
         return [bos] if bos is not None and self.tokenizer("")["input_ids"][:1] == [bos] else []
 
-    def _shared_states(self, prompts: Prompts, answers: Answers) -> "States | None":
-        """Returns keys and values of what all prompts begin with; None where prompts cannot continue from them."""
-        import inspect
-
-        from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
-
-        shared = prompts.shared
-        if not len(shared) or "position_ids" not in inspect.signature(self.model.forward).parameters:
-            return None
-        output = self.model(input_ids=self._tensor([shared]), use_cache=True, **self._last(1))
-        layers = getattr(getattr(output, "past_key_values", None), "layers", None) or [None]
-        longest = _longest(prompts, answers)
-        for layer in layers:
-            plain = type(layer) is DynamicLayer or (
-                type(layer) is DynamicSlidingWindowLayer and longest < layer.sliding_window
-            )
-            if not plain or layer.keys is None or layer.keys.shape[-2] != len(shared):
-                return None
-        return [(layer.keys, layer.values) for layer in layers]
-
     def _from_states(
         self,
         states: "States",
@@ -278,6 +259,8 @@ class CausalModel:
         batch_tokens: int,
     ) -> "Iterator[Scored]":
         import torch
+
+        from w2s_trainer.models.states import cache_from, last_logits
 
         asked = _SideBySide(answers.ids)
         fixed = len(prompts.shared) + len(asked.inputs)
@@ -294,16 +277,16 @@ class CausalModel:
             steps = torch.arange(width, device=self.device)
             mask = torch.ones((len(rests), len(prompts.shared) + width), dtype=torch.long, device=self.device)
             mask[:, len(prompts.shared) :] = (steps >= pads[:, None]).long()
-            cache = _cache(
+            cache = cache_from(
                 [(k.expand(len(rests), -1, -1, -1), v.expand(len(rests), -1, -1, -1)) for k, v in states]
             )
             output = self.model(
-                input_ids=self._tensor(ids),
+                input_ids=self.tensor(ids),
                 attention_mask=mask,
                 position_ids=len(prompts.shared) + (steps - pads[:, None]).clamp(min=0),
                 past_key_values=cache,
                 use_cache=True,
-                **self._last(1),
+                **last_logits(self.model, 1),
             )
             first = output.logits[:, -1].float().log_softmax(dim=-1)[:, firsts].double().cpu().numpy()
             read = [(layer.keys, layer.values) for layer in cache.layers]
@@ -317,6 +300,8 @@ class CausalModel:
         states, in one pass, and no answer sees another."""
         import torch
 
+        from w2s_trainer.models.states import cache_from
+
         count = len(asked.inputs)
         scores = np.zeros((len(visible), asked.answers))
         if not count:
@@ -325,7 +310,7 @@ class CausalModel:
         targets = torch.tensor(asked.targets, device=self.device)
         depths = torch.tensor(asked.depths, device=self.device)
         own = torch.from_numpy(asked.visible).to(self.device)
-        size = max(1, _LOGITS_AT_ONCE // (count * self._vocabulary))
+        size = max(1, LOGITS_AT_ONCE // (count * self.vocabulary))
         for start in range(0, len(visible), size):
             part = slice(start, start + size)
             n = len(visible[part])
@@ -339,7 +324,7 @@ class CausalModel:
                 input_ids=inputs.expand(n, -1),
                 attention_mask=mask[:, None],
                 position_ids=ends[part, None] + depths,
-                past_key_values=_cache([(keys[part], values[part]) for keys, values in states]),
+                past_key_values=cache_from([(keys[part], values[part]) for keys, values in states]),
                 use_cache=True,
             )
             logs = output.logits.float().log_softmax(dim=-1)
@@ -353,14 +338,16 @@ class CausalModel:
         """Reads every prompt with every answer from its first token on. Only prompts of one length share a batch,
         so that padding is at the end, where nothing that follows can see it."""
 
+        from w2s_trainer.models.states import last_logits
+
         k, most = len(answers.ids), max(len(ids) for ids in answers.ids)
         lengths = lengths_of(prompts.rests)[wanted]
         for length in np.unique(lengths)[::-1]:
             alike = wanted[lengths == length]
             scores, yielded = np.empty((len(alike), k)), 0
-            logits = (most + 1) * self._vocabulary
+            logits = (most + 1) * self.vocabulary
             size = max(
-                1, min(batch_tokens // int(len(prompts.shared) + length + most), _LOGITS_AT_ONCE // logits)
+                1, min(batch_tokens // int(len(prompts.shared) + length + most), LOGITS_AT_ONCE // logits)
             )
             for start in range(0, len(alike) * k, size):
                 part = [divmod(pair, k) for pair in range(start, min(start + size, len(alike) * k))]
@@ -368,9 +355,11 @@ class CausalModel:
                 for at, (line, option) in enumerate(part):
                     whole = [*prompts.shared, *prompts.rests[alike[line]], *answers.ids[option]]
                     ids[at, : len(whole)] = whole
-                output = self.model(input_ids=self._tensor(ids), use_cache=False, **self._last(most + 1))
+                output = self.model(
+                    input_ids=self.tensor(ids), use_cache=False, **last_logits(self.model, most + 1)
+                )
                 logs = output.logits[:, -most - 1 : -1].float().log_softmax(dim=-1)
-                targets = self._tensor(ids[:, -most:])
+                targets = self.tensor(ids[:, -most:])
                 of_tokens = logs.gather(2, targets[..., None])[..., 0].double().cpu().numpy()
                 for at, (line, option) in enumerate(part):
                     scores[line, option] = of_tokens[at, : len(answers.ids[option])].sum()
@@ -380,20 +369,15 @@ class CausalModel:
                     yielded = done
 
     @property
-    def _vocabulary(self) -> int:
+    def vocabulary(self) -> int:
+        """Tokens that the model gives logits of."""
         return int(self.model.config.get_text_config(decoder=True).vocab_size)
 
-    def _tensor(self, ids: Any) -> "torch.Tensor":
+    def tensor(self, ids: Any) -> "torch.Tensor":
+        """Token ids on the model's device, int64."""
         import torch
 
         return torch.from_numpy(np.asarray(ids, dtype=np.int64)).to(self.device)
-
-    def _last(self, count: int) -> dict[str, int]:
-        """Logits of the last positions only, from models that can be told so."""
-        import inspect
-
-        takes = "logits_to_keep" in inspect.signature(self.model.forward).parameters
-        return {"logits_to_keep": count} if takes else {}
 
 
 class _SideBySide:
@@ -463,21 +447,31 @@ def _longest(prompts: Prompts, answers: Answers) -> int:
     return len(prompts.shared) + rest + max(len(ids) for ids in answers.ids)
 
 
-def _common(first: NDArray[np.int32], second: NDArray[np.int32]) -> int:
+def divided(example: NDArray[np.int32], wholes: Iterable[NDArray[np.int32]]) -> Prompts:
+    """Divides sequences of tokens into what all of them begin with and the rest of each.
+
+    Args:
+        example: what they have in common is looked for in it.
+        wholes: n sequences of at least one token, which are walked through once.
+    """
+    alike: list[int] = []
+
+    def read() -> Iterator[NDArray[np.int32]]:
+        for ids in wholes:
+            alike.append(min(common(example, ids), len(ids) - 1))
+            yield ids[alike[-1] :]
+
+    rests = Ragged(read())
+    least = min(alike, default=0)
+    if max(alike, default=0) > least:
+        rests = Ragged(
+            np.concatenate([example[least:begin], rests.row(row)]) for row, begin in enumerate(alike)
+        )
+    return Prompts(example[:least], rests)
+
+
+def common(first: NDArray[np.int32], second: NDArray[np.int32]) -> int:
     """Counts the tokens that two sequences have in common at their beginning."""
     n = min(len(first), len(second))
     differs = np.flatnonzero(first[:n] != second[:n])
     return int(differs[0]) if len(differs) else n
-
-
-def _cache(states: "States") -> Any:
-    """A cache that begins with these states and leaves them as they are."""
-    from transformers.cache_utils import DynamicCache, DynamicLayer
-
-    cache = DynamicCache()
-    for keys, values in states:
-        layer = DynamicLayer()
-        layer.lazy_initialization(keys, values)
-        layer.keys, layer.values = keys, values
-        cache.layers.append(layer)
-    return cache
