@@ -66,10 +66,14 @@ def copied(student):
 
 
 def apart(state, other, start):
-    """How far two ends of a training are apart, as a share of the way there."""
+    """How far two ends of a training are apart, as a share of the way there.
+
+    Biases of keys do not count: they move all keys alike, which attention does not see, so their gradient is noise.
+    """
+    names = [name for name in state if not name.endswith("k_proj.bias")]
 
     def distance(of, to):
-        return math.sqrt(sum(float(((of[name] - to[name]) ** 2).sum()) for name in of))
+        return math.sqrt(sum(float(((of[name] - to[name]) ** 2).sum()) for name in names))
 
     return distance(state, other) / distance(state, start.state())
 

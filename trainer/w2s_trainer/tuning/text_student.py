@@ -39,7 +39,8 @@ class TextStudent(TunableModel):
     def head(self) -> str:
         """See TunableModel."""
         head = self._causal.get_output_embeddings()
-        return next(name for name, module in self.model.named_modules() if module is head)
+        names: list[str] = [name for name, module in self.model.named_modules() if module is head]
+        return names[0]
 
     @property
     def context(self) -> int | None:
@@ -92,7 +93,7 @@ class TextStudent(TunableModel):
         losses = torch.nn.functional.cross_entropy(
             logits.float(), torch.tensor(targets, device=self.device), reduction="none"
         )
-        return torch.stack([part.mean() for part in losses.split(counts)])
+        return torch.stack([part.mean() for part in torch.split(losses, counts)])
 
     @contextmanager
     def answering(self) -> "Iterator[CausalModel]":
