@@ -51,8 +51,9 @@ def test_it_learns_to_write_licence_expressions(smollm2, pairs):
     trained_on = examples(slice(NOTICES))
     assert len(trained_on.sequences.shared) > 20
     objective = CompletionObjective(trained_on, np.ones(NOTICES))
-    state = tune(student, objective, Schedule(3, 5, 1e-3), keeper=NoCheckpoints())
+    state = tune(student, objective, Schedule(2, 4, 1e-3), keeper=NoCheckpoints())
     assert np.mean(state.losses[-4:]) < 0.5 * np.mean(state.losses[:4])
     assert held_out.loss(student, 4096) < 0.8 * before
-    assert written() != first
-    assert all(len(text) < 60 for text in written())
+    after = written()
+    assert after != first
+    assert all(len(text) < 60 for text in after)
