@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from w2s_trainer.errors import BadSpec
 from w2s_trainer.models.batches import by_tokens
 from w2s_trainer.models.causal import CausalModel, Progress, Prompts
-from w2s_trainer.models.decoding import Chooser, Decoding, Drafts, Ends, ends_of
+from w2s_trainer.models.decoding import Chooser, Decoding, Drafts, ends_of
 from w2s_trainer.models.encoder import memory_bound
 from w2s_trainer.models.finite import check_finite
 from w2s_trainer.models.layout import Layout
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from w2s_trainer.models.states import Room, States
 
-_READ_AT_ONCE = 2048
+_READ_AT_ONCE = 512
 """Tokens of prompts in one pass; from 4,096 on a pass was slower by 5 to 10 %, since what a layer gives its
 neighbour no longer stays in the processor's cache."""
 
