@@ -11,11 +11,7 @@ def test_this_processor_has_one():
 
 @pytest.mark.parametrize(
     ("flags", "expected"),
-    [
-        ("avx2 avx512_bf16 amx_bf16", "bfloat16"),
-        ("avx2 avx512_bf16", "float32"),
-        ("amx_bf16_other", "float32"),
-    ],
+    [("avx2 avx512_bf16 amx_bf16", "bfloat16"), ("avx2 avx512_bf16", "float32"), ("amx_bf16_other", "float32")],
 )
 def test_a_processor_decides_by_what_it_has(monkeypatch, tmp_path, flags, expected):
     cpuinfo = tmp_path / "cpuinfo"
