@@ -103,6 +103,7 @@ perf: perf-models perf-operator ## perf-models and perf-operator; on a machine t
 
 perf-models: $(STAMP) ## Training and labelling against a plain transformers loop (all cores, below 10 minutes)
 	$(PY) tests/perf/perf.py
+	$(PY) tests/perf/writing.py
 
 # In a cluster of its own, which ends with it.
 perf-operator: export W2S_CLUSTER_DIR := $(CURDIR)/.w2s/perf

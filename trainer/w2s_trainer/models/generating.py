@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
     from w2s_trainer.models.states import Room, States
 
-_READ_AT_ONCE = 2048
-"""Tokens of prompts in one pass; from 4,096 on a pass was slower by 5 to 10 %, since what a layer gives its
-neighbour no longer stays in the processor's cache."""
+_READ_AT_ONCE = 512
+"""Tokens of prompts in one pass: a smaller one is little slower (docs/performance.md), and prompts in it are nearer
+to each other in length, so that there is less padding."""
 
 
 @dataclass(frozen=True)
@@ -220,14 +220,11 @@ def _write_from(
             return
         if finished.any():
             sources, places, kept = _closed_up(finished)
+            room.move(sources, places, kept)
             order = np.arange(kept)
             order[places] = sources
-            live = live[order]
-            order, sources, places = (
-                torch.from_numpy(one).to(model.device) for one in (order, sources, places)
-            )
-            room.move(sources, places, kept)
-            tokens, hidden, positions = tokens[order], hidden[order], positions[order]
+            live, stay = live[order], torch.from_numpy(order).to(model.device)
+            tokens, hidden, positions = tokens[stay], hidden[stay], positions[stay]
         used = width + place
         output = model.model(
             input_ids=tokens[:, None],
@@ -316,7 +313,7 @@ def _write_in_full(
     from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteriaList
 
     samples = decoding.samples
-    whole = np.array([[*prompts.shared, *prompts.rests[row]] for row in np.repeat(batch, samples)])
+    whole = np.array([[*prompts.shared, *prompts.rests[row]] for row in np.repeat(batch, samples).tolist()])
     finished = np.zeros(len(whole), dtype=bool)
 
     def choose(ids: "torch.Tensor", logits: "torch.Tensor") -> "torch.Tensor":
