@@ -97,6 +97,10 @@ class Generation(TaskFamily):
             "meanCharacters": round(float(np.mean(lengths)), 1) if lengths else 0.0,
         }
 
+    def differ(self, targets: NDArray[Any], others: NDArray[Any]) -> NDArray[np.bool_]:
+        """Where texts are not equal in the form of comparison."""
+        return errors.differs(targets, others)
+
     # Students learn texts.
 
     def gold_targets(self, gold: NDArray[Any]) -> NDArray[Any]:
