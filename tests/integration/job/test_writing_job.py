@@ -23,10 +23,10 @@ def notices(count: int, seed: int) -> list[dict]:
     for place in range(count):
         name, number = str(rng.choice(NAMES)), int(rng.integers(1, 4))
         known = f"This file is under the licence of {name}, version {number}."
-        text, gold = [(known, f"{name}-{number}"), (f"Use it under the {name} terms.", f"{name}-2")][place % 2]
-        rows.append(
-            {"id": f"{seed}-{place}", "text": f"{text} Part {rng.integers(10**6)}.", "licence": gold}
-        )
+        text, gold = [(known, f"{name}-{number}"), (f"Use it under the {name} terms.", f"{name}-2")][
+            place % 2
+        ]
+        rows.append({"id": f"{seed}-{place}", "text": f"{text} Part {rng.integers(10**6)}.", "licence": gold})
     return rows
 
 
