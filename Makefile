@@ -101,7 +101,7 @@ kill: $(STAMP) ## Kill a training at random moments: KILLS=100, SEED (default: d
 
 perf: perf-models perf-operator ## perf-models and perf-operator; on a machine that does nothing else
 
-perf-models: $(STAMP) ## Training and labelling against a plain transformers loop (all cores, below 10 minutes)
+perf-models: $(STAMP) ## Training, labelling and generating against a plain transformers loop (all cores, below 10 minutes)
 	$(PY) tests/perf/perf.py
 	$(PY) tests/perf/writing.py
 

@@ -14,6 +14,7 @@ from w2s_trainer.models.decoding import Chooser, Decoding, Drafts, ends_of
 from w2s_trainer.models.encoder import memory_bound
 from w2s_trainer.models.finite import check_finite
 from w2s_trainer.models.layout import Layout
+from w2s_trainer.models.loading import quiet
 from w2s_trainer.models.ragged import lengths_of
 
 if TYPE_CHECKING:
@@ -207,8 +208,9 @@ def _write_from(
     samples = decoding.samples
     room.repeat(samples)
     logits = torch.cat(read).repeat_interleave(samples, dim=0)
-    hidden = torch.zeros(visible.shape, dtype=logits.dtype, device=model.device)
-    hidden.masked_fill_(~torch.from_numpy(visible).to(model.device), torch.finfo(logits.dtype).min)
+    dtype = model.model.dtype
+    hidden = torch.zeros(visible.shape, dtype=dtype, device=model.device)
+    hidden.masked_fill_(~torch.from_numpy(visible).to(model.device), torch.finfo(dtype).min)
     hidden = hidden.repeat_interleave(samples, dim=0)
     positions = torch.from_numpy(shared + lengths).to(model.device).repeat_interleave(samples)
     live = np.arange(len(batch) * samples)
@@ -335,15 +337,16 @@ def _write_in_full(
     own, model.model.generation_config = model.model.generation_config, GenerationConfig()
     try:
         ids = model.tensor(whole)
-        model.model.generate(
-            ids,
-            attention_mask=torch.ones_like(ids),
-            max_new_tokens=decoding.max_new_tokens,
-            do_sample=False,
-            pad_token_id=0,
-            logits_processor=LogitsProcessorList([choose]),
-            stopping_criteria=StoppingCriteriaList([ended]),
-        )
+        with quiet():
+            model.model.generate(
+                ids,
+                attention_mask=torch.ones_like(ids),
+                max_new_tokens=decoding.max_new_tokens,
+                do_sample=False,
+                pad_token_id=0,
+                logits_processor=LogitsProcessorList([choose]),
+                stopping_criteria=StoppingCriteriaList([ended]),
+            )
     finally:
         model.model.generation_config = own
 
