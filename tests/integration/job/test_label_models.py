@@ -23,7 +23,7 @@ from w2s_trainer.models.published import publish_model
 from w2s_trainer.models.uri import fetch_model
 from w2s_trainer.stages import label, session
 from w2s_trainer.stages.label import functions, saved_answers
-from w2s_trainer.stages.label.prompted import Question
+from w2s_trainer.stages.label.question import Question
 from w2s_trainer.stages.label.summary import whole_summary
 from w2s_trainer.stages.tables import EVERY_SEED, matrix, read_examples, write_table
 from w2s_trainer.stages.train.zero_shot import zero_shot_answers

@@ -1,7 +1,8 @@
 """A frozen causal model that is asked: how likely each answer is, in full, without generating any."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
@@ -141,13 +142,35 @@ class CausalModel:
 
     def prompts(self, layout: Layout, texts: Sequence[str], answers: Answers) -> Prompts:
         """Token ids of the prompts of texts, each tokenised as a whole."""
+        written = (layout.prompt(text) for text in texts)
+        return self._read(written, layout, answers, self._ids(layout, [layout.prompt("x")])[0])
+
+    def prompts_of_each(self, layouts: Iterable[Layout], texts: Sequence[str], answers: Answers) -> Prompts:
+        """Token ids of the prompts of n texts, each in a layout of its own.
+
+        Args:
+            layouts: n, as they are asked for; they begin with the same question and differ in their shots.
+            texts: n texts.
+            answers: after any of the layouts.
+        """
+        pairs = zip(layouts, texts, strict=True)
+        first = next(pairs, None)
+        if first is None:
+            return Prompts(np.empty(0, dtype=np.int32), [])
+        layout, opening = first[0], first[0].prompt(first[1])
+        written = (one.prompt(text) for one, text in pairs)
+        return self._read(chain([opening], written), layout, answers, self._ids(layout, [opening])[0])
+
+    def _read(
+        self, written: Iterable[str], layout: Layout, answers: Answers, shared: NDArray[np.int32]
+    ) -> Prompts:
+        """Tokenises written prompts; what all begin with is looked for at the beginning of `shared`."""
         drop = answers.merged
-        shared = self._ids(layout, [layout.prompt("x")])[0]
         alike: list[int] = []
 
         def read() -> Iterator[NDArray[np.int32]]:
-            for start in range(0, len(texts), _CHUNK):
-                strings = [layout.prompt(text) for text in texts[start : start + _CHUNK]]
+            rest = iter(written)
+            while strings := list(islice(rest, _CHUNK)):
                 for whole in self._ids(layout, strings):
                     ids = whole[: len(whole) - drop]
                     alike.append(min(_common(shared, ids), len(ids) - 1))
@@ -234,7 +257,7 @@ class CausalModel:
             raise BadSpec(
                 "PromptTooLong",
                 f"A prompt for {self.tokenizer.name_or_path} has {longest:,} tokens, the model reads"
-                f" {self.context:,}: {len(prompts.shared):,} are the question, the classes and the shots.",
+                f" {self.context:,}: {len(prompts.shared):,} are the question, the classes and what all have of the shots.",
                 "Lower the labeler's `shots` or `maxTokens`, or shorten the descriptions of the classes.",
             )
 
