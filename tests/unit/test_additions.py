@@ -32,6 +32,7 @@ KINDS: dict[str, tuple[dict, str, str, set[str]]] = {
             "prior",
             "prompt",
             "question",
+            "reasoning",
             "rule_pattern",
             "rule_text",
             "saved_answers",

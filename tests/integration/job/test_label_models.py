@@ -236,6 +236,15 @@ def test_labels_do_not_depend_on_shards_or_batches(bench, summary_is_documented)
     assert together["shift"]["0"] == pytest.approx(whole.summary["shift"]["0"], abs=1e-3)
 
 
+@pytest.mark.parametrize(
+    "settings", [{"shots": 2, "shotSelection": "Nearest"}, {"reasoningTokens": 16}], ids=str
+)
+def test_a_causal_model_tells_them_apart_asked_in_other_ways(bench, settings):
+    artifact = bench.label(bench.context(asked(orders=1, **settings), seeds=1))
+    (found,) = labels(artifact).values()
+    assert (found.argmax(axis=1) == GOLD).mean() >= 0.75
+
+
 def test_shots_that_leave_nothing_to_calibrate_on_are_refused(bench):
     with pytest.raises(BadSpec, match=r"spec.weak.labelers\[0\].calibration: the shots are the whole"):
         bench.label(bench.context(asked(shots=6, calibration="Temperature")))

@@ -54,6 +54,8 @@ DEFAULTS: dict[str, Any] = {
     "spec.weak.labelers.finetuned.training.stopping.weakValidation.checks": 8,
     "spec.weak.labelers.prompted.shots": 0,
     "spec.weak.labelers.prompted.shotSelection": "Drawn",
+    "spec.weak.labelers.prompted.reasoningTokens": 0,
+    "spec.weak.labelers.prompted.strategies.reasoningTokens": 0,
     "spec.weak.labelers.prompted.strategies.shots": 0,
     "spec.weak.labelers.prompted.strategies.shotSelection": "Drawn",
     "spec.weak.labelers.prompted.strategies.instruction": "",

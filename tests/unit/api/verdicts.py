@@ -145,7 +145,10 @@ BAD = [
     ("the nearest of no shots", put("weak.labelers.1", asked(shots=0, shotSelection="Nearest")), "spec.weak.labelers[1].prompted.shots", "needs `shots`"),
     ("a sweep of one", put("weak.labelers.1", asked(shots=0, strategies=[{"shots": 4}])), "spec.weak.labelers[1].prompted.strategies", "at least 2"),
     ("a sweep of too many", put("weak.labelers.1", asked(shots=0, strategies=[{"shots": n} for n in range(9)])), "spec.weak.labelers[1].prompted.strategies", "at most 8"),
-    ("a sweep beside shots", put("weak.labelers.1", asked(shots=4, strategies=[{}, {"shots": 4}])), "spec.weak.labelers[1].prompted.shots", "leave `shots`"),
+    ("a sweep beside shots", put("weak.labelers.1", asked(shots=4, strategies=[{}, {"shots": 4}])), "spec.weak.labelers[1].prompted.strategies", "leave `shots`"),
+    ("a sweep beside a reasoning", put("weak.labelers.1", asked(shots=0, reasoningTokens=8, strategies=[{}, {"shots": 4}])), "spec.weak.labelers[1].prompted.strategies", "leave `shots`"),
+    ("a reasoning after shots", put("weak.labelers.1", asked(shots=4, reasoningTokens=64)), "spec.weak.labelers[1].prompted.reasoningTokens", "exclude each other"),
+    ("a strategy that reasons after shots", put("weak.labelers.1", asked(shots=0, strategies=[{"shots": 1, "reasoningTokens": 64}, {}])), "spec.weak.labelers[1].prompted.strategies[0].reasoningTokens", "exclude each other"),
     ("a strategy of no nearest shots", put("weak.labelers.1", asked(shots=0, strategies=[{}, {"shotSelection": "Nearest"}])), "spec.weak.labelers[1].prompted.strategies[1].shots", "needs `shots`"),
     ("an unknown way to pick shots", put("weak.labelers.1", asked(shotSelection="Nearst")), "spec.weak.labelers[1].prompted.shotSelection", "did you mean `Nearest`"),
     ("asked without a model", put("weak.labelers.1", {"name": "asked", "type": "Prompted"}), "spec.weak.labelers[1].prompted", "when `type` is Prompted"),
@@ -205,7 +208,8 @@ BAD = [
 
 GOOD = [
     ("nearest shots", put("weak.labelers.1", asked(shots=4, shotSelection="Nearest"))),
-    ("several ways to ask", put("weak.labelers.1", asked(shots=0, strategies=[{}, {"shots": 4}, {"shots": 4, "shotSelection": "Nearest", "instruction": "Free?"}]))),
+    ("several ways to ask", put("weak.labelers.1", asked(shots=0, strategies=[{}, {"shots": 4}, {"shots": 4, "shotSelection": "Nearest", "instruction": "Free?"}, {"reasoningTokens": 64}]))),
+    ("a reasoning", put("weak.labelers.1", asked(shots=0, reasoningTokens=64))),
     ("votes of several annotators", lambda spec: spec.update(weak={"labelers": [{**VOTES, "name": f"v{n}", "imported": {"field": f"ann_{n}", "abstainOn": ["-1"]}} for n in range(20)]}, aggregation={"type": "DawidSkene", "dawidSkene": {"abstentions": "Answers"}})),
     ("probabilities of one class of two", put("weak.labelers.0", {**VOTES, "imported": {"probabilities": [{"className": "free", "field": "p"}]}})),
     ("functions of a module", put("weak.labelers.0", {**CODE, "calibration": "Temperature"})),

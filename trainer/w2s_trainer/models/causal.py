@@ -250,15 +250,16 @@ class CausalModel:
                 check_finite(scores, self.tokenizer.name_or_path, "answers' scores", some)
                 yield some, scores
 
-    def require_room(self, prompts: Prompts, answers: Answers) -> None:
-        """Raises BadSpec where a prompt and its longest answer are longer than the model can read."""
-        longest = _longest(prompts, answers)
+    def require_room(self, prompts: Prompts, answers: Answers, between: int = 0) -> None:
+        """Raises BadSpec where a prompt, tokens between the two and its longest answer are longer than the model can
+        read."""
+        longest = _longest(prompts, answers) + between
         if self.context is not None and longest > self.context:
             raise BadSpec(
                 "PromptTooLong",
                 f"A prompt for {self.tokenizer.name_or_path} has {longest:,} tokens, the model reads"
                 f" {self.context:,}: {len(prompts.shared):,} are the question, the classes and what all have of the shots.",
-                "Lower the labeler's `shots` or `maxTokens`, or shorten the descriptions of the classes.",
+                "Lower the labeler's `shots`, `maxTokens` or `reasoningTokens`, or shorten the descriptions of the classes.",
             )
 
     def _ids(self, layout: Layout, strings: Sequence[str]) -> list[NDArray[np.int32]]:

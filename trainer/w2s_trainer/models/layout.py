@@ -15,6 +15,22 @@ _CLOCK = f"{{% macro strftime_now(format) %}}{_DAY}{{% endmacro %}}\n"
 
 
 @dataclass(frozen=True)
+class Wording:
+    """The words around a task's instruction."""
+
+    answer: str
+    """What an answer is called where a prompt is plain lines."""
+    closing: str = ""
+    """Follows the instruction in a chat; empty: nothing does."""
+    end: str = "\n"
+    """What an answer in plain lines ends with."""
+
+
+CLASS_NAME = Wording("Class", "Answer with the name of the class and nothing else.")
+FREE_TEXT = Wording("Answer")
+
+
+@dataclass(frozen=True)
 class Layout:
     """A prompt around a text, `head + text + tail`, that `lead + answer + end` continues."""
 
@@ -34,29 +50,40 @@ class Layout:
         """What comes after the prompt if the answer is `name`."""
         return f"{self.lead}{name}{self.end}"
 
+    def harmless(self, text: str) -> str:
+        """A text that cannot end its own turn, without white space around it."""
+        return _harmless(text, self.markers)
 
-def layout_of(tokenizer: Any, question: str, shots: Sequence[tuple[str, str]]) -> Layout:
+
+def layout_of(
+    tokenizer: Any, question: str, shots: Sequence[tuple[str, str]], wording: Wording = CLASS_NAME
+) -> Layout:
     """The layout of a question.
 
     In a chat the shots are turns of their own. The answer is laid out as an answer that was given, rather than
     begun by the template's generation prompt: that is what a model has seen most, and what a template puts
-    before an answer (an empty chain of thought) is there. Without a template the lines are `Text:` and `Class:`.
+    before an answer (an empty chain of thought) is there. Without a template the lines are `Text:` and what the
+    wording calls an answer.
 
     Args:
         tokenizer: its chat template, if it has one, decides.
-        question: the instruction and the classes.
+        question: the instruction, and the classes if it has some.
         shots: texts and their answers.
+        wording: of the task.
 
     Raises:
         BadSpec: the template cannot lay out such a conversation.
     """
-    template = _template(tokenizer)
+    template = template_of(tokenizer)
     markers = _markers(tokenizer, template)
-    plain = [(_harmless(text, markers), name) for text, name in shots]
+    plain = [(_harmless(text, markers), _broken_up(name, markers)) for text, name in shots]
     if not template:
-        lines = "".join(f"Text: {text}\nClass: {name}\n" for text, name in plain)
-        return Layout(f"{question}\n\n{lines}Text: ", "\nClass:", " ", "\n", False, markers)
-    rendered = _render(tokenizer, template, _conversation(question, [*plain, (_TEXT, _ANSWER)]))
+        label, end = wording.answer, wording.end
+        between = end if end.endswith("\n") else f"{end}\n"
+        lines = "".join(f"Text: {text}\n{label}: {name}{between}" for text, name in plain)
+        return Layout(f"{question}\n\n{lines}Text: ", f"\n{label}:", " ", end, False, markers)
+    ask = "\n\n".join([question, *filter(None, [wording.closing]), ""])
+    rendered = _render(tokenizer, template, _conversation(ask, [*plain, (_TEXT, _ANSWER)]))
     if rendered.count(_TEXT) != 1 or rendered.count(_ANSWER) != 1:
         raise _unusable(tokenizer, "it does not write the question and the answer once each")
     head, _, rest = rendered.partition(_TEXT)
@@ -66,8 +93,8 @@ def layout_of(tokenizer: Any, question: str, shots: Sequence[tuple[str, str]]) -
     return Layout(head, tail, "", end or tokenizer.eos_token or "\n", True, markers)
 
 
-def _template(tokenizer: Any) -> str:
-    """The chat template; empty if there is none."""
+def template_of(tokenizer: Any) -> str:
+    """The chat template that prompts are written by; empty if there is none."""
     if not getattr(tokenizer, "chat_template", None):
         return ""
     try:
@@ -85,14 +112,16 @@ def _markers(tokenizer: Any, template: str) -> tuple[str, ...]:
 
 
 def _harmless(text: str, markers: Sequence[str]) -> str:
-    plain = text.strip()
+    return _broken_up(text.strip(), markers)
+
+
+def _broken_up(text: str, markers: Sequence[str]) -> str:
     for marker in markers:
-        plain = plain.replace(marker, f"{marker[0]} {marker[1:]}")
-    return plain
+        text = text.replace(marker, f"{marker[0]} {marker[1:]}")
+    return text
 
 
-def _conversation(question: str, pairs: Sequence[tuple[str, str]]) -> list[dict[str, str]]:
-    ask = f"{question}\n\nAnswer with the name of the class and nothing else.\n\n"
+def _conversation(ask: str, pairs: Sequence[tuple[str, str]]) -> list[dict[str, str]]:
     turns = []
     for index, (text, name) in enumerate(pairs):
         prompt = f"{ask if index == 0 else ''}Text:\n{text}"

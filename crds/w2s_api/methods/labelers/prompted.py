@@ -11,6 +11,7 @@ from w2s_api.spec.model import MaxTokens, Model
 from w2s_api.spec.paths import Place
 
 ShotSelection = Literal["Drawn", "Nearest"]
+ReasoningTokens = Annotated[int, Field(ge=0, le=4096)]
 
 
 def _nearest_needs_shots() -> Rule:
@@ -22,13 +23,23 @@ def _nearest_needs_shots() -> Rule:
     )
 
 
+def _reasons_without_shots() -> Rule:
+    return Rule(
+        cel="!has(self.reasoningTokens) || self.reasoningTokens == 0 || !has(self.shots) || self.shots == 0",
+        message="`reasoningTokens` and `shots` exclude each other: examples would show answers without a reasoning",
+        holds=lambda asked: asked.reasoning_tokens == 0 or asked.shots == 0,
+        field="reasoningTokens",
+    )
+
+
 class PromptStrategy(Struct):
     """One way to ask, of several that are tried."""
 
-    rules = (_nearest_needs_shots(),)
+    rules = (_nearest_needs_shots(), _reasons_without_shots())
 
     shots: Shots = Field(default=0, description="As the labeler's.")
     shot_selection: ShotSelection = Field(default="Drawn", description="As the labeler's.")
+    reasoning_tokens: ReasoningTokens = Field(default=0, description="As the labeler's.")
     instruction: Annotated[str, text(2000)] = Field(
         default="", description="Other words for the question. Default: `task.instruction`."
     )
@@ -42,7 +53,8 @@ class PromptStrategy(Struct):
         """What it is called in figures."""
         which = "nearest" if self.shot_selection == "Nearest" else "drawn"
         shots = f"{self.shots} {which} shots" if self.shots else "no shots"
-        return f"{shots}, in other words" if self.instruction else shots
+        reasoning = f", {self.reasoning_tokens} tokens of reasoning" if self.reasoning_tokens else ""
+        return f"{shots}{reasoning}{', in other words' if self.instruction else ''}"
 
 
 class Prompted(AskedSettings):
@@ -53,15 +65,18 @@ class Prompted(AskedSettings):
 
     rules = (
         _nearest_needs_shots(),
+        _reasons_without_shots(),
         Rule(
             cel="!has(self.strategies) || (!(has(self.shots) && self.shots > 0) &&"
-            " !(has(self.shotSelection) && self.shotSelection != 'Drawn'))",
-            message="`strategies` say each for itself how many `shots` there are and which: leave `shots` and"
-            " `shotSelection` of the labeler out",
+            " !(has(self.shotSelection) && self.shotSelection != 'Drawn') &&"
+            " !(has(self.reasoningTokens) && self.reasoningTokens > 0))",
+            message="each of the `strategies` says for itself what is shown and written: leave `shots`, `shotSelection`"
+            " and `reasoningTokens` of the labeler out",
             holds=lambda asked: (
-                asked.strategies is None or (asked.shots == 0 and asked.shot_selection == "Drawn")
+                asked.strategies is None
+                or (asked.shots == 0 and asked.shot_selection == "Drawn" and asked.reasoning_tokens == 0)
             ),
-            field="shots",
+            field="strategies",
         ),
     )
 
@@ -72,11 +87,15 @@ class Prompted(AskedSettings):
         " that are most like the text that is asked about, by the model's own features; none is shown for itself"
         " or for a near duplicate.",
     )
+    reasoning_tokens: ReasoningTokens = Field(
+        default=0,
+        description="The model first writes down its reasoning, at most so many tokens, each the likeliest; the class"
+        " names are scored after it. 0: it does not.",
+    )
     strategies: Annotated[list[PromptStrategy], Field(min_length=2, max_length=8)] | None = Field(
         default=None,
         description="Several ways to ask, of which each seed takes the one with the smallest log loss out of fold on"
-        " its gold budget; the figures of all are in the report. Default: the one that `shots` and `shotSelection`"
-        " describe.",
+        " its gold budget; the figures of all are in the report. Default: the one that the labeler's own fields describe.",
         json_schema_extra={"x-kubernetes-list-type": "atomic"},
     )
     orders: Orders = Field(
@@ -96,7 +115,11 @@ class Prompted(AskedSettings):
 
     def tried(self) -> list[PromptStrategy]:
         """The ways to ask: those that are given, or the one that its own fields describe."""
-        own = {"shots": self.shots, "shotSelection": self.shot_selection}
+        own = {
+            "shots": self.shots,
+            "shotSelection": self.shot_selection,
+            "reasoningTokens": self.reasoning_tokens,
+        }
         return self.strategies or [PromptStrategy.model_validate(own)]
 
     def shown_labels(self) -> int:

@@ -116,7 +116,9 @@ def answer(labeler: Labeler, texts: Sequence[str], published: Published) -> Weak
         nearest = neighbours.nearest(features, strategy.shots)
     model = load_causal(directory, uri)
     cut, _ = model.cut(texts, settings.max_tokens)
-    question = Question(_task(published.family.task, strategy), settings.orders, shots, nearest)
+    question = Question(
+        _task(published.family.task, strategy), settings.orders, shots, nearest, strategy.reasoning_tokens
+    )
     (scores,) = answer_scores(model, [question], cut, labeler.batch_tokens, lambda _done, _total: None)
     probabilities, _ = probabilities_of(scores, np.array(asked["shift"]))
     return WeakLabels(probabilities, np.zeros(len(texts), dtype=bool))
@@ -207,7 +209,7 @@ class _Asking:
         settings: Prompted = self.labeler.settings
         task = _task(self.context.spec.task, strategy)
         if not strategy.shots:
-            return {EVERY_SEED: Question(task, settings.orders)}
+            return {EVERY_SEED: Question(task, settings.orders, reasoning_tokens=strategy.reasoning_tokens)}
         questions = {}
         for seed in seeds:
             shown, nearest = self.budgets[seed], None

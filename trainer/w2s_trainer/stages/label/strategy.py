@@ -47,12 +47,13 @@ def can_choose(families: NDArray[np.int64]) -> bool:
 def choice_of(strategies: Sequence[PromptStrategy], losses: Sequence[float], texts: int) -> Choice:
     """The strategy with the smallest loss; of equally good ones the cheapest, and of these the first.
 
-    Cheaper is, with fewer shots, and drawn ones before nearest ones, which no two prompts share.
+    Cheaper is to write no reasoning, then fewer shots, then drawn ones, which all prompts share.
     """
 
-    def key(place: int) -> tuple[float, int, bool, int]:
-        strategy = strategies[place]
-        return round(losses[place], DECIMALS), strategy.shots, strategy.shot_selection == "Nearest", place
+    def key(place: int) -> tuple[float, int, int, bool, int]:
+        tried = strategies[place]
+        is_retrieved = tried.shot_selection == "Nearest"
+        return round(losses[place], DECIMALS), tried.reasoning_tokens, tried.shots, is_retrieved, place
 
     return Choice(min(range(len(strategies)), key=key), texts, tuple(losses))
 
