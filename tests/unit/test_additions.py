@@ -31,6 +31,7 @@ KINDS: dict[str, tuple[dict, str, str, set[str]]] = {
             "opinion",
             "prior",
             "prompt",
+            "prompting",
             "question",
             "reasoning",
             "rule_pattern",
