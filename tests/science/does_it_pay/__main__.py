@@ -23,7 +23,8 @@ from w2s_trainer.store.embedded import EmbeddedStore
 from .cells import Cell, cells
 from .declared import SETS, STUDENTS
 from .manifest import BUCKET, declaration_digest, manifest_of
-from .records import Records
+from .page import write_page
+from .records import Records, read
 from .running import Runner
 from .task_files import TaskFiles, task_files
 
@@ -37,15 +38,11 @@ def main() -> int:
     state.mkdir(parents=True, exist_ok=True)
     records = Records(state / "records")
     models = {"qwen": f"file://{arguments.qwen.resolve()}"} if arguments.qwen else {}
-    code = 0
     if arguments.retry:
         print(f"{records.forget_failures()} failed jobs are run again")
-    if not arguments.page_only:
-        code = run(arguments, state, records, models)
-    if arguments.page_only or arguments.page:
-        from .page import write_page
-
-        write_page(state, arguments.page or ROOT / "docs/results", ROOT)
+    code = run(arguments, state, records, models) if arguments.hours > 0 else 0
+    if arguments.page:
+        write_page(declared_records(state, records), arguments.page)
     return code
 
 
@@ -55,13 +52,14 @@ def parsed() -> argparse.Namespace:
     )
     parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="the labelled sets")
     parser.add_argument("--state", type=Path, default=Path(".w2s/science/does_it_pay"))
-    parser.add_argument("--hours", type=float, default=float("inf"), help="no job is started after these")
+    parser.add_argument(
+        "--hours", type=float, default=float("inf"), help="no job is started after these; 0: none at all"
+    )
     parser.add_argument("--only", default="", help="jobs whose name TASK.SOURCE.BUDGET.STUDENT holds this")
     parser.add_argument("--processes", type=int, default=1, help="jobs at once")
     parser.add_argument("--retry", action="store_true", help="run jobs again that failed")
     parser.add_argument("--qwen", type=Path, help="the directory of Qwen2.5-Coder-1.5B-Instruct")
-    parser.add_argument("--page", type=Path, help="write the page into this directory afterwards")
-    parser.add_argument("--page-only", action="store_true", help="write the page and run nothing")
+    parser.add_argument("--page", type=Path, help="the directory of the page, which is written afterwards")
     return parser.parse_args()
 
 
@@ -103,6 +101,17 @@ def run(arguments: argparse.Namespace, state: Path, records: Records, models: di
                 store.tidy(idle=not running)
                 runner.server = store.server
     return 143 if stopping.is_set() else 0
+
+
+def declared_records(state: Path, records: Records) -> list[dict[str, Any]]:
+    """The records of jobs as they are declared now, in order."""
+    found = []
+    for cell in cells():
+        if (state / "data" / cell.task / "task.json").exists():
+            files = task_files(SETS[cell.task], state, state / "data" / cell.task)
+            path = records.path(cell, declaration_digest(manifest_of(cell, files, {})))
+            found += [read(path)] if path.exists() else []
+    return found
 
 
 class Job:

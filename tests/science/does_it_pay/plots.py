@@ -59,9 +59,7 @@ def forest(bars: Sequence[Bar], title: str, mark: float, least: float, greatest:
     return _svg(height, title, parts)
 
 
-def scatter(
-    points: Sequence[tuple[float, float, str]], title: str, across: str, up: str
-) -> str:
+def scatter(points: Sequence[tuple[float, float, str]], title: str, across: str, up: str) -> str:
     """Points with a class of `STYLE` each.
 
     Args:
