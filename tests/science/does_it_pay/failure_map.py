@@ -51,7 +51,7 @@ class Map:
 def fit(jobs: Jobs, predictors: tuple[str, ...]) -> Map:
     """The maximum of the penalised likelihood (½ of the squared weights, the intercept unpenalised)."""
     x = _columns(jobs.x, predictors)
-    there = ~np.isnan(x).all(axis=0)
+    there = np.logical_not(np.isnan(x).all(axis=0))
     mean = np.array([np.nanmean(x[:, p]) if there[p] else 0.0 for p in range(x.shape[1])])
     spread = np.array([np.nanstd(x[:, p]) if there[p] else 0.0 for p in range(x.shape[1])])
     scale = np.where(spread > 0, spread, 1.0)
@@ -144,7 +144,7 @@ def hits(found: Map, chosen_on: Jobs, jobs: Jobs, rng: np.random.Generator) -> H
     """
     said = found.probability(jobs.x) >= 0.5
     constant = bool(2 * chosen_on.pays.sum() >= len(chosen_on.pays))
-    right, even = said == jobs.pays, constant == jobs.pays
+    right, even = said == jobs.pays, jobs.pays == constant
     tasks, place = np.unique(jobs.task, return_inverse=True)
     size = np.bincount(place)
     per_task = np.bincount(place, right), np.bincount(place, even)

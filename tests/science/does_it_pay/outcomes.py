@@ -83,7 +83,7 @@ def _outcome(
         against["estimate"],
         against["low"],
         against["high"],
-        curve and worth_on(curve, arms["combined"]),
+        None if curve is None else worth_on(curve, arms["combined"]),
         record["known"],
     )
 
