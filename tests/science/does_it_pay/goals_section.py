@@ -20,11 +20,15 @@ def answer(found: Sequence[Outcome]) -> str:
     counted = goals(decisive)
     met = ["reached" if one else "**not reached**" for one in counted.met]
     tasks, without, better = tasks_met(decisive)
-    labels = "–" if counted.median_worth is None else f"{counted.median_worth:.0f}"
+    labels = (
+        "what the candidate is worth is not known yet"
+        if counted.median_worth is None
+        else f"the candidate is worth {counted.median_worth:.0f} expert labels in the median ({met[2]})"
+    )
     return (
         f"**With MiniLM at a budget of {PRIMARY_BUDGET}**, of {counted.jobs} jobs {counted.clearly_better} are clearly better than the best of"
         f" weak, gold-only and zero-shot ({met[1]}), {counted.lost} clearly worse, and {counted.without_regret} without regret"
-        f" ({met[0]}); the candidate is worth {labels} expert labels in the median ({met[2]}). Of {tasks} tasks, {better} are"
+        f" ({met[0]}); {labels}. Of {tasks} tasks, {better} are"
         f" clearly better in at least half of their jobs, and {without} without regret in all of them.\n"
     )
 

@@ -54,7 +54,7 @@ def figures(records: Sequence[Mapping[str, Any]], found: Sequence[Outcome]) -> s
         "## Against the best of weak, gold-only and zero-shot\n",
         f"Budget {PRIMARY_BUDGET}, MiniLM; 95 % intervals; dashed: −1 point.\n",
         f"![Gain of each job with its interval]({NAME}-gains.svg)\n",
-        map_section(found, f"{NAME}-skill.svg", complete=len(records) == len(cells())),
+        map_section(found, f"{NAME}-skill.svg", complete=_left(records, PRIMARY_STUDENT) == 0),
         "## All jobs\n",
         "Macro-F1, means of five seeds. *gain*: candidate − the best of `weak`, `gold-only` and `zero-shot` (its name"
         " stands before), with its interval. *worth*: in expert labels.\n",
@@ -93,7 +93,9 @@ def plots(found: Sequence[Outcome]) -> dict[str, str]:
 
 def _how_far(records: Sequence[Mapping[str, Any]]) -> str:
     declared, there = Counter(map(_kind, cells())), Counter(_kind(record["cell"]) for record in records)
-    left = sum(declared.values()) - sum(there.values())
+    absent = [student for student in STUDENTS if not STUDENTS[student].uri and not _there(records, student)]
+    left = sum(_left(records, student) for student in STUDENTS if student not in absent)
+    without = "".join(f" The student {student} is left out: its files were not given." for student in absent)
     rows = "; ".join(
         f"{student} at {budget}: {there[student, budget]} of {declared[student, budget]}"
         for student in STUDENTS
@@ -108,8 +110,16 @@ def _how_far(records: Sequence[Mapping[str, Any]]) -> str:
     return (
         f"Written by `{COMMAND}`, which also goes on with the jobs that are left. {sum(there.values())} of"
         f" {sum(declared.values())} jobs are in ({rows}); {state}. Code: {commits}. Processor time: {sum(seconds) / 3600:.1f} h,"
-        f" {np.median(seconds):.0f} s a job in the median.\n"
+        f" {np.median(seconds):.0f} s a job in the median.{without}\n"
     )
+
+
+def _there(records: Sequence[Mapping[str, Any]], student: str) -> int:
+    return sum(_kind(record["cell"])[0] == student for record in records)
+
+
+def _left(records: Sequence[Mapping[str, Any]], student: str) -> int:
+    return sum(cell.student == student for cell in cells()) - _there(records, student)
 
 
 def _kind(cell: Cell | str) -> tuple[str, int]:

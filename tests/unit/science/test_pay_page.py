@@ -90,8 +90,9 @@ def test_every_job_that_is_in_has_a_row_and_the_page_says_that_others_are_not(al
     rows = [line for line in page.splitlines() if line.startswith(tuple(f"| {name} |" for name in SETS))]
     assert len(rows) == len(all_records)
     assert "unfinished" in page
+    assert "The student qwen is left out" in page
     assert f"{len(all_records)} of {len(cells())} jobs are in" in page
-    assert "a preview" in page
+    assert "a preview" not in page  # all jobs that the map is about are in
 
 
 def test_without_any_job_the_page_says_how_to_begin(tmp_path):
@@ -109,6 +110,7 @@ def test_a_job_that_failed_is_reported(few_records, tmp_path):
 
 def test_the_map_waits_for_tasks_of_both_halves(few_records, page, tmp_path):
     assert "Too few jobs are in to fit the map" in page_of(few_records, tmp_path)
+    assert "not known yet" not in page
     assert "Hit rate" in page
 
 
