@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from .declared import BUDGETS, PRIMARY_BUDGET, PRIMARY_STUDENT, SOURCES, STUDENTS
 from .map_section import HALVES
-from .outcomes import Outcome, goals, tasks_met
+from .outcomes import Outcome, goals, mean_over_tasks, tasks_met
 
 
 def primary(found: Sequence[Outcome]) -> list[Outcome]:
@@ -20,6 +20,14 @@ def answer(found: Sequence[Outcome]) -> str:
     counted = goals(decisive)
     met = ["reached" if one else "**not reached**" for one in counted.met]
     tasks, without, better = tasks_met(decisive)
+    if tasks > 1:
+        mean, low, high = mean_over_tasks(decisive)
+        over_tasks = (
+            f" Not declared beforehand: the gain is {mean:+.3f} in the mean over tasks, [{low:+.3f}, {high:+.3f}] with 95 % over"
+            " tasks (Student's t)."
+        )
+    else:
+        over_tasks = ""
     labels = (
         "what the candidate is worth is not known yet"
         if counted.median_worth is None
@@ -29,7 +37,7 @@ def answer(found: Sequence[Outcome]) -> str:
         f"**With MiniLM at a budget of {PRIMARY_BUDGET}**, of {counted.jobs} jobs {counted.clearly_better} are clearly better than the best of"
         f" weak, gold-only and zero-shot ({met[1]}), {counted.lost} clearly worse, and {counted.without_regret} without regret"
         f" ({met[0]}); {labels}. Of {tasks} tasks, {better} are"
-        f" clearly better in at least half of their jobs, and {without} without regret in all of them.\n"
+        f" clearly better in at least half of their jobs, and {without} without regret in all of them.{over_tasks}\n"
     )
 
 

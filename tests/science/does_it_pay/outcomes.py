@@ -6,6 +6,7 @@ from statistics import median
 from typing import Any
 
 import numpy as np
+from scipy.stats import t as student_t
 
 from w2s_trainer.stages.evaluate.worth import meeting
 
@@ -148,3 +149,13 @@ def tasks_met(found: Sequence[Outcome]) -> tuple[int, int, int]:
         sum(all(one.without_regret for one in mine) for mine in by_task.values()),
         sum(2 * sum(one.pays for one in mine) >= len(mine) for mine in by_task.values()),
     )
+
+
+def mean_over_tasks(found: Sequence[Outcome]) -> tuple[float, float, float]:
+    """The mean gain of tasks, each the mean of its jobs, with a 95 % interval over the tasks (Student's t); of two at least."""
+    by_task: dict[str, list[float]] = {}
+    for one in found:
+        by_task.setdefault(one.cell.task, []).append(one.gain)
+    means = np.array([np.mean(mine) for mine in by_task.values()])
+    half = student_t.ppf(0.975, len(means) - 1) * means.std(ddof=1) / np.sqrt(len(means))
+    return float(means.mean()), float(means.mean() - half), float(means.mean() + half)

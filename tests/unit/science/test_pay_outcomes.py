@@ -2,7 +2,7 @@
 
 import pytest
 from does_it_pay.cells import Cell
-from does_it_pay.outcomes import Outcome, goals, outcomes, tasks_met, texts_behind, worth_on
+from does_it_pay.outcomes import Outcome, goals, mean_over_tasks, outcomes, tasks_met, texts_behind, worth_on
 
 CURVE = [{"labels": n, "estimate": e} for n, e in ((16, 0.5), (32, 0.6), (64, 0.7), (128, 0.8), (256, 0.9))]
 
@@ -81,3 +81,14 @@ def test_a_lower_bound_of_exactly_minus_one_point_is_a_regret():
 )
 def test_labelled_texts_behind_a_source_are_counted(task, source, texts):
     assert texts_behind(Cell(task, source, 64, "minilm")) == texts
+
+
+def test_the_mean_is_over_tasks_whatever_the_number_of_their_jobs():
+    found = [outcome("sms_spam", "rules", 0.0, 0.02, None)] * 5 + [
+        outcome("boolq_dev", "rules", 0.02, 0.04, None)
+    ]
+    mean, low, high = mean_over_tasks(found)
+    assert mean == pytest.approx(0.02)
+    assert (
+        high - mean == pytest.approx(mean - low) == pytest.approx(12.706 * 0.01, rel=1e-3)
+    )  # t of one degree
