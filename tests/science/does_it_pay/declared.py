@@ -45,6 +45,8 @@ class Set:
     """Which value of it means which class; empty: names of classes."""
     prompted: bool = False
     elsewhere: bool = True
+    rows_of_family: int | None = None
+    """Kept at most, where near-duplicates chain most of a set into one family; None: all."""
     licences: bool = False
     """Built by examples/data/licences.py; its rules are those of the example's manifest."""
 
@@ -123,6 +125,7 @@ SETS = {
             "confirming",
             "Of which category is this licence?",
             group="license",
+            rows_of_family=4,
         ),
         Set(
             "sms_spam",

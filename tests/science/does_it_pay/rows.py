@@ -46,11 +46,22 @@ def read_rows(one: Set, data: Path) -> list[Row]:
     for row in sorted(found, key=lambda row: digest(one.name, row["id"])):
         if row["label"] in kept:
             first.setdefault(canonical_text(row["text"]), row)
-    rows = list(first.values())[:READ]
+    rows = list(first.values())[: None if one.rows_of_family else READ]
+    families = _families(rows, one.group)
+    some = firsts(families, one.rows_of_family or len(rows))[:READ]
     return [
-        Row(row["id"], row["text"], row["label"], family, _vote(row, one))
-        for row, family in zip(rows, _families(rows, one.group), strict=True)
+        Row(rows[n]["id"], rows[n]["text"], rows[n]["label"], families[n], _vote(rows[n], one)) for n in some
     ]
+
+
+def firsts(families: Sequence[str], most: int) -> list[int]:
+    """Places of the first items of each family, so many of one at most."""
+    seen: Counter[str] = Counter()
+    kept = []
+    for place, family in enumerate(families):
+        seen[family] += 1
+        kept += [place] if seen[family] <= most else []
+    return kept
 
 
 def classes_of(labels: Sequence[str]) -> list[str]:

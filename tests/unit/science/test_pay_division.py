@@ -4,7 +4,7 @@ import random
 
 from does_it_pay.declared import BUDGET, POOL, RULE_TEXTS, TEST
 from does_it_pay.division import divide
-from does_it_pay.rows import Row, classes_of, joined
+from does_it_pay.rows import Row, classes_of, firsts, joined
 
 
 def rows(count: int, family_of=lambda n: n, label_of=lambda n: "ab"[n % 2]) -> list[Row]:
@@ -56,3 +56,8 @@ def test_families_are_joined_transitively():
         [["near 1", "group a"], ["near 2", "group b"], ["near 2", "group a"], ["near 3", "group c"]]
     )
     assert found[0] == found[1] == found[2] != found[3]
+
+
+def test_of_a_large_family_the_first_rows_are_kept():
+    assert firsts(["a", "b", "a", "a", "c", "b"], 2) == [0, 1, 2, 4, 5]
+    assert firsts(["a", "a"], 2) == [0, 1]
