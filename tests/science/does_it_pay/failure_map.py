@@ -152,6 +152,10 @@ def hits(found: Map, chosen_on: Jobs, jobs: Jobs, rng: np.random.Generator) -> H
     rates = per_task[0][drawn].sum(axis=1) / size[drawn].sum(axis=1)
     others = per_task[1][drawn].sum(axis=1) / size[drawn].sum(axis=1)
     low, high = np.quantile(rates, [0.025, 0.975])
+    if (
+        right.all()
+    ):  # resamplings of no error show none: the exact bound (Clopper and Pearson 1934) on tasks without any
+        low = 0.025 ** (1 / len(tasks))
     return Hits(
         len(jobs.pays),
         float(right.mean()),

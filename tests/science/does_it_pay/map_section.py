@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from .declared import PRIMARY_STUDENT
-from .failure_map import Hits, Jobs, Map, choose, hits
+from .failure_map import Hits, Jobs, Map, choose, fit, hits
 from .outcomes import Outcome
 from .predictors import PREDICTORS, predictors_of
 
@@ -33,6 +33,14 @@ def map_section(found: Sequence[Outcome], plot: str, complete: bool) -> str:
     listed = "; ".join(f"{', '.join(one) or 'none'}: {losses[one]:.3f}" for one in (*best, ()))
     back, _ = choose(confirming)
     other = hits(back, confirming, choosing, np.random.default_rng(SEED))
+    alone = hits(fit(choosing, ("classes",)), choosing, confirming, np.random.default_rng(SEED))
+    words = {
+        (True, True): "support it",
+        (True, False): "do not support it",
+        (False, True): "would support it",
+        (False, False): "would not support it",
+    }
+    verdict = f"**By the protocol's rule the data {words[complete, measured.supported]}.**"
     preview = (
         ""
         if complete
@@ -42,13 +50,20 @@ def map_section(found: Sequence[Outcome], plot: str, complete: bool) -> str:
         (
             title,
             preview,
-            f"Chosen on the choosing half, measured once on the confirming one: {describe(chosen)}. {count(measured)} **The data"
-            f" {'support it' if measured.supported else 'do not support it'}.**\n",
+            f"Chosen on the choosing half, measured on the confirming one: {describe(chosen)}. {count(measured)} {verdict}\n",
+            f"Not declared beforehand: of the {len(np.unique(confirming.task))} confirming tasks {of_many(confirming)} have more than two"
+            f" classes, of the {len(np.unique(choosing.task))} choosing ones {of_many(choosing)}; the map on `classes` alone hits"
+            f" {alone.rate:.0%}. What is foretold may be little more than the number of classes.\n",
             f"Log loss of tasks held out, the five smallest and that of the constant answer: {listed}.\n",
             f"For comparison, the other way round: {describe(back)}. {count(other)}\n",
             f"![Gain over the teacher's skill]({plot})\n",
         )
     )
+
+
+def of_many(jobs: Jobs) -> int:
+    """How many of the tasks have more than two classes."""
+    return len(np.unique(jobs.task[jobs.x[:, PREDICTORS.index("classes")] > 1]))
 
 
 def describe(chosen: Map) -> str:
