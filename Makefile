@@ -19,7 +19,10 @@ CORES := $(shell env -u OMP_NUM_THREADS nproc 2>/dev/null || echo 2)
 test unit integration cluster e2e kill: export OMP_NUM_THREADS ?= 1
 test unit integration cluster e2e kill: export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: help install demo test fresh verify unit integration science perf perf-models perf-operator perf-memory kill tools cluster cluster-up cluster-down images e2e generate chart format clean
+# What `make science` runs.
+PARTS := interval_coverage head_defaults deep_tuning does_it_pay
+
+.PHONY: help install demo test fresh verify unit integration science $(PARTS:%=science-%) perf perf-models perf-operator perf-memory kill tools cluster cluster-up cluster-down images e2e generate chart format clean
 
 help: ## Show what there is
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -91,10 +94,22 @@ e2e: WITH := --release-images
 e2e: $(STAMP) tools ## The whole system on real pods, with the real images (minutes)
 	$(TIDY); $(PY) -m pytest tests/cluster -q -m e2e -n 2 --dist loadfile --durations 20
 
-science: $(STAMP) ## Long studies on real data sets (DATA=../shared/data)
+science: $(STAMP) ## Long studies on real data sets: DATA=../shared/data, PART=one of them, HOURS=until no job is started
+	set -e; for part in $(or $(PART),$(PARTS)); do $(MAKE) --no-print-directory science-$$part; done
+
+science-interval_coverage: $(STAMP)
 	$(PY) tests/science/interval_coverage.py
-	$(PY) tests/science/head_defaults.py --data $(or $(DATA),../shared/data)
-	$(PY) tests/science/deep_tuning.py --data $(or $(DATA),../shared/data)
+
+science-head_defaults science-deep_tuning: science-%: $(STAMP)
+	$(PY) tests/science/$*.py --data $(or $(DATA),../shared/data)
+
+# It goes on where it was stopped; QWEN names the files of the third student, JOBS is how many run at once.
+science-does_it_pay: export OMP_NUM_THREADS ?= 1
+science-does_it_pay: export OMP_WAIT_POLICY ?= PASSIVE
+science-does_it_pay: $(STAMP)
+	PYTHONPATH="tests/science$${PYTHONPATH:+:$$PYTHONPATH}" $(PY) -m does_it_pay --data $(or $(DATA),../shared/data) \
+	  --state $(or $(STATE),.w2s/science/does_it_pay) --page docs/results --processes $(or $(JOBS),1) \
+	  $(if $(HOURS),--hours $(HOURS)) $(if $(QWEN),--qwen $(QWEN)) $(if $(ONLY),--only $(ONLY))
 
 kill: $(STAMP) ## Kill a training at random moments: KILLS=100, SEED (default: drawn), INTERVAL=1
 	$(PY) tests/perf/kill.py --kills $(or $(KILLS),100) $(if $(SEED),--seed $(SEED)) --interval $(or $(INTERVAL),1)
