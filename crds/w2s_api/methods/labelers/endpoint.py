@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from pydantic import Field
 
 from w2s_api.methods.labelers.labeler import LabelerSettings
+from w2s_api.methods.labelers.samples import needs_temperature
 from w2s_api.spec.base import NonNegative, Rule, Struct, text
 from w2s_api.spec.paths import Place
 from w2s_api.spec.pods import KeySelector
@@ -43,13 +44,7 @@ class Endpoint(LabelerSettings):
     scores_are_votes: ClassVar[bool] = True
 
     rules = (
-        Rule(
-            cel="!has(self.samples) || self.samples == 1 ||"
-            " (has(self.temperature) && double(self.temperature) > 0.0)",
-            message="several `samples` need a `temperature` above 0, or all of them are the same answer",
-            holds=lambda e: e.samples == 1 or float(e.temperature) > 0,
-            field="temperature",
-        ),
+        needs_temperature(),
         Rule(
             cel="!has(self.maxCost) || has(self.pricePerMillionTokens)",
             message="`maxCost` needs `pricePerMillionTokens`, or no cost can be counted",
