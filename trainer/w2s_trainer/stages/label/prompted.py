@@ -2,7 +2,7 @@
 
 import heapq
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from w2s_api.families import FAMILIES
 from w2s_api.methods.labelers import Prompted
 from w2s_api.spec.task import Task
 from w2s_api.spec.weak import Labeler
@@ -20,12 +21,14 @@ from w2s_trainer.models.causal import Answers, CausalModel, load_causal
 from w2s_trainer.models.layout import Layout, layout_of
 from w2s_trainer.models.published import softmax
 from w2s_trainer.models.tokens import tokenize
+from w2s_trainer.stages.label import prompted_texts
 from w2s_trainer.stages.label.methods import Published
 from w2s_trainer.stages.label.opinion import Opinion, drawn_budget, place_to_publish
 from w2s_trainer.stages.label.prior import matching_shift, shares, uniform
 from w2s_trainer.stages.label.prompt import Shot, orders_of, prompt_of
 from w2s_trainer.stages.label.saved_answers import Collect, SavedAnswers, collect_unsaved
 from w2s_trainer.stages.label.shots import shots_by_seed
+from w2s_trainer.stages.label.written import tell_written
 from w2s_trainer.stages.pool_sample import pool_sample
 from w2s_trainer.stages.tables import EVERY_SEED, Examples, WeakLabels, of_seed, read_gold
 
@@ -46,6 +49,8 @@ def opinions(
         BadSpec: the model cannot be asked so, or the shots leave nothing to calibrate on.
         OwnFault: memory ran out.
     """
+    if FAMILIES[context.spec.task.type].writes:
+        return prompted_texts.opinions(context, labeler, examples, rows)
     settings: Prompted = labeler.settings
     seeds = range(context.spec.evaluation.seeds)
     per_seed = settings.shots > 0 or settings.prior == "Gold"
@@ -111,6 +116,8 @@ def opinions(
 
 def answer(labeler: Labeler, texts: Sequence[str], published: Published) -> WeakLabels:
     """What the model answers to the question of the first seed, with its shots and its correction of the prior."""
+    if FAMILIES[published.family.task.type].writes:
+        return prompted_texts.answer(labeler, texts, published)
     settings: Prompted = labeler.settings
     uri = settings.model.uri
     asked = json.loads((published.directory / _ASKED).read_text(encoding="utf-8"))
@@ -121,6 +128,11 @@ def answer(labeler: Labeler, texts: Sequence[str], published: Published) -> Weak
     (scores,) = answer_scores(model, [question], cut, labeler.batch_tokens, lambda _done, _total: None)
     probabilities, _ = probabilities_of(scores, np.array(asked["shift"]))
     return WeakLabels(probabilities, np.zeros(len(texts), dtype=bool))
+
+
+def tell(context: StageContext, labeler: Labeler, summary: Mapping[str, Any]) -> int:
+    """Notes what it wrote, where it writes; returns how many notes warn."""
+    return tell_written(context, labeler, summary)
 
 
 def _leave(question: "Question", shift: NDArray[np.float64], place: Path) -> None:
