@@ -35,6 +35,7 @@ KINDS: dict[str, tuple[dict, str, str, set[str]]] = {
             "saved_answers",
             "shots",
             "summary",
+            "tuned",
             "user_functions",
             "votes",
         },

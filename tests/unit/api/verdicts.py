@@ -256,6 +256,7 @@ GOOD = [
     ("a majority of three", put("aggregation", {"type": "MajorityVote"})),
     ("as it is", same),
     ("rules that write", writes({"write": "gpl-{version}", "pattern": "gpl (?P<version>[0-9.]+)"}, {"write": "mit", "keywords": ["mit"]})),
+    ("all that writes", lambda spec: (writes({"write": "gpl", "pattern": "gpl"})(spec), spec["weak"]["labelers"].extend([{**VOTES, "imported": {"field": "note", "abstainOn": ["-"]}}, tuned(tuning={"type": "LoRA"}), prompted(shots=4, samples=5, temperature="0.7", agreement="Chrf")]))),
     ("selection", put("selection.steps", [STEP])),
     ("every step with its defaults", lambda spec: (spec["weak"]["labelers"].pop(1), spec.update(selection={"steps": EVERY_STEP}))),
     ("shares of some classes", put("selection.steps", [{"type": "Shares", "shares": {"like": "Declared", "by": "Dropping", "shares": [{"className": "free", "share": "0.5"}]}}])),

@@ -16,12 +16,12 @@ from w2s_trainer.models.encoder import load_encoder
 from w2s_trainer.models.head import Head, cross_validated_l2, fit
 from w2s_trainer.models.tokens import tokenize
 from w2s_trainer.stages.features import features_of
-from w2s_trainer.stages.label import finetuned_texts
+from w2s_trainer.stages.label.texts import finetuned as of_texts
 from w2s_trainer.stages.label.methods import Published
 from w2s_trainer.stages.label.opinion import Opinion, from_probabilities, place_to_publish, teaching_budget
 from w2s_trainer.stages.label.saved_answers import SavedAnswers
 from w2s_trainer.stages.label.tuned import published_student, tuned_on_budget
-from w2s_trainer.stages.label.written import tell_written
+from w2s_trainer.stages.label.texts.written import tell_written
 from w2s_trainer.stages.tables import Examples, WeakLabels, read_gold
 
 _HEAD = "head.safetensors"
@@ -42,7 +42,7 @@ def opinions(
     ]
     if settings.tuning.settings.on_frozen_model:
         return _heads(context, settings, labeler.batch_tokens, examples, gold, budgets, rows)
-    opinion = finetuned_texts.opinion if FAMILIES[context.spec.task.type].writes else _tuned
+    opinion = of_texts.opinion if FAMILIES[context.spec.task.type].writes else _tuned
     return {
         seed: opinion(context, labeler, examples, gold, drawn, rows, seed)
         for seed, drawn in enumerate(budgets)
@@ -59,7 +59,7 @@ def answer(labeler: Labeler, texts: Sequence[str], published: Published) -> Weak
         features, _ = load_encoder(directory, uri).features(texts, settings.max_tokens, labeler.batch_tokens)
         return WeakLabels(head.probabilities(features), nobody)
     if FAMILIES[published.family.task.type].writes:
-        return finetuned_texts.answer(labeler, texts, published)
+        return of_texts.answer(labeler, texts, published)
     student = published_student(settings, published)
     tokens = published.family.student_tokens(student, texts, settings.max_tokens)
     answers = published.family.student_answers(

@@ -14,7 +14,7 @@ from w2s_trainer.errors import BadData
 from w2s_trainer.families import family_of
 from w2s_trainer.families.classification.votes import Ballot
 from w2s_trainer.stages.imported import ABSTAINS, Meaning, number_column, read_imported, vote_column
-from w2s_trainer.stages.label import imported_texts
+from w2s_trainer.stages.label.texts import imported as of_texts
 from w2s_trainer.stages.label.opinion import Opinion, from_probabilities, path_of
 from w2s_trainer.stages.tables import EVERY_SEED, Examples
 
@@ -31,7 +31,7 @@ def opinions(
         BadData: the probabilities of a row are not whole, or no distribution.
     """
     if FAMILIES[context.spec.task.type].writes:
-        return imported_texts.opinions(context, labeler, examples, rows)
+        return of_texts.opinions(context, labeler, examples, rows)
     settings: Imported = labeler.settings
     names = context.spec.task.class_names
     columns = [vote_column(name) for name in settings.vote_fields()]

@@ -21,14 +21,14 @@ from w2s_trainer.models.causal import Answers, CausalModel, load_causal
 from w2s_trainer.models.layout import Layout, layout_of
 from w2s_trainer.models.published import softmax
 from w2s_trainer.models.tokens import tokenize
-from w2s_trainer.stages.label import prompted_texts
+from w2s_trainer.stages.label.texts import prompted as of_texts
 from w2s_trainer.stages.label.methods import Published
 from w2s_trainer.stages.label.opinion import Opinion, drawn_budget, place_to_publish
 from w2s_trainer.stages.label.prior import matching_shift, shares, uniform
 from w2s_trainer.stages.label.prompt import Shot, orders_of, prompt_of
 from w2s_trainer.stages.label.saved_answers import Collect, SavedAnswers, collect_unsaved
 from w2s_trainer.stages.label.shots import shots_by_seed
-from w2s_trainer.stages.label.written import tell_written
+from w2s_trainer.stages.label.texts.written import tell_written
 from w2s_trainer.stages.pool_sample import pool_sample
 from w2s_trainer.stages.tables import EVERY_SEED, Examples, WeakLabels, of_seed, read_gold
 
@@ -50,7 +50,7 @@ def opinions(
         OwnFault: memory ran out.
     """
     if FAMILIES[context.spec.task.type].writes:
-        return prompted_texts.opinions(context, labeler, examples, rows)
+        return of_texts.opinions(context, labeler, examples, rows)
     settings: Prompted = labeler.settings
     seeds = range(context.spec.evaluation.seeds)
     per_seed = settings.shots > 0 or settings.prior == "Gold"
@@ -117,7 +117,7 @@ def opinions(
 def answer(labeler: Labeler, texts: Sequence[str], published: Published) -> WeakLabels:
     """What the model answers to the question of the first seed, with its shots and its correction of the prior."""
     if FAMILIES[published.family.task.type].writes:
-        return prompted_texts.answer(labeler, texts, published)
+        return of_texts.answer(labeler, texts, published)
     settings: Prompted = labeler.settings
     uri = settings.model.uri
     asked = json.loads((published.directory / _ASKED).read_text(encoding="utf-8"))

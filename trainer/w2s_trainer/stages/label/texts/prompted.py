@@ -24,7 +24,7 @@ from w2s_trainer.stages.label.methods import Published
 from w2s_trainer.stages.label.opinion import Opinion, drawn_budget, place_to_publish
 from w2s_trainer.stages.label.saved_answers import SavedAnswers, collect_unsaved
 from w2s_trainer.stages.label.shots import shots_by_seed
-from w2s_trainer.stages.label.written import chosen, opinion_of, write_and_save
+from w2s_trainer.stages.label.texts.written import chosen, opinion_of, write_and_save
 from w2s_trainer.stages.tables import EVERY_SEED, Examples, WeakLabels, read_gold
 
 _SHOWN = "shown.json"
