@@ -71,6 +71,7 @@ DEFAULTS: dict[str, Any] = {
     "spec.weak.labelers.endpoint.reasoning": False,
     "spec.weak.labelers.endpoint.temperature": "0",
     "spec.weak.labelers.endpoint.samples": 1,
+    "spec.weak.labelers.endpoint.agreement": "ExactMatch",
     "spec.weak.labelers.endpoint.logprobs": False,
     "spec.weak.labelers.endpoint.maxCharacters": 20000,
     "spec.weak.labelers.calibration": "None",

@@ -122,6 +122,7 @@ BAD = [
     ("samples of classes", put("weak.labelers.1", prompted(samples=3, temperature="0.7")), "spec.weak.labelers[1].prompted.samples", "are for texts that are written: leave them out"),
     ("a temperature of classes", put("weak.labelers.1", prompted(temperature="0.7")), "spec.weak.labelers[1].prompted.temperature", "are for texts that are written"),
     ("samples of texts that are all the same", writes_by(prompted(samples=3)), "spec.weak.labelers[1].prompted.temperature", "above 0"),
+    ("reasoning before texts", writes_by(llm(reasoning=True)), "spec.weak.labelers[1].endpoint.reasoning", "are for classes: leave them out"),
     ("values of texts", writes_by({**VOTES, "imported": {"field": "ann", "values": [{"value": "1", "className": "free"}]}}), "spec.weak.labelers[1].imported.values", "are for classes: leave them out"),
     ("probabilities of texts", writes_by({**VOTES, "imported": {"probabilities": [{"className": "free", "field": "p"}]}}), "spec.weak.labelers[1].imported.probabilities", "are for classes: leave them out"),
     ("asked to write anything", writes_by(prompted(), instruction=""), "spec.task.instruction", "say what is to be written"),

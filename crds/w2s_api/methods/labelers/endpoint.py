@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from pydantic import Field
 
 from w2s_api.methods.labelers.labeler import LabelerSettings
-from w2s_api.methods.labelers.samples import needs_temperature
+from w2s_api.methods.labelers.samples import SampleAgreement, needs_temperature
 from w2s_api.spec.base import NonNegative, Rule, Struct, text
 from w2s_api.spec.paths import Place
 from w2s_api.spec.pods import KeySelector
@@ -41,6 +41,8 @@ class Endpoint(LabelerSettings):
 
     words: ClassVar[str] = "a model behind an OpenAI-compatible API that is asked; texts are sent there"
     is_asked: ClassVar[bool] = True
+    of_classes: ClassVar[tuple[str, ...]] = ("orders", "reasoning", "logprobs")
+    of_texts: ClassVar[tuple[str, ...]] = ("agreement",)
     scores_are_votes: ClassVar[bool] = True
 
     rules = (
@@ -87,7 +89,9 @@ class Endpoint(LabelerSettings):
         description="The model is to think in words first; the last line of its answer names the class.",
     )
     max_tokens_out: Annotated[int, Field(ge=1, le=131_072)] | None = Field(
-        default=None, description="An answer is cut off there. Default: 32, and 1024 with `reasoning`."
+        default=None,
+        description="An answer is cut off there. Default: 32, and 1024 with `reasoning`; where texts are written,"
+        " `task.generation.maxNewTokens`.",
     )
     temperature: NonNegative = Field(
         default="0",
@@ -95,7 +99,13 @@ class Endpoint(LabelerSettings):
     )
     samples: Annotated[int, Field(ge=1, le=64)] = Field(
         default=1,
-        description="Answers to each question; of several, the share of a class is its probability.",
+        description="Answers to each question; of several, the share of a class is its probability, and of texts the"
+        " one that agrees most with the others is taken.",
+    )
+    agreement: SampleAgreement = Field(
+        default="ExactMatch",
+        description="How `samples` are compared, where texts are written. ExactMatch: the most frequent one is taken."
+        " TokenF1, Chrf: the one that is most like all of them.",
     )
     logprobs: bool = Field(
         default=False,

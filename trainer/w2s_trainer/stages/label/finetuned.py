@@ -16,12 +16,12 @@ from w2s_trainer.models.encoder import load_encoder
 from w2s_trainer.models.head import Head, cross_validated_l2, fit
 from w2s_trainer.models.tokens import tokenize
 from w2s_trainer.stages.features import features_of
-from w2s_trainer.stages.label.texts import finetuned as of_texts
 from w2s_trainer.stages.label.methods import Published
 from w2s_trainer.stages.label.opinion import Opinion, from_probabilities, place_to_publish, teaching_budget
 from w2s_trainer.stages.label.saved_answers import SavedAnswers
-from w2s_trainer.stages.label.tuned import published_student, tuned_on_budget
+from w2s_trainer.stages.label.texts import finetuned as of_texts
 from w2s_trainer.stages.label.texts.written import tell_written
+from w2s_trainer.stages.label.tuned import published_student, tuned_on_budget
 from w2s_trainer.stages.tables import Examples, WeakLabels, read_gold
 
 _HEAD = "head.safetensors"

@@ -14,8 +14,8 @@ from w2s_trainer.errors import BadData
 from w2s_trainer.families import family_of
 from w2s_trainer.families.classification.votes import Ballot
 from w2s_trainer.stages.imported import ABSTAINS, Meaning, number_column, read_imported, vote_column
-from w2s_trainer.stages.label.texts import imported as of_texts
 from w2s_trainer.stages.label.opinion import Opinion, from_probabilities, path_of
+from w2s_trainer.stages.label.texts import imported as of_texts
 from w2s_trainer.stages.tables import EVERY_SEED, Examples
 
 TOLERANCE = 1e-3

@@ -21,13 +21,13 @@ from w2s_trainer.models.causal import Answers, CausalModel, load_causal
 from w2s_trainer.models.layout import Layout, layout_of
 from w2s_trainer.models.published import softmax
 from w2s_trainer.models.tokens import tokenize
-from w2s_trainer.stages.label.texts import prompted as of_texts
 from w2s_trainer.stages.label.methods import Published
 from w2s_trainer.stages.label.opinion import Opinion, drawn_budget, place_to_publish
 from w2s_trainer.stages.label.prior import matching_shift, shares, uniform
 from w2s_trainer.stages.label.prompt import Shot, orders_of, prompt_of
 from w2s_trainer.stages.label.saved_answers import Collect, SavedAnswers, collect_unsaved
 from w2s_trainer.stages.label.shots import shots_by_seed
+from w2s_trainer.stages.label.texts import prompted as of_texts
 from w2s_trainer.stages.label.texts.written import tell_written
 from w2s_trainer.stages.pool_sample import pool_sample
 from w2s_trainer.stages.tables import EVERY_SEED, Examples, WeakLabels, of_seed, read_gold

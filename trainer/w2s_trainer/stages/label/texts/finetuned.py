@@ -15,8 +15,8 @@ from w2s_trainer.families.generation.writing import decoding_for, layout_for, wr
 from w2s_trainer.stages.label.methods import Published
 from w2s_trainer.stages.label.opinion import Opinion
 from w2s_trainer.stages.label.saved_answers import SavedAnswers
-from w2s_trainer.stages.label.tuned import published_student, tuned_on_budget
 from w2s_trainer.stages.label.texts.written import opinion_of, write_and_save
+from w2s_trainer.stages.label.tuned import published_student, tuned_on_budget
 from w2s_trainer.stages.tables import Examples, WeakLabels
 
 

@@ -14,24 +14,20 @@ from w2s_api.pipeline import FIRST_SEED
 from w2s_api.spec.task import Task
 from w2s_api.spec.weak import Labeler
 from w2s_trainer.contract.context import StageContext
-from w2s_trainer.families import family_of
 from w2s_trainer.families.generation.writing import decoding_for, layout_for
 from w2s_trainer.models.causal import CausalModel, load_causal
 from w2s_trainer.models.decoding import Decoding
 from w2s_trainer.models.layout import Layout
 from w2s_trainer.models.tokens import tokenize
 from w2s_trainer.stages.label.methods import Published
-from w2s_trainer.stages.label.opinion import Opinion, drawn_budget, place_to_publish
+from w2s_trainer.stages.label.opinion import Opinion, place_to_publish
 from w2s_trainer.stages.label.saved_answers import SavedAnswers, collect_unsaved
-from w2s_trainer.stages.label.shots import shots_by_seed
+from w2s_trainer.stages.label.texts.shown import Shots, shown_texts
 from w2s_trainer.stages.label.texts.written import chosen, opinion_of, write_and_save
-from w2s_trainer.stages.tables import EVERY_SEED, Examples, WeakLabels, read_gold
+from w2s_trainer.stages.tables import EVERY_SEED, Examples, WeakLabels
 
 _SHOWN = "shown.json"
 """What `answer` needs beside the model: the shots, which are texts of the gold budget."""
-
-Shots = list[tuple[str, str]]
-"""Texts and what an expert wrote about them."""
 
 
 def opinions(
@@ -48,7 +44,7 @@ def opinions(
     settings: Prompted = labeler.settings
     task, name = context.spec.task, context.model.name
     model = load_causal(context.model.directory, name)
-    shown = _shown(context, labeler, examples)
+    shown = shown_texts(context, labeler, settings.shots, examples)
     texts = examples.texts.take(rows)
     tokens = tokenize(model.tokenizer, texts, settings.max_tokens)
     tokens.require_some(name)
@@ -108,23 +104,6 @@ def answer(labeler: Labeler, texts: Sequence[str], published: Published) -> Weak
     )
     said, _ = chosen(written, settings.agreement)
     return WeakLabels(said, np.asarray(said == ""))
-
-
-def _shown(
-    context: StageContext, labeler: Labeler, examples: Examples
-) -> dict[int, tuple[NDArray[np.int64], Shots]]:
-    """By seed the rows of the budget that are shown, and they themselves; EVERY_SEED alone where none are."""
-    settings: Prompted = labeler.settings
-    if not settings.shots:
-        return {EVERY_SEED: (np.empty(0, dtype=np.int64), [])}
-    gold = read_gold(context.artifact("examples"), "budget", examples, context.scratch)
-    kinds = family_of(context.spec).strata_of(gold)
-    seeds = range(context.spec.evaluation.seeds)
-    budgets = {seed: drawn_budget(context, examples, gold, seed) for seed in seeds}
-    return {
-        seed: (rows, list(zip(examples.texts.take(rows), gold[rows].tolist(), strict=True)))
-        for seed, rows in shots_by_seed(context, labeler, settings.shots, budgets, kinds).items()
-    }
 
 
 def _cut(model: CausalModel, shots: Shots, settings: Prompted) -> Sequence[str]:
