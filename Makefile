@@ -101,8 +101,9 @@ kill: $(STAMP) ## Kill a training at random moments: KILLS=100, SEED (default: d
 
 perf: perf-models perf-operator ## perf-models and perf-operator; on a machine that does nothing else
 
-perf-models: $(STAMP) ## Training and labelling against a plain transformers loop (all cores, below 10 minutes)
+perf-models: $(STAMP) ## Training, labelling and generating against a plain transformers loop (all cores, below 10 minutes)
 	$(PY) tests/perf/perf.py
+	$(PY) tests/perf/writing.py
 
 # In a cluster of its own, which ends with it.
 perf-operator: export W2S_CLUSTER_DIR := $(CURDIR)/.w2s/perf

@@ -43,9 +43,10 @@ class Family:
     labelers: tuple[str, ...] | None = None
     """The types of labelers whose opinions it understands; None: all."""
     aggregations: tuple[str, ...] | None = None
-    """The values of `aggregation.type` by which its weak labels can be joined; None: all."""
+    """The values of `aggregation.type` by which its weak labels can be joined; None: all that are not for another kind
+    of task alone."""
     selections: tuple[str, ...] | None = None
-    """The types of selection steps that can rank its weak labels; None: all."""
+    """The types of selection steps that can judge its weak labels; None: all that are not for another kind of task alone."""
     losses: tuple[str, ...] | None = None
     """The values of `strong.loss.type` by which its students learn; None: all."""
 
@@ -87,8 +88,8 @@ _TABLE = (
         has_heads=False,
         tunings=("LoRA", "Full"),
         labelers=("Functions", "Imported", "Finetuned", "Prompted", "Endpoint"),
-        aggregations=("WeightedAverage", "MajorityVote"),
-        selections=(),
+        aggregations=("WeightedAverage", "MajorityVote", "Consensus"),
+        selections=("Groundedness", "Shape", "Agreement"),
         losses=("CrossEntropy",),
     ),
 )

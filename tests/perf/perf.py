@@ -231,7 +231,7 @@ def labelling(bench: Bench) -> None:
 
 def generating(bench: Bench) -> None:
     heading(f"writing at most {NEW} tokens after licence notices, float32, greedy", "texts/s")
-    texts = ours.notices(48)
+    texts = ours.notices(32)
     model = load_causal(bench.model(CAUSAL), CAUSAL)
     layout = layout_of(model.tokenizer, "Write the licence expression of this notice.", [], FREE_TEXT)
     prompts = [layout.prompt(text) for text in texts]

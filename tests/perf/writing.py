@@ -26,11 +26,12 @@ import torch
 from torch.utils.data import DataLoader
 
 from w2s_api.methods.tunings import LoRA
+from w2s_trainer.models.layout import FREE_TEXT, layout_of
+from w2s_trainer.models.likelihood import Answered
 from w2s_trainer.models.loading import quiet
-from w2s_trainer.models.ragged import lengths_of
 from w2s_trainer.models.uri import fetch_model
 from w2s_trainer.tuning.completion_objective import CompletionObjective
-from w2s_trainer.tuning.completions import Completions, tokenize_completions
+from w2s_trainer.tuning.completions import completions_of
 from w2s_trainer.tuning.keeper import NoCheckpoints
 from w2s_trainer.tuning.loop import Schedule, tune
 from w2s_trainer.tuning.order import Order
@@ -63,16 +64,10 @@ def notices(count: int) -> tuple[list[str], list[str]]:
     return [found[at][0] for at in drawn], [found[at][1] for at in drawn]
 
 
-def examples_of(tokenizer: Any, count: int, context: int | None) -> Completions:
+def examples_of(student: TextStudent, count: int) -> Answered:
     """Chats of one question and one answer."""
-    texts, expressions = notices(count)
-    chats = [[{"role": "user", "content": f"{INSTRUCTION}\n\n{text}"}] for text in texts]
-    prompts = [
-        tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True) for chat in chats
-    ]
-    return tokenize_completions(
-        tokenizer, prompts, [f"{one}{tokenizer.eos_token}" for one in expressions], context=context
-    )
+    layout = layout_of(student.tokenizer, INSTRUCTION, (), FREE_TEXT)
+    return completions_of(student, layout, *notices(count))
 
 
 def our_student(directory: Path) -> TextStudent:
@@ -87,10 +82,10 @@ def our_student(directory: Path) -> TextStudent:
     return student
 
 
-def ours(student: TextStudent, examples: Completions, batch: int, *, constant: bool = False) -> list[float]:
+def ours(student: TextStudent, examples: Answered, batch: int, *, constant: bool = False) -> list[float]:
     """One epoch. Examples weigh as their completions are long: then the loss is the mean over the batch's tokens, as
     in the plain loop."""
-    weights = lengths_of(examples.completions).astype(np.float64)
+    weights = examples.tokens.astype(np.float64)
     schedule = Schedule(1, batch, RATE, "Constant" if constant else "Linear", 0.0 if constant else 0.1)
     return tune(student, CompletionObjective(examples, weights), schedule, keeper=NoCheckpoints()).losses
 
@@ -115,11 +110,12 @@ def plain_model(directory: Path, student: TextStudent) -> Any:
     return plain
 
 
-def rows_of(examples: Completions) -> list[dict[str, list[int]]]:
-    return [
-        {"input_ids": [*prompt, *completion], "labels": [*[IGNORED] * len(prompt), *completion]}
-        for prompt, completion in zip(examples.prompts, examples.completions, strict=True)
-    ]
+def rows_of(examples: Answered) -> list[dict[str, list[int]]]:
+    rows = []
+    for rest, count in zip(examples.sequences.rests, examples.tokens.tolist(), strict=True):
+        ids = [*examples.sequences.shared.tolist(), *rest]
+        rows.append({"input_ids": ids, "labels": [*[IGNORED] * (len(ids) - count), *ids[-count:]]})
+    return rows
 
 
 def collated(pad: int) -> Callable[[Sequence[Mapping[str, list[int]]]], dict[str, torch.Tensor]]:
@@ -160,7 +156,9 @@ def plain_loop(model: Any, loader: Any, *, constant: bool = False) -> list[float
     return losses
 
 
-def trl_epoch(model: Any, tokenizer: Any, examples: Completions, batch: int) -> Callable[[], object]:
+def trl_epoch(
+    model: Any, tokenizer: Any, rows: list[dict[str, list[int]]], batch: int
+) -> Callable[[], object]:
     """TRL's trainer on the same token ids."""
     from datasets import Dataset
     from trl import SFTConfig, SFTTrainer
@@ -168,10 +166,10 @@ def trl_epoch(model: Any, tokenizer: Any, examples: Completions, batch: int) -> 
     data = Dataset.from_list(
         [
             {
-                "input_ids": [*prompt, *completion],
-                "completion_mask": [*[0] * len(prompt), *[1] * len(completion)],
+                "input_ids": row["input_ids"],
+                "completion_mask": [int(label != IGNORED) for label in row["labels"]],
             }
-            for prompt, completion in zip(examples.prompts, examples.completions, strict=True)
+            for row in rows
         ]
     )
     config = SFTConfig(
@@ -223,7 +221,7 @@ def main() -> int:
     directory = fetch_model(MODEL, None, given.cache)
     with quiet():
         student = our_student(directory)
-        examples = examples_of(student.tokenizer, given.examples, student.context)
+        examples = examples_of(student, given.examples)
         plain = plain_model(directory, student)
     rows, collate = rows_of(examples), collated(student.tokenizer.pad_token_id)
 
@@ -241,7 +239,8 @@ def main() -> int:
     lengths = [len(row["input_ids"]) for row in rows]
     print(
         f"{len(rows)} examples of {np.mean(lengths):.0f} tokens ({min(lengths)} to {max(lengths)}),"
-        f" {lengths_of(examples.completions).mean():.0f} of them the completion; batches of {given.batch};"
+        f" {examples.tokens.mean():.0f} of them the completion,"
+        f" {len(examples.sequences.shared)} the same in all; batches of {given.batch};"
         f" {given.threads} threads; losses {', '.join(f'{loss:.3f}' for loss in mine)}",
         flush=True,
     )
@@ -251,7 +250,7 @@ def main() -> int:
         "ours": lambda: ours(student, examples, given.batch),
     }
     if find_spec("trl"):
-        ways["TRL"] = trl_epoch(plain, student.tokenizer, examples, given.batch)
+        ways["TRL"] = trl_epoch(plain, student.tokenizer, rows, given.batch)
     wall, cpu = timed(ways, given.rounds)
     ratios = {}
     for name in ways:

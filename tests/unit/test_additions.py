@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from w2s_api.arms import ARMS
+from w2s_api.families import FAMILIES
 from w2s_api.methods.aggregations import AGGREGATIONS
 from w2s_api.methods.labelers import LABELERS
 from w2s_api.methods.losses import LOSSES
@@ -50,7 +51,7 @@ KINDS: dict[str, tuple[dict, str, str, set[str]]] = {
         SELECTION_STEPS,
         "w2s_trainer.stages.select",
         "select",
-        {"audit", "held_out", "methods", "ordered", "ranking"},
+        {"audit", "held_out", "methods", "ordered", "ranking", "written"},
     ),
     "loss": (LOSSES, "w2s_trainer.tuning.losses", "targets", set()),
     "tuning by gradient steps": (BY_STEPS, "w2s_trainer.tuning.tunings", "make_tunable", set()),
@@ -82,6 +83,21 @@ def test_what_a_method_says_of_itself(method: type[Method]):
 def test_the_report_has_words_for_it(method):
     """Or a job would end at its report, after all its training."""
     assert method().in_words().strip()
+
+
+@pytest.mark.parametrize("method", EVERY_METHOD.values(), ids=list(EVERY_METHOD))
+def test_a_method_is_for_kinds_of_task_that_there_are_and_that_know_it(method: type[Method]):
+    lists = {
+        "labelers": LABELERS,
+        "aggregations": AGGREGATIONS,
+        "selections": SELECTION_STEPS,
+        "losses": LOSSES,
+        "tunings": TUNINGS,
+    }
+    (kind,) = (kind for kind, table in lists.items() if method.__name__ in table)
+    for family in method.only_for:
+        known = getattr(FAMILIES[family], kind)
+        assert known is None or method.__name__ in known
 
 
 def rows() -> dict[str, list[list[str]]]:

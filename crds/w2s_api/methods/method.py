@@ -21,6 +21,8 @@ class Method(Struct):
     """Where its settings name classes of the task (`rules[].className`), and what is wrong if there is no such class."""
     names_labelers: ClassVar[Mapping[str, str]] = {}
     """Where its settings name labelers, and what is wrong if there is no such labeler."""
+    only_for: ClassVar[frozenset[str]] = frozenset()
+    """The kinds of task, values of `task.type`, whose labels alone it understands; empty: those of any that knows it."""
 
     def result_settings(self) -> dict[str, Any]:
         """The settings that its results depend on, without those at their defaults: they are in the key."""

@@ -10,8 +10,9 @@ from pydantic import ConfigDict, Field
 from w2s_api.families import FAMILIES, Family, family_of
 from w2s_api.methods.aggregations import AGGREGATIONS, AggregationSettings
 from w2s_api.methods.labelers import LABELERS, LabelerSettings
+from w2s_api.methods.losses import LOSSES
 from w2s_api.methods.method import Method, field_of
-from w2s_api.methods.selection_steps import SELECTION_STEPS
+from w2s_api.methods.selection_steps import SELECTION_STEPS, StepSettings
 from w2s_api.methods.tunings import TUNINGS
 from w2s_api.metrics import METRICS, Metric
 from w2s_api.names import ROOM
@@ -147,6 +148,19 @@ def _enough_labelers(name: str, aggregation: type[AggregationSettings]) -> Rule:
     )
 
 
+def _enough_for_step(name: str, step: type[StepSettings]) -> Rule:
+    least = step.least_labelers
+    return Rule(
+        cel=f"size(self.weak.labelers) >= {least} || !self.selection.steps.exists(s, s.type == '{name}')",
+        message=f"selection step {name} needs at least {least} labelers: of fewer it would keep every text. Leave it out,"
+        " or add labelers",
+        holds=lambda spec: (
+            len(spec.weak.labelers) >= least or all(step.type != name for step in spec.selection.steps)
+        ),
+        field="selection.steps",
+    )
+
+
 def _label_names(spec: "Spec") -> tuple[str, ...] | None:
     return family_of(spec.task).label_names(spec.task)
 
@@ -196,45 +210,63 @@ def _needs_student(family: Family) -> Rule:
 
 def _known_methods(family: Family) -> Iterator[Rule]:
     """A kind of task that knows only some of the methods is used with no other."""
-    for field, known, cel, given in (
+    for field, known, methods, cel, given in (
         (
             "strong.tuning.type",
             family.tunings,
+            TUNINGS,
             "self.strong.tuning.type in {}",
             lambda s: {s.strong.tuning.type},
         ),
         (
             "weak.labelers",
             family.labelers,
+            LABELERS,
             "self.weak.labelers.all(l, l.type in {})",
             lambda s: {labeler.type for labeler in s.weak.labelers},
         ),
         (
             "aggregation.type",
             family.aggregations,
+            AGGREGATIONS,
             "self.aggregation.type in {}",
             lambda s: {s.aggregation.type},
         ),
         (
             "strong.loss.type",
             family.losses,
+            LOSSES,
             "self.strong.loss.type in {}",
             lambda s: {s.strong.loss.type},
         ),
         (
             "selection.steps",
             family.selections,
+            SELECTION_STEPS,
             "self.selection.steps.all(s, s.type in {})",
             lambda s: {step.type for step in s.selection.steps},
         ),
     ):
-        if known is not None:
+        names = _understood(family, known, methods)
+        if names is not None:
             yield Rule(
-                cel=f"self.task.type != '{family.name}' || {cel.format(list(known))}",
-                message=f"a task of type {family.name} knows only {', '.join(known) or 'none'} here",
-                holds=_only(family.name, set(known), given),
+                cel=f"self.task.type != '{family.name}' || {cel.format(list(names))}",
+                message=f"a task of type {family.name} knows only {', '.join(names) or 'none'} here",
+                holds=_only(family.name, set(names), given),
                 field=field,
             )
+
+
+def _understood(
+    family: Family, known: tuple[str, ...] | None, methods: Mapping[str, type[Method]]
+) -> tuple[str, ...] | None:
+    """Of the methods of a table those that a kind of task knows; None: all of them."""
+    if known is not None:
+        return known
+    names = tuple(
+        name for name, method in methods.items() if not method.only_for or family.name in method.only_for
+    )
+    return names if len(names) < len(methods) else None
 
 
 def _only(kind: str, known: set[str], given: Callable[["Spec"], set[str]]) -> Callable[["Spec"], bool]:
@@ -468,6 +500,11 @@ class Spec(Struct):
         *(
             _enough_labelers(name, method)
             for name, method in AGGREGATIONS.items()
+            if method.least_labelers > 1
+        ),
+        *(
+            _enough_for_step(name, method)
+            for name, method in SELECTION_STEPS.items()
             if method.least_labelers > 1
         ),
         _apart("data.unlabeled", f"!{cel_below('self.storage.uri', 'self.data.unlabeled.uri')}"),

@@ -19,11 +19,16 @@ from w2s_api.spec.evaluation import Evaluation
 from w2s_api.spec.task import Task
 from w2s_trainer.errors import Stopped
 from w2s_trainer.families import classification
+from w2s_trainer.families.task_family import TaskFamily
+from w2s_trainer.models.layout import FREE_TEXT, layout_of
 from w2s_trainer.stages import session
 from w2s_trainer.stages.session import Recipe, tune_student
 from w2s_trainer.store.checkpoints import Checkpoints
 from w2s_trainer.store.objects import Objects
 from w2s_trainer.store.settings import Patience
+from w2s_trainer.tuning.completion_objective import CompletionObjective, CompletionValidation
+from w2s_trainer.tuning.completions import completions_of
+from w2s_trainer.tuning.text_student import load_text_student
 from w2s_trainer.tuning.training_set import TrainingSet
 
 N = 24
@@ -56,6 +61,7 @@ class Place:
     home: str
     root: Path
     model: Path
+    data: TrainingSet
     machines: int = 0
 
     def context(self, progress: Watched) -> Any:
@@ -80,7 +86,9 @@ class Place:
 
     def tune(self, recipe: Recipe, *, stop_in: int | None = None) -> tuple[Any, Watched]:
         watched = Watched(stop_in)
-        return tune_student(self.context(watched), recipe, some_texts(N), DATA, name="24", seed=3), watched
+        return tune_student(
+            self.context(watched), recipe, some_texts(N), self.data, name="24", seed=3
+        ), watched
 
     def saved(self) -> list[str]:
         return sorted(info.uri for info in self.objects.list(f"{self.home}checkpoints/24/"))
@@ -117,14 +125,14 @@ def recipe(tiny) -> Recipe:
 
 
 @pytest.fixture
-def new_place(embedded_s3, tiny, tmp_path) -> Callable[[], Place]:
+def new_place(embedded_s3, tiny, tmp_path) -> Callable[..., Place]:
     objects = Objects(embedded_s3.settings("s3://any"), Patience(0, 20))
 
-    def new() -> Place:
+    def new(model: str = "bert", data: TrainingSet = DATA) -> Place:
         home = f"{embedded_s3.new_bucket()}/w2s/artifacts/train/key1/"
         root = tmp_path / home.split("/")[2]
         root.mkdir()
-        return Place(objects, home, root, tiny["bert"])
+        return Place(objects, home, root, tiny[model], data)
 
     return new
 
@@ -250,3 +258,40 @@ def test_on_gold_the_strength_of_the_head_is_cross_validated(new_place, recipe, 
         "families": (np.arange(N) // 2).tolist(),
         "seed": 3,
     }
+
+
+class Writing(TaskFamily):
+    """A kind of task whose students write: what is asked of one while it is tuned."""
+
+    def load_student(self, directory, name, **settings):
+        return load_text_student(directory, name=name, **settings)
+
+    def objective(self, student, texts, data, **_settings):
+        return CompletionObjective(self._examples(student, texts, data), data.weights)
+
+    def validation(self, student, texts, data, **_settings):
+        return CompletionValidation(self._examples(student, texts, data), data.weights)
+
+    def _examples(self, student, texts, data):
+        layout = layout_of(student.tokenizer, "w1 w2", (), FREE_TEXT)
+        return completions_of(student, layout, texts, data.targets.tolist())
+
+    number = no_label = stored_gold = gold_targets = fit_head = choose_l2 = publish_head = load_predictor = (
+        None
+    )
+
+
+def test_a_student_that_writes_goes_on_elsewhere_and_ends_bitwise_equal(new_place, recipe, monkeypatch):
+    monkeypatch.setattr(session, "family_of", lambda spec: Writing(spec.task))
+    words = np.array(some_texts(N, seed=7, longest=4), dtype=object)
+    writing = replace(DATA, targets=words)
+    undisturbed, watched = new_place("llama", writing).tune(recipe)
+    assert undisturbed.figures["best"]["step"] in watched.steps
+    assert undisturbed.alarms == []
+    place = new_place("llama", writing)
+    for stop in (1, 4):
+        with pytest.raises(Stopped, match=f"step {stop} of"):
+            place.tune(recipe, stop_in=stop)
+    found, watched = place.tune(recipe)
+    assert watched.notes == ["going on from step 4"]
+    assert_same(found, undisturbed)

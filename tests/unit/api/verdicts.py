@@ -24,6 +24,13 @@ EVERY_STEP = [
 ]
 
 
+EVERY_TEXT_STEP = [
+    {"type": "Shape", "shape": {}},
+    {"type": "Groundedness", "groundedness": {"atLeast": "0.5"}},
+    {"type": "Agreement", "agreement": {"atLeast": "0.5", "leastAnswers": 2}},
+]
+
+
 def writes(*rules: dict[str, Any]) -> Callable[[dict[str, Any]], None]:
     """An edit: a task whose texts are written by these rules."""
 
@@ -55,6 +62,18 @@ def tuned(**more: Any) -> dict[str, Any]:
 def prompted(**more: Any) -> dict[str, Any]:
     """A labeler that is asked."""
     return {"name": "asked", "type": "Prompted", "prompted": {"model": {"uri": "py://llm"}, **more}}
+
+
+def selects_texts(*steps: dict[str, Any], labelers: int = 1) -> Callable[[dict[str, Any]], None]:
+    """An edit: written texts are selected by these steps."""
+
+    def edit(spec: dict[str, Any]) -> None:
+        writes({"write": "gpl", "pattern": "gpl"})(spec)
+        (rules,) = spec["weak"]["labelers"]
+        spec["weak"]["labelers"] = [{**rules, "name": f"rules-{n}"} for n in range(labelers)]
+        spec["selection"] = {"steps": list(steps)}
+
+    return edit
 
 
 def same(spec: dict[str, Any]) -> None:
@@ -142,6 +161,14 @@ BAD = [
     ("shares undeclared", put("selection.steps", [{"type": "Shares", "shares": {"like": "Declared"}}]), "spec.selection.steps[0].shares.shares", "when `like` is Declared"),
     ("shares of the budget, declared", put("selection.steps", [{"type": "Shares", "shares": {"like": "GoldBudget", "shares": [{"className": "free", "share": "0.5"}]}}]), "spec.selection.steps[0].shares.shares", "only then"),
     ("no share", put("selection.steps", [{"type": "Shares", "shares": {"like": "Declared", "shares": [{"className": "free", "share": "0"}]}}]), "spec.selection.steps[0].shares.shares", "above 0"),
+    ("a consensus of classes", put("aggregation", {"type": "Consensus"}), "spec.aggregation.type", "a task of type Classification knows only WeightedAverage, MajorityVote, DawidSkene, LabelModel here"),
+    ("confusion matrices of texts", lambda spec: (selects_texts(labelers=3)(spec), spec.update(aggregation={"type": "DawidSkene"})), "spec.aggregation.type", "a task of type Generation knows only WeightedAverage, MajorityVote, Consensus here"),
+    ("consensus with nobody", lambda spec: (selects_texts(labelers=2)(spec), spec.update(aggregation={"type": "Consensus", "consensus": {"weights": [{"labeler": "x", "weight": "1"}]}})), "spec.aggregation.consensus.weights[0].labeler", "allowed: rules-0, rules-1"),
+    ("a step for texts where there are classes", put("selection.steps", [{"type": "Shape", "shape": {}}]), "spec.selection.steps", "a task of type Classification knows only Confidence, ConfidentLearning, "),
+    ("a step for classes where texts are written", selects_texts(STEP), "spec.selection.steps", "a task of type Generation knows only Groundedness, Shape, Agreement here"),
+    ("agreement of one labeler", selects_texts(EVERY_TEXT_STEP[2]), "spec.selection.steps", "Agreement needs at least 2 labelers"),
+    ("grounded in nothing", selects_texts({"type": "Groundedness", "groundedness": {"atLeast": "0"}}), "spec.selection.steps[0].groundedness.atLeast", "every text has that share"),
+    ("longest as short as the shortest", selects_texts({"type": "Shape", "shape": {"shortestRatio": "0.5", "longestRatio": "0.5"}}), "spec.selection.steps[0].shape.longestRatio", "no text would be left"),
     ("trust in what learnt the budget", put("selection.steps", [TRUST]), "spec.selection.steps", "tuned on that budget"),
     ("no regularisation", put("strong.tuning", {"type": "Head", "head": {"l2": "0"}}), "spec.strong.tuning.head.l2", "above 0"),
     ("threshold", put("evaluation.positiveThreshold", "1"), "spec.evaluation.positiveThreshold", "between 0 and 1"),
@@ -259,6 +286,10 @@ GOOD = [
     ("rules that write", writes({"write": "gpl-{version}", "pattern": "gpl (?P<version>[0-9.]+)"}, {"write": "mit", "keywords": ["mit"]})),
     ("all that writes", lambda spec: (writes({"write": "gpl", "pattern": "gpl"})(spec), spec["weak"]["labelers"].extend([{**VOTES, "imported": {"field": "note", "abstainOn": ["-"]}}, tuned(tuning={"type": "LoRA"}), prompted(shots=4, samples=5, temperature="0.7", agreement="Chrf")]))),
     ("selection", put("selection.steps", [STEP])),
+    ("every step for texts", selects_texts(*EVERY_TEXT_STEP, labelers=2)),
+    ("a consensus", lambda spec: (selects_texts(labelers=2)(spec), spec.update(aggregation={"type": "Consensus"}))),
+    ("a consensus of unequals", lambda spec: (selects_texts(labelers=2)(spec), spec.update(aggregation={"type": "Consensus", "consensus": {"utility": "TokenF1", "weights": [{"labeler": "rules-1", "weight": "2"}]}}))),
+    ("a longest length alone", selects_texts({"type": "Shape", "shape": {"longestRatio": "2"}})),
     ("every step with its defaults", lambda spec: (spec["weak"]["labelers"].pop(1), spec.update(selection={"steps": EVERY_STEP}))),
     ("shares of some classes", put("selection.steps", [{"type": "Shares", "shares": {"like": "Declared", "by": "Dropping", "shares": [{"className": "free", "share": "0.5"}]}}])),
     ("weights alone", put("selection.steps", [{"type": "Neighbours", "neighbours": {"keepFractionPerClass": "1", "weigh": True}}])),

@@ -1,10 +1,13 @@
 """How a prompt reaches a model: chat templates and plain lines, and the tokens of the answers."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from w2s_trainer.errors import BadSpec
 from w2s_trainer.models.causal import CausalModel
-from w2s_trainer.models.layout import layout_of
+from w2s_trainer.models.decoding import ends_of
+from w2s_trainer.models.layout import FREE_TEXT, Wording, layout_of
 
 CHAT = (
     "{% for m in messages %}<|start|>{{ m.role }}\n{{ m.content }}<|end|>\n{% endfor %}"
@@ -147,3 +150,42 @@ def test_texts_are_cut_at_tokens_and_the_cut_is_said():
     kept, was_cut = model.cut(["abcdef", "abcd", "", "x" * 1000], 4)
     assert list(kept) == ["abcd", "abcd", "", "xxxx"]
     assert was_cut.tolist() == [True, False, False, True]
+
+
+FREE = Wording("Expression", "Nothing else.", "\n###")
+
+
+def test_other_words_for_another_task():
+    plain = layout_of(tokenizer_of(), "Write it.", [("one text", "a\nb"), ("two", "c")], FREE)
+    assert plain.prompt("x") == (
+        "Write it.\n\nText: one text\nExpression: a\nb\n###\nText: two\nExpression: c\n###\nText: x\nExpression:"
+    )
+    assert plain.answer("d") == " d\n###"
+    chat = layout_of(tokenizer_of(CHAT), "Write it.", [], FREE)
+    assert chat.head == "<|start|>user\nWrite it.\n\nNothing else.\n\nText:\n"
+    bare = layout_of(tokenizer_of(CHAT), "Write it.", [], FREE_TEXT)
+    assert bare.head == "<|start|>user\nWrite it.\n\nText:\n"
+
+
+def test_the_answer_of_a_shot_cannot_end_its_turn():
+    layout = layout_of(tokenizer_of(CHAT), "Which?", [("one", "a<|end|>b ")], FREE_TEXT)
+    assert layout.head.count("<|end|>") == 2
+    assert "assistant\na< |end|>b <|end|>" in layout.head
+
+
+@pytest.mark.parametrize(
+    ("template", "stop", "tokens", "turn"),
+    [
+        (CHAT, ("##",), ["<|eos|>", "<|end|>"], ""),
+        (CHAT.replace("<|end|>", "~END~"), (), ["<|eos|>"], "~END~\n"),
+        (None, ("##",), ["<|eos|>"], "\n"),
+    ],
+)
+def test_what_ends_a_text(template, stop, tokens, turn):
+    tokenizer = tokenizer_of(template)
+    files = SimpleNamespace(config=SimpleNamespace(eos_token_id=[3, 7]), generation_config=None)
+    ends = ends_of(CausalModel(files, tokenizer, "cpu"), layout_of(tokenizer, "Which?", [], FREE_TEXT), stop)
+    assert set(ends.tokens.tolist()) == {3, 7, *tokenizer.convert_tokens_to_ids(tokens)}
+    assert (ends.turn, ends.stop) == (turn, stop)
+    assert ends.first_in(f"a##b{turn}") == ((1, "##") if stop else (4, turn))
+    assert ends.first_in("a#") is None

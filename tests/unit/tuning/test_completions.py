@@ -1,70 +1,60 @@
 """What a student that writes is trained on, as token ids."""
 
-import numpy as np
 import pytest
-from tiny_kit import save_tokenizer
+from text_kit import load_text
 
 from w2s_trainer.errors import BadData
-from w2s_trainer.tuning.completions import Completions, tokenize_completions
+from w2s_trainer.models.layout import FREE_TEXT, layout_of
+from w2s_trainer.tuning.completions import completions_of
+
+TEXTS, TARGETS = ["w0 w1", "w0 w1 w2", "w3"], ["w4", "w5 w6", "w7 w8 w9"]
 
 
 @pytest.fixture(scope="module")
-def words(tmp_path_factory):
-    """A tokenizer of words: w0 is 4, w1 is 5 and so on."""
-    from transformers import AutoTokenizer
-
-    place = tmp_path_factory.mktemp("tokenizer")
-    save_tokenizer(place)
-    return AutoTokenizer.from_pretrained(place)
+def student(tiny):
+    return load_text(tiny["llama"])
 
 
-class Joining:
-    """A tokenizer of characters that reads "ab" as one."""
-
-    def __call__(self, strings, add_special_tokens):
-        assert not add_special_tokens
-        return {"input_ids": [[ord(c) for c in string.replace("ab", "ß")] for string in strings]}
+def given(student, texts=TEXTS, targets=TARGETS):
+    return completions_of(student, layout_of(student.tokenizer, "w10 w11", (), FREE_TEXT), texts, targets)
 
 
-def test_prompts_and_what_their_completions_add(words):
-    found = tokenize_completions(words, ["w0 w1", "w2"], [" w3", " w4 w5"], context=None)
-    assert [list(ids) for ids in found.prompts] == [[4, 5], [6]]
-    assert [list(ids) for ids in found.completions] == [[7], [8, 9]]
-    assert found.lengths.tolist() == [2, 2]
+def whole(student, examples):
+    ids = [[*examples.sequences.shared, *rest] for rest in examples.sequences.rests]
+    return [student.tokenizer.convert_ids_to_tokens(one) for one in ids]
 
 
-def test_a_prompt_has_the_tokens_that_it_has_when_the_model_is_asked():
-    found = tokenize_completions(Joining(), ["xa", "x"], ["bc", "ab"], context=None)
-    assert [list(ids) for ids in found.prompts] == [[ord("x"), ord("a")], [ord("x")]]
-    assert [list(ids) for ids in found.completions] == [[ord("b"), ord("c")], [ord("ß")]]
+def test_they_are_the_prompts_as_they_are_asked_and_the_targets(student):
+    examples = given(student)
+    assert student.tokenizer.convert_ids_to_tokens(examples.sequences.shared.tolist())[:2] == ["w10", "w11"]
+    found = whole(student, examples)
+    for tokens, text, target, count in zip(found, TEXTS, TARGETS, examples.tokens, strict=True):
+        assert tokens[-count:] == target.split()
+        assert all(word in tokens[: len(tokens) - count] for word in text.split())
+    assert student.model.training
 
 
-def test_an_empty_target_is_refused(words):
-    with pytest.raises(BadData, match="2 of 4 texts .* the first of them number 2") as error:
-        tokenize_completions(words, ["w0"] * 4, [" w1", "", "w2", " "], context=None)
+def test_what_a_model_cannot_share_is_with_each(tiny, student):
+    apart = load_text(tiny["llama"], gradient_checkpointing=True)
+    examples = given(apart)
+    assert not len(examples.sequences.shared)
+    assert whole(apart, examples) == whole(student, given(student))
+    assert examples.tokens.tolist() == given(student).tokens.tolist()
+
+
+def test_an_empty_target_is_refused(student):
+    with pytest.raises(BadData, match=r"2 of 3 texts .* the first of them number 2") as error:
+        given(student, targets=["w4", "", " \n"])
     assert error.value.reason == "EmptyTarget"
     assert "abstains" in error.value.hint
 
 
-def test_what_is_longer_than_the_model_reads_is_refused(words):
-    prompts, targets = ["w0 w1", "w0 w1", "w0 w1 w2"], [" w3", " w3 w4 w5", " w3 w4 w5"]
-    assert tokenize_completions(words, prompts, targets, context=6).lengths.tolist() == [2, 4, 5]
+def test_what_is_longer_than_the_model_reads_is_refused(student):
+    room = student.context - max(len(one) for one in whole(student, given(student, targets=["w4"] * 3)))
+    given(student, targets=["w4", "w4" + " w5" * room, "w4"])
     with pytest.raises(
-        BadData, match=r"2 of 3 texts .* the 4 tokens .* number 3, has 3 tokens .* 3\."
+        BadData, match=rf"1 of 3 texts .* number 2, has 65, of which its target {room + 2}\."
     ) as error:
-        tokenize_completions(words, prompts, targets, context=4)
+        given(student, targets=["w4", "w4" + " w5" * (room + 1), "w4"])
     assert error.value.reason == "TargetTooLong"
     assert "maxTokens" in error.value.hint
-
-
-def test_many_are_tokenised_in_their_order(words):
-    n = 600
-    found = tokenize_completions(
-        words, [f"w{i % 50}" for i in range(n)], [f" w{i % 7}" for i in range(n)], context=8
-    )
-    assert np.array([list(ids) for ids in found.prompts])[:, 0].tolist() == [4 + i % 50 for i in range(n)]
-    assert np.array([list(ids) for ids in found.completions])[:, 0].tolist() == [4 + i % 7 for i in range(n)]
-
-
-def test_lengths_are_those_of_what_is_read():
-    assert Completions([[1], [1, 2]], [[3], [3, 4]]).lengths.tolist() == [1, 3]

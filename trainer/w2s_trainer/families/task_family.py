@@ -266,6 +266,11 @@ class TaskFamily(ABC):
         """Weak labels [n, …] taken at their word, without doubt."""
         return targets
 
+    def differ(self, targets: NDArray[Any], others: NDArray[Any]) -> NDArray[np.bool_]:
+        """Where weak labels [n, …] taken at their word are not the same as others [n, …], bool[n]."""
+        unequal = np.asarray(self.hard_targets(targets) != self.hard_targets(others))
+        return np.asarray(unequal.any(axis=tuple(range(1, unequal.ndim))))
+
     @property
     def head_outputs(self) -> int:
         """How many numbers a head puts out."""

@@ -246,10 +246,6 @@ class CausalModel:
             encoded = self.tokenizer(list(strings), add_special_tokens=False)["input_ids"]
         return [np.array([*begin, *ids], dtype=np.int32) for ids in encoded]
 
-    def beginning(self, layout: Layout) -> str:
-        """What stands before every prompt of a layout, as the tokenizer writes it."""
-        return "" if layout.chat or not self._beginning() else str(self.tokenizer.bos_token)
-
     def _beginning(self) -> list[int]:
         bos = self.tokenizer.bos_token_id
         return [bos] if bos is not None and self.tokenizer("")["input_ids"][:1] == [bos] else []

@@ -14,6 +14,7 @@ from w2s_trainer.models.decoding import Chooser, Decoding, Drafts, ends_of
 from w2s_trainer.models.encoder import memory_bound
 from w2s_trainer.models.finite import check_finite
 from w2s_trainer.models.layout import Layout
+from w2s_trainer.models.loading import quiet
 from w2s_trainer.models.ragged import lengths_of
 
 if TYPE_CHECKING:
@@ -21,9 +22,9 @@ if TYPE_CHECKING:
 
     from w2s_trainer.models.states import Room, States
 
-_READ_AT_ONCE = 2048
-"""Tokens of prompts in one pass; from 4,096 on a pass was slower by 5 to 10 %, since what a layer gives its
-neighbour no longer stays in the processor's cache."""
+_READ_AT_ONCE = 512
+"""Tokens of prompts in one pass: a smaller one is little slower (docs/performance.md), and prompts in it are nearer
+to each other in length, so that there is less padding."""
 
 
 @dataclass(frozen=True)
@@ -207,8 +208,9 @@ def _write_from(
     samples = decoding.samples
     room.repeat(samples)
     logits = torch.cat(read).repeat_interleave(samples, dim=0)
-    hidden = torch.zeros(visible.shape, dtype=logits.dtype, device=model.device)
-    hidden.masked_fill_(~torch.from_numpy(visible).to(model.device), torch.finfo(logits.dtype).min)
+    dtype = model.model.dtype
+    hidden = torch.zeros(visible.shape, dtype=dtype, device=model.device)
+    hidden.masked_fill_(~torch.from_numpy(visible).to(model.device), torch.finfo(dtype).min)
     hidden = hidden.repeat_interleave(samples, dim=0)
     positions = torch.from_numpy(shared + lengths).to(model.device).repeat_interleave(samples)
     live = np.arange(len(batch) * samples)
@@ -220,14 +222,11 @@ def _write_from(
             return
         if finished.any():
             sources, places, kept = _closed_up(finished)
+            room.move(sources, places, kept)
             order = np.arange(kept)
             order[places] = sources
-            live = live[order]
-            order, sources, places = (
-                torch.from_numpy(one).to(model.device) for one in (order, sources, places)
-            )
-            room.move(sources, places, kept)
-            tokens, hidden, positions = tokens[order], hidden[order], positions[order]
+            live, stay = live[order], torch.from_numpy(order).to(model.device)
+            tokens, hidden, positions = tokens[stay], hidden[stay], positions[stay]
         used = width + place
         output = model.model(
             input_ids=tokens[:, None],
@@ -316,7 +315,7 @@ def _write_in_full(
     from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteriaList
 
     samples = decoding.samples
-    whole = np.array([[*prompts.shared, *prompts.rests[row]] for row in np.repeat(batch, samples)])
+    whole = np.array([[*prompts.shared, *prompts.rests[row]] for row in np.repeat(batch, samples).tolist()])
     finished = np.zeros(len(whole), dtype=bool)
 
     def choose(ids: "torch.Tensor", logits: "torch.Tensor") -> "torch.Tensor":
@@ -338,15 +337,16 @@ def _write_in_full(
     own, model.model.generation_config = model.model.generation_config, GenerationConfig()
     try:
         ids = model.tensor(whole)
-        model.model.generate(
-            ids,
-            attention_mask=torch.ones_like(ids),
-            max_new_tokens=decoding.max_new_tokens,
-            do_sample=False,
-            pad_token_id=0,
-            logits_processor=LogitsProcessorList([choose]),
-            stopping_criteria=StoppingCriteriaList([ended]),
-        )
+        with quiet():
+            model.model.generate(
+                ids,
+                attention_mask=torch.ones_like(ids),
+                max_new_tokens=decoding.max_new_tokens,
+                do_sample=False,
+                pad_token_id=0,
+                logits_processor=LogitsProcessorList([choose]),
+                stopping_criteria=StoppingCriteriaList([ended]),
+            )
     finally:
         model.model.generation_config = own
 

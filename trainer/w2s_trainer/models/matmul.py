@@ -52,6 +52,8 @@ class FastLinear(torch.nn.Linear):
             or not input.numel()
         ):
             return functional.linear(input, self.weight, self.bias)
+        if not torch.is_grad_enabled():
+            return _times_transposed(input, self.weight, self.bias)
         product: Tensor = _Product.apply(input, self.weight, self.bias)
         return product
 

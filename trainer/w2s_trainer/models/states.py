@@ -7,7 +7,9 @@ from transformers.cache_utils import DynamicCache, DynamicLayer, DynamicSlidingW
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    import numpy as np
     import torch
+    from numpy.typing import NDArray
 
     States = list[tuple[torch.Tensor, torch.Tensor]]
     """Keys and values of each layer, [b, heads, t, d]."""
@@ -96,8 +98,8 @@ class Room:
                 for keys, values in self._states
             ]
 
-    def move(self, sources: "torch.Tensor", places: "torch.Tensor", rows: int) -> None:
-        """Puts rows into the places of others, and keeps the first `rows` of all."""
+    def move(self, sources: "NDArray[np.int64]", places: "NDArray[np.int64]", rows: int) -> None:
+        """Puts rows, int64[m], into the places of others, int64[m], and keeps the first `rows` of all."""
         self.rows = rows
         if len(sources):
             for keys, values in self._states:
@@ -105,7 +107,7 @@ class Room:
                 values[places] = values[sources]
 
 
-class _RoomLayer(DynamicLayer):
+class _RoomLayer(DynamicLayer):  # type: ignore[misc] # transformers has no types
     """A layer of a cache that writes into room that is there."""
 
     def __init__(self, keys: "torch.Tensor", values: "torch.Tensor", used: int) -> None:

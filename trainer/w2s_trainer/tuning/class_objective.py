@@ -33,6 +33,7 @@ class ClassObjective:
             batch_size: examples of an optimiser step.
         """
         self.lengths = lengths_of(tokens)
+        self.tokens_a_pass = 0
         self.weights = data.weights
         self.output_size = data.targets.shape[1]
         self._tokens, self._weak, self._targets = tokens, data.targets, targets

@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 
 from w2s_trainer.models.batches import by_tokens
 from w2s_trainer.models.encoder import memory_bound
+from w2s_trainer.models.likelihood import Answered
+from w2s_trainer.models.ragged import lengths_of
 from w2s_trainer.tuning.collapse import Alarm
-from w2s_trainer.tuning.completions import Completions
 from w2s_trainer.tuning.text_student import TextStudent
 from w2s_trainer.tuning.tunable import diverged
 
@@ -18,19 +19,20 @@ if TYPE_CHECKING:
 
 
 class CompletionObjective:
-    """−1/|yᵢ| Σₜ log p(yᵢₜ | xᵢ, yᵢ,₍<t₎) of each example: instruction tuning, where prompts x are read and not learnt.
+    """−1/|yᵢ| Σₜ log p(yᵢₜ | xᵢ, yᵢ,₍<t₎) of each example: prompts x are read and not learnt (`Objective`).
 
-    (The loss that Shi et al. 2024, arXiv 2405.14394, eq. 1, call IT.) It is a mean over the tokens of an example and
-    not of a batch, so that an example counts what its weight says, however long its completion is.
+    It is the loss of instruction tuning (Shi et al. 2024, arXiv 2405.14394), taken as a mean over the
+    tokens of an example and not of a batch, so that an example counts what its weight says, however long y is.
     """
 
-    def __init__(self, examples: Completions, weights: NDArray[np.float64]) -> None:
+    def __init__(self, examples: Answered, weights: NDArray[np.float64]) -> None:
         """
         Args:
-            examples: n of them.
+            examples: n prompts with their completions (`completions.completions_of`).
             weights: float64[n], above 0.
         """
-        self.lengths = examples.lengths
+        self.lengths = lengths_of(examples.sequences.rests) - 1  # after the last token nothing is predicted
+        self.tokens_a_pass = len(examples.sequences.shared)
         self.weights = weights
         self.output_size = 0
         self._examples = examples
@@ -61,10 +63,10 @@ class CompletionObjective:
 class CompletionValidation:
     """Held-out examples, by the same loss (`Validation`)."""
 
-    def __init__(self, examples: Completions, weights: NDArray[np.float64]) -> None:
+    def __init__(self, examples: Answered, weights: NDArray[np.float64]) -> None:
         """
         Args:
-            examples: n of them.
+            examples: n prompts with their completions.
             weights: float64[n], above 0.
         """
         self._examples, self._weights = examples, weights
@@ -81,7 +83,7 @@ class CompletionValidation:
         losses = np.empty(len(self._weights))
         student.model.eval()
         with torch.inference_mode(), memory_bound():
-            for rows in by_tokens(self._examples.lengths, batch_tokens):
+            for rows in by_tokens(lengths_of(self._examples.sequences.rests), batch_tokens):
                 losses[rows] = student.completion_losses(self._examples, rows).double().cpu().numpy()
         student.model.train()
         if not np.isfinite(losses).all():

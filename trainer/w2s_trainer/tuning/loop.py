@@ -170,10 +170,9 @@ def _backward(
     import torch
 
     lengths = objective.lengths[rows].tolist()
-    cuts = micro_batches(
-        lengths, schedule.batch_tokens, overhead=PASS_OVERHEAD[student.device], at_least=world.size
-    )
-    costs = [len(cut) * max(lengths[i] for i in cut) for cut in cuts]
+    overhead = PASS_OVERHEAD[student.device] + objective.tokens_a_pass
+    cuts = micro_batches(lengths, schedule.batch_tokens, overhead=overhead, at_least=world.size)
+    costs = [objective.tokens_a_pass + len(cut) * max(lengths[i] for i in cut) for cut in cuts]
     weights = torch.from_numpy(objective.weights[rows]).float().to(student.device)
     weights = weights / weights.sum()
     outputs = torch.zeros((len(rows), objective.output_size), device=student.device)

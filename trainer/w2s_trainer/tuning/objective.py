@@ -27,6 +27,10 @@ class Objective(Protocol[S]):
         """Tokens of each example, int64[n]."""
 
     @property
+    def tokens_a_pass(self) -> int:
+        """Tokens that are read once for each micro-batch, beside those of its examples."""
+
+    @property
     def weights(self) -> NDArray[np.float64]:
         """What each example counts, float64[n], above 0."""
 

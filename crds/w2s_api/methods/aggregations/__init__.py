@@ -1,6 +1,7 @@
 """The aggregations: how the labels of several labelers become one distribution per text."""
 
 from w2s_api.methods.aggregations.aggregation import AggregationSettings
+from w2s_api.methods.aggregations.consensus import Consensus
 from w2s_api.methods.aggregations.dawid_skene import DawidSkene
 from w2s_api.methods.aggregations.label_model import LabelModel
 from w2s_api.methods.aggregations.majority_vote import MajorityVote
@@ -10,6 +11,7 @@ from w2s_api.methods.method import table
 __all__ = [
     "AGGREGATIONS",
     "AggregationSettings",
+    "Consensus",
     "DawidSkene",
     "LabelModel",
     "MajorityVote",
@@ -17,5 +19,5 @@ __all__ = [
 ]
 
 AGGREGATIONS: dict[str, type[AggregationSettings]] = table(
-    WeightedAverage, MajorityVote, DawidSkene, LabelModel
+    WeightedAverage, MajorityVote, DawidSkene, LabelModel, Consensus
 )

@@ -20,6 +20,8 @@ class StepSettings(Method):
     """What it needs beside the texts and their weak labels: only that is computed and read for it."""
     moves_shares: ClassVar[bool] = False
     """It is there to change class shares: that they moved is no warning."""
+    least_labelers: ClassVar[int] = 1
+    """With fewer it would change nothing."""
     judges_by_budget: ClassVar[bool] = False
     """It compares weak labels with expert labels of the budget: no labeler may have learnt all of these."""
 

@@ -23,8 +23,8 @@ from w2s_trainer.tuning.training_set import TrainingSet
 
 if TYPE_CHECKING:
     from w2s_api.methods.losses import LossSettings
+    from w2s_trainer.models.likelihood import Answered
     from w2s_trainer.tuning.completion_objective import CompletionObjective, CompletionValidation
-    from w2s_trainer.tuning.completions import Completions
     from w2s_trainer.tuning.text_student import TextStudent
 
 __all__ = ["Family", "Generation"]
@@ -98,6 +98,10 @@ class Generation(TaskFamily):
             "meanCharacters": round(float(np.mean(lengths)), 1) if lengths else 0.0,
         }
 
+    def differ(self, targets: NDArray[Any], others: NDArray[Any]) -> NDArray[np.bool_]:
+        """Where texts are not equal in the form of comparison."""
+        return errors.differs(targets, others)
+
     # Students learn texts.
 
     def gold_targets(self, gold: NDArray[Any]) -> NDArray[Any]:
@@ -136,20 +140,13 @@ class Generation(TaskFamily):
 
     def _completions(
         self, student: "TextStudent", texts: Sequence[str], data: TrainingSet, max_tokens: int
-    ) -> "Completions":
-        from w2s_trainer.families.generation.writing import completion, layout_for
-        from w2s_trainer.tuning.completions import tokenize_completions
+    ) -> "Answered":
+        from w2s_trainer.families.generation.writing import layout_for
+        from w2s_trainer.tuning.completions import completions_of
 
-        layout = layout_for(student.tokenizer, self.task)
         with student.answering() as model:
             cut, _ = model.cut(texts, max_tokens)
-            begin = model.beginning(layout)
-        return tokenize_completions(
-            student.tokenizer,
-            [begin + layout.prompt(text) for text in cut],
-            [completion(layout, text) for text in data.targets],
-            context=student.context,
-        )
+        return completions_of(student, layout_for(student.tokenizer, self.task), cut, data.targets.tolist())
 
     def student_answers(
         self,

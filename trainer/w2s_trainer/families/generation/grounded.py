@@ -4,7 +4,9 @@ It asks for words, not for meaning: a summary of grounded names can be wrong, an
 """
 
 import re
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 from w2s_trainer.data.normal_form import folded
@@ -25,6 +27,13 @@ class Grounding:
     found: int
     missing: tuple[str, ...]
     """Those that do not, as they are written, in order."""
+    missing_by_kind: Mapping[str, int] = field(default_factory=dict)
+    """How many of these are `numbers`, `names` and `quotations`."""
+
+    @property
+    def is_checkable(self) -> bool:
+        """Whether the text has any number, name or quotation."""
+        return bool(self.found or self.missing)
 
     @property
     def share(self) -> float:
@@ -41,10 +50,12 @@ def grounding(text: str, source: str) -> Grounding:
     """
     said = " ".join(["", *words(folded(source)), ""])
     numbers = {_value(number) for number in _numbers(source)}
+    kinds = dict.fromkeys(_names(text), "names") | dict.fromkeys(_quotations(text), "quotations")
     unique = dict.fromkeys([*_quotations(text), *_names(text)])
     verdicts = {part: " ".join(["", *words(folded(part)), ""]) in said for part in unique}
     verdicts |= {number: _value(number) in numbers for number in _numbers(text)}
-    return Grounding(sum(verdicts.values()), tuple(part for part, found in verdicts.items() if not found))
+    missing = tuple(part for part, found in verdicts.items() if not found)
+    return Grounding(sum(verdicts.values()), missing, Counter(kinds.get(part, "numbers") for part in missing))
 
 
 def _quotations(text: str) -> list[str]:

@@ -10,6 +10,19 @@ from w2s_trainer.families.imitation import imitation_sentence
 from w2s_trainer.report.pages import environment
 from w2s_trainer.report.parts import ReportParts
 
+_REASONS = {
+    "numbers": "numbers that the source has not",
+    "names": "names that the source has not",
+    "quotations": "quotations that the source has not",
+    "loops": "endless repetition",
+    "repeated": "repetition",
+    "short": "too short",
+    "long": "too long",
+    "fewAnswers": "too few labelers answered",
+    "disagree": "labelers disagreed",
+}
+"""Why selection steps drop texts, by what the audit calls it."""
+
 
 def report_parts(results: Mapping[str, Any]) -> ReportParts:
     """Imitation, the shape of the texts, and texts side by side.
@@ -33,8 +46,16 @@ def report_parts(results: Mapping[str, Any]) -> ReportParts:
             for pair in pairs
         ],
     )
-    weak_labels = templates.get_template("weak_texts.html.j2").render(aggregation=results["aggregation"])
+    weak_labels = templates.get_template("weak_texts.html.j2").render(
+        aggregation=results["aggregation"],
+        steps=[{**step, "why": _reasons(step)} for step in results["selection"]["steps"]],
+    )
     return ReportParts((), Markup(sections), Markup(weak_labels))
+
+
+def _reasons(step: Mapping[str, Any]) -> list[str]:
+    dropped = step.get("figures", {}).get("dropped", {})
+    return [f"{_REASONS[reason]} ({count:,})" for reason, count in dropped.items() if count]
 
 
 def marked(text: str, gold: str) -> Markup:

@@ -47,13 +47,6 @@ def layout_for(tokenizer: Any, task: Task, shots: Sequence[tuple[str, str]] = ()
     return layout_of(tokenizer, task.instruction, shots, wording)
 
 
-def completion(layout: Layout, text: str) -> str:
-    """What follows a prompt where a text is learnt, up to the token that ends the turn."""
-    ends = [layout.end.index(marker) + len(marker) for marker in layout.markers if marker in layout.end]
-    end = layout.end[: min(ends)] if layout.chat and ends else layout.end
-    return f"{layout.lead}{layout.harmless(text)}{end}"
-
-
 def decoding_for(task: Task) -> Decoding:
     """The likeliest next token each time, up to the end that the task says."""
     generation = task.generation

@@ -13,9 +13,8 @@ from w2s_trainer.stages.tables import WeakLabels
 
 def aggregate(settings: WeightedAverage, sources: Sources) -> Aggregated:
     """Averages by the manifest's weights; a labeler without a weight counts once."""
-    weights = {weight.labeler: float(weight.weight) for weight in settings.weights}
     labels = sources.labels
-    by_labeler = [weights.get(name, 1.0) for name in labels]
+    by_labeler = [settings.weight_of(name) for name in labels]
     return Aggregated(weighted_average(sources.family, list(labels.values()), by_labeler))
 
 

@@ -84,7 +84,7 @@ def select(
         sights: what steps look at beside them.
 
     Raises:
-        BadData: a class that had weak labels is left with none.
+        BadData: nothing is left, or of a class that had weak labels none.
     """
     pool = examples.rows("pool")
     selected = {}
@@ -106,6 +106,12 @@ def select(
 def _after(step: SelectionStep, so_far: Selected) -> Selected:
     candidates = so_far.left
     kept = step_of(step.settings)(step.settings, candidates)
+    if not len(kept.positions):
+        raise BadData(
+            "NothingSelected",
+            f"Selection step {step.type} left none of {len(candidates.rows):,} weak labels.",
+            "Ask less of them, or leave the step out.",
+        )
     said = entry(step.type, candidates, kept)
     for name, before in said["classesBefore"].items():
         if before and not said["classesAfter"][name]:

@@ -49,13 +49,14 @@ def entry(name: str, candidates: Candidates, kept: Kept) -> dict[str, Any]:
 def disagreed(candidates: Candidates) -> NDArray[np.bool_]:
     """Where labelers that answer do not all answer alike, bool[n]."""
     family, rows = family_of(candidates.context.spec), candidates.rows
-    differ = np.zeros(len(rows), dtype=bool)
-    first, spoken = np.zeros(candidates.targets.shape), np.zeros(len(rows), dtype=bool)
+    differ, spoken = np.zeros(len(rows), dtype=bool), np.zeros(len(rows), dtype=bool)
+    first = np.zeros_like(candidates.targets)
     for opinion in candidates.opinions.values():
-        answers, silent = family.hard_targets(opinion.targets[rows]), opinion.abstain[rows]
-        differ |= spoken & ~silent & (answers != first).reshape(len(rows), -1).any(axis=1)
-        first = np.where((spoken | silent).reshape(-1, *[1] * (first.ndim - 1)), first, answers)
-        spoken |= ~silent
+        answers, speaks = opinion.targets[rows], ~opinion.abstain[rows]
+        again = spoken & speaks
+        differ[again] |= family.differ(first[again], answers[again])
+        first[speaks & ~spoken] = answers[speaks & ~spoken]
+        spoken |= speaks
     return differ
 
 

@@ -16,8 +16,9 @@ from w2s_trainer.stages.label.remote.reply import Choice
 class Form(Protocol):
     """How the answers to a question are read: as a class, or as the text that was to be written."""
 
-    samples: int
-    """Answers to a question."""
+    @property
+    def samples(self) -> int:
+        """Answers to a question."""
 
     @property
     def width(self) -> int:

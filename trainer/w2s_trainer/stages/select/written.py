@@ -1,0 +1,24 @@
+"""Candidates of a task whose texts are written, beside their sources."""
+
+from collections.abc import Iterator
+
+from w2s_trainer.stages.select.methods import Candidates
+
+_SAID_EVERY = 1000
+"""Texts between two words on the progress."""
+
+
+def beside_sources(candidates: Candidates, doing: str) -> Iterator[tuple[str, str]]:
+    """Yields the text that was written about each candidate, and the text that it was written about.
+
+    Args:
+        candidates: in their order.
+        doing: what is done with them, for the progress.
+    """
+    count = len(candidates.rows)
+    sources = candidates.examples.texts.take(candidates.rows)
+    for place, pair in enumerate(zip(candidates.targets.tolist(), sources, strict=True)):
+        if place % _SAID_EVERY == 0:
+            candidates.context.progress(doing, place, count)
+        yield pair
+    candidates.context.progress(doing, count, count)
