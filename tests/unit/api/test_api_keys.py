@@ -6,7 +6,7 @@ import pytest
 from api_server_kit import schema, with_defaults
 from hypothesis import given, settings
 from hypothesis.strategies import randoms
-from manifests import DEEP, FULL, MINIMAL, PODS, RULES, SOUND, llm, manifest, put
+from manifests import DEEP, FULL, MINIMAL, PODS, RULES, SOUND, asked, llm, manifest, put
 from verdicts import prompted, tuned, writes_by
 
 from w2s_api.crd import FRESH
@@ -448,8 +448,8 @@ def test_an_endpoint_is_asked_the_instruction():
 
 def of_texts(**task) -> dict[str, str]:
     """Keys of a job whose texts are written by rules, a tuned model and one that is asked."""
-    asked, learner = prompted(), tuned(tuning={"type": "LoRA"})
-    return keys(writes_by(learner, **task), lambda spec: spec["weak"]["labelers"].append(asked))
+    learner = tuned(tuning={"type": "LoRA"})
+    return keys(writes_by(learner, **task), lambda spec: spec["weak"]["labelers"].append(prompted()))
 
 
 @pytest.mark.parametrize(
@@ -462,3 +462,26 @@ def test_who_learns_to_write_is_asked_and_rules_are_not(task):
     assert {"label-small", "label-asked"} <= changed
     assert {name for name in before if name.startswith("train-gold-only")} <= changed
     assert not changed & {"prepare", "label-rules"}
+
+
+def test_how_shots_are_picked_and_what_is_tried_is_in_the_key_of_a_prompted_labeler():
+    ways = [
+        {},
+        {"shotSelection": "Nearest"},
+        {"shots": 0, "strategies": [{}, {"shots": 8}]},
+        {"shots": 0, "strategies": [{"shots": 8}, {}]},
+        {"shots": 0, "strategies": [{}, {"shots": 8, "instruction": "Is it free?"}]},
+    ]
+    found = [keys(put("weak.labelers.1", asked(**way))) for way in ways]
+    assert len({key["label-asked"] for key in found}) == len(ways)
+    assert keys(put("weak.labelers.1", asked(shotSelection="Drawn"))) == found[0]
+    assert len({key["label-rules"] for key in found}) == 1
+
+
+def test_several_ways_to_ask_are_chosen_by_the_budget_of_each_seed():
+    tried = asked(shots=0, prior="None", strategies=[{}, {"instruction": "Is it free?"}])
+    of_seeds = [
+        keys(put("weak.labelers.1", {**tried, "calibration": "None"}), put("evaluation.seeds", seeds))
+        for seeds in (3, 4)
+    ]
+    assert of_seeds[0]["label-asked"] != of_seeds[1]["label-asked"]

@@ -1,7 +1,7 @@
 """What is valid and was surely not meant."""
 
 import pytest
-from manifests import ASKED, FULL, OWN, RULES, llm, manifest, put
+from manifests import ASKED, FULL, OWN, RULES, asked, llm, manifest, put
 
 from w2s_api.spec.job import WeakToStrongJob
 from w2s_api.validation import validate
@@ -56,6 +56,7 @@ QUESTIONED = [
     (only({"className": "free", "keywords": ["gpl", "\x07"]}, RESTRICTED), f"{RULE}.keywords[1]: has the control"),
     (only({"className": "free", "keywords": ["gpl", " \u00a0"]}, RESTRICTED), f"{RULE}.keywords[1]: nothing in it can be seen"),
     (only({"className": "free", "keywords": ["gpl", "\u200b\u00ad"]}, RESTRICTED), f"{RULE}.keywords[1]: nothing in it can be seen"),
+    (put("weak.labelers.1", asked(shots=0, strategies=[{}, {"shots": 2}, {"shots": 0}])), "spec.weak.labelers[1].prompted.strategies[2]: is the same as strategies[0]"),
     (only(FREE, FREE), "spec.weak.labelers: no rule votes for the class 'restricted'"),
 ]  # fmt: skip
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from manifests import ASKED, DEEP, FULL, OWN, PODS, RULES, SMALL, llm, put
+from manifests import ASKED, DEEP, FULL, OWN, PODS, RULES, SMALL, asked, llm, put
 
 VOTES = {"name": "votes", "type": "Imported", "imported": {"field": "ann"}}
 CODE = {
@@ -221,6 +221,15 @@ BAD = [
     ("a label model of two", lambda spec: (spec["weak"]["labelers"].pop(), spec.update(aggregation={"type": "LabelModel"})), "spec.aggregation.type", "at least 3 labelers"),
     ("a share of no class", put("aggregation", {"type": "LabelModel", "labelModel": {"classShares": [{"className": "x", "share": "1"}]}}), "spec.aggregation.labelModel.classShares[0].className", "does not have"),
     ("too many shots", put("weak.labelers.1", {**ASKED, "prompted": {**ASKED["prompted"], "shots": 65}}), "spec.weak.labelers[1].prompted.shots", "above 64"),
+    ("the nearest of no shots", put("weak.labelers.1", asked(shots=0, shotSelection="Nearest")), "spec.weak.labelers[1].prompted.shots", "needs `shots`"),
+    ("a sweep of one", put("weak.labelers.1", asked(shots=0, strategies=[{"shots": 4}])), "spec.weak.labelers[1].prompted.strategies", "at least 2"),
+    ("a sweep of too many", put("weak.labelers.1", asked(shots=0, strategies=[{"shots": n} for n in range(9)])), "spec.weak.labelers[1].prompted.strategies", "at most 8"),
+    ("a sweep beside shots", put("weak.labelers.1", asked(shots=4, strategies=[{}, {"shots": 4}])), "spec.weak.labelers[1].prompted.strategies", "leave `shots`"),
+    ("a sweep beside a reasoning", put("weak.labelers.1", asked(shots=0, reasoningTokens=8, strategies=[{}, {"shots": 4}])), "spec.weak.labelers[1].prompted.strategies", "leave `shots`"),
+    ("a reasoning after shots", put("weak.labelers.1", asked(shots=4, reasoningTokens=64)), "spec.weak.labelers[1].prompted.reasoningTokens", "exclude each other"),
+    ("a strategy that reasons after shots", put("weak.labelers.1", asked(shots=0, strategies=[{"shots": 1, "reasoningTokens": 64}, {}])), "spec.weak.labelers[1].prompted.strategies[0].reasoningTokens", "exclude each other"),
+    ("a strategy of no nearest shots", put("weak.labelers.1", asked(shots=0, strategies=[{}, {"shotSelection": "Nearest"}])), "spec.weak.labelers[1].prompted.strategies[1].shots", "needs `shots`"),
+    ("an unknown way to pick shots", put("weak.labelers.1", asked(shotSelection="Nearst")), "spec.weak.labelers[1].prompted.shotSelection", "did you mean `Nearest`"),
     ("asked without a model", put("weak.labelers.1", {"name": "asked", "type": "Prompted"}), "spec.weak.labelers[1].prompted", "when `type` is Prompted"),
     ("a password in a URL", put("weak.labelers.1", llm(url="https://me:pw@llm.example.org/v1")), "spec.weak.labelers[1].endpoint.url", "without user, password, query"),
     ("a key in a query", put("weak.labelers.1", llm(url="https://llm.example.org/v1?key=1")), "spec.weak.labelers[1].endpoint.url", "without user, password, query"),
@@ -277,6 +286,9 @@ BAD = [
 ]  # fmt: skip
 
 GOOD = [
+    ("nearest shots", put("weak.labelers.1", asked(shots=4, shotSelection="Nearest"))),
+    ("several ways to ask", put("weak.labelers.1", asked(shots=0, strategies=[{}, {"shots": 4}, {"shots": 4, "shotSelection": "Nearest", "instruction": "Free?"}, {"reasoningTokens": 64}]))),
+    ("a reasoning", put("weak.labelers.1", asked(shots=0, reasoningTokens=64))),
     ("votes of several annotators", lambda spec: spec.update(weak={"labelers": [{**VOTES, "name": f"v{n}", "imported": {"field": f"ann_{n}", "abstainOn": ["-1"]}} for n in range(20)]}, aggregation={"type": "DawidSkene", "dawidSkene": {"abstentions": "Answers"}})),
     ("probabilities of one class of two", put("weak.labelers.0", {**VOTES, "imported": {"probabilities": [{"className": "free", "field": "p"}]}})),
     ("functions of a module", put("weak.labelers.0", {**CODE, "calibration": "Temperature"})),

@@ -1,4 +1,5 @@
 import sys
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "store")]
+UNIT = Path(__file__).parents[1]
+sys.path[:0] = [str(UNIT / "label"), str(UNIT / "store"), str(UNIT / "tuning")]

@@ -286,6 +286,26 @@ def test_answers_need_no_answer():
     assert answers(found)
 
 
+def test_the_ways_to_ask_that_the_seeds_took_are_told():
+    found = results()
+    tried = ["no shots", "4 drawn shots", "4 nearest shots"]
+    found["labelers"][0]["strategy"] = {
+        "0": {"tried": tried, "chosen": 2, "texts": 60, "heldOutLogLoss": [0.7, 0.6, 0.5]},
+        "1": {"tried": tried, "chosen": 2, "texts": 60, "heldOutLogLoss": [0.8, 0.7, 0.6]},
+        "2": {"tried": tried, "chosen": 0, "texts": 9, "heldOutLogLoss": []},
+    }
+    assert (
+        "Of 3 ways to ask `rules`, the seeds took no shots (1 of 3), 4 nearest shots (2 of 3), by their log loss out of"
+        " fold on the gold budget (no shots 0.750, 4 drawn shots 0.650, 4 nearest shots 0.550)."
+    ) in cautions(found)
+    for choice in found["labelers"][0]["strategy"].values():
+        choice |= {"chosen": 0, "heldOutLogLoss": []}
+    assert (
+        "Of 3 ways to ask `rules`, the seeds took no shots (3 of 3): the gold budget is too small to choose on."
+        in cautions(found)
+    )
+
+
 def test_rules_that_never_vote_are_named():
     found = results()
     votes = {"texts": 50, "rules": [20, 0, 7, 0], "classes": {"free": 27, "restricted": 0}}

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from text_kit import selected_texts
+from written_kit import selected_texts
 
 from w2s_api.methods.selection_steps import SELECTION_STEPS
 from w2s_trainer.errors import BadData

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
@@ -149,15 +150,38 @@ class CausalModel:
             texts: n texts.
             answers: what is scored after them; None: the model writes on.
         """
+        written = (layout.prompt(text) for text in texts)
+        return self._read(written, layout, answers, layout.prompt("x"))
+
+    def prompts_of_each(
+        self, layouts: Iterable[Layout], texts: Sequence[str], answers: Answers | None = None
+    ) -> Prompts:
+        """Token ids of the prompts of n texts, each in a layout of its own.
+
+        Args:
+            layouts: n, as they are asked for; they begin with the same question and differ in their shots.
+            texts: n texts.
+            answers: after any of the layouts; None: the model writes on.
+        """
+        pairs = zip(layouts, texts, strict=True)
+        first = next(pairs, None)
+        if first is None:
+            return Prompts(np.empty(0, dtype=np.int32), [])
+        layout, opening = first[0], first[0].prompt(first[1])
+        written = (one.prompt(text) for one, text in pairs)
+        return self._read(chain([opening], written), layout, answers, opening)
+
+    def _read(self, written: Iterable[str], layout: Layout, answers: Answers | None, like: str) -> Prompts:
+        """Tokenises written prompts; what all begin with is looked for at the beginning of one `like` them."""
         drop = 0 if answers is None else answers.merged
 
         def read() -> Iterator[NDArray[np.int32]]:
-            for start in range(0, len(texts), TOKENISED_AT_ONCE):
-                strings = [layout.prompt(text) for text in texts[start : start + TOKENISED_AT_ONCE]]
+            rest = iter(written)
+            while strings := list(islice(rest, TOKENISED_AT_ONCE)):
                 for whole in self.ids(layout, strings):
                     yield whole[: len(whole) - drop]
 
-        return divided(self.ids(layout, [layout.prompt("x")])[0], read())
+        return divided(self.ids(layout, [like])[0], read())
 
     def scores(
         self,
@@ -227,15 +251,16 @@ class CausalModel:
                 check_finite(scores, self.tokenizer.name_or_path, "answers' scores", some)
                 yield some, scores
 
-    def require_room(self, prompts: Prompts, answers: Answers) -> None:
-        """Raises BadSpec where a prompt and its longest answer are longer than the model can read."""
-        longest = _longest(prompts, answers)
+    def require_room(self, prompts: Prompts, answers: Answers, between: int = 0) -> None:
+        """Raises BadSpec where a prompt, tokens between the two and its longest answer are longer than the model can
+        read."""
+        longest = _longest(prompts, answers) + between
         if self.context is not None and longest > self.context:
             raise BadSpec(
                 "PromptTooLong",
                 f"A prompt for {self.tokenizer.name_or_path} has {longest:,} tokens, the model reads"
-                f" {self.context:,}: {len(prompts.shared):,} are the question, the classes and the shots.",
-                "Lower the labeler's `shots` or `maxTokens`, or shorten the descriptions of the classes.",
+                f" {self.context:,}: {len(prompts.shared):,} are the question, the classes and what all have of the shots.",
+                "Lower the labeler's `shots`, `maxTokens` or `reasoningTokens`, or shorten the descriptions of the classes.",
             )
 
     def ids(self, layout: Layout, strings: Sequence[str]) -> list[NDArray[np.int32]]:

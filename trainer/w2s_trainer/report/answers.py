@@ -145,6 +145,7 @@ def cautions(results: Mapping[str, Any]) -> list[str]:
         if tally := tally_of(labeler):
             sentences += _silent_rules(labeler["labeler"], tally)
         sentences += _failing_functions(labeler)
+        sentences += _strategies(labeler)
     readers = [
         ("The strong model", results["training"].get("unreadable", 0)),
         *(
@@ -181,6 +182,24 @@ def _failing_functions(labeler: Mapping[str, Any]) -> list[str]:
             for name, error in found["errors"].items()
         ),
     ]
+
+
+def _strategies(labeler: Mapping[str, Any]) -> list[str]:
+    """Which ways to ask the seeds took, and how good all were on the gold budget."""
+    choices = list(labeler.get("strategy", {}).values())
+    if not choices:
+        return []
+    tried = choices[0]["tried"]
+    taken = [sum(choice["chosen"] == place for choice in choices) for place in range(len(tried))]
+    sentence = f"Of {len(tried)} ways to ask `{labeler['labeler']}`, the seeds took " + ", ".join(
+        f"{words} ({count} of {len(choices)})" for words, count in zip(tried, taken, strict=True) if count
+    )
+    measured = [choice["heldOutLogLoss"] for choice in choices if choice["heldOutLogLoss"]]
+    if not measured:
+        return [f"{sentence}: the gold budget is too small to choose on."]
+    means = [sum(losses) / len(losses) for losses in zip(*measured, strict=True)]
+    listed = ", ".join(f"{words} {loss:.3f}" for words, loss in zip(tried, means, strict=True))
+    return [f"{sentence}, by their log loss out of fold on the gold budget ({listed})."]
 
 
 def _silent_rules(labeler: str, tally: Mapping[str, Any]) -> list[str]:

@@ -99,9 +99,11 @@ class TextStudent(TunableModel):
     def answering(self) -> "Iterator[CausalModel]":
         """The student as it is now, as a model that is asked; within it nothing is trained."""
         self.model.eval()
-        with self._computing():
-            yield CausalModel(self._causal, self.tokenizer, self.device)
-        self.model.train()
+        try:
+            with self._computing():
+                yield CausalModel(self._causal, self.tokenizer, self.device)
+        finally:
+            self.model.train()
 
     @property
     def _causal(self) -> Any:

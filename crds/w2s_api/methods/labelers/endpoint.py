@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field
 
-from w2s_api.methods.labelers.labeler import LabelerSettings
+from w2s_api.methods.labelers.asked import AskedSettings, Orders
 from w2s_api.methods.labelers.samples import SampleAgreement, needs_temperature
 from w2s_api.spec.base import NonNegative, Rule, Struct, text
 from w2s_api.spec.paths import Place
@@ -36,11 +36,10 @@ class TokenPrices(Struct):
     )
 
 
-class Endpoint(LabelerSettings):
+class Endpoint(AskedSettings):
     """A model behind an OpenAI-compatible API that is asked `task.instruction`: the texts are sent there."""
 
     words: ClassVar[str] = "a model behind an OpenAI-compatible API that is asked; texts are sent there"
-    is_asked: ClassVar[bool] = True
     of_classes: ClassVar[tuple[str, ...]] = ("orders", "reasoning", "logprobs")
     of_texts: ClassVar[tuple[str, ...]] = ("agreement",)
     scores_are_votes: ClassVar[bool] = True
@@ -74,12 +73,7 @@ class Endpoint(LabelerSettings):
         description="The Secret's key that holds the API key; only the pods of this labeler get it. `w2s run` reads"
         " W2S_ENDPOINT_API_KEY, else OPENAI_API_KEY. Default: no API key is sent.",
     )
-    shots: Annotated[int, Field(ge=0, le=64)] = Field(
-        default=0,
-        description="Expert-labelled examples in the prompt, drawn from the gold budget of each seed, the"
-        " classes in turn.",
-    )
-    orders: Annotated[int, Field(ge=1, le=24)] = Field(
+    orders: Orders = Field(
         default=1,
         description="In how many orders the classes are listed, since models prefer a place in the list; the answers"
         " are averaged. Each order is a request more for each text.",
@@ -142,14 +136,6 @@ class Endpoint(LabelerSettings):
         """What is asked of which model, and not where, how fast or for how much."""
         settings = super().result_settings()
         return {name: value for name, value in settings.items() if name not in _IN_NO_KEY}
-
-    def shown_labels(self) -> int:
-        """Its shots."""
-        return self.shots
-
-    def sees_gold(self) -> bool:
-        """It does with shots."""
-        return self.shots > 0
 
     def secrets(self) -> Mapping[str, KeySelector]:
         """The API key, if there is one."""

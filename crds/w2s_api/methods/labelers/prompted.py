@@ -5,31 +5,110 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from w2s_api.methods.labelers.labeler import LabelerSettings
+from w2s_api.methods.labelers.asked import AskedSettings, Orders, Shots
 from w2s_api.methods.labelers.samples import SampleAgreement, needs_temperature
-from w2s_api.spec.base import NonNegative
+from w2s_api.spec.base import NonNegative, Rule, Struct, text
 from w2s_api.spec.model import MaxTokens, Model
 from w2s_api.spec.paths import Place
 
+ShotSelection = Literal["Drawn", "Nearest"]
+ReasoningTokens = Annotated[int, Field(ge=0, le=4096)]
 
-class Prompted(LabelerSettings):
+
+def _nearest_needs_shots() -> Rule:
+    return Rule(
+        cel="!has(self.shotSelection) || self.shotSelection != 'Nearest' || (has(self.shots) && self.shots > 0)",
+        message="`shotSelection: Nearest` needs `shots`: say how many of the nearest are shown",
+        holds=lambda asked: asked.shot_selection != "Nearest" or asked.shots > 0,
+        field="shots",
+    )
+
+
+def _reasons_without_shots() -> Rule:
+    return Rule(
+        cel="!has(self.reasoningTokens) || self.reasoningTokens == 0 || !has(self.shots) || self.shots == 0",
+        message="`reasoningTokens` and `shots` exclude each other: examples would show answers without a reasoning",
+        holds=lambda asked: asked.reasoning_tokens == 0 or asked.shots == 0,
+        field="reasoningTokens",
+    )
+
+
+class PromptStrategy(Struct):
+    """One way to ask, of several that are tried."""
+
+    rules = (_nearest_needs_shots(), _reasons_without_shots())
+
+    shots: Shots = Field(default=0, description="As the labeler's.")
+    shot_selection: ShotSelection = Field(default="Drawn", description="As the labeler's.")
+    reasoning_tokens: ReasoningTokens = Field(default=0, description="As the labeler's.")
+    instruction: Annotated[str, text(2000)] = Field(
+        default="", description="Other words for the question. Default: `task.instruction`."
+    )
+
+    @property
+    def drawn_shots(self) -> int:
+        """Examples that are the same in every prompt."""
+        return self.shots if self.shot_selection == "Drawn" else 0
+
+    def in_words(self) -> str:
+        """What it is called in figures."""
+        which = "nearest" if self.shot_selection == "Nearest" else "drawn"
+        shots = f"{self.shots} {which} shots" if self.shots else "no shots"
+        reasoning = f", {self.reasoning_tokens} tokens of reasoning" if self.reasoning_tokens else ""
+        return f"{shots}{reasoning}{', in other words' if self.instruction else ''}"
+
+
+class Prompted(AskedSettings):
     """A causal model that is asked `task.instruction`: each class name is scored in full as its answer, or it writes."""
 
     version: ClassVar[int] = 2
     words: ClassVar[str] = "a causal model that is asked"
-    is_asked: ClassVar[bool] = True
-    of_classes: ClassVar[tuple[str, ...]] = ("orders", "prior")
+    of_classes: ClassVar[tuple[str, ...]] = (
+        "orders",
+        "prior",
+        "shotSelection",
+        "reasoningTokens",
+        "strategies",
+    )
     of_texts: ClassVar[tuple[str, ...]] = ("samples", "temperature", "agreement")
 
-    rules = (needs_temperature(),)
+    rules = (
+        needs_temperature(),
+        _nearest_needs_shots(),
+        _reasons_without_shots(),
+        Rule(
+            cel="!has(self.strategies) || (!(has(self.shots) && self.shots > 0) &&"
+            " !(has(self.shotSelection) && self.shotSelection != 'Drawn') &&"
+            " !(has(self.reasoningTokens) && self.reasoningTokens > 0))",
+            message="each of the `strategies` says for itself what is shown and written: leave `shots`, `shotSelection`"
+            " and `reasoningTokens` of the labeler out",
+            holds=lambda asked: (
+                asked.strategies is None
+                or (asked.shots == 0 and asked.shot_selection == "Drawn" and asked.reasoning_tokens == 0)
+            ),
+            field="strategies",
+        ),
+    )
 
     model: Model = Field(description="The causal model, in the Hugging Face layout.")
-    shots: Annotated[int, Field(ge=0, le=64)] = Field(
-        default=0,
-        description="Expert-labelled examples in the prompt, drawn from the gold budget of each seed, the"
-        " classes in turn.",
+    shot_selection: ShotSelection = Field(
+        default="Drawn",
+        description="Drawn: the same shots in every prompt. Nearest: of the gold budget of each seed, the texts"
+        " that are most like the text that is asked about, by the model's own features; none is shown for itself"
+        " or for a near duplicate.",
     )
-    orders: Annotated[int, Field(ge=1, le=24)] = Field(
+    reasoning_tokens: ReasoningTokens = Field(
+        default=0,
+        description="The model first writes down its reasoning, at most so many tokens, each the likeliest; the class"
+        " names are scored after it. 0: it does not.",
+    )
+    strategies: Annotated[list[PromptStrategy], Field(min_length=2, max_length=8)] | None = Field(
+        default=None,
+        description="Several ways to ask, of which each seed takes the one with the smallest log loss out of fold on"
+        " its gold budget; the figures of all are in the report. Default: the one that the labeler's own fields describe.",
+        json_schema_extra={"x-kubernetes-list-type": "atomic"},
+    )
+    orders: Orders = Field(
         default=2,
         description="In how many orders the classes are listed; the scores are averaged, since models prefer"
         " a place in the list.",
@@ -60,15 +139,32 @@ class Prompted(LabelerSettings):
         " that is most like all of them.",
     )
 
+    def tried(self) -> list[PromptStrategy]:
+        """The ways to ask: those that are given, or the one that its own fields describe."""
+        own = {
+            "shots": self.shots,
+            "shotSelection": self.shot_selection,
+            "reasoningTokens": self.reasoning_tokens,
+        }
+        return self.strategies or [PromptStrategy.model_validate(own)]
+
     def shown_labels(self) -> int:
-        """Its shots."""
-        return self.shots
+        """The most drawn shots of any strategy, which are those of the others too. Nearest ones are never of the
+        text's own family, so that what it says of the budget remains evidence."""
+        return max(strategy.drawn_shots for strategy in self.tried())
 
     def sees_gold(self) -> bool:
-        """It does with shots, and where the prior is that of the budget."""
-        return self.shots > 0 or self.prior == "Gold"
+        """It does with shots or several strategies, and where the prior is that of the budget."""
+        return self.strategies is not None or self.shots > 0 or self.prior == "Gold"
 
     def doubts(self) -> Iterator[tuple[Place, str]]:
-        """Comparisons of one sample."""
+        """Strategies that are there twice, and comparisons of one sample."""
+        tried = self.strategies or []
+        for place, strategy in enumerate(tried):
+            if strategy in tried[:place]:
+                yield (
+                    ("strategies", place),
+                    f"is the same as strategies[{tried.index(strategy)}]: it is asked for nothing",
+                )
         if self.samples == 1 and self.agreement != "ExactMatch":
             yield ("agreement",), "there is one sample, and nothing to compare it with: raise `samples`"

@@ -205,7 +205,7 @@ class Generation(TaskFamily):
         return errors.excerpts(test, weak, answers, text_of)
 
     def arm_details(self, test: GoldTest, answers: ArmAnswers) -> dict[str, Any]:
-        """How long an arm's texts are beside the experts', and how many are empty."""
+        """How long an arm's texts are beside the experts', how many are empty, and whether they repeat themselves."""
         return errors.shape(test, answers)
 
     def report_parts(self, results: Mapping[str, Any]) -> ReportParts:

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2s_trainer.data.normal_form import normalised
+from w2s_trainer.families.generation.repetition import ends_in_loop, repeated_share
 from w2s_trainer.families.generation.scores import token_f1
 from w2s_trainer.families.gold_test import ArmAnswers, GoldTest
 
@@ -42,14 +43,25 @@ def imitation(test: GoldTest, weak: ArmAnswers, candidate: ArmAnswers) -> dict[s
 
 
 def shape(test: GoldTest, answers: ArmAnswers) -> dict[str, float]:
-    """The share of empty texts, and how long the others are beside the experts' (means over seeds)."""
-    lengths = np.array([[len(text) for text in of_seed] for of_seed in answers.values], dtype=np.float64)
-    wanted = np.array([len(text) for text in test.gold], dtype=np.float64)
-    written = lengths > 0
-    ratio = lengths[written] / np.broadcast_to(wanted, lengths.shape)[written]
+    """What an arm's texts are like, whatever they say: means over seeds.
+
+    Returns:
+        `empty`: the share of texts that are. Of the others `lengthRatio`: characters for each one of the expert's;
+        `repetition`: the share of runs of four words that were there before in the same text; `loops`: the share that end
+        in one piece over and over.
+    """
+    written = [
+        (text, gold)
+        for of_seed in answers.values
+        for text, gold in zip(of_seed, test.gold, strict=True)
+        if text
+    ]
+    count = len(written) or 1
     return {
-        "empty": round(float(1 - written.mean()), 6),
-        "lengthRatio": round(float(ratio.mean()), 4) if ratio.size else 0.0,
+        "empty": round(1 - len(written) / answers.values.size, 6),
+        "lengthRatio": round(sum(len(text) / len(gold) for text, gold in written) / count, 4),
+        "repetition": round(sum(repeated_share(text) for text, _ in written) / count, 6),
+        "loops": round(sum(ends_in_loop(text) for text, _ in written) / count, 6),
     }
 
 

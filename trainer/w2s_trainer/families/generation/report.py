@@ -36,6 +36,7 @@ def report_parts(results: Mapping[str, Any]) -> ReportParts:
     sections = templates.get_template("written.html.j2").render(
         evaluation=evaluation,
         imitation=imitation_sentence(results),
+        repetition=repetition_sentence(evaluation),
         shown=results["excerpts"] is not None,
         pairs=[
             {
@@ -51,6 +52,18 @@ def report_parts(results: Mapping[str, Any]) -> ReportParts:
         steps=[{**step, "why": _reasons(step)} for step in results["selection"]["steps"]],
     )
     return ReportParts((), Markup(sections), Markup(weak_labels))
+
+
+def repetition_sentence(evaluation: Mapping[str, Any]) -> str | None:
+    """Says whether the new model repeats itself more than it did as it came; None where nobody asked it as it came."""
+    arms = {arm["arm"]: arm for arm in evaluation["arms"]}
+    if "zero-shot" not in arms:
+        return None
+    new, untuned = arms[evaluation["candidate"]], arms["zero-shot"]
+    return (
+        f"Of the texts of the new model {new['loops']:.1%} end in a loop and {new['repetition']:.1%} of its runs of four words"
+        f" were there before; as it came, before it was tuned, {untuned['loops']:.1%} and {untuned['repetition']:.1%}."
+    )
 
 
 def _reasons(step: Mapping[str, Any]) -> list[str]:

@@ -120,6 +120,10 @@ def compare(test: GoldTest, arms: Arms, candidate: Arm, rng: np.random.Generator
         "imitation": test.task.imitation(test, arms.answers["weak"], arms.answers[candidate.name]),
         "pgr": _pgr(declared, arms, drawn),
     }
+    if "zero-shot" in arms.answers:
+        result["untunedImitation"] = test.task.imitation(
+            test, arms.answers["weak"], arms.answers["zero-shot"]
+        )
     tradeoff = test.task.tradeoff(result)
     result["tradeoff"] = tradeoff.to_json() if tradeoff else None
     if arms.curve:

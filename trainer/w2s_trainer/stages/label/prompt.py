@@ -43,17 +43,21 @@ def prompt_of(task: Task, order: Sequence[int], shots: Sequence[Shot]) -> Prompt
         order: class indices as they are listed.
         shots: classes in turn, as `shots_of` gives them.
     """
-    classes = [task.classes[k] for k in order]
-    listed = "\n".join(f"- {c.name}: {c.description}" if c.description else f"- {c.name}" for c in classes)
-    question = f"{task.instruction.strip() or QUESTION}\n\nClasses:\n{listed}"
     place = {k: at for at, k in enumerate(order)}
     turn: dict[int, int] = {}
     places = []
     for shot in shots:
         turn[shot.label] = turn.get(shot.label, -1) + 1
         places.append((turn[shot.label], place[shot.label]))
-    shown = [shots[at] for at in sorted(range(len(shots)), key=places.__getitem__)]
-    return Prompt(question, tuple((shot.text, task.classes[shot.label].name) for shot in shown))
+    return prompt_with(task, order, [shots[at] for at in sorted(range(len(shots)), key=places.__getitem__)])
+
+
+def prompt_with(task: Task, order: Sequence[int], shots: Sequence[Shot]) -> Prompt:
+    """The prompt with the classes in an order, and the shots in their own."""
+    classes = [task.classes[k] for k in order]
+    listed = "\n".join(f"- {c.name}: {c.description}" if c.description else f"- {c.name}" for c in classes)
+    question = f"{task.instruction.strip() or QUESTION}\n\nClasses:\n{listed}"
+    return Prompt(question, tuple((shot.text, task.classes[shot.label].name) for shot in shots))
 
 
 def shots_of(labels: NDArray[np.int64], n: int) -> NDArray[np.int64]:

