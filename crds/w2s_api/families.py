@@ -30,7 +30,8 @@ class Family:
     may_have: tuple[str, ...] = ()
     """Fields of `task` that may be given for this type."""
     writes: bool = False
-    """Whether a weak label is a text that a labeler writes, of rules by `write`."""
+    """Whether a weak label is a text that a labeler writes, of rules by `write`. Models that are tuned are then asked the
+    task's question, too."""
     has_heads: bool = True
     """Whether a linear head on a frozen model's features can answer: the arm `head`."""
     has_zero_shot: bool = True
@@ -38,7 +39,7 @@ class Family:
     has_combination: bool = True
     """Whether answers of several sources can be joined to one: the arm `combined`."""
     tunings: tuple[str, ...] | None = None
-    """The values of `strong.tuning.type` that it knows; None: all."""
+    """The values of `tuning.type` that it knows, of the strong model and of labelers; None: all."""
     labelers: tuple[str, ...] | None = None
     """The types of labelers whose opinions it understands; None: all."""
     aggregations: tuple[str, ...] | None = None
@@ -86,7 +87,7 @@ _TABLE = (
         writes=True,
         has_heads=False,
         tunings=("LoRA", "Full"),
-        labelers=("Functions",),
+        labelers=("Functions", "Imported", "Finetuned", "Prompted", "Endpoint"),
         aggregations=("WeightedAverage", "MajorityVote", "Consensus"),
         selections=("Groundedness", "Shape", "Agreement"),
         losses=("CrossEntropy",),

@@ -14,6 +14,7 @@ from w2s_api.names import StageKind
 from w2s_api.spec.base import Struct
 from w2s_api.spec.job import Spec
 from w2s_api.spec.strong import Strong
+from w2s_api.spec.task import Task
 from w2s_api.spec.weak import Labeler
 from w2s_api.stage import ModelReference, Read, Role, Stage
 
@@ -100,7 +101,7 @@ def pipeline(spec: Spec) -> tuple[Stage, ...]:
             f"label-{labeler.name}",
             "label",
             {
-                **(family_of(task).question_inputs(task) if labeler.settings.is_asked else labels),
+                **_label_inputs(task, labeler),
                 "weak.labelers[]": labeler.result_settings(),
                 **({**budget, **seeds} if labeler.sees_gold else {}),
             },
@@ -244,7 +245,7 @@ def _add_training(build: _Builder, spec: Spec, labels: Mapping[str, Any], model:
     if not deep:
         return
     settings: dict[str, Any] = {
-        **labels,
+        **_taught(spec.task),
         "strong": {
             **_settings(strong, without={"batch_tokens", "tuning", "loss", "training"}),
             "tuning": strong.tuning.result_settings(),
@@ -355,6 +356,19 @@ _DIVISION = ("test_fraction", "split_seed")
 
 def _settings(struct: Struct, without: set[str]) -> dict[str, Any]:
     return struct.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude=without)
+
+
+def _label_inputs(task: Task, labeler: Labeler) -> Mapping[str, Any]:
+    """What of the task a labeler's labels depend on."""
+    if labeler.settings.is_asked:
+        return family_of(task).question_inputs(task)
+    return _taught(task) if labeler.settings.learns_budget else family_of(task).label_inputs(task)
+
+
+def _taught(task: Task) -> Mapping[str, Any]:
+    """What of the task a tuned model's answers depend on: where it learns to write, it is asked."""
+    family = family_of(task)
+    return family.question_inputs(task) if family.writes else family.label_inputs(task)
 
 
 def _labeler_methods(labeler: Labeler) -> list[type[Method] | str]:

@@ -41,6 +41,7 @@ KINDS: dict[str, tuple[dict, str, str, set[str]]] = {
             "shots",
             "strategy",
             "summary",
+            "tuned",
             "user_functions",
             "votes",
         },

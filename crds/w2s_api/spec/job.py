@@ -1,5 +1,6 @@
 """The WeakToStrongJob itself, and the rules that cross its parts."""
 
+import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Annotated, Any, Literal
@@ -22,6 +23,7 @@ from w2s_api.spec.base import (
     DanglingReference,
     Rule,
     Struct,
+    attribute_of,
     fits,
     immutable,
     refers,
@@ -315,6 +317,107 @@ def _writing_is_not_calibrated() -> Rule:
     )
 
 
+def _of_its_kind(labeler: type[LabelerSettings]) -> Iterator[Rule]:
+    """Rules that settings which say something of classes, or of texts, alone stay at their defaults for other tasks."""
+    of_texts = {family.name: family.writes for family in FAMILIES.values()}
+    for fields, of in ((labeler.of_classes, "classes"), (labeler.of_texts, "texts that are written")):
+        if fields:
+            others = [name for name, writes in of_texts.items() if writes == (of == "classes")]
+            yield _at_default(labeler, fields, others, of)
+
+
+def _at_default(labeler: type[LabelerSettings], fields: tuple[str, ...], others: list[str], of: str) -> Rule:
+    here = field_of(labeler)
+    defaults = {
+        name: labeler.model_fields[attribute_of(labeler, name)].get_default(call_default_factory=True)
+        for name in fields
+    }
+
+    def dangling(spec: "Spec") -> Iterator[DanglingReference]:
+        for place, choice in _labelers(spec):
+            settings = choice.given(labeler) if spec.task.type in others else None
+            for name, default in defaults.items():
+                if settings and getattr(settings, attribute_of(labeler, name)) != default:
+                    yield DanglingReference((*place, here, name), name, ())
+
+    return refers(
+        cel=f"!(self.task.type in {others}) || "
+        + cel_for_all(
+            "self",
+            f"weak.labelers[].{here}",
+            lambda value: f"!has({value}) || ({_all_at_default(value, defaults)})",
+        ),
+        message=f"{' and '.join(f'`{name}`' for name in fields)} of labelers of type {_name_of(labeler)} are for {of}: leave"
+        f" them out when `task.type` is {' or '.join(others)}",
+        field="weak.labelers",
+        dangling=dangling,
+    )
+
+
+def _name_of(labeler: type[LabelerSettings]) -> str:
+    return next(name for name, method in LABELERS.items() if method is labeler)
+
+
+def _all_at_default(value: str, defaults: Mapping[str, Any]) -> str:
+    """The CEL expression that fields of a struct are as if they were not given."""
+    return " && ".join(_is_at_default(f"{value}.{name}", default) for name, default in defaults.items())
+
+
+def _is_at_default(value: str, default: Any) -> str:
+    if default is None:
+        return f"!has({value})"
+    same = f"size({value}) == 0" if default == [] else f"{value} == {json.dumps(default)}"
+    return f"(!has({value}) || {same})"
+
+
+def _labelers_are_tuned_to_write(family: Family) -> Rule:
+    """A labeler is tuned as the strong model may be."""
+    known = family.tunings or ()
+
+    def dangling(spec: "Spec") -> Iterator[DanglingReference]:
+        for place, labeler in _labelers(spec) if spec.task.type == family.name else ():
+            for below, tuning in values_at(labeler, _TUNING):
+                if tuning.type not in known:
+                    yield DanglingReference((*place, *below, "type"), tuning.type, known)
+
+    return refers(
+        cel=f"self.task.type != '{family.name}' || "
+        + cel_for_all(
+            "self",
+            f"weak.labelers[].{_TUNING.partition('.')[0]}",
+            lambda labeler: (
+                f"!has({labeler}) || (has({labeler}.tuning) && has({labeler}.tuning.type)"
+                f" && {labeler}.tuning.type in {list(known)})"
+            ),
+        ),
+        message=f"a labeler of a task of type {family.name} is tuned by {' or '.join(known)}: write `tuning: {{type:"
+        f" {known[0]}}}`",
+        field="weak.labelers",
+        dangling=dangling,
+    )
+
+
+_TUNING = "finetuned.tuning"
+"""Of a labeler: how it is tuned."""
+
+
+def _writers_are_told_what() -> Rule:
+    """A model that is asked to write, and is not told what, writes anything."""
+    writing = [family.name for family in FAMILIES.values() if family.writes]
+    return Rule(
+        cel=f"!(self.task.type in {writing})"
+        f" || !self.weak.labelers.exists(l, {only_types(LABELERS, 'is_asked', 'l.type')})"
+        " || (has(self.task.instruction) && self.task.instruction != '')",
+        message="a labeler that is asked to write needs an instruction: say what is to be written about each text",
+        holds=lambda s: (
+            s.task.type not in writing
+            or bool(s.task.instruction)
+            or not any(labeler.settings.is_asked for labeler in s.weak.labelers)
+        ),
+        field="task.instruction",
+    )
+
+
 def _apart(source: str, cel: str) -> Rule:
     """What is written must not be read again as data. Data may lie below `storage.uri`, beside what is written."""
     return Rule(
@@ -390,6 +493,9 @@ class Spec(Struct):
         *_named("selection.steps[]", SELECTION_STEPS, _steps),
         _rules_write(),
         _writing_is_not_calibrated(),
+        _writers_are_told_what(),
+        *(_labelers_are_tuned_to_write(family) for family in FAMILIES.values() if family.tunings),
+        *(rule for labeler in LABELERS.values() for rule in _of_its_kind(labeler)),
         *_no_gold_imported(),
         *(
             _enough_labelers(name, method)

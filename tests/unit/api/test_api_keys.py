@@ -7,6 +7,7 @@ from api_server_kit import schema, with_defaults
 from hypothesis import given, settings
 from hypothesis.strategies import randoms
 from manifests import DEEP, FULL, MINIMAL, PODS, RULES, SOUND, asked, llm, manifest, put
+from verdicts import prompted, tuned, writes_by
 
 from w2s_api.crd import FRESH
 from w2s_api.keys import canonical, content_key
@@ -443,6 +444,24 @@ def test_an_endpoint_is_asked_the_instruction():
     before = keys(put("weak.labelers.1", llm()))
     after = keys(put("weak.labelers.1", llm()), put("task.instruction", "Is it free?"))
     assert before["label-llm"] != after["label-llm"]
+
+
+def of_texts(**task) -> dict[str, str]:
+    """Keys of a job whose texts are written by rules, a tuned model and one that is asked."""
+    learner = tuned(tuning={"type": "LoRA"})
+    return keys(writes_by(learner, **task), lambda spec: spec["weak"]["labelers"].append(prompted()))
+
+
+@pytest.mark.parametrize(
+    "task",
+    [{"instruction": "Which one?"}, {"generation": {"maxNewTokens": 9}}, {"generation": {"stop": [";"]}}],
+)
+def test_who_learns_to_write_is_asked_and_rules_are_not(task):
+    before, after = of_texts(), of_texts(**task)
+    changed = {name for name in before if before[name] != after[name]}
+    assert {"label-small", "label-asked"} <= changed
+    assert {name for name in before if name.startswith("train-gold-only")} <= changed
+    assert not changed & {"prepare", "label-rules"}
 
 
 def test_how_shots_are_picked_and_what_is_tried_is_in_the_key_of_a_prompted_labeler():

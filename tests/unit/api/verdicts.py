@@ -43,6 +43,27 @@ def writes(*rules: dict[str, Any]) -> Callable[[dict[str, Any]], None]:
     return edit
 
 
+def writes_by(labeler: dict[str, Any], **task: Any) -> Callable[[dict[str, Any]], None]:
+    """An edit: a task whose texts are written by a labeler."""
+
+    def edit(spec: dict[str, Any]) -> None:
+        writes({"write": "gpl", "pattern": "gpl"})(spec)
+        spec["weak"]["labelers"].append(labeler)
+        spec["task"].update(task)
+
+    return edit
+
+
+def tuned(**more: Any) -> dict[str, Any]:
+    """A labeler that is tuned."""
+    return {**SMALL, "finetuned": {"model": {"uri": "py://llm"}, **more}}
+
+
+def prompted(**more: Any) -> dict[str, Any]:
+    """A labeler that is asked."""
+    return {"name": "asked", "type": "Prompted", "prompted": {"model": {"uri": "py://llm"}, **more}}
+
+
 def selects_texts(*steps: dict[str, Any], labelers: int = 1) -> Callable[[dict[str, Any]], None]:
     """An edit: written texts are selected by these steps."""
 
@@ -113,6 +134,17 @@ BAD = [
     ("rule that writes where there are classes", put("weak.labelers.0.functions.rules.1", {"write": "gpl", "pattern": "gpl"}), "spec.weak.labelers[0].functions.rules[1].write", "rules `write` when `task.type` is Generation"),
     ("rule that votes where texts are written", writes({"className": "free", "pattern": "gpl"}), "spec.weak.labelers[0].functions.rules[0].className", "rules `write` when `task.type` is Generation"),
     ("texts calibrated", lambda spec: (writes({"write": "gpl", "pattern": "gpl"})(spec), spec["weak"]["labelers"][0].update(calibration="Temperature")), "spec.weak.labelers", "give no probabilities of classes"),
+    ("a head that writes", writes_by(tuned()), "spec.weak.labelers[1].finetuned.tuning.type", "write `tuning: {type: LoRA}`"),
+    ("a head that writes, said", writes_by(tuned(tuning={"type": "Head"})), "spec.weak.labelers[1].finetuned.tuning.type", "write `tuning: {type: LoRA}`"),
+    ("orders of texts", writes_by(prompted(orders=4)), "spec.weak.labelers[1].prompted.orders", "are for classes: leave them out"),
+    ("a prior of texts", writes_by(prompted(prior="Gold")), "spec.weak.labelers[1].prompted.prior", "are for classes: leave them out"),
+    ("samples of classes", put("weak.labelers.1", prompted(samples=3, temperature="0.7")), "spec.weak.labelers[1].prompted.samples", "are for texts that are written: leave them out"),
+    ("a temperature of classes", put("weak.labelers.1", prompted(temperature="0.7")), "spec.weak.labelers[1].prompted.temperature", "are for texts that are written"),
+    ("samples of texts that are all the same", writes_by(prompted(samples=3)), "spec.weak.labelers[1].prompted.temperature", "above 0"),
+    ("reasoning before texts", writes_by(llm(reasoning=True)), "spec.weak.labelers[1].endpoint.reasoning", "are for classes: leave them out"),
+    ("values of texts", writes_by({**VOTES, "imported": {"field": "ann", "values": [{"value": "1", "className": "free"}]}}), "spec.weak.labelers[1].imported.values", "are for classes: leave them out"),
+    ("probabilities of texts", writes_by({**VOTES, "imported": {"probabilities": [{"className": "free", "field": "p"}]}}), "spec.weak.labelers[1].imported.probabilities", "are for classes: leave them out"),
+    ("asked to write anything", writes_by(prompted(), instruction=""), "spec.task.instruction", "say what is to be written"),
     ("texts measured as classes", lambda spec: (writes({"write": "gpl", "pattern": "gpl"})(spec), spec["promotion"].update(metric="MacroF1")), "spec.promotion.metric", "measured by ExactMatch or TokenF1"),
     ("classes measured as texts", put("promotion.metric", "Chrf"), "spec.promotion.metric", "measured by MacroF1 or Accuracy"),
     ("label of no class", put("weak.labelers.2.classifier.labels", [{"modelLabel": "A", "className": "x"}]), "spec.weak.labelers[2].classifier.labels[0].className", "does not have"),
@@ -264,6 +296,7 @@ GOOD = [
     ("a majority of three", put("aggregation", {"type": "MajorityVote"})),
     ("as it is", same),
     ("rules that write", writes({"write": "gpl-{version}", "pattern": "gpl (?P<version>[0-9.]+)"}, {"write": "mit", "keywords": ["mit"]})),
+    ("all that writes", lambda spec: (writes({"write": "gpl", "pattern": "gpl"})(spec), spec["weak"]["labelers"].extend([{**VOTES, "imported": {"field": "note", "abstainOn": ["-"]}}, tuned(tuning={"type": "LoRA"}), prompted(shots=4, samples=5, temperature="0.7", agreement="Chrf")]))),
     ("selection", put("selection.steps", [STEP])),
     ("every step for texts", selects_texts(*EVERY_TEXT_STEP, labelers=2)),
     ("a consensus", lambda spec: (selects_texts(labelers=2)(spec), spec.update(aggregation={"type": "Consensus"}))),

@@ -30,6 +30,9 @@ class Bench:
     objects: MemoryObjects = field(default_factory=MemoryObjects)
     told: Told = field(default_factory=Told)
     texts: list[str] = field(default_factory=lambda: list(TEXTS))
+    gold: Any = field(default_factory=lambda: GOLD)
+    parts_of_spec: dict[str, Any] = field(default_factory=dict)
+    """In place of what the spec has."""
 
     def __post_init__(self) -> None:
         ids = [f"id-{number}" for number in range(len(self.texts))]
@@ -38,7 +41,7 @@ class Bench:
             write_table(columns, attempt.directory / "examples.parquet")
             budget = np.flatnonzero(PARTS == "budget")
             write_table(
-                {"id": [ids[row] for row in budget], "label": GOLD[budget]},
+                {"id": [ids[row] for row in budget], "label": self.gold[budget]},
                 attempt.directory / "gold-budget" / "labels.parquet",
             )
             self.prepared = attempt.commit({}, {})
@@ -60,6 +63,7 @@ class Bench:
                 "weak": {"labelers": [{**labeler, "endpoint": {"url": url, "model": "m", **settings}}]},
                 "strong": {"model": {"uri": "py://some-encoder"}},
                 "evaluation": {"seeds": seeds},
+                **self.parts_of_spec,
             }
         )
         (stage,) = (one for one in pipeline(spec) if one.name == "label-llm")

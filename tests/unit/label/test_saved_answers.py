@@ -236,3 +236,32 @@ def test_what_is_paid_for_is_waited_for_and_told_to_the_next(memory, tmp_path):
     assert collected(next_one).tobytes() == ANSWERS.tobytes()
     assert next_one.kept == ANSWERS[[0, 1, 7, 8, 9], 0].tolist()
     assert next_one.asked == [[6, 5, 4], [3, 2]]
+
+
+@pytest.mark.parametrize("width", [1, 3])
+def test_strings_are_saved_as_they_are(memory, tmp_path, width):
+    words = np.array(["", "a\nb", "Ünïcode – 株式会社 🎈", "x" * 5000, "\u0000"], dtype=object)
+    answers = np.array([[words[(row + one) % 5] for one in range(width)] for row in range(N)], dtype=object)
+
+    def ask(before: Callable[[int], Any] = lambda _batch: None) -> NDArray[Any]:
+        def labeler(left: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.int64], NDArray[Any]]]:
+            for number, start in enumerate(range(0, len(left), BATCH)):
+                before(number)
+                rows = left[start : start + BATCH]
+                asked.append(rows.tolist())
+                yield rows, answers[rows]
+
+        saving = SavedAnswers(label_context(tmp_path, memory), np.arange(N), interval=0.0)
+        return saving("texts", N, width, object, labeler, lambda *_: None)
+
+    asked: list[list[int]] = []
+    with pytest.raises(Killed):
+        ask(die_before(2))
+    asked.clear()
+    found = ask()
+    assert asked == [[6, 7, 8], [9]]
+    assert found.tolist() == answers.tolist()
+    unsaved = collect_unsaved(
+        "x", N, width, object, lambda places: iter([(places, answers[places])]), lambda *_: None
+    )
+    assert unsaved.tolist() == answers.tolist()

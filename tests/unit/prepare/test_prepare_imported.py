@@ -131,3 +131,42 @@ def test_a_copy_of_the_gold_label_is_told(run_prepare):
     assert "`ann` is the expert's label on all of 120 gold rows" in copied.said
     honest = [{**row, "ann": row["label"] if number else "indemnity"} for number, row in enumerate(gold())]
     assert "expert's label" not in run_prepare(spec(), objects(honest, rows)).said
+
+
+def test_texts_are_kept_as_they_were_written_and_none_is_quoted(run_prepare):
+    written = ["Two  lines\nand CAPITALS ", "", None, "none", "\u200b", 12]
+    rows = [{**row, "note": text} for row, text in zip(pool(6), written, strict=True)]
+    golden = [{**row, "label": f"An Answer {number}"} for number, row in enumerate(gold())]
+    prepared = run_prepare(of_texts(), objects(golden, rows))
+    found = votes_by_text(prepared, "text:note")
+    assert [found[row["text"]] for row in rows] == [
+        "Two  lines\nand CAPITALS",
+        None,
+        None,
+        "none",
+        None,
+        "12",
+    ]
+    assert prepared.summary["imported"] == {"note": {"rows": 3, "different": 3}}
+
+
+def test_texts_that_are_the_experts_are_told(run_prepare):
+    rows = [{**row, "note": "a"} for row in pool()]
+    golden = [{**row, "label": f"An Answer {number}"} for number, row in enumerate(gold())]
+    copied = [{**row, "note": row["label"].upper()} for row in golden]
+    assert (
+        "`note` is the expert's label on all of 120 gold rows"
+        in run_prepare(of_texts(), objects(copied, rows)).said
+    )
+    copied[3]["note"] = "something else"
+    assert "expert's label" not in run_prepare(of_texts(), objects(copied, rows)).said
+
+
+def of_texts() -> Spec:
+    return spec_of(
+        DATA,
+        task={"type": "Generation", "generation": {}},
+        weak={"labelers": [{"name": "notes", "type": "Imported", "imported": {"field": "note"}}]},
+        strong={"model": {"uri": "py://llm"}, "tuning": {"type": "LoRA"}},
+        promotion={"metric": "ExactMatch"},
+    )

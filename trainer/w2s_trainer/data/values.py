@@ -36,6 +36,23 @@ def text_of(row: Row, name: str) -> str:
     return text
 
 
+def answer_of(row: Row, name: str) -> str | None:
+    """The text that somebody wrote about a row, as it was written but for white space around it; None where there is none.
+
+    Words such as `none` are texts: somebody may have meant them.
+
+    Raises:
+        Unfit: the value is no text, nor a number that can be written as one.
+    """
+    value = value_of(row, name)
+    if not isinstance(value, str):
+        return key_of(row, name)
+    if has_lone_surrogate(value):
+        raise Unfit(f"`{name}` has half a surrogate pair, which no file can hold")
+    seen = any(not (one.isspace() or unicodedata.category(one) == "Cf") for one in value)
+    return value.strip() if seen else None
+
+
 def key_of(row: Row, name: str) -> str | None:
     """The key of a row in its one form; None where there is none.
 

@@ -98,6 +98,10 @@ class Opinion(Protocol):
     def targets(self) -> NDArray[Any]:
         """The weak labels [n, …]."""
 
+    @property
+    def probability(self) -> NDArray[np.float64] | None:
+        """float64[n], of each by the labeler itself, where the label does not tell it."""
+
 
 class Predictor(Protocol):
     """A published model."""

@@ -26,6 +26,11 @@ def by_tokens(lengths: Sequence[int] | NDArray[np.int64], batch_tokens: int) -> 
         start += size
 
 
+def room_for(n: int, width: int, dtype: DTypeLike) -> NDArray[Any]:
+    """Values [n, width] before there are any: zeros, or empty strings where the dtype is `object`."""
+    return np.full((n, width), "" if np.dtype(dtype) == object else 0, dtype)
+
+
 def gathered(
     batches: Iterable[tuple[NDArray[np.int64], NDArray[Any]]],
     n: int,
@@ -38,11 +43,11 @@ def gathered(
     Args:
         batches: places int64[b] and values [b, width]; every place once.
         n: places.
-        width: numbers at each.
-        dtype: of the values.
+        width: numbers, or strings, at each.
+        dtype: of the values; `object`: they are strings.
         progress: called with (places done, n).
     """
-    values, done = np.zeros((n, width), dtype), 0
+    values, done = room_for(n, width, dtype), 0
     progress(0, n)
     for places, batch in batches:
         values[places] = batch

@@ -24,6 +24,11 @@ def vote_column(name: str) -> str:
     return f"vote:{name}"
 
 
+def text_column(name: str) -> str:
+    """The column of a field with texts."""
+    return f"text:{name}"
+
+
 def number_column(name: str) -> str:
     """The column of a field with probabilities."""
     return f"number:{name}"

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from pydantic import Field
 
 from w2s_api.methods.labelers.asked import AskedSettings, Orders
+from w2s_api.methods.labelers.samples import SampleAgreement, needs_temperature
 from w2s_api.spec.base import NonNegative, Rule, Struct, text
 from w2s_api.spec.paths import Place
 from w2s_api.spec.pods import KeySelector
@@ -39,16 +40,12 @@ class Endpoint(AskedSettings):
     """A model behind an OpenAI-compatible API that is asked `task.instruction`: the texts are sent there."""
 
     words: ClassVar[str] = "a model behind an OpenAI-compatible API that is asked; texts are sent there"
+    of_classes: ClassVar[tuple[str, ...]] = ("orders", "reasoning", "logprobs")
+    of_texts: ClassVar[tuple[str, ...]] = ("agreement",)
     scores_are_votes: ClassVar[bool] = True
 
     rules = (
-        Rule(
-            cel="!has(self.samples) || self.samples == 1 ||"
-            " (has(self.temperature) && double(self.temperature) > 0.0)",
-            message="several `samples` need a `temperature` above 0, or all of them are the same answer",
-            holds=lambda e: e.samples == 1 or float(e.temperature) > 0,
-            field="temperature",
-        ),
+        needs_temperature(),
         Rule(
             cel="!has(self.maxCost) || has(self.pricePerMillionTokens)",
             message="`maxCost` needs `pricePerMillionTokens`, or no cost can be counted",
@@ -86,7 +83,9 @@ class Endpoint(AskedSettings):
         description="The model is to think in words first; the last line of its answer names the class.",
     )
     max_tokens_out: Annotated[int, Field(ge=1, le=131_072)] | None = Field(
-        default=None, description="An answer is cut off there. Default: 32, and 1024 with `reasoning`."
+        default=None,
+        description="An answer is cut off there. Default: 32, and 1024 with `reasoning`; where texts are written,"
+        " `task.generation.maxNewTokens`.",
     )
     temperature: NonNegative = Field(
         default="0",
@@ -94,7 +93,13 @@ class Endpoint(AskedSettings):
     )
     samples: Annotated[int, Field(ge=1, le=64)] = Field(
         default=1,
-        description="Answers to each question; of several, the share of a class is its probability.",
+        description="Answers to each question; of several, the share of a class is its probability, and of texts the"
+        " one that agrees most with the others is taken.",
+    )
+    agreement: SampleAgreement = Field(
+        default="ExactMatch",
+        description="How `samples` are compared, where texts are written. ExactMatch: the most frequent one is taken."
+        " TokenF1, Chrf: the one that is most like all of them.",
     )
     logprobs: bool = Field(
         default=False,

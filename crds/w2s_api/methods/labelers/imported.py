@@ -52,13 +52,14 @@ class Imported(LabelerSettings):
         "values[].className": "a value is mapped to a class that `task.classes` does not have",
         "probabilities[].className": "a probability is of a class that `task.classes` does not have",
     }
+    of_classes: ClassVar[tuple[str, ...]] = ("values", "probabilities")
     names_fields: ClassVar[tuple[str, ...]] = ("field", "probabilities[].field")
 
     field_: FieldName | None = Field(
         alias="field",
         default=None,
-        description="The field of the rows with the vote: the name of a class. Empty, null, or no such field: an"
-        " abstention.",
+        description="The field of the rows with the vote: the name of a class or, where texts are written, the text."
+        " Empty, null, or no such field: an abstention.",
     )
     values: Annotated[list[ValueMapping], Field(max_length=200)] = Field(
         default_factory=list,

@@ -20,6 +20,10 @@ class LabelerSettings(Method):
     """Where its settings name fields of the rows (`field`): neither the text nor the expert's label can be one."""
     learns_budget: ClassVar[bool] = False
     """It is tuned on the gold budget, so that what it says of any text of that proves nothing."""
+    of_classes: ClassVar[tuple[str, ...]] = ()
+    """Fields (camelCase) that say something of classes alone: where texts are written they are left out."""
+    of_texts: ClassVar[tuple[str, ...]] = ()
+    """Fields (camelCase) that say something of texts that are written alone."""
     not_calibrated_because: ClassVar[str] = ""
     """Why its scores must not be calibrated on the gold budget; empty if they may be."""
 
@@ -40,7 +44,7 @@ class LabelerSettings(Method):
         return {}
 
     def vote_fields(self) -> tuple[str, ...]:
-        """Fields of the rows that `prepare` keeps for it as they are, in the one form of keys."""
+        """Fields of the rows that `prepare` keeps for it: of classes in the one form of keys, of texts as they are."""
         return ()
 
     def number_fields(self) -> tuple[str, ...]:

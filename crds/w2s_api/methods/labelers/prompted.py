@@ -6,7 +6,8 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from w2s_api.methods.labelers.asked import AskedSettings, Orders, Shots
-from w2s_api.spec.base import Rule, Struct, text
+from w2s_api.methods.labelers.samples import SampleAgreement, needs_temperature
+from w2s_api.spec.base import NonNegative, Rule, Struct, text
 from w2s_api.spec.model import MaxTokens, Model
 from w2s_api.spec.paths import Place
 
@@ -58,12 +59,21 @@ class PromptStrategy(Struct):
 
 
 class Prompted(AskedSettings):
-    """A causal model that is asked `task.instruction`; each class name is scored in full as its answer."""
+    """A causal model that is asked `task.instruction`: each class name is scored in full as its answer, or it writes."""
 
     version: ClassVar[int] = 2
     words: ClassVar[str] = "a causal model that is asked"
+    of_classes: ClassVar[tuple[str, ...]] = (
+        "orders",
+        "prior",
+        "shotSelection",
+        "reasoningTokens",
+        "strategies",
+    )
+    of_texts: ClassVar[tuple[str, ...]] = ("samples", "temperature", "agreement")
 
     rules = (
+        needs_temperature(),
         _nearest_needs_shots(),
         _reasons_without_shots(),
         Rule(
@@ -113,6 +123,22 @@ class Prompted(AskedSettings):
         default=512, description="Texts are cut there; the report counts how many were."
     )
 
+    samples: Annotated[int, Field(ge=1, le=64)] = Field(
+        default=1,
+        description="Texts that it writes about each text; of several, the one that agrees most with the others is"
+        " taken.",
+    )
+    temperature: NonNegative = Field(
+        default="0",
+        description="Of the texts that it writes. 0: the likeliest words. Above: words are drawn, as several `samples`"
+        " need it.",
+    )
+    agreement: SampleAgreement = Field(
+        default="ExactMatch",
+        description="How `samples` are compared. ExactMatch: the most frequent one is taken. TokenF1, Chrf: the one"
+        " that is most like all of them.",
+    )
+
     def tried(self) -> list[PromptStrategy]:
         """The ways to ask: those that are given, or the one that its own fields describe."""
         own = {
@@ -132,7 +158,7 @@ class Prompted(AskedSettings):
         return self.strategies is not None or self.shots > 0 or self.prior == "Gold"
 
     def doubts(self) -> Iterator[tuple[Place, str]]:
-        """Strategies that are there twice."""
+        """Strategies that are there twice, and comparisons of one sample."""
         tried = self.strategies or []
         for place, strategy in enumerate(tried):
             if strategy in tried[:place]:
@@ -140,3 +166,5 @@ class Prompted(AskedSettings):
                     ("strategies", place),
                     f"is the same as strategies[{tried.index(strategy)}]: it is asked for nothing",
                 )
+        if self.samples == 1 and self.agreement != "ExactMatch":
+            yield ("agreement",), "there is one sample, and nothing to compare it with: raise `samples`"

@@ -69,8 +69,9 @@ class Generation(TaskFamily):
     # Weak labels are texts.
 
     def opinion_columns(self, opinion: Opinion) -> dict[str, NDArray[Any]]:
-        """The texts alone."""
-        return {self.label_column: opinion.targets}
+        """The texts, and how probable the labeler holds each, if it tells."""
+        probability = {} if opinion.probability is None else {"probability": opinion.probability}
+        return {self.label_column: opinion.targets, **probability}
 
     def averaged(self, targets: Sequence[NDArray[Any]], weights: NDArray[np.float64]) -> NDArray[Any]:
         """The text that has the most weight, equal texts taken together; of a tie that of the first labeler."""

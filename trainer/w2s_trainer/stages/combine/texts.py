@@ -11,7 +11,8 @@ from w2s_trainer.contract.context import StageContext, StageResult
 from w2s_trainer.families import family_of
 from w2s_trainer.families.generation.choice import Sources, Weights, Written, choose, fit, unfitted
 from w2s_trainer.families.generation.scores import score_of
-from w2s_trainer.stages.label.opinion import teaching_budget
+from w2s_trainer.stages.label.opinion import drawn_budget, teaching_budget
+from w2s_trainer.stages.label.shots import shown_of
 from w2s_trainer.stages.tables import (
     Examples,
     WeakLabels,
@@ -90,9 +91,11 @@ class _Known:
         """What each source wrote about the rows of a seed's budget that it was not trained on.
 
         The student on gold labels is that of the curve that was trained on half of the budget or less, on the rows of
-        other families than those: what a model says of its own training texts proves nothing.
+        other families than those; the teacher wrote nothing about rows whose gold text one of its labelers was shown:
+        what a model says of its own training texts proves nothing.
         """
         written = {**self.on(drawn, seed)}
+        written[TEACHER].texts[np.isin(drawn, self._shown(drawn, seed))] = ""
         if GOLD not in written:
             return written
         texts = np.full(len(drawn), "", dtype=object)
@@ -104,6 +107,14 @@ class _Known:
             texts[unseen], probability[unseen] = of_half.texts, of_half.probability
         written[GOLD] = Written(texts, probability)
         return written
+
+    def _shown(self, drawn: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
+        context, examples, family = self._context, self._examples, family_of(self._context.spec)
+        by_lot = drawn_budget(context, examples, self.gold, seed)
+        kinds = family.strata_of(self.gold)
+        return np.concatenate(
+            [shown_of(one.settings, by_lot, drawn, kinds, seed) for one in context.spec.weak.labelers]
+        )
 
     def _teacher(self, rows: NDArray[np.int64], seed: int) -> Written:
         weak: WeakLabels = of_seed(self._labels, seed)

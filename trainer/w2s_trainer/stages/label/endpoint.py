@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from w2s_api.families import FAMILIES
 from w2s_api.methods.labelers import Endpoint
 from w2s_api.methods.labelers.endpoint import KEY_VARIABLES
 from w2s_api.spec.weak import Labeler
@@ -18,14 +19,16 @@ from w2s_trainer.contract.context import StageContext
 from w2s_trainer.stages.columns import taken
 from w2s_trainer.stages.label.opinion import Opinion, drawn_budget, path_of
 from w2s_trainer.stages.label.prompt import Prompt, Shot, orders_of, prompt_of
-from w2s_trainer.stages.label.remote.asking import Asking, Form
+from w2s_trainer.stages.label.remote.asking import Asking
 from w2s_trainer.stages.label.remote.client import Client
 from w2s_trainer.stages.label.remote.conversation import Message, conversation
 from w2s_trainer.stages.label.remote.cost import Meter
 from w2s_trainer.stages.label.remote.figures import figures_of, in_words, total, warnings
-from w2s_trainer.stages.label.remote.record import Records, width
+from w2s_trainer.stages.label.remote.form import ClassForm, Form
+from w2s_trainer.stages.label.remote.record import Records
 from w2s_trainer.stages.label.saved_answers import SavedAnswers
 from w2s_trainer.stages.label.shots import shots_by_seed
+from w2s_trainer.stages.label.texts import endpoint as of_texts
 from w2s_trainer.stages.tables import EVERY_SEED, Examples, read_gold
 
 INTERVAL = 10.0
@@ -65,24 +68,37 @@ def opinions(
         EndpointUnavailable: it gave no answer for too long.
         Stopped: the process was asked to stop; the next run goes on from there.
     """
+    if FAMILIES[context.spec.task.type].writes:
+        return of_texts.opinions(context, labeler, examples, rows, _ask)
     settings: Endpoint = labeler.settings
-    path = f"{path_of(context, labeler)}.endpoint"
     shown = _shown(context, labeler, settings, examples)
-    names = context.spec.task.class_names
     questions = _questions(context, settings, examples, rows, shown)
+    form = ClassForm(context.spec.task.class_names, settings.samples, settings.reasoning)
+    values = _ask(context, labeler, settings, form, questions.messages, len(questions), rows)
+    return _opinions(settings, values, examples, rows, shown)
+
+
+def _ask(
+    context: StageContext,
+    labeler: Labeler,
+    settings: Endpoint,
+    form: Form,
+    messages: Callable[[int], list[Message]],
+    n: int,
+    rows: NDArray[np.int64],
+) -> NDArray[Any]:
+    """See Ask."""
+    path = f"{path_of(context, labeler)}.endpoint"
     client = Client(settings, api_key(), path)
     limit = float(settings.max_cost) / context.shard[1] if settings.max_cost else None
     meter = Meter(settings.price_per_million_tokens, limit, settings.answer_tokens, settings.samples)
-    form = Form(names, settings.samples, settings.reasoning)
     began = time.monotonic()
-    with closing(
-        Asking(client, form, questions.messages, len(questions), meter, settings.concurrency, path)
-    ) as asking:
+    with closing(Asking(client, form, messages, n, meter, settings.concurrency, path)) as asking:
         values = SavedAnswers(context, rows, interval=INTERVAL, costly=asking)(
             "asked",
-            len(questions),
-            width(len(names)),
-            np.float64,
+            n,
+            form.width,
+            form.dtype,
             asking.answers,
             partial(context.progress, "asking the endpoint"),
         )
@@ -90,10 +106,10 @@ def opinions(
     seconds = time.monotonic() - began
     for note in client.notes:
         context.progress.note(f"{labeler.name}: {note}")
-    if len(questions) > before and seconds > 0:
-        asked = (len(questions) - before) / len(questions) * len(rows)
+    if n > before and seconds > 0:
+        asked = (n - before) / n * len(rows)
         context.progress.note(f"{labeler.name}: {asked / seconds:.2f} texts/s")
-    return _opinions(settings, values, examples, rows, shown)
+    return values
 
 
 def tell(context: StageContext, labeler: Labeler, summary: Mapping[str, Any]) -> int:

@@ -1,6 +1,6 @@
 """Labeler `Finetuned`: a small pretrained model that is tuned on the gold budget of each seed."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
+from w2s_api.families import FAMILIES
 from w2s_api.methods.labelers import Finetuned
-from w2s_api.pipeline import FIRST_SEED
 from w2s_api.spec.weak import Labeler
 from w2s_trainer.contract.context import StageContext
 from w2s_trainer.models.encoder import load_encoder
@@ -19,9 +19,12 @@ from w2s_trainer.stages.features import features_of
 from w2s_trainer.stages.label.methods import Published
 from w2s_trainer.stages.label.opinion import Opinion, from_probabilities, place_to_publish, teaching_budget
 from w2s_trainer.stages.label.saved_answers import SavedAnswers
+from w2s_trainer.stages.label.texts import finetuned as of_texts
+from w2s_trainer.stages.label.texts.written import tell_written
+from w2s_trainer.stages.label.tuned import published_student, tuned_on_budget
 from w2s_trainer.stages.tables import Examples, WeakLabels, read_gold
 
-_HEAD, _STUDENT = "head.safetensors", "student.safetensors"
+_HEAD = "head.safetensors"
 
 
 def opinions(
@@ -39,8 +42,9 @@ def opinions(
     ]
     if settings.tuning.settings.on_frozen_model:
         return _heads(context, settings, labeler.batch_tokens, examples, gold, budgets, rows)
+    opinion = of_texts.opinion if FAMILIES[context.spec.task.type].writes else _tuned
     return {
-        seed: _tuned(context, settings, labeler.batch_tokens, examples, gold, drawn, rows, seed)
+        seed: opinion(context, labeler, examples, gold, drawn, rows, seed)
         for seed, drawn in enumerate(budgets)
     }
 
@@ -54,13 +58,9 @@ def answer(labeler: Labeler, texts: Sequence[str], published: Published) -> Weak
         head = Head(**load_file(published.directory / _HEAD))
         features, _ = load_encoder(directory, uri).features(texts, settings.max_tokens, labeler.batch_tokens)
         return WeakLabels(head.probabilities(features), nobody)
-    from safetensors.torch import load_file as load_tensors
-
-    student = published.family.load_student(
-        directory, uri, tuning=settings.tuning.settings, dropout=0.0, precision="float32"
-    )
-    student.make_tunable(FIRST_SEED)
-    student.load(load_tensors(published.directory / _STUDENT))
+    if FAMILIES[published.family.task.type].writes:
+        return of_texts.answer(labeler, texts, published)
+    student = published_student(settings, published)
     tokens = published.family.student_tokens(student, texts, settings.max_tokens)
     answers = published.family.student_answers(
         student,
@@ -71,6 +71,11 @@ def answer(labeler: Labeler, texts: Sequence[str], published: Published) -> Weak
         progress=lambda _done, _total: None,
     )
     return WeakLabels(answers.values, nobody)
+
+
+def tell(context: StageContext, labeler: Labeler, summary: Mapping[str, Any]) -> int:
+    """Notes what it wrote, where it writes; returns how many notes warn."""
+    return tell_written(context, labeler, summary)
 
 
 def _heads(
@@ -105,30 +110,17 @@ def _heads(
 
 def _tuned(
     context: StageContext,
-    settings: Finetuned,
-    batch_tokens: int,
+    labeler: Labeler,
     examples: Examples,
     gold: NDArray[np.int64],
     drawn: NDArray[np.int64],
     rows: NDArray[np.int64],
     seed: int,
 ) -> Opinion:
-    """The answers of the model that was tuned on a seed's budget.
-
-    Each shard tunes for itself, to the same model: they may run side by side, and none waits for another.
-    """
-    from w2s_trainer.stages.session import Recipe, save_student, tune_student
-    from w2s_trainer.tuning.training_set import TrainingSet
-
-    index, count = context.shard
-    name = f"seed-{seed}" if count == 1 else f"seed-{seed}-shard-{index}-of-{count}"
+    """The answers of the model that was tuned on a seed's budget."""
+    settings: Finetuned = labeler.settings
     names = context.spec.task.class_names
-    data = TrainingSet(drawn, np.eye(len(names))[gold[drawn]], np.ones(len(drawn)), examples.families[drawn])
-    budget = examples.texts.take(drawn)
-    recipe = Recipe.of_labeler(settings, batch_tokens)
-    tuned = tune_student(context, recipe, budget, data, name=name, seed=seed)
-    if place := place_to_publish(context, seed):
-        save_student(tuned.student, place / _STUDENT)
+    tuned = tuned_on_budget(context, labeler, examples, np.eye(len(names))[gold[drawn]], drawn, seed)
     texts = examples.texts.take(rows)
     tokens = tokenize(tuned.student.tokenizer, texts, settings.max_tokens)
     tokens.require_some(context.model.name)
@@ -140,7 +132,7 @@ def _tuned(
         len(rows),
         len(names),
         np.float64,
-        lambda left: tuned.student.probabilities_of(tokens.ids, left, batch_tokens),
+        lambda left: tuned.student.probabilities_of(tokens.ids, left, labeler.batch_tokens),
         partial(context.progress, "labelling"),
     )
     figures: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""Labeler `Imported`: votes or probabilities that `prepare` kept from the rows."""
+"""Labeler `Imported`: votes, probabilities or texts that `prepare` kept from the rows."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from w2s_api.families import FAMILIES
 from w2s_api.methods.labelers import Imported
 from w2s_api.spec.weak import Labeler
 from w2s_trainer.contract.context import StageContext
@@ -14,6 +15,7 @@ from w2s_trainer.families import family_of
 from w2s_trainer.families.classification.votes import Ballot
 from w2s_trainer.stages.imported import ABSTAINS, Meaning, number_column, read_imported, vote_column
 from w2s_trainer.stages.label.opinion import Opinion, from_probabilities, path_of
+from w2s_trainer.stages.label.texts import imported as of_texts
 from w2s_trainer.stages.tables import EVERY_SEED, Examples
 
 TOLERANCE = 1e-3
@@ -28,6 +30,8 @@ def opinions(
     Raises:
         BadData: the probabilities of a row are not whole, or no distribution.
     """
+    if FAMILIES[context.spec.task.type].writes:
+        return of_texts.opinions(context, labeler, examples, rows)
     settings: Imported = labeler.settings
     names = context.spec.task.class_names
     columns = [vote_column(name) for name in settings.vote_fields()]

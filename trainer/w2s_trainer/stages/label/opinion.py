@@ -33,6 +33,8 @@ class Opinion:
     """What the seed's summary says beside, as JSON."""
     shown: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     """Rows whose gold label the labeler was shown: what it says of them proves nothing."""
+    probability: NDArray[np.float64] | None = None
+    """float64[n], of each target by the labeler itself, where targets do not tell it."""
     order_sensitive: NDArray[np.bool_] | None = None
     """bool[n]: the answer changes with the order of the classes, where there are orders."""
 

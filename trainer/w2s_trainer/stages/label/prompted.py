@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
+from w2s_api.families import FAMILIES
 from w2s_api.methods.labelers import Prompted
 from w2s_api.spec.weak import Labeler
 from w2s_trainer.contract.context import StageContext
@@ -31,6 +32,8 @@ from w2s_trainer.stages.label.prompting import (
 from w2s_trainer.stages.label.question import Question, answer_scores, provenance
 from w2s_trainer.stages.label.shots import shots_by_seed
 from w2s_trainer.stages.label.strategy import Choice
+from w2s_trainer.stages.label.texts import prompted as of_texts
+from w2s_trainer.stages.label.texts.written import tell_written
 from w2s_trainer.stages.pool_sample import pool_sample
 from w2s_trainer.stages.tables import EVERY_SEED, Examples, WeakLabels, of_seed, read_gold
 
@@ -49,6 +52,8 @@ def opinions(
         BadSpec: the model cannot be asked so, or the shots leave nothing to calibrate on.
         OwnFault: memory ran out.
     """
+    if FAMILIES[context.spec.task.type].writes:
+        return of_texts.opinions(context, labeler, examples, rows)
     settings: Prompted = labeler.settings
     seeds = range(context.spec.evaluation.seeds) if settings.sees_gold() else []
     gold = np.empty(0, dtype=np.int64)
@@ -104,6 +109,8 @@ def opinions(
 
 def answer(labeler: Labeler, texts: Sequence[str], published: Published) -> WeakLabels:
     """What the model answers to the question of the first seed, with its shots and its correction of the prior."""
+    if FAMILIES[published.family.task.type].writes:
+        return of_texts.answer(labeler, texts, published)
     settings: Prompted = labeler.settings
     uri = settings.model.uri
     directory = published.models(uri)
@@ -126,7 +133,7 @@ def answer(labeler: Labeler, texts: Sequence[str], published: Published) -> Weak
 
 
 def tell(context: StageContext, labeler: Labeler, summary: Mapping[str, Any]) -> int:
-    """Notes which strategy each seed took, and how good each was."""
+    """Notes which strategy each seed took, and how good each was, or what it wrote; returns how many notes warn."""
     for seed, choice in summary.get("strategy", {}).items():
         tried, losses = choice["tried"], choice["heldOutLogLoss"]
         figures = (
@@ -136,7 +143,7 @@ def tell(context: StageContext, labeler: Labeler, summary: Mapping[str, Any]) ->
             else f"the first, since {choice['texts']} texts of the budget are too few to choose on"
         )
         context.progress.note(f"{labeler.name}: seed {seed} takes {tried[choice['chosen']]}; {figures}")
-    return 0
+    return tell_written(context, labeler, summary)
 
 
 def probabilities_of(

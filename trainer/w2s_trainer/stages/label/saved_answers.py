@@ -15,7 +15,7 @@ from safetensors.numpy import load_file, save_file
 
 from w2s_trainer.contract.context import StageContext
 from w2s_trainer.errors import StageError, Stopped
-from w2s_trainer.models.batches import gathered
+from w2s_trainer.models.batches import gathered, room_for
 from w2s_trainer.store.checkpoints import BackgroundSaver, Checkpoints
 from w2s_trainer.tuning.stop import StopRequest
 
@@ -46,8 +46,8 @@ class Collect(Protocol):
         Args:
             name: tells the collections of one labeler apart.
             n: texts.
-            width: numbers that an answer has.
-            dtype: of them.
+            width: numbers, or strings, that an answer has.
+            dtype: of them; `object`: answers are strings.
             answer: gives them.
             progress: called with (texts done, n).
         """
@@ -134,10 +134,11 @@ class SavedAnswers:
             note=note,
             saved=self._context.headway,
         )
-        answers, done = np.zeros((n, width), dtype), np.zeros(n, dtype=bool)
+        answers, done = room_for(n, width, dtype), np.zeros(n, dtype=bool)
         if checkpoint := checkpoints.newest(self._context.scratch / "answers"):
             saved = load_file(checkpoint.directory / _FILE)
-            answers[:], done[:] = saved["answers"], saved["done"]
+            done[:] = saved["done"]
+            answers[:] = _unpacked(saved, answers.shape)
             note(f"going on from {int(done.sum()):,} of {n:,} answers")
             if self._costly:
                 self._costly.found(answers[done])
@@ -188,7 +189,7 @@ class SavedAnswers:
 
     def _written(self, answers: NDArray[Any], done: NDArray[np.bool_]) -> Path:
         directory = Path(mkdtemp(dir=self._context.scratch, prefix="answers-"))
-        save_file({"answers": answers, "done": done}, directory / _FILE)
+        save_file({**_packed(answers), "done": done}, directory / _FILE)
         return directory
 
 
@@ -196,6 +197,29 @@ def _unfit(expected: Mapping[str, Any], meta: Mapping[str, Any]) -> str | None:
     """Says why saved answers are of no use here, as the second half of a sentence; None where they fit."""
     differing = [name for name, value in expected.items() if meta.get(name) != value]
     return f"its answers are of another {' and '.join(differing)}" if differing else None
+
+
+def _packed(answers: NDArray[Any]) -> dict[str, NDArray[Any]]:
+    """Answers as tensors: strings as their UTF-8, end to end, and the bytes of each."""
+    if answers.dtype != object:
+        return {"answers": answers}
+    encoded = [answer.encode() for answer in answers.ravel()]
+    return {
+        "answers": np.frombuffer(b"".join(encoded), dtype=np.uint8),
+        "lengths": np.array([len(answer) for answer in encoded], dtype=np.int64),
+    }
+
+
+def _unpacked(saved: Mapping[str, NDArray[Any]], shape: tuple[int, ...]) -> NDArray[Any]:
+    """The answers of `_packed`."""
+    if "lengths" not in saved:
+        return saved["answers"]
+    whole, ends = saved["answers"].tobytes(), np.cumsum(saved["lengths"])
+    strings = [
+        whole[end - length : end].decode()
+        for end, length in zip(ends.tolist(), saved["lengths"].tolist(), strict=True)
+    ]
+    return np.array(strings, dtype=object).reshape(shape)
 
 
 def _stream(answers: Answers) -> Any:

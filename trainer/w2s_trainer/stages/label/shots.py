@@ -15,11 +15,11 @@ from w2s_trainer.stages.label.prompt import shots_of
 
 
 def draw_shots(budget: NDArray[np.int64], labels: NDArray[np.int64], n: int, seed: int) -> NDArray[np.int64]:
-    """The rows that are a seed's shots, classes in turn.
+    """The rows that are a seed's shots, kinds of labels in turn.
 
     Args:
         budget: rows of the seed's gold budget in the order in which they were drawn.
-        labels: gold, int64[N], of all rows.
+        labels: the kind of the gold label (`TaskFamily.strata_of`), int64[N], of all rows.
         n: how many.
         seed: for the message.
 
@@ -48,7 +48,7 @@ def shown_of(
         settings: of the labeler.
         drawn: rows of a seed's gold budget in drawing order, int64[n]: shots are of these.
         taught: all that models learn from, int64[m].
-        labels: gold labels of all N rows.
+        labels: the kind of the gold label (`TaskFamily.strata_of`), int64[N], of all rows.
         seed: the budget's.
 
     Returns:
@@ -74,7 +74,7 @@ def shots_by_seed(
         labeler: which is shown them.
         n: how many each seed has.
         budgets: rows of each seed's gold budget in drawing order.
-        labels: gold, int64[N], of all rows.
+        labels: the kind of the gold label (`TaskFamily.strata_of`), int64[N], of all rows.
 
     Raises:
         BadSpec: a budget is smaller, or has no label left to calibrate on.

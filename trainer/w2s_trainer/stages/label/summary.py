@@ -21,6 +21,11 @@ def whole_summary(summary: Mapping[str, Any]) -> dict[str, Any]:
         together["votes"] = {
             seed: added([shard["votes"][seed] for shard in shards]) for seed in together["votes"]
         }
+    if "written" in together:
+        together["written"] = {
+            seed: {count: sum(shard["written"][seed][count] for shard in shards) for count in counts}
+            for seed, counts in together["written"].items()
+        }
     if "asked" in together:
         together["asked"] = {
             seed: joined([shard["asked"][seed] for shard in shards]) for seed in together["asked"]

@@ -13,7 +13,13 @@ from w2s_trainer.families.task_family import NO_GOLD
 from w2s_trainer.stages.prepare.conditions import check_labelers, verify
 from w2s_trainer.stages.prepare.corpus import Corpus, read_corpus
 from w2s_trainer.stages.prepare.duplicates import near_duplicates
-from w2s_trainer.stages.prepare.imported import copies_of_gold, votes_summary, wanted_by, write_imported
+from w2s_trainer.stages.prepare.imported import (
+    copies_of_gold,
+    texts_summary,
+    votes_summary,
+    wanted_by,
+    write_imported,
+)
 from w2s_trainer.stages.prepare.parts import Parts, divide_corpus
 from w2s_trainer.stages.prepare.power import effective_size, smallest_provable_gain
 from w2s_trainer.stages.prepare.write import write
@@ -60,7 +66,7 @@ def run(context: "StageContext") -> "StageResult":
         write_imported((corpus.gold, corpus.test, corpus.unlabeled), parts.ids(), context.output)
     summary = summarise(parts, corpus, spec, task_family)
     if wanted_by(spec):
-        for warning in copies_of_gold(parts, (corpus.gold, corpus.test), spec):
+        for warning in copies_of_gold(parts, (corpus.gold, corpus.test), spec, task_family):
             progress.note(f"Warning: {warning}")
     provable = summary.get("smallestProvableGain")
     progress.note(
@@ -68,6 +74,11 @@ def run(context: "StageContext") -> "StageResult":
         + ("" if provable is None else f"; it can prove a gain of about {provable:.3f}")
     )
     return StageResult(summary, figures(summary))
+
+
+def _imported(corpus: Corpus, spec: Spec) -> dict[str, Any]:
+    summary = texts_summary if wanted_by(spec).are_texts else votes_summary
+    return summary((corpus.gold, corpus.test, corpus.unlabeled))
 
 
 def summarise(parts: Parts, corpus: Corpus, spec: Spec, task_family: TaskFamily) -> dict[str, Any]:
@@ -92,11 +103,7 @@ def summarise(parts: Parts, corpus: Corpus, spec: Spec, task_family: TaskFamily)
             if spec.data.asked
             else {}
         ),
-        **(
-            {"imported": votes_summary((corpus.gold, corpus.test, corpus.unlabeled))}
-            if wanted_by(spec)
-            else {}
-        ),
+        **({"imported": _imported(corpus, spec)} if wanted_by(spec) else {}),
         "poolGold": int((parts.pool.label != NO_GOLD).sum()),
         "poolLabelsIgnored": parts.pool_labels_ignored,
         **({"withoutGroup": corpus.without_group} if spec.data.fields.group else {}),

@@ -1,7 +1,7 @@
 """Fields that labelers import: kept beside the texts, and their votes counted, so that what is no class is refused."""
 
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,12 +10,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from w2s_api.families import FAMILIES
 from w2s_api.methods.method import field_of
 from w2s_api.spec.job import Spec
+from w2s_trainer.data.normal_form import normalised
 from w2s_trainer.errors import BadData, BadSpec
-from w2s_trainer.families.task_family import NO_GOLD
-from w2s_trainer.stages.imported import IMPORTED, Meaning, number_column, vote_column
-from w2s_trainer.stages.prepare.columns import Values
+from w2s_trainer.families.task_family import NO_GOLD, TaskFamily
+from w2s_trainer.stages.imported import ABSTAINS, IMPORTED, Meaning, number_column, text_column, vote_column
+from w2s_trainer.stages.prepare.columns import NOTHING, Values
 from w2s_trainer.stages.tables import write_table
 
 MOST_VALUES = 500
@@ -30,6 +32,8 @@ class Wanted:
 
     votes: tuple[str, ...] = ()
     numbers: tuple[str, ...] = ()
+    are_texts: bool = False
+    """Whether `votes` are texts that somebody wrote, to be kept as they are."""
     settings: Mapping[str, str] = field(default_factory=dict)
     """By field, where the manifest names it first."""
 
@@ -47,7 +51,8 @@ def wanted_by(spec: Spec) -> Wanted:
         numbers += labeler.settings.number_fields()
         for name in (*labeler.settings.vote_fields(), *labeler.settings.number_fields()):
             settings.setdefault(name, f"weak.labelers[{place}].{field_of(labeler.method)}")
-    return Wanted(tuple(dict.fromkeys(votes)), tuple(dict.fromkeys(numbers)), settings)
+    are_texts = FAMILIES[spec.task.type].writes
+    return Wanted(tuple(dict.fromkeys(votes)), tuple(dict.fromkeys(numbers)), are_texts, settings)
 
 
 class ImportedColumns:
@@ -55,6 +60,7 @@ class ImportedColumns:
 
     def __init__(self, wanted: Wanted) -> None:
         self.votes: dict[str, Values] = {name: Values() for name in wanted.votes}
+        self._column = text_column if wanted.are_texts else vote_column
         self.numbers: dict[str, array[float]] = {name: array("d") for name in wanted.numbers}
 
     def append(self, votes: Sequence[str | None], numbers: Sequence[float]) -> None:
@@ -67,7 +73,7 @@ class ImportedColumns:
     def table(self) -> dict[str, pa.Array]:
         """The columns as they are stored."""
         return {
-            **{vote_column(name): pa.array(column, pa.string()) for name, column in self.votes.items()},
+            **{self._column(name): pa.array(column, pa.string()) for name, column in self.votes.items()},
             **{
                 number_column(name): pa.array(np.array(column, dtype=np.float64))
                 for name, column in self.numbers.items()
@@ -90,6 +96,18 @@ def write_imported(roles: Sequence[Any], ids: pa.Array, output: Path) -> None:
     places = pc.index_in(ids, value_set=known)
     columns = {name: pa.concat_arrays([table[name] for table in tables]).take(places) for name in tables[0]}
     write_table({"id": ids, **columns}, output / IMPORTED)
+
+
+def texts_summary(roles: Sequence[Any]) -> dict[str, dict[str, int]]:
+    """Counts the texts of each field over all rows: {rows that have one, different ones}. None is quoted."""
+    counted: dict[str, dict[str, int]] = {}
+    for name in roles[0].imported.votes:
+        columns = [rows.imported.votes[name] for rows in roles]
+        counted[name] = {
+            "rows": sum(int((column.codes != NOTHING).sum()) for column in columns),
+            "different": len(set().union(*(column.known for column in columns))),
+        }
+    return counted
 
 
 def votes_summary(roles: Sequence[Any]) -> dict[str, dict[str, Any]]:
@@ -118,6 +136,8 @@ def check_votes(summary: Mapping[str, Any], spec: Spec) -> None:
         BadSpec: probabilities are given for too few classes.
         BadData: a vote is no class and no abstention.
     """
+    if FAMILIES[spec.task.type].writes:
+        return
     names = spec.task.class_names
     for place, labeler in enumerate(spec.weak.labelers):
         path = f"spec.weak.labelers[{place}].{field_of(labeler.method)}"
@@ -151,28 +171,32 @@ def _no_class(name: str, strange: Mapping[str, Any], classes: Sequence[str], pat
     )
 
 
-def copies_of_gold(parts: Any, roles: Sequence[Any], spec: Spec) -> list[str]:
+def copies_of_gold(parts: Any, roles: Sequence[Any], spec: Spec, family: TaskFamily) -> list[str]:
     """Notes fields that say just what the experts' label says, in words.
 
     Args:
         parts: of the job (`parts.Parts`).
         roles: the rows of gold and test.
         spec: has the labelers.
+        family: has numbered the gold labels.
     """
-    gold: dict[str, int] = {}
+    gold: dict[str, Any] = {}
     for part in (parts.budget, parts.test):
-        gold.update(zip(part.id, part.label.tolist(), strict=True))
+        known = part.label != NO_GOLD
+        labels = family.stored_gold(part.label[known]).tolist()
+        names = [name for name, is_known in zip(part.id, known.tolist(), strict=True) if is_known]
+        gold.update(zip(names, map(_comparable, labels), strict=True))
     found = []
     for place, labeler in enumerate(spec.weak.labelers):
         for name in labeler.settings.vote_fields():
-            meaning = Meaning(labeler.settings, spec.task.class_names)
+            said_by: Callable[[str], Any] = normalised
+            if not FAMILIES[spec.task.type].writes:
+                said_by = Meaning(labeler.settings, spec.task.class_names).of
             same = [
-                vote == gold[row_id]
+                said == gold[row_id]
                 for rows in roles
                 for row_id, value in zip(rows.id.strings(), rows.imported.votes[name], strict=True)
-                if value is not None
-                and gold.get(row_id, NO_GOLD) != NO_GOLD
-                and (vote := meaning.of(value)) not in (None, NO_GOLD)
+                if value is not None and row_id in gold and (said := said_by(value)) not in (None, ABSTAINS)
             ]
             if len(same) >= LEAST_ROWS and all(same):
                 found.append(
@@ -180,3 +204,7 @@ def copies_of_gold(parts: Any, roles: Sequence[Any], spec: Spec) -> list[str]:
                     " have it. If it is a copy of that, the weak labels measure themselves: leave it out"
                 )
     return found
+
+
+def _comparable(label: Any) -> Any:
+    return normalised(label) if isinstance(label, str) else label

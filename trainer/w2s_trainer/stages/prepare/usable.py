@@ -12,7 +12,7 @@ from w2s_trainer.data.keys import says_missing
 from w2s_trainer.data.row import Row, Unusable
 from w2s_trainer.data.rows import read_rows
 from w2s_trainer.data.sources import DataFile
-from w2s_trainer.data.values import Unfit, key_of, share_of, text_of
+from w2s_trainer.data.values import Unfit, answer_of, key_of, share_of, text_of
 from w2s_trainer.errors import BadData
 from w2s_trainer.stages.prepare.imported import Wanted
 
@@ -42,7 +42,7 @@ class Example:
     group: str | None
     id: str | None
     votes: tuple[str | None, ...] = ()
-    """What labelers import, in the order of `Wanted`."""
+    """What labelers import, in the order of `Wanted`: votes in the one form of keys, or texts as they are."""
     numbers: tuple[float, ...] = ()
 
 
@@ -126,7 +126,8 @@ class SourceReader:
             label = self._label(row)
             group = key_of(row, names.group) if names.group and self.role != "asked" else None
             name = key_of(row, names.id) if names.id and self.role != "seen" else None
-            votes = tuple(key_of(row, vote) for vote in self.imported.votes)
+            said_in = answer_of if self.imported.are_texts else key_of
+            votes = tuple(said_in(row, vote) for vote in self.imported.votes)
             numbers = tuple(share_of(row, number) for number in self.imported.numbers)
         except Unfit as unfit:
             return Unusable(row.number, str(unfit), line=row.line)

@@ -3,8 +3,8 @@
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +13,7 @@ from w2s_trainer.errors import BadSpec, StageError
 from w2s_trainer.stages.label.remote.client import Abandoned, Client, Unanswered
 from w2s_trainer.stages.label.remote.conversation import Message
 from w2s_trainer.stages.label.remote.cost import Meter, estimated_tokens
-from w2s_trainer.stages.label.remote.reading import combined, read
-from w2s_trainer.stages.label.remote.record import Records, width
+from w2s_trainer.stages.label.remote.form import Form
 from w2s_trainer.stages.label.remote.reply import Choice
 from w2s_trainer.stages.label.saved_answers import Answers
 
@@ -23,17 +22,7 @@ HEARTBEAT = 0.2
 DRAIN = 20.0
 """Seconds that answers under way are waited for then: they are paid for, and pods have some time to end."""
 
-Row = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Form:
-    """How answers are to be read."""
-
-    names: Sequence[str]
-    """Of the K classes."""
-    samples: int
-    reasoning: bool
+Row = NDArray[Any]
 
 
 class Asking:
@@ -69,9 +58,9 @@ class Asking:
         self.kept = 0
         """Answers of an earlier process."""
 
-    def found(self, answers: NDArray[np.float64]) -> None:
-        """What an earlier process saved, float64[m, width(K)]."""
-        self._meter.found(Records(answers))
+    def found(self, answers: NDArray[Any]) -> None:
+        """What an earlier process saved, [m, width of the form]."""
+        self._meter.found(self._form.records(answers))
         self._answered = self.kept = len(answers)
 
     def answers(self, left: NDArray[np.int64]) -> Answers:
@@ -115,7 +104,7 @@ class Asking:
         self._client.stop.set()
         self._client.close()
 
-    def _gathered(self, seconds: float) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    def _gathered(self, seconds: float) -> tuple[NDArray[np.int64], NDArray[Any]]:
         done, _ = wait(self._flying, timeout=seconds, return_when=FIRST_COMPLETED)
         places: list[int] = []
         rows: list[Row] = []
@@ -130,16 +119,16 @@ class Asking:
                 self._client.stop.set()  # what waits to be asked again need not be
                 self._meter.dropped(place)
             else:
-                self._meter.answered(place, characters, Records(row[None, :]))
+                self._meter.answered(place, characters, self._form.records(row[None, :]))
                 places.append(place)
                 rows.append(row)
         self._answered += len(rows)
-        k = width(len(self._form.names))
-        return np.array(places, dtype=np.int64), np.array(rows, dtype=np.float64).reshape(len(rows), k)
+        values = np.array(rows, dtype=self._form.dtype).reshape(len(rows), self._form.width)
+        return np.array(places, dtype=np.int64), values
 
     def _one(self, messages: list[Message]) -> Row:
         """Asks one question, again where the endpoint gives fewer answers at once than are wanted."""
-        form, k = self._form, len(self._form.names)
+        form = self._form
         choices: list[Choice] = []
         tokens_in = tokens_out = requests = 0
         estimated = False
@@ -156,20 +145,9 @@ class Asking:
                 else:
                     tokens_in, tokens_out = tokens_in + reply.tokens_in, tokens_out + reply.tokens_out
         except Unanswered as error:
-            return Records.one(
-                np.zeros(k), kind=error.kind, requests=requests, tokens_in=tokens_in, tokens_out=tokens_out
-            )
-        readings = [read(choice, form.names, reasoning=form.reasoning) for choice in choices]
-        kind, probabilities, from_tokens = combined(readings, k)
-        return Records.one(
-            probabilities,
-            kind=kind,
-            characters=len(choices[0].text),
-            requests=requests,
-            tokens_in=tokens_in,
-            tokens_out=tokens_out,
-            estimated=estimated,
-            from_tokens=from_tokens,
+            return form.unanswered(error.kind, requests=requests, tokens_in=tokens_in, tokens_out=tokens_out)
+        return form.answered(
+            choices, requests=requests, tokens_in=tokens_in, tokens_out=tokens_out, estimated=estimated
         )
 
     def _too_dear(self, waiting: Sequence[int]) -> BadSpec:

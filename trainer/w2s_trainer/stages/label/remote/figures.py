@@ -13,7 +13,7 @@ from w2s_trainer.stages.label.remote.record import Records
 EXAMPLES = 3
 _WORDS = {
     "empty": "an answer without a word",
-    "cutOff": "cut off after {characters:,} characters, before a class was named",
+    "cutOff": "cut off after {characters:,} characters, before there was an answer",
     "refused": "the model or a filter refused",
     "noClass": "no class is named in an answer of {characters:,} characters",
     "severalClasses": "several classes are named in an answer of {characters:,} characters",

@@ -62,6 +62,21 @@ def read(choice: Choice, names: Sequence[str], *, reasoning: bool = False) -> Re
     )
 
 
+def read_text(choice: Choice, stop: Sequence[str]) -> tuple[str, str]:
+    """Reads an answer that is a text: one of KINDS, and the text before the first of the stop strings, empty if it is no
+    answer."""
+    if choice.refused:
+        return "refused", ""
+    text = _THOUGHT.sub("", choice.text)
+    places = [place for string in stop if (place := text.find(string)) >= 0]
+    text = text[: min(places, default=len(text))].strip()
+    if choice.finish == "length" and not places:
+        return "cutOff", ""
+    # Half of a surrogate pair can be written in JSON, and in no file.
+    text = text.encode(errors="replace").decode()
+    return ("answered", text) if text else ("empty", "")
+
+
 def _last_line(answer: str) -> str | None:
     return next((line for line in reversed(answer.splitlines()) if _LAST_LINE.match(line)), None)
 

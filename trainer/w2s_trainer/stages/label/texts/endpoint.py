@@ -1,0 +1,79 @@
+"""Labeler `Endpoint` where texts are written: one question a text, and the answer is the text."""
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from w2s_api.methods.labelers import Endpoint
+from w2s_api.spec.weak import Labeler
+from w2s_trainer.contract.context import StageContext
+from w2s_trainer.families.generation.samples import agreed
+from w2s_trainer.families.generation.writing import decoding_for
+from w2s_trainer.stages.label.opinion import Opinion
+from w2s_trainer.stages.label.remote.conversation import Message, request_to_write
+from w2s_trainer.stages.label.remote.figures import figures_of
+from w2s_trainer.stages.label.remote.form import Form, TextForm
+from w2s_trainer.stages.label.texts.shown import shown_texts
+from w2s_trainer.stages.tables import Examples
+
+
+class Ask(Protocol):
+    """Asks questions, and never one that was answered already."""
+
+    def __call__(
+        self,
+        context: StageContext,
+        labeler: Labeler,
+        settings: Endpoint,
+        form: Form,
+        messages: Callable[[int], list[Message]],
+        n: int,
+        rows: NDArray[np.int64],
+    ) -> NDArray[Any]:
+        """What is saved of n questions, [n, width of the form].
+
+        Args:
+            context: of the stage.
+            labeler: which asks.
+            settings: of it.
+            form: of the answers.
+            messages: of the question at a place.
+            n: questions.
+            rows: of the examples that are asked about.
+        """
+
+
+def opinions(
+    context: StageContext, labeler: Labeler, examples: Examples, rows: NDArray[np.int64], ask: Ask
+) -> dict[int, Opinion]:
+    """Asks the model and returns what it writes. How sure it is is known of several samples alone."""
+    given: Endpoint = labeler.settings
+    task, decoding = context.spec.task, decoding_for(context.spec.task)
+    settings = given.model_copy(update={"max_tokens_out": given.max_tokens_out or decoding.max_new_tokens})
+    most, n = settings.max_characters, len(rows)
+    shown = shown_texts(context, labeler, settings.shots, examples)
+    shots = [[(text[:most].strip(), answer) for text, answer in of_seed] for _, of_seed in shown.values()]
+    texts = examples.texts.take(rows)
+
+    def messages(place: int) -> list[Message]:
+        seed, row = divmod(place, n)
+        return request_to_write(task.instruction, shots[seed], texts[row][:most].strip())
+
+    form = TextForm(settings.samples, decoding.stop)
+    values = ask(context, labeler, settings, form, messages, len(shown) * n, rows)
+    cut, ids = sum(len(text) > most for text in texts), list(examples.ids.take(rows))
+    by_seed = {}
+    for (seed, (of_budget, _)), block in zip(shown.items(), np.split(values, len(shown)), strict=True):
+        said, agreement = agreed(form.texts(block), settings.agreement)
+        by_seed[seed] = Opinion(
+            np.zeros((n, 0)),
+            said,
+            np.asarray(said == ""),
+            truncated=cut,
+            figures={"asked": figures_of(form.records(block), ids, settings.price_per_million_tokens)},
+            shown=of_budget,
+            probability=agreement if settings.samples > 1 else None,
+        )
+    return by_seed
