@@ -17,6 +17,7 @@ from w2s_api.spec.data import Fields
 from w2s_api.spec.strong import Strong
 from w2s_trainer.data.sources import expand
 from w2s_trainer.errors import BadData, InputGone
+from w2s_trainer.families import family_class
 from w2s_trainer.models.uri import model_digest
 from w2s_trainer.stages import features
 from w2s_trainer.stages.columns import names_of
@@ -73,11 +74,12 @@ class EndedJob:
             self.results: Mapping[str, Any] = json.loads(objects.read(uri))
         except NoSuchObject as error:
             raise no_such_job(uri) from error
-        if "combine" not in self.results["provenance"]:
+        kind = self.results["task"]["type"]
+        if "combine" not in self.results["provenance"] or family_class(kind).is_joined_by_choice:
             raise BadData(
                 "NoCombination",
-                f"{namespace}/{name} has no arm `combined`, whose doubts say what to ask about"
-                f" (task.type {self.results['task']['type']}, or results of an earlier version).",
+                f"{namespace}/{name} has no arm `combined` with probabilities, whose doubts say what to ask about"
+                f" (task.type {kind}, or results of an earlier version).",
                 "Run the job again with this version; tasks whose answers are no distributions are not asked about.",
             )
 
