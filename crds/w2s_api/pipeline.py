@@ -273,7 +273,8 @@ def _add_training(build: _Builder, spec: Spec, labels: Mapping[str, Any], model:
             **(budget if arm.learns_from is LearnsFrom.GOLD_BUDGET else {}),
         }
         loss = CrossEntropy if gold else strong.loss.method
-        asked = ["PoolSample"] if arm.name == "strong" and not ARMS["combined"].absent(spec) else []
+        is_added_up = family.has_heads and ARMS["combined"].absent(spec) is None
+        asked = ["PoolSample"] if arm.name == "strong" and is_added_up else []
         for seed in range(FIRST_SEED, FIRST_SEED + evaluation.seeds):
             build.add(
                 f"train-{arm.name}-{seed}",

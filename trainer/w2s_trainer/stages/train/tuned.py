@@ -28,9 +28,13 @@ def tune_arm(context: StageContext) -> StageResult:
     strong = context.spec.strong
     examples = read_examples(context.artifact("examples"), context.scratch)
     recipe = Recipe.of_strong(strong, on_gold=is_on_gold(ARMS[arm]))
-    is_combined = arm == "strong" and ARMS["combined"].absent(context.spec) is None
+    is_added_up = (
+        arm == "strong"
+        and ARMS["combined"].absent(context.spec) is None
+        and not family_of(context.spec).is_joined_by_choice
+    )
     asked = np.union1d(
-        examples.rows("budget", "test"), student_sample(examples) if is_combined else examples.rows()
+        examples.rows("budget", "test"), student_sample(examples) if is_added_up else examples.rows()
     )
     predictions = Predictions(examples, family_of(context.spec).label_column, asked)
     done = [
