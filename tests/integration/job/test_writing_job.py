@@ -1,12 +1,15 @@
 """A task that writes goes through every stage of a job with real weights, and what is published writes the same."""
 
+import ast
 import json
+import re
 from html.parser import HTMLParser
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from w2s_trainer.models.uri import fetch_directory
 from w2s_trainer.store.artifacts import ArtifactStore
 
 NAMES = ("alder", "birch", "cedar", "elm", "fir", "hazel", "larch", "maple")
@@ -110,7 +113,7 @@ def test_the_report_has_the_texts_side_by_side(written):
 def table_of(place, stage: str, name: str) -> list[dict]:
     """The rows of a file of an artifact of the only job."""
     store = ArtifactStore(place.objects, f"{place.bucket}/w2s")
-    artifact = store.find(stage, place.results()["provenance"][stage]["key"])
+    artifact = store.find(stage.partition("-")[0], place.results()["provenance"][stage]["key"])
     return pq.read_table(artifact.fetch(name, place.directory / stage)).to_pylist()
 
 
@@ -122,3 +125,24 @@ def test_what_is_published_writes_what_was_measured(written, capsys):
     assert {row["id"]: row["text"] for row in said} == {
         row["id"]: row["answer"] for row in table_of(written, "combine", "predictions.parquet")
     }
+
+
+def test_other_programs_write_the_same(written):
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    place = json.loads(written.objects.read(f"{written.bucket}/w2s/jobs/tests/notices/model.json"))["uri"]
+    directory = fetch_directory(place, written.objects, written.directory / "published")
+    card = (directory / "README.md").read_text()
+    assert "and a head" not in card
+    head, tail = re.search(r"prompt = ('.*') \+ text\.strip\(\) \+ ('.*')", card).groups()
+    model = AutoModelForCausalLM.from_pretrained(directory)
+    tokenizer = AutoTokenizer.from_pretrained(directory)
+    texts = {row["id"]: row["text"] for row in table_of(written, "prepare", "examples.parquet")}
+    said = [
+        row for row in table_of(written, "train-strong-0", "predictions.parquet") if row["arm"] == "strong"
+    ]
+    for row in said[:6]:
+        prompt = ast.literal_eval(head) + texts[row["id"]].strip() + ast.literal_eval(tail)
+        ids = tokenizer(prompt, add_special_tokens=False, return_tensors="pt")
+        tokens = model.generate(**ids)[0, ids.input_ids.shape[1] :]
+        assert tokenizer.decode(tokens, skip_special_tokens=True).strip() == row["answer"]

@@ -170,6 +170,7 @@ def results(
         "job": {"namespace": "legal", "name": "indemnity"},
         "storage": {"uri": "s3://legal/w2s"},
         "task": {
+            "type": "Classification",
             "instruction": "Does this clause indemnify?",
             "classes": [{"name": name, "description": ""} for name in classes],
             "positiveClass": positive,

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from w2s_api.arms import ARMS
+from w2s_api.families import FAMILIES
 from w2s_api.methods.labelers import LABELERS
 from w2s_api.metrics import METRICS
 from w2s_trainer.report.differences import Differences, with_minus
@@ -130,16 +131,16 @@ def cautions(results: Mapping[str, Any]) -> list[str]:
     )
     sentences += results["aggregation"].get("warnings", [])
     sentences += results["selection"]["warnings"]
-    covered = evaluation["coverage"]
+    covered, family = evaluation["coverage"], FAMILIES[results["task"]["type"]]
     if covered < 1:
         sentences.append(
             f"The weak labels cover {covered:.0%} of the test; elsewhere the teacher abstains and is counted with"
-            " the commonest of its answers."
+            f" {'no text' if family.writes else 'the commonest of its answers'}."
         )
     sentences += [
         f"The labels of `{labeler['labeler']}` are votes: how sure they sound was not checked against experts."
         for labeler in results["labelers"]
-        if LABELERS[labeler["type"]].scores_are_votes and not labeler["calibrated"]
+        if LABELERS[labeler["type"]].scores_are_votes and not labeler["calibrated"] and not family.writes
     ]
     for labeler in results["labelers"]:
         if tally := tally_of(labeler):

@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 
 from markupsafe import Markup
 
+LIKELIHOOD = "the likelihood of the texts that are to be written, prompts being given"
+"""The loss of students that write, in words."""
+
 
 @dataclass(frozen=True)
 class ReportParts:

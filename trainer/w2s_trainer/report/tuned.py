@@ -3,9 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from w2s_api.families import FAMILIES, Family
 from w2s_api.methods.losses import LOSSES
 from w2s_api.methods.tunings import TUNINGS
 from w2s_trainer.report.differences import Differences
+from w2s_trainer.report.parts import LIKELIHOOD
 
 _NOT_SHOWN = "–"
 _MOST_ALARMS = 6
@@ -127,11 +129,12 @@ def how_it_was_made(results: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Lists what was tuned on what schedule: (what, in words)."""
     training = results["training"]
     settings = training["settings"]
+    family = FAMILIES[results["task"]["type"]]
     rows = [
         ("strong model", training["model"]),
         ("texts are cut at", f"{settings['maxTokens']:,} tokens"),
-        ("tuned", _tuned(settings)),
-        ("loss", _loss(settings["loss"])),
+        ("tuned", _tuned(settings, family)),
+        ("loss", _loss(settings["loss"], family)),
     ]
     if schedule := settings["schedule"]:
         rate = settings["settings"]["learningRate"]
@@ -152,18 +155,22 @@ def how_it_was_made(results: Mapping[str, Any]) -> list[tuple[str, str]]:
     gold = {"gold-only", "ceiling"}.intersection(arm["arm"] for arm in results["evaluation"]["arms"])
     if gold:
         named = " and ".join(f"`{arm}`" for arm in ("gold-only", "ceiling") if arm in gold)
-        rows.append((f"{named}, on expert labels", _on_gold(bool(settings["schedule"]))))
+        rows.append((f"{named}, on expert labels", _on_gold(bool(settings["schedule"]), family)))
     return rows
 
 
-def _tuned(settings: Mapping[str, Any]) -> str:
+def _tuned(settings: Mapping[str, Any], family: Family) -> str:
     tuning = TUNINGS[settings["tuning"]].model_validate(settings["settings"] or {})
     if tuning.on_frozen_model:
         return f"{tuning.in_words()}, L2 {settings['l2']}"
-    return f"{tuning.in_words()}, starting from the head of the frozen model (L2 {settings['l2']})"
+    if not family.has_heads:
+        return tuning.in_words()
+    return f"{tuning.in_words()} and a head, starting from the head of the frozen model (L2 {settings['l2']})"
 
 
-def _loss(loss: Mapping[str, Any]) -> str:
+def _loss(loss: Mapping[str, Any], family: Family) -> str:
+    if not family.has_heads:
+        return LIKELIHOOD
     settings = {name: value for name, value in loss.items() if name != "type"}
     return LOSSES[loss["type"]].model_validate(settings).in_words()
 
@@ -177,7 +184,9 @@ def _stopping(stopping: Mapping[str, Any]) -> str:
     )
 
 
-def _on_gold(gradient_tuned: bool) -> str:
+def _on_gold(gradient_tuned: bool, family: Family) -> str:
+    if not family.has_heads:
+        return "the same tuning and schedule, to its end"
     strength = "L2 chosen by cross-validation inside the labels, families held out whole"
     if not gradient_tuned:
         return f"a head, {strength}"

@@ -23,4 +23,4 @@ class Full(TuningSettings):
 
     def in_words(self) -> str:
         """There is nothing that stays."""
-        return "all weights and a head"
+        return "all weights"

@@ -37,4 +37,4 @@ class LoRA(TuningSettings):
     def in_words(self) -> str:
         """Rank, scale, and where the adapters are."""
         where = "every linear layer" if self.targets == "AllLinear" else "queries and values"
-        return f"LoRA adapters of rank {self.rank} (alpha {self.alpha}) on {where}, and a head"
+        return f"LoRA adapters of rank {self.rank} (alpha {self.alpha}) on {where}"

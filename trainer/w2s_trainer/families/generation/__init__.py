@@ -242,7 +242,7 @@ class Generation(TaskFamily):
         from w2s_trainer.models.loading import load_tokenizer
 
         layout = layout_for(load_tokenizer(directory, directory.name), self.task)
-        return writer_card(results, f"{layout.head}{{text}}{layout.tail}")
+        return writer_card(results, layout.head, layout.tail)
 
     @classmethod
     def load_predictor(cls, directory: Path, name: str) -> Predictor:

@@ -6,12 +6,13 @@ from typing import Any
 from w2s_trainer.families.task_family import ModelCard
 
 
-def writer_card(results: Mapping[str, Any], prompt: str) -> ModelCard:
+def writer_card(results: Mapping[str, Any], head: str, tail: str) -> ModelCard:
     """The card.
 
     Args:
         results: the content of `results.json`.
-        prompt: how a text is put to the model, with `{text}` in its place.
+        head: what stands before a text in the prompt.
+        tail: what stands behind it.
     """
     task = results["task"]
     most = task["generation"]["maxNewTokens"]
@@ -19,16 +20,17 @@ def writer_card(results: Mapping[str, Any], prompt: str) -> ModelCard:
         title=task["instruction"] or "Text generation",
         about=[
             "## What is asked",
-            "The prompt, with the text in the place of `{text}` (special tokens as they stand):",
+            "The prompt, with the text in the place of `{text}`:",
             "```",
-            prompt,
+            f"{head}{{text}}{tail}",
             "```",
         ],
         limits=["What it writes may be wrong, and sound right: check what matters against the source."],
         pipeline_tag="text-generation",
         loading=[
-            "or, with the prompt above,",
+            "or",
             "```python",
+            f"prompt = {head!r} + text.strip() + {tail!r}",
             "model = AutoModelForCausalLM.from_pretrained(directory)",
             "tokenizer = AutoTokenizer.from_pretrained(directory)",
             'ids = tokenizer(prompt, add_special_tokens=False, return_tensors="pt")',

@@ -4,10 +4,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from w2s_api.families import FAMILIES
 from w2s_api.pipeline import FIRST_SEED
 from w2s_api.spec.job import Spec
 from w2s_trainer.families.task_family import ModelCard
 from w2s_trainer.models.adapter import CONFIG
+from w2s_trainer.report.parts import LIKELIHOOD
 from w2s_trainer.stages.combine.teacher import publishes_teacher
 
 
@@ -80,6 +82,8 @@ def _of_combination(results: Mapping[str, Any], with_teacher: bool) -> list[str]
     if results["evaluation"]["candidate"] != "combined":
         return []
     combination, seed = results["combination"], str(FIRST_SEED)
+    if FAMILIES[results["task"]["type"]].writes:
+        return [_of_choice(combination, seed, with_teacher)]
     weights = ", ".join(f"{name} {weight:.2f}" for name, weight in combination["weights"][seed].items())
     adding = (
         "`w2s predict` adds the teacher to what the students answer; other programs load the students alone"
@@ -90,6 +94,18 @@ def _of_combination(results: Mapping[str, Any], with_teacher: bool) -> list[str]
         f"- Combined in log-odds, with weights fitted out of fold on {combination['goldLabels'][seed]:,} gold labels:"
         f" {weights}. {adding} (arm `students` of the report).",
     ]
+
+
+def _of_choice(combination: Mapping[str, Any], seed: str, with_teacher: bool) -> str:
+    trust = ", ".join(f"{name} {value:+.2f}" for name, value in combination["weights"][seed].items())
+    teacher = (
+        "" if with_teacher else " The teacher could not be taken along: of the students' texts one is taken."
+    )
+    return (
+        "- Of what teacher and students write about a text, `w2s predict` takes the one that is most probably right, by"
+        f" weights fitted on {combination['goldLabels'][seed]:,} gold labels (log-odds of their word: {trust}).{teacher} Other"
+        " programs load the student on weak labels alone (arm `strong` of the report)."
+    )
 
 
 def _of_head(results: Mapping[str, Any], spec: Spec) -> list[str]:
@@ -116,9 +132,13 @@ def _of_student(results: Mapping[str, Any], spec: Spec, apart: bool) -> list[str
         if training["best"]
         else ""
     )
+    start, loss = "", LIKELIHOOD
+    if FAMILIES[spec.task.type].has_heads:
+        start = " and a head. Tuning began with the head that fits the frozen model"
+        loss = strong.loss.settings.in_words()
     return [
-        f"- Pretrained model: `{strong.model.uri}`; tuned were {how}. Tuning began with the head that fits the frozen model.",
+        f"- Pretrained model: `{strong.model.uri}`; tuned were {how}{start}.",
         f"- Tuned on {training['texts']:,} weakly labelled texts in {training['steps']:,} steps, in {training['precision']},"
-        f" seed {FIRST_SEED} (fixed beforehand){end}. Loss: {strong.loss.settings.in_words()}.",
+        f" seed {FIRST_SEED} (fixed beforehand){end}. Loss: {loss}.",
         f"- Published in float32{f', {strong.tuning.type} {kept}' if kept else ''}.",
     ]
