@@ -23,17 +23,13 @@ from w2s_trainer.stages.combine.combination import STRONG, TEACHER
 from w2s_trainer.stages.combine.log_odds import Source, from_probabilities, log_softmax
 from w2s_trainer.stages.combine.published_texts import CombinedWriter, load_choice
 from w2s_trainer.stages.combine.stacking import Weights, relative
-from w2s_trainer.stages.combine.teacher import Teacher, plain, plain_teacher
+from w2s_trainer.stages.combine.teacher import FILE, FOLDER, FORMAT, Teacher, plain_combination
 from w2s_trainer.stages.label.methods import Published
 
-FOLDER = "w2s_combination"
-"""In a model's directory, apart from its own files: how the teacher is added to what the model answers."""
-FILE = f"{FOLDER}/combination.json"
 HEADS = f"{FOLDER}/heads.safetensors"
 """Where the model is a tuned one: the students that are heads on the model as it came."""
 LABELERS = f"{FOLDER}/labelers"
 """What labelers need to answer again, a folder each."""
-FORMAT = 1
 
 
 def write_combination(
@@ -52,13 +48,7 @@ def write_combination(
         students: arrays of the heads on the model as it came, where they are not in the published model itself.
         directory: that of the published model.
     """
-    combination: dict[str, Any] = {
-        "format": FORMAT,
-        "task": plain(spec.task),
-        "weights": weights,
-        "teacher": plain_teacher(spec, temperatures),
-        "heads": None,
-    }
+    combination = {**plain_combination(spec, weights, temperatures), "heads": None}
     (directory / FOLDER).mkdir()
     if students is not None:
         combination["heads"] = {"model": spec.strong.model.uri, "maxTokens": spec.strong.max_tokens}

@@ -11,14 +11,11 @@ from w2s_trainer.families.generation.choice import Weights, Written, choose
 from w2s_trainer.families.generation.predictor import Writer, in_words, load_writer
 from w2s_trainer.families.predicting import MARK
 from w2s_trainer.models.tokens import Tokens
-from w2s_trainer.stages.combine.teacher import Teacher, plain, plain_teacher
+from w2s_trainer.stages.combine.teacher import FILE, FOLDER, Teacher, plain_combination
 from w2s_trainer.stages.combine.texts import GOLD, STRONG, TEACHER
 
-FOLDER = "w2s_combination"
-FILE = f"{FOLDER}/combination.json"
 STUDENT_ON_GOLD = f"{FOLDER}/gold"
 """In a model's directory: the student on gold labels, a model of its own."""
-FORMAT = 1
 
 
 def write_choice(
@@ -33,12 +30,7 @@ def write_choice(
         directory: that of the published model.
     """
     (directory / FOLDER).mkdir()
-    combination = {
-        "format": FORMAT,
-        "task": plain(spec.task),
-        "weights": weights,
-        "teacher": plain_teacher(spec, temperatures),
-    }
+    combination = plain_combination(spec, weights, temperatures)
     (directory / FILE).write_text(json.dumps(combination, indent=1, ensure_ascii=False), encoding="utf-8")
 
 

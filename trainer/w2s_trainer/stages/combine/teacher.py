@@ -13,6 +13,11 @@ from w2s_trainer.stages.label.calibration import at_temperature
 from w2s_trainer.stages.label.methods import Published, answer, can_be_published
 from w2s_trainer.stages.tables import WeakLabels
 
+FOLDER = "w2s_combination"
+"""In a model's directory, apart from its own files: how the teacher is joined to what the model answers."""
+FILE = f"{FOLDER}/combination.json"
+FORMAT = 1
+
 
 def publishes_teacher(spec: Spec) -> bool:
     """Whether all that the teacher needs can be published with a model."""
@@ -33,6 +38,24 @@ def plain_teacher(spec: Spec, temperatures: Mapping[str, float]) -> dict[str, An
         "labelers": [plain(labeler) for labeler in spec.weak.labelers],
         "temperatures": dict(temperatures),
         "aggregation": plain(spec.aggregation),
+    }
+
+
+def plain_combination(
+    spec: Spec, weights: Mapping[str, Any], temperatures: Mapping[str, float]
+) -> dict[str, Any]:
+    """What every published combination says, as JSON: the task, the weights, the teacher.
+
+    Args:
+        spec: has the teacher, as data.
+        weights: of the published seed, an entry of the artifact's weights.json.
+        temperatures: of the labelers that were calibrated, by name.
+    """
+    return {
+        "format": FORMAT,
+        "task": plain(spec.task),
+        "weights": weights,
+        "teacher": plain_teacher(spec, temperatures),
     }
 
 

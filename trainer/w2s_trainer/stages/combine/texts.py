@@ -43,12 +43,13 @@ def choose_texts(context: StageContext) -> StageResult:
     sizes: dict[int, int] = {}
     for seed in range(spec.evaluation.seeds):
         drawn = teaching_budget(context, examples, known.gold, seed)
-        budget = known.on_budget(seed, drawn)
-        weights = unfitted(known.on(predictions.rows, seed))
+        asked = known.on(predictions.rows, seed)
+        weights = unfitted(asked)
         if len(drawn):
+            budget = known.on_budget(seed, drawn)
             weights = fit(budget, known.gold[drawn].tolist(), score_of(spec.promotion.metric))
         fitted[seed], sizes[seed] = weights, len(drawn)
-        taken = choose(known.on(predictions.rows, seed), weights)
+        taken = choose(asked, weights)
         predictions.add("combined", seed, len(drawn), taken.texts, taken.probability)
         context.progress("combining", seed + 1, spec.evaluation.seeds)
     predictions.write(context.output / "predictions.parquet")
