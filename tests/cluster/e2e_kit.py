@@ -5,6 +5,7 @@ import gzip
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -108,7 +109,10 @@ class Site:
         # The CRD stays when a release goes, and belongs to the one that made it.
         waits = ["--take-ownership", "--wait", "--timeout", "120s"]
         with locked(cache() / "release.lock"):  # of two at once, one would find the CRD half made
-            self.helm("install", release, str(CHART), "-n", namespace, *values, *waits)
+            try:
+                self.helm("install", release, str(CHART), "-n", namespace, *values, *waits)
+            except AssertionError as failed:
+                raise AssertionError(f"{failed}\n{self.state(namespace)}") from None
         try:
             yield
         finally:
@@ -122,6 +126,18 @@ class Site:
         )
         assert done.returncode == 0, f"helm {' '.join(words)}: {done.stderr}"
         return done.stdout
+
+    def state(self, namespace: str) -> str:
+        """What the cluster says of a namespace whose pods do not come up."""
+        ready = "{range .items[*].status.conditions[*]}{.type}={.status} {.message}{'\\n'}{end}"
+        return "\n".join(
+            (
+                self.kubectl("get", "nodes", "-o", f"jsonpath={ready}"),
+                self.kubectl("get", "pods", "-n", namespace, "-o", "wide"),
+                self.kubectl("get", "events", "-n", namespace, "--sort-by=.lastTimestamp"),
+                f"{shutil.disk_usage(self.kubeconfig.parent).free / 1e9:.1f} GB of the disk are free",
+            )
+        )
 
     def scale_operator(self, namespace: str, replicas: int) -> None:
         """0 takes the operator down, 1 brings it back; returns when it is so."""
@@ -233,6 +249,20 @@ def site(kubeconfig: Path, folder: Path) -> Iterator[Site]:
         yield here
     finally:
         here.store.stop()
+
+
+def step(job: Job, pod: Object) -> int:
+    """The last step of the training that the pod told of in its log; 0 before the first."""
+    told = [json.loads(line) for line in log(job, pod).splitlines() if line.startswith("{")]
+    return max((one["step"] for one in told if "loss" in one), default=0)
+
+
+def log(job: Job, pod: Object) -> str:
+    """What the pod has said so far."""
+    try:
+        return str(job.api.core.read_namespaced_pod_log(pod["metadata"]["name"], job.namespace))
+    except client.ApiException:  # not started, or gone
+        return ""
 
 
 def licences(folder: Path, gold: int, pool: int) -> tuple[list[Object], list[Object]]:

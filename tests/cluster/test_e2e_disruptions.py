@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import w2s_cluster
 from contract_kit import Job, Object, until
-from e2e_kit import BUCKET, JOBS_ROLE, POD, Site, example, licences
+from e2e_kit import BUCKET, JOBS_ROLE, POD, Site, example, licences, log, step
 from kubernetes import client
 
 from w2s_trainer.store.embedded import ROLES
@@ -36,19 +36,6 @@ def lora(here: Site, namespace: str, name: str, data: Object, epochs: int) -> Jo
     plain = example("restricted")
     changes = {"strong__tuning": tuning, "strong__training": training, "strong__maxTokens": 96}
     return here.job(namespace, name, plain, **data, **changes)
-
-
-def step(job: Job, pod: Object) -> int:
-    """The last step of the training that the pod told of in its log; 0 before the first."""
-    told = [json.loads(line) for line in log(job, pod).splitlines() if line.startswith("{")]
-    return max((one["step"] for one in told if "loss" in one), default=0)
-
-
-def log(job: Job, pod: Object) -> str:
-    try:
-        return str(job.api.core.read_namespaced_pod_log(pod["metadata"]["name"], job.namespace))
-    except client.ApiException:  # not started, or gone
-        return ""
 
 
 def student(here: Site, job: Job) -> str:

@@ -156,8 +156,8 @@ def _kubelet(settings: Settings, bin_folder: Path) -> None:
         # A disk that is nearly full is no reason to evict, nor to collect images that nobody can pull again.
         "evictionHard": {
             "memory.available": "100Mi",
-            "nodefs.available": "1%",
-            "imagefs.available": "1%",
+            "nodefs.available": "200Mi",  # a share of what the disk says it has may be more than it can hold
+            "imagefs.available": "200Mi",
             "nodefs.inodesFree": "1%",
         },
         "imageGCHighThresholdPercent": 100,
