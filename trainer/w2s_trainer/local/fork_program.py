@@ -16,6 +16,8 @@ import socket
 import sys
 import threading
 import time
+import traceback
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -28,7 +30,10 @@ ALWAYS = (
     "pyarrow.parquet",
     "scipy.optimize",
     "w2s_trainer.contract.main",
-    *(f"w2s_trainer.stages.{kind}" for kind in ("prepare", "label", "aggregate", "select", "combine", "train")),
+    *(
+        f"w2s_trainer.stages.{kind}"
+        for kind in ("prepare", "label", "aggregate", "select", "combine", "train")
+    ),
     "w2s_trainer.stages.evaluate",
     "w2s_trainer.stages.promote",
 )
@@ -41,6 +46,7 @@ MODELS = (
     "transformers.models.auto.tokenization_auto",
 )
 """What those with a model import beside it."""
+_AT_START = dict(os.environ)
 PLAIN, WITH_MODELS = b"p", b"m"
 """What a message asks for."""
 ALONE = {
@@ -119,8 +125,7 @@ def _agree(driver: int, between: int, fds: list[int]) -> bytes:
 
 def _stage(module: str, arguments: list[str], environment: dict[str, str]) -> int:
     """Runs a module as `python -m` does in a new process, and returns the exit code."""
-    os.environ.clear()
-    os.environ.update(environment)
+    _take_over(environment)
     name_process("w2s " + " ".join(arguments[1:2]))
     _use_threads(int(environment["OMP_NUM_THREADS"]))
     _draw_anew()
@@ -132,9 +137,16 @@ def _stage(module: str, arguments: list[str], environment: dict[str, str]) -> in
     except SystemExit as end:
         code = _code_of(end)
     except BaseException:
-        sys.excepthook(*sys.exc_info())  # type: ignore[arg-type]  # there is one
+        traceback.print_exc()
         code = 1
     return _leave(code)
+
+
+def _take_over(environment: Mapping[str, str]) -> None:
+    """Sets and removes variables, but for those that imports have set, as they would have set them here."""
+    for name in _AT_START.keys() - environment.keys() - {"LC_CTYPE"}:  # which Python sets (PEP 538)
+        os.environ.pop(name, None)
+    os.environ.update({name: value for name, value in environment.items() if _AT_START.get(name) != value})
 
 
 def _use_threads(count: int) -> None:
@@ -153,6 +165,8 @@ def _draw_anew() -> None:
     random.seed()
     if numpy := sys.modules.get("numpy"):
         numpy.random.seed()
+    if torch := sys.modules.get("torch"):
+        torch.default_generator.seed()
 
 
 def _code_of(end: SystemExit) -> int:

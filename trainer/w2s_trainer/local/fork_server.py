@@ -60,27 +60,26 @@ class ForkServer:
         Returns:
             Whether it was started; if not, it did nothing, and a later one will not be started either.
         """
-        with ExitStack() as stack:
-            control, theirs = (stack.enter_context(end) for end in socket.socketpair())
-            pipes = [os.pipe() for _ in range(2)]
-            with ExitStack() as passed:
-                passed.enter_context(theirs)
+        control, theirs = socket.socketpair()
+        pipes = [os.pipe() for _ in range(2)]
+        with control, ExitStack() as readers:
+            files = [readers.enter_context(os.fdopen(end, "rb", buffering=0)) for end, _ in pipes]
+            with theirs, ExitStack() as writers:
                 for _, end in pipes:
-                    passed.callback(os.close, end)
+                    writers.callback(os.close, end)
                 is_asked = self._ask(models, [theirs.fileno(), *(end for _, end in pipes)])
-            readers = [stack.enter_context(open(end, "rb", buffering=0)) for end, _ in pipes]
             pid = await _pid(control) if is_asked else None
             if pid is None:
                 self._gone = True
                 return False
             try:
                 await _answer(control, command, environment)
-                process = ForkedProcess(pid, protocol)
-                await process.watch(*(os.dup(reader.fileno()) for reader in readers))
+                await ForkedProcess(pid, protocol).watch(*files)
             except BaseException:
                 with suppress(ProcessLookupError):
                     os.killpg(pid, signal.SIGKILL)
                 raise
+            readers.pop_all()  # closed by who reads them
         return True
 
     def close(self) -> None:

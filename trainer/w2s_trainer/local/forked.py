@@ -2,7 +2,8 @@
 
 import asyncio
 import os
-from typing import Any
+from functools import partial
+from typing import IO, Any
 
 _STDOUT, _STDERR = 1, 2
 
@@ -22,13 +23,12 @@ class ForkedProcess(asyncio.SubprocessTransport):
         self._code: int | None = None
         self._open = {_STDOUT, _STDERR}
 
-    async def watch(self, stdout: int, stderr: int) -> None:
-        """Begins to listen; the file descriptors are closed when the process has closed theirs."""
+    async def watch(self, stdout: IO[bytes], stderr: IO[bytes]) -> None:
+        """Begins to listen; the pipes are closed when the process has closed its ends."""
         loop = asyncio.get_running_loop()
         self._protocol.connection_made(self)
-        for name, fd in ((_STDOUT, stdout), (_STDERR, stderr)):
-            pipe = _Pipe(self, self._protocol, name)
-            await loop.connect_read_pipe(lambda pipe=pipe: pipe, open(fd, "rb", buffering=0))  # type: ignore[misc]
+        for name, file in ((_STDOUT, stdout), (_STDERR, stderr)):
+            await loop.connect_read_pipe(partial(_Pipe, self, self._protocol, name), file)
         ended = os.pidfd_open(self._pid)
         loop.add_reader(ended, self._exited, ended)
 
