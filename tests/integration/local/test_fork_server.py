@@ -15,6 +15,7 @@ import pytest
 from w2s_local_kit import eventually, is_alive
 
 from w2s_trainer.local.fork_server import ForkServer, can_fork
+from w2s_trainer.local.options import Options
 from w2s_trainer.local.processes import Ended, StageProcess
 
 HERE = Path(__file__).parent
@@ -88,7 +89,9 @@ def test_a_forked_stage_sees_what_one_that_was_started_anew_sees(tmp_path, serve
     assert (forked["loaded"], anew["loaded"]) == (["boto3"], [])  # it was forked
     for one in (forked, anew):
         one["facts"].update(one["facts"].pop("environment"))  # flat: a difference is shown by its name
-    forked["facts"].pop("KMP_DUPLICATE_LIB_OK", None)  # threadpoolctl's, which a stage that fits heads imports too
+    forked["facts"].pop(
+        "KMP_DUPLICATE_LIB_OK", None
+    )  # threadpoolctl's, which a stage that fits heads imports too
     assert forked["facts"] == anew["facts"]
     assert forked["facts"]["OF_THIS_STAGE"] == "two\nlines"
     assert "ONLY_THE_TEST_HAS_IT" not in forked["facts"]
@@ -270,7 +273,7 @@ def test_server_and_stages_end_with_the_driver_whatever_ends_it(tmp_path, how):
 @pytest.mark.parametrize(
     ("command", "more", "forks"),
     [
-        ((sys.executable, "-m", "w2s_cli.main", "stage"), {}, True),
+        (Options(parallel=1, cache=Path()).command, {}, True),
         ((sys.executable, "stage.py"), {}, False),
         (("/other/python", "-m", "w2s_cli.main", "stage"), {}, False),
         ((sys.executable, "-m", "w2s_cli.main", "stage"), {"OPENBLAS_NUM_THREADS": "1"}, False),

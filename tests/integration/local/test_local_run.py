@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 import yaml
-from w2s_local_kit import eventually
+from w2s_local_kit import eventually, is_alive
 
 from w2s_trainer.store.embedded import EmbeddedStore
 from w2s_trainer.store.objects import Objects
@@ -245,6 +245,9 @@ def test_a_killed_run_takes_its_store_and_its_stages_along(tmp_path):
     for line in run.stdout:
         if json.loads(line)["event"] == "started":
             break
+    # The store, the fork server and the stage: of the last two only the process id is known.
+    pids = [*map(int, Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text().split())]
+    assert len(pids) == 3
     run.kill()
     run.wait()
     home = str(tmp_path).encode()
@@ -256,5 +259,5 @@ def test_a_killed_run_takes_its_store_and_its_stages_along(tmp_path):
                 found += [int(path.parent.name)] if home in path.read_bytes() else []
         return found
 
-    eventually(lambda: not left())
+    eventually(lambda: not left() and not any(map(is_alive, pids)))
     run.stdout.close()

@@ -20,8 +20,9 @@ import traceback
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
+from w2s_api.names import StageKind
 from w2s_trainer.contract.leash import die_with, name_process
 
 ALWAYS = (
@@ -30,12 +31,7 @@ ALWAYS = (
     "pyarrow.parquet",
     "scipy.optimize",
     "w2s_trainer.contract.main",
-    *(
-        f"w2s_trainer.stages.{kind}"
-        for kind in ("prepare", "label", "aggregate", "select", "combine", "train")
-    ),
-    "w2s_trainer.stages.evaluate",
-    "w2s_trainer.stages.promote",
+    *(f"w2s_trainer.stages.{kind}" for kind in get_args(StageKind)),
 )
 """What stages without a model import: no more, since a run may have no other stages to start."""
 MODELS = (
