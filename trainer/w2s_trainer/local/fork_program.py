@@ -5,7 +5,6 @@ session of its own, says its process id on the control socket, and begins when t
 whatever dies in between, a stage that the driver does not know of never begins.
 """
 
-import atexit
 import gc
 import importlib
 import json
@@ -14,16 +13,16 @@ import random
 import runpy
 import socket
 import sys
-import threading
 import time
 import traceback
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, NoReturn
 
-from w2s_api.names import StageKind
+from w2s_api.names import STAGE_KINDS
 from w2s_trainer.contract.leash import die_with, name_process
+from w2s_trainer.contract.leaving import leave
 
 ALWAYS = (
     "boto3",
@@ -31,7 +30,7 @@ ALWAYS = (
     "pyarrow.parquet",
     "scipy.optimize",
     "w2s_trainer.contract.main",
-    *(f"w2s_trainer.stages.{kind}" for kind in get_args(StageKind)),
+    *(f"w2s_trainer.stages.{kind}" for kind in STAGE_KINDS),
 )
 """What stages without a model import: no more, since a run may have no other stages to start."""
 MODELS = (
@@ -94,14 +93,12 @@ def _fork(driver: int, messages: socket.socket, fds: list[int]) -> None:
     between = os.getpid()
     if os.fork():
         os._exit(0)
-    code = 1
     try:
         messages.close()
-        request = _agree(driver, between, fds)
-        if request:
-            code = _stage(**json.loads(request))
+        if request := _agree(driver, between, fds):
+            _stage(**json.loads(request))
     finally:
-        os._exit(code)
+        os._exit(1)
 
 
 def _agree(driver: int, between: int, fds: list[int]) -> bytes:
@@ -119,8 +116,8 @@ def _agree(driver: int, between: int, fds: list[int]) -> bytes:
         return b"".join(iter(lambda: agreed.recv(1 << 16), b""))
 
 
-def _stage(module: str, arguments: list[str], environment: dict[str, str]) -> int:
-    """Runs a module as `python -m` does in a new process, and returns the exit code."""
+def _stage(module: str, arguments: list[str], environment: dict[str, str]) -> NoReturn:
+    """Runs a module as `python -m` does in a new process, and ends with its exit code."""
     _take_over(environment)
     name_process("w2s " + " ".join(arguments[1:2]))
     _use_threads(int(environment["OMP_NUM_THREADS"]))
@@ -135,7 +132,7 @@ def _stage(module: str, arguments: list[str], environment: dict[str, str]) -> in
     except BaseException:
         traceback.print_exc()
         code = 1
-    return _leave(code)
+    leave(code)
 
 
 def _take_over(environment: Mapping[str, str]) -> None:
@@ -171,18 +168,6 @@ def _code_of(end: SystemExit) -> int:
         return (code or 0) & 0xFF
     sys.stderr.write(f"{code}\n")
     return 1
-
-
-def _leave(code: int) -> int:
-    """Does what the interpreter does at its end, but for taking itself apart, which takes 1.6 s where torch is loaded."""
-    threading._shutdown()  # type: ignore[attr-defined]  # as multiprocessing does
-    atexit._run_exitfuncs()
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except (OSError, ValueError):
-            code = code or 120
-    return code
 
 
 if __name__ == "__main__":
