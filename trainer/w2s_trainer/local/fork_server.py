@@ -148,5 +148,6 @@ async def _pid(control: socket.socket) -> int | None:
 async def _answer(control: socket.socket, command: list[str], environment: Mapping[str, str]) -> None:
     _, _, module, *arguments = command
     request = {"module": module, "arguments": arguments, "environment": dict(environment)}
-    await asyncio.get_running_loop().sock_sendall(control, json.dumps(request).encode())
-    control.shutdown(socket.SHUT_WR)
+    with suppress(OSError):  # it is dead already: how it ended is seen as ever
+        await asyncio.get_running_loop().sock_sendall(control, json.dumps(request).encode())
+        control.shutdown(socket.SHUT_WR)
