@@ -87,4 +87,7 @@ def _module(name: str) -> Any:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    ended = main()
+    if sys.argv[1:2] == ["stage"]:
+        _module("stage").leave(ended)
+    sys.exit(ended)

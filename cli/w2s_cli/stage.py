@@ -5,6 +5,7 @@ import os
 import sys
 import tempfile
 from pathlib import Path
+from typing import NoReturn
 
 from w2s_api.exit_codes import ExitCode
 
@@ -94,6 +95,13 @@ def _supervise(arguments: argparse.Namespace, count: int) -> int:
     if arguments.credentials_dir:
         options += ["--credentials-dir", str(arguments.credentials_dir)]
     return supervise(options, count, last_words=arguments.last_words, scratch=arguments.scratch)
+
+
+def leave(code: int) -> NoReturn:
+    """Ends this process, in which only a stage has run."""
+    from w2s_trainer.contract import leaving
+
+    leaving.leave(code)
 
 
 def default_cache() -> Path:

@@ -14,7 +14,10 @@ from typing import Any
 
 import pytest
 import yaml
-from w2s_local_kit import eventually
+from w2s_local_kit import eventually, is_alive
+
+from w2s_trainer.store.embedded import EmbeddedStore
+from w2s_trainer.store.objects import Objects
 
 STAGES = ["prepare", "label-rules", "aggregate", "select", "train", "combine", "evaluate", "promote"]
 POISON = {"AWS_ACCESS_KEY_ID": "of-another-place", "AWS_SECRET_ACCESS_KEY": "x", "AWS_SESSION_TOKEN": "y"}
@@ -49,8 +52,8 @@ class Laptop:
             *(str(self.home / "job.yaml"), *places, *self.store, *more),
         ]
 
-    def run(self, *more: str) -> subprocess.CompletedProcess[str]:
-        environment = {**os.environ, **POISON, "OMP_NUM_THREADS": "1"}
+    def run(self, *more: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        environment = {**os.environ, **POISON, "OMP_NUM_THREADS": "1", **variables}
         return subprocess.run(
             self.command(*more), env=environment, capture_output=True, text=True, timeout=720, check=False
         )
@@ -90,6 +93,32 @@ def finished(tmp_path_factory) -> Laptop:
     return place
 
 
+def artifacts(store: Path) -> dict[tuple[str, str], dict[str, str]]:
+    """SHA-256 of each file of each artifact in an embedded store that tells no times, by what it was made from."""
+    with EmbeddedStore(store) as server:
+        objects = Objects(server.settings("s3://laptop/w2s"))
+        manifests = [
+            info.uri for info in objects.list("s3://laptop/w2s/artifacts/") if "manifest" in info.uri
+        ]
+        found = {uri: json.loads(objects.read(uri))["files"] for uri in manifests}
+    return {
+        (uri.split("/")[-3], uri.split("/")[-2]): {
+            name: file["sha256"]
+            for name, file in files.items()
+            if name not in ("results.json", "report.html")
+        }
+        for uri, files in found.items()
+    }
+
+
+def timeless(plain: Any) -> Any:
+    """Results without times and the names of attempts."""
+    if isinstance(plain, dict):
+        told = ("seconds", "generated", "attempt")
+        return {name: timeless(value) for name, value in plain.items() if not name.startswith(told)}
+    return [timeless(value) for value in plain] if isinstance(plain, list) else plain
+
+
 def fates(done: subprocess.CompletedProcess[str]) -> dict[str, str]:
     """What a dry run says of each stage."""
     assert done.returncode == 0, done.stderr
@@ -114,6 +143,21 @@ def test_the_embedded_store_and_local_data_are_all_it_needs(finished):
     state = json.loads((finished.home / "s3/state.json").read_text())
     with socket.socket() as probe:
         assert probe.connect_ex(("127.0.0.1", state["port"])) != 0  # it is stopped
+
+
+def test_stages_that_were_forked_make_the_same_bytes_as_those_that_were_started_anew(finished):
+    """No library takes notice of that variable, but where one like it is set no stage is forked."""
+    forked = artifacts(finished.home / "s3")
+    anew = Laptop(finished.home, finished.manifest, ("--embedded-store", str(finished.home / "anew")))
+    done = anew.run("--output", str(finished.home / "out-anew"), W2S_NUM_THREADS="1")
+    assert done.returncode == 0, done.stderr
+    again = artifacts(finished.home / "anew")
+    assert {kind for kind, _ in again} == {*(name.partition("-")[0] for name in STAGES), "features"}
+    assert again == forked
+    ours, theirs = (
+        json.loads((finished.home / out / "results.json").read_text()) for out in ("out", "out-anew")
+    )
+    assert timeless(theirs) == timeless(ours)
 
 
 def test_a_dry_run_says_what_is_reused_what_runs_and_why(finished):
@@ -216,6 +260,9 @@ def test_a_killed_run_takes_its_store_and_its_stages_along(tmp_path):
     for line in run.stdout:
         if json.loads(line)["event"] == "started":
             break
+    # The store, the stage, and the server that forked it: of the last two only the process id is known.
+    pids = [*map(int, Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text().split())]
+    assert len(pids) >= 2
     run.kill()
     run.wait()
     home = str(tmp_path).encode()
@@ -227,5 +274,5 @@ def test_a_killed_run_takes_its_store_and_its_stages_along(tmp_path):
                 found += [int(path.parent.name)] if home in path.read_bytes() else []
         return found
 
-    eventually(lambda: not left())
+    eventually(lambda: not left() and not any(map(is_alive, pids)))
     run.stdout.close()

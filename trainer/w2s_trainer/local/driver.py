@@ -20,6 +20,7 @@ from w2s_trainer.contract.job import StageJob
 from w2s_trainer.contract.machine import cores
 from w2s_trainer.local.changes import Plan, as_plan, changes, reads_changed
 from w2s_trainer.local.display import JOB, Display
+from w2s_trainer.local.fork_server import ForkServer, can_fork
 from w2s_trainer.local.job_store import JobStore
 from w2s_trainer.local.options import Options
 from w2s_trainer.local.plan import (
@@ -98,6 +99,8 @@ class _Driver:
         self._before = before
         self._keep_plan = keep_plan
         self._stages = pipeline(job.spec)
+        environment = self._environment(1)
+        self._server = ForkServer(environment) if can_fork(options.command, environment) else None
         self._runs: dict[str, Run] = first_runs(self._stages)
         self._artifacts: dict[str, str] = {}
         self._running: dict[asyncio.Task[Ended], str] = {}
@@ -112,10 +115,12 @@ class _Driver:
         with self._signals_heard():
             try:
                 while not self._is_over():
-                    await self._start_what_can()
+                    self._start_what_can()
                     await self._listen()
             finally:
                 await self._stop_the_rest()
+                if self._server:
+                    self._server.close()
         if self._interrupt.done():
             return Outcome(128 + self._interrupt.result(), "Stopped. Run it again to continue.")
         if self._failed:
@@ -133,7 +138,7 @@ class _Driver:
             return not self._running
         return done_stages(self._runs) == set(self._names())
 
-    async def _start_what_can(self) -> None:
+    def _start_what_can(self) -> None:
         names = [] if self._failed else startable(self._runs, self._options.parallel, time.monotonic())
         threads = max(1, cores() // max(1, len(names) + len(self._running)))
         asked = self._options.environment.get("OMP_NUM_THREADS", "")
@@ -141,16 +146,24 @@ class _Driver:
         for name in names:
             run = self._runs[name]
             last_words = self._directory / f"{name}.words"
-            process = await StageProcess.start(
+            process = StageProcess.start(
                 self._command(run, last_words),
                 self._environment(threads),
                 last_words,
+                partial(self._display.event, name, "started"),
                 partial(self._display.progress, name),
+                self._server,
+                models=self._loads_model(run),
             )
             self._processes[name] = process
             self._running[asyncio.create_task(process.wait())] = name
             self._runs[name] = replace(run, state=State.RUNNING)
-            self._display.event(name, "started")
+
+    def _loads_model(self, run: Run) -> bool:
+        """Tells whether the run's process will load a model: not if its artifact is there, nor if others do it for it."""
+        stage = run.stage
+        is_shared = stage.processes == "PerGPU" and (self._options.processes or 0) > 1
+        return stage.model is not None and stage.name not in self._artifacts and not is_shared
 
     def _command(self, run: Run, last_words: Path) -> list[str]:
         job = StageJob(

@@ -5,7 +5,7 @@ import json
 import os
 import signal
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any
 from w2s_api.exit_codes import ExitCode
 from w2s_trainer.contract.last_words import LastWords, read_last_words
 from w2s_trainer.contract.leash import die_with
+from w2s_trainer.local.fork_server import ForkServer
 
 _STDOUT, _STDERR = 1, 2
 _TAIL = 20
@@ -45,35 +46,53 @@ class Ended:
 
 
 class StageProcess:
-    """One running stage process. It dies with this one, whatever kills this one."""
+    """One stage process. It dies with this one, whatever kills this one."""
 
-    def __init__(self, watch: "_Watch", last_words: Path) -> None:
+    def __init__(self, watch: "_Watch", last_words: Path, beginning: Coroutine[Any, Any, None]) -> None:
         self._watch = watch
         self._last_words = last_words
+        self._beginning = asyncio.create_task(beginning)
+        self._stopped_by = 0
 
     @classmethod
-    async def start(
+    def start(
         cls,
         command: list[str],
         environment: Mapping[str, str],
         last_words: Path,
+        on_start: Callable[[], None],
         on_progress: Callable[[dict[str, Any]], None],
+        server: ForkServer | None = None,
+        *,
+        models: bool = False,
     ) -> "StageProcess":
-        """Starts a process; its progress lines are passed on as they come."""
+        """Starts a process.
+
+        Args:
+            command: what it runs.
+            environment: all of its variables.
+            last_words: where it leaves its last words.
+            on_start: is called once it is there.
+            on_progress: is given its progress lines as they come.
+            server: forks it, if it can; else it is started anew.
+            models: whether it will load a model.
+        """
         last_words.unlink(missing_ok=True)
-        parent = os.getpid()
-        _, watch = await asyncio.get_running_loop().subprocess_exec(
-            lambda: _Watch(on_progress),
-            *command,
-            env=dict(environment),
-            stdin=asyncio.subprocess.DEVNULL,
-            start_new_session=True,
-            preexec_fn=lambda: die_with(parent),
-        )
-        return cls(watch, last_words)
+        watch = _Watch(on_progress)
+
+        async def begin() -> None:
+            if server is None or not await server.fork(watch, command, environment, models=models):
+                await _execute(watch, command, environment)
+            on_start()
+
+        return cls(watch, last_words, begin())
 
     async def wait(self) -> Ended:
         """Waits until the process has ended and all of its output was read."""
+        await asyncio.wait({self._beginning})
+        if self._beginning.cancelled():
+            return Ended(-self._stopped_by, None)
+        self._beginning.result()
         code = await self._watch.ended
         words = read_last_words(self._last_words)
         if code == ExitCode.DONE and (words is None or not words.artifact):
@@ -81,8 +100,24 @@ class StageProcess:
         return Ended(code, words, tuple(self._watch.tail))
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
-        """Sends a signal to the process and its children."""
-        self._watch.kill_group(how)
+        """Sends a signal to the process and its children; one that is not there yet will not be."""
+        if self._beginning.done():
+            self._watch.kill_group(how)
+        elif not self._stopped_by:
+            self._stopped_by = how
+            self._beginning.cancel()
+
+
+async def _execute(watch: "_Watch", command: list[str], environment: Mapping[str, str]) -> None:
+    parent = os.getpid()
+    await asyncio.get_running_loop().subprocess_exec(
+        lambda: watch,
+        *command,
+        env=dict(environment),
+        stdin=asyncio.subprocess.DEVNULL,
+        start_new_session=True,
+        preexec_fn=lambda: die_with(parent),
+    )
 
 
 class _Watch(asyncio.SubprocessProtocol):
