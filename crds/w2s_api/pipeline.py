@@ -86,6 +86,7 @@ def pipeline(spec: Spec) -> tuple[Stage, ...]:
         {
             **labels,
             "data": _settings(data, without={"gold_budget", *(_DIVISION if data.test else ())}),
+            "task.generation.prompt": sorted(task.inputs) or None,
             "weak.labelers[].classifier.trainedOn.data": seen or None,
             "weak.labelers[].imported": {"votes": votes or None, "numbers": numbers or None},
         },

@@ -53,6 +53,22 @@ def answer_of(row: Row, name: str) -> str | None:
     return value.strip() if seen else None
 
 
+def input_of(row: Row, name: str) -> str:
+    """What a model reads of a row beside its text: as it was written if it is text, which may be empty; numbers as keys.
+
+    Raises:
+        Unfit: there is nothing, or nothing that can be written as text.
+    """
+    value = value_of(row, name)
+    if name not in row.values or is_missing(value):
+        raise Unfit(f"no `{name}`")
+    if not isinstance(value, str):
+        return key_of(row, name) or ""
+    if has_lone_surrogate(value):
+        raise Unfit(f"`{name}` has half a surrogate pair, which no file can hold")
+    return value
+
+
 def key_of(row: Row, name: str) -> str | None:
     """The key of a row in its one form; None where there is none.
 

@@ -472,6 +472,12 @@ class TaskFamily(ABC):
         return ModelCard(title=self.task.type)
 
     @classmethod
+    def input_fields(cls, marks: Mapping[str, Any]) -> tuple[str, ...]:
+        """The fields that a published model reads of a row beside its text, by what `marks` left; mostly none."""
+        del marks
+        return ()
+
+    @classmethod
     @abstractmethod
     def load_predictor(cls, directory: Path, name: str) -> Predictor:
         """A published model of this kind; `name` is what a person calls it."""

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from w2s_trainer.data.inputs import Inputs
 from w2s_trainer.families.task_family import NO_GOLD
 from w2s_trainer.stages.columns import Strings, names_of
 from w2s_trainer.store.artifacts import Artifact
@@ -23,8 +24,15 @@ EXAMPLES = "examples.parquet"
 ASKED = "asked.parquet"
 """The file of a `prepare` artifact that says which rows of the budget `w2s ask` chose; there where there are any."""
 
+_INPUT = "input:"
+
 EVERY_SEED = -1
 """The seed of rows that no draw changes."""
+
+
+def input_column(name: str) -> str:
+    """The column of `examples.parquet` that has a field that models read beside the text."""
+    return f"{_INPUT}{name}"
 
 
 class Examples:
@@ -33,19 +41,19 @@ class Examples:
     def __init__(
         self,
         ids: "Sequence[str] | pa.ChunkedArray",
-        texts: "Sequence[str] | pa.ChunkedArray",
+        texts: "Sequence[str] | pa.ChunkedArray | Inputs",
         parts: NDArray[np.str_],
         families: NDArray[np.int64],
     ) -> None:
         """
         Args:
             ids: N different ones.
-            texts: N; those in a file are read as they are asked for.
+            texts: N; those in a file are read as they are asked for. Fields beside them stay beside them.
             parts: str[N], each a Part.
             families: int64[N].
         """
         self.ids = Strings.of(ids)
-        self.texts = Strings.of(texts)
+        self.texts = texts if isinstance(texts, Inputs) else Strings.of(texts)
         self.parts = parts
         self.families = families
 
@@ -81,9 +89,12 @@ def read_examples(artifact: Artifact, directory: Path) -> Examples:
     """The examples of a `prepare` artifact; texts stay in the file in `directory` until they are asked for."""
     path = _fetch(artifact, EXAMPLES, directory)
     table = pq.read_table(path, columns=["id", "part", "family"])
+    columns = [name for name in pq.read_schema(path).names if name.startswith(_INPUT)]
+    beside = {name.removeprefix(_INPUT): Strings.of_file(path, name) for name in columns}
+    texts = Strings.of_file(path, "text")
     return Examples(
         ids=table["id"],
-        texts=Strings.of_file(path, "text"),
+        texts=Inputs(texts, beside) if beside else texts,
         parts=names_of(table["part"]),
         families=table["family"].to_numpy().astype(np.int64),
     )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from w2s_api.input_template import TEXT_ALONE, fields_of
 from w2s_api.spec.job import Spec
 from w2s_api.spec.task import Task
 from w2s_trainer.data.normal_form import normalised
@@ -141,12 +142,19 @@ class Generation(TaskFamily):
     def _completions(
         self, student: "TextStudent", texts: Sequence[str], data: TrainingSet, max_tokens: int
     ) -> "Answered":
+        from w2s_trainer.families.generation.reading import read_by
         from w2s_trainer.families.generation.writing import layout_for
         from w2s_trainer.tuning.completions import completions_of
 
         with student.answering() as model:
-            cut, _ = model.cut(texts, max_tokens)
-        return completions_of(student, layout_for(student.tokenizer, self.task), cut, data.targets.tolist())
+            read = read_by(model, self.task, texts, max_tokens)
+        return completions_of(student, layout_for(student.tokenizer, self.task), read, data.targets.tolist())
+
+    def student_tokens(self, student: Any, texts: Sequence[str], max_tokens: int) -> Tokens:
+        """What a student reads of texts and the fields beside them."""
+        from w2s_trainer.families.generation.reading import tokens_of
+
+        return tokens_of(student.tokenizer, self.task, texts, max_tokens)
 
     def student_answers(
         self,
@@ -243,6 +251,11 @@ class Generation(TaskFamily):
 
         layout = layout_for(load_tokenizer(directory, directory.name), self.task)
         return writer_card(results, layout.head, layout.tail)
+
+    @classmethod
+    def input_fields(cls, marks: Mapping[str, Any]) -> tuple[str, ...]:
+        """Those that the template of the published task names."""
+        return fields_of((marks.get("generation") or {}).get("prompt", TEXT_ALONE))
 
     @classmethod
     def load_predictor(cls, directory: Path, name: str) -> Predictor:

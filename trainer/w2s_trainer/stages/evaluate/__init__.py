@@ -12,6 +12,7 @@ from w2s_api.arms import ARMS, arms_of, candidate_of
 from w2s_api.keys import digest
 from w2s_trainer.contract.context import StageContext, StageResult
 from w2s_trainer.contract.job import StageJob
+from w2s_trainer.data.inputs import shown_with_fields
 from w2s_trainer.families import family_of
 from w2s_trainer.families.gold_test import ArmAnswers, GoldTest
 from w2s_trainer.json_text import strict_json
@@ -92,7 +93,7 @@ def run(context: StageContext) -> StageResult:
             test,
             arms.answers["weak"].values[0],
             arms.answers[candidate.name].values[0],
-            lambda item: _excerpt(texts[item]),
+            lambda item: _excerpt(shown_with_fields(texts, item)),
         )
         if spec.report.examples == "Excerpts"
         else None,
