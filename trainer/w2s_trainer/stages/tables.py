@@ -107,12 +107,21 @@ def read_gold(artifact: Artifact, part: Part, examples: Examples, directory: Pat
     `ceiling`.
     """
     table = pq.read_table(_fetch(artifact, f"gold-{part}/labels.parquet", directory))
-    stored = table["label"].to_numpy()
+    stored = _labels(table["label"])
     if stored.dtype.kind == "i":
         labels = np.full(len(examples), NO_GOLD, dtype=np.int64)
     else:
         labels = np.full(len(examples), np.nan if stored.dtype.kind == "f" else None, dtype=stored.dtype)
     labels[examples.rows_of(table["id"])] = stored
+    return labels
+
+
+def _labels(column: pa.ChunkedArray) -> NDArray[Any]:
+    """Gold labels [n]; several gold texts of one row are a tuple."""
+    if not pa.types.is_list(column.type):
+        return np.asarray(column.to_numpy())
+    labels = np.empty(len(column), dtype=object)
+    labels[:] = [tuple(texts) for texts in column.to_pylist()]
     return labels
 
 

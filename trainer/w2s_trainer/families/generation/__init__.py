@@ -11,8 +11,10 @@ from w2s_api.input_template import TEXT_ALONE, fields_of
 from w2s_api.spec.job import Spec
 from w2s_api.spec.task import Task
 from w2s_trainer.data.normal_form import normalised
+from w2s_trainer.data.values import REFERENCE_END
 from w2s_trainer.errors import BadData
 from w2s_trainer.families.generation import errors
+from w2s_trainer.families.generation.references import first
 from w2s_trainer.families.generation.texts import texts_of
 from w2s_trainer.families.generation.vote import elect
 from w2s_trainer.families.gold_test import ArmAnswers, GoldTest
@@ -64,8 +66,11 @@ class Generation(TaskFamily):
         )
 
     def stored_gold(self, numbers: NDArray[np.int64]) -> NDArray[Any]:
-        """The texts themselves, str[n]."""
-        return texts_of(list(self._numbers))[numbers] if len(numbers) else texts_of([])
+        """The texts themselves, str[n]; lists of texts [n], the first being what is learnt, where a row has several."""
+        labels: list[Any] = list(self._numbers)
+        if any(REFERENCE_END in label for label in labels):
+            labels = [label.split(REFERENCE_END) for label in labels]
+        return texts_of(labels)[numbers] if len(numbers) else texts_of([])
 
     # Weak labels are texts.
 
@@ -106,8 +111,8 @@ class Generation(TaskFamily):
     # Students learn texts.
 
     def gold_targets(self, gold: NDArray[Any]) -> NDArray[Any]:
-        """The experts' texts."""
-        return gold
+        """The experts' texts, of several the first: str[n]."""
+        return texts_of([first(texts) for texts in gold])
 
     def load_student(self, directory: Path, name: str, **settings: Any) -> "TextStudent":
         """A causal model that learns to write."""

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2s_trainer.data.normal_form import normalised
+from w2s_trainer.families.generation.references import Gold, best
 from w2s_trainer.families.generation.scores import Score
 
 MOST = 4.0
@@ -89,7 +90,7 @@ def unfitted(sources: Sources) -> Weights:
     )
 
 
-def fit(sources: Sources, gold: Sequence[str], score: Score) -> Weights:
+def fit(sources: Sources, gold: Sequence[Gold], score: Score) -> Weights:
     """Finds the weights of smallest penalised log loss on gold texts.
 
     A text that sources wrote is worth z(c) = Σₛ (bₛ + aₛ vₛ) over those that wrote it, v being log-odds, and is right with
@@ -99,7 +100,7 @@ def fit(sources: Sources, gold: Sequence[str], score: Score) -> Weights:
 
     Args:
         sources: what each wrote about the n gold texts, none of which it was trained on.
-        gold: n texts by experts.
+        gold: n texts by experts, or several of each.
         score: how good a text is, 0 … 1: the best of a row shares so much among its like, the rest is for none.
     """
     from scipy.optimize import minimize
@@ -127,7 +128,7 @@ def fit(sources: Sources, gold: Sequence[str], score: Score) -> Weights:
             of_trust = of_trust + residual @ row.wrote
         return float(value), np.concatenate([of_scale, of_trust])
 
-    best = minimize(
+    found = minimize(
         loss,
         np.concatenate([np.ones(len(names)), begin]),
         jac=True,
@@ -136,8 +137,8 @@ def fit(sources: Sources, gold: Sequence[str], score: Score) -> Weights:
         options={"maxiter": 500, "gtol": 1e-8},
     ).x
     return Weights(
-        {name: float(value) for name, value in zip(names, best[: len(names)], strict=True)},
-        {name: float(value) for name, value in zip(names, best[len(names) :], strict=True)},
+        {name: float(value) for name, value in zip(names, found[: len(names)], strict=True)},
+        {name: float(value) for name, value in zip(names, found[len(names) :], strict=True)},
     )
 
 
@@ -165,8 +166,8 @@ def choose(sources: Sources, weights: Weights) -> Taken:
     for row in _rows(sources):
         if row.forms:
             p = np.exp(_log_softmax(np.append(row.worth(scale, trust), 0.0)))
-            best = int(p[:-1].argmax())
-            texts[row.number], probability[row.number] = row.spellings[best], p[best]
+            taken = int(p[:-1].argmax())
+            texts[row.number], probability[row.number] = row.spellings[taken], p[taken]
     return Taken(texts, probability)
 
 
@@ -199,12 +200,12 @@ def _rows(sources: Sources) -> list[_Row]:
     return rows
 
 
-def _truth(row: _Row, gold: str, score: Score) -> NDArray[np.float64]:
+def _truth(row: _Row, gold: Gold, score: Score) -> NDArray[np.float64]:
     """float64[C + 1]: how much of the truth each text has, and what none of them has."""
-    scores = np.array([score(text, gold) for text in row.spellings])
-    best = scores.max()
-    share = np.where(scores == best, best / (scores == best).sum(), 0.0)
-    return np.append(share, 1 - best)
+    scores = np.array([best(score, text, gold) for text in row.spellings])
+    highest = scores.max()
+    share = np.where(scores == highest, highest / (scores == highest).sum(), 0.0)
+    return np.append(share, 1 - highest)
 
 
 def _log_softmax(values: NDArray[np.float64]) -> NDArray[np.float64]:

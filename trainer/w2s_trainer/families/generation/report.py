@@ -6,6 +6,8 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
+from w2s_trainer.families.generation.references import nearest
+from w2s_trainer.families.generation.scores import token_f1
 from w2s_trainer.families.imitation import imitation_sentence
 from w2s_trainer.report.pages import environment
 from w2s_trainer.report.parts import ReportParts
@@ -41,8 +43,9 @@ def report_parts(results: Mapping[str, Any]) -> ReportParts:
         pairs=[
             {
                 **pair,
-                "weak_marked": marked(pair["weak"], pair["gold"]),
-                "candidate_marked": marked(pair["candidate"], pair["gold"]),
+                "also": pair.get("alsoGold", ()),
+                "weak_marked": _marked(pair, "weak"),
+                "candidate_marked": _marked(pair, "candidate"),
             }
             for pair in pairs
         ],
@@ -69,6 +72,12 @@ def repetition_sentence(evaluation: Mapping[str, Any]) -> str | None:
 def _reasons(step: Mapping[str, Any]) -> list[str]:
     dropped = step.get("figures", {}).get("dropped", {})
     return [f"{_REASONS[reason]} ({count:,})" for reason, count in dropped.items() if count]
+
+
+def _marked(pair: Mapping[str, Any], by: str) -> Markup:
+    """What somebody wrote, beside the gold text that is nearest to it."""
+    gold = (pair["gold"], *pair.get("alsoGold", ()))
+    return marked(pair[by], nearest(token_f1, pair[by], gold))
 
 
 def marked(text: str, gold: str) -> Markup:

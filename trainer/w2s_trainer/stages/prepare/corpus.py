@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
+from w2s_api.families import FAMILIES
 from w2s_api.spec.job import Spec
 from w2s_trainer.data.sources import DataFile, listing
 from w2s_trainer.errors import BadData
@@ -78,6 +79,7 @@ def read_corpus(spec: Spec, objects: "Objects", scratch: Path, progress: "Progre
         rows.uri = rows.uri or uri
         before = len(rows)
         reader = SourceReader(role, uri, data_files, spec.data.fields, corpus.quarantine)
+        reader.has_references = FAMILIES[spec.task.type].writes
         if role != "seen":
             reader.imported, reader.inputs = wanted, inputs
         for example in reader.examples(objects, scratch):

@@ -12,7 +12,7 @@ from w2s_trainer.data.keys import says_missing
 from w2s_trainer.data.row import Row, Unusable
 from w2s_trainer.data.rows import read_rows
 from w2s_trainer.data.sources import DataFile
-from w2s_trainer.data.values import Unfit, answer_of, input_of, key_of, share_of, text_of
+from w2s_trainer.data.values import Unfit, answer_of, input_of, key_of, references_of, share_of, text_of
 from w2s_trainer.errors import BadData
 from w2s_trainer.stages.prepare.imported import Wanted
 
@@ -70,6 +70,7 @@ class SourceReader:
         quarantine: rows that cannot be used are added here.
         imported: fields that labelers import; the pool must have each of them.
         inputs: fields that models read beside the text; each row must have each of them.
+        has_references: whether a label may be a list of gold texts.
     """
 
     role: Role
@@ -79,6 +80,7 @@ class SourceReader:
     quarantine: list[Quarantined]
     imported: Wanted = field(default_factory=Wanted)
     inputs: tuple[str, ...] = ()
+    has_references: bool = False
     without_group: int = 0
     """Usable rows without a group, although the manifest names a field for it."""
     labels_ignored: int = 0
@@ -127,7 +129,7 @@ class SourceReader:
         names = self.fields
         try:
             text = text_of(row, names.text)
-            label = self._label(row)
+            label = self._label(file, row)
             group = key_of(row, names.group) if names.group and self.role != "asked" else None
             name = key_of(row, names.id) if names.id and self.role != "seen" else None
             said_in = answer_of if self.imported.are_texts else key_of
@@ -154,10 +156,12 @@ class SourceReader:
         if self.longest is None or row.lines > self.longest[1].lines:
             self.longest = (file.name, row)
 
-    def _label(self, row: Row) -> str | None:
+    def _label(self, file: DataFile, row: Row) -> str | None:
         if self.role == "seen":
             return None
         try:
+            if self.has_references:
+                return references_of(row, self.fields.label, in_cell=file.name.lower().endswith(".csv"))
             return key_of(row, self.fields.label)
         except Unfit:
             if self.role == "unlabeled":  # it plays no part in the job but for the ceiling

@@ -39,10 +39,11 @@ def shown_texts(context: StageContext, labeler: Labeler, n: int, examples: Examp
     if not n:
         return {EVERY_SEED: Shots(np.empty(0, dtype=np.int64), (), ())}
     gold = read_gold(context.artifact("examples"), "budget", examples, context.scratch)
-    kinds = family_of(context.spec).strata_of(gold)
+    family = family_of(context.spec)
+    kinds = family.strata_of(gold)
     seeds = range(context.spec.evaluation.seeds)
     budgets = {seed: drawn_budget(context, examples, gold, seed) for seed in seeds}
     return {
-        seed: Shots(rows, examples.texts.take(rows), gold[rows].tolist())
+        seed: Shots(rows, examples.texts.take(rows), family.gold_targets(gold[rows]).tolist())
         for seed, rows in shots_by_seed(context, labeler, n, budgets, kinds).items()
     }
