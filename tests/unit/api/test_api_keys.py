@@ -469,6 +469,19 @@ def test_who_learns_to_write_is_asked_and_rules_are_not(task):
     assert not changed & {"prepare", "label-rules"}
 
 
+def test_students_that_write_on_the_gold_budget_alone_have_a_schedule_of_their_own():
+    def versions(document) -> dict[str, dict]:
+        job = WeakToStrongJob.model_validate(document)
+        return {stage.name: dict(stage.methods) for stage in pipeline(job.spec)}
+
+    controls = put("evaluation.controls", ["GoldOnly", "Unfiltered"])
+    of_texts, of_classes = versions(manifest(writes_by(prompted()), controls)), versions(DEEP)
+    assert {name for name, methods in of_texts.items() if "GoldSchedule" in methods} == {
+        name for name in of_texts if name.startswith("train-gold-only-")
+    }
+    assert not any("GoldSchedule" in methods for methods in of_classes.values())
+
+
 def test_fields_that_a_template_names_are_prepared_and_its_words_are_not():
     plain, default = of_texts(), of_texts(generation={"prompt": "{text}"})
     named = of_texts(generation={"prompt": "{text}\nParty: {party}"})

@@ -56,6 +56,10 @@ class Answers:
     """Texts that were cut."""
     unreadable: int = 0
     """Texts that reach the model empty or without one known token."""
+    cut_off: NDArray[np.bool_] | None = None
+    """bool[n]: the answer was longer than it may be; None of answers that have no length."""
+    prompt: Mapping[str, Any] | None = None
+    """How the model was asked, to tell another run from it, without any text of the data; None where it was not asked."""
 
 
 @dataclass(frozen=True)

@@ -228,8 +228,13 @@ def _fetch(artifact: Artifact, name: str, directory: Path) -> Path:
 def read_predictions(
     artifact: Artifact, rows: NDArray[np.int64], examples: Examples, directory: Path, column: str
 ) -> dict[tuple[str, int], dict[int, NDArray[Any]]]:
-    """Reads the answers of a `train` artifact's arms on some rows, from a column: by (arm, size) and seed, [n, …]."""
+    """Reads the answers of a `train` artifact's arms on some rows, from a column: by (arm, size) and seed, [n, …].
+
+    Nothing, where an artifact of an earlier version has no such column.
+    """
     table = pq.read_table(_fetch(artifact, "predictions.parquet", directory))
+    if column not in table.column_names:
+        return {}
     place = np.full(len(examples), -1, dtype=np.int64)
     place[rows] = np.arange(len(rows))
     at = place[examples.rows_of(table["id"])]

@@ -26,6 +26,7 @@ from w2s_trainer.tuning.training_set import TrainingSet
 
 if TYPE_CHECKING:
     from w2s_api.methods.losses import LossSettings
+    from w2s_trainer.families.generation.writing import Answered as Written
     from w2s_trainer.models.likelihood import Answered
     from w2s_trainer.tuning.completion_objective import CompletionObjective, CompletionValidation
     from w2s_trainer.tuning.text_student import TextStudent
@@ -176,7 +177,7 @@ class Generation(TaskFamily):
 
         with student.answering() as model:
             written = written_by(model, self.task, texts, max_tokens, batch_tokens, progress)
-        return Answers(written.texts, written.probability, tokens.truncated, len(tokens.unreadable))
+        return _answers(written, tokens)
 
     def untuned_answers(
         self,
@@ -195,7 +196,7 @@ class Generation(TaskFamily):
         tokens = writer.read(texts)
         tokens.require_some(name)
         written = writer.write(texts, batch_tokens, progress)
-        return Answers(written.texts, written.probability, tokens.truncated, len(tokens.unreadable))
+        return _answers(written, tokens)
 
     # Measures.
 
@@ -268,6 +269,17 @@ class Generation(TaskFamily):
         from w2s_trainer.families.generation.predictor import load_writer
 
         return load_writer(directory, directory / MARK, name)
+
+
+def _answers(written: "Written", tokens: Tokens) -> Answers:
+    return Answers(
+        written.texts,
+        written.probability,
+        tokens.truncated,
+        len(tokens.unreadable),
+        written.cut_off,
+        written.prompt,
+    )
 
 
 Family = Generation

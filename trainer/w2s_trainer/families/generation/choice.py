@@ -29,6 +29,8 @@ class Written:
     """str[n]; an empty text is none."""
     probability: NDArray[np.float64] | None = None
     """float64[n], of each text by the source itself; None where it tells none."""
+    cut_off: NDArray[np.bool_] | None = None
+    """bool[n]: the text was longer than it may be; None where that is not known, or cannot be."""
 
     @property
     def log_odds(self) -> NDArray[np.float64]:
@@ -40,7 +42,11 @@ class Written:
 
     def at(self, places: NDArray[np.int64] | NDArray[np.bool_]) -> "Written":
         """Some of them."""
-        return Written(self.texts[places], None if self.probability is None else self.probability[places])
+        return Written(
+            self.texts[places],
+            None if self.probability is None else self.probability[places],
+            None if self.cut_off is None else self.cut_off[places],
+        )
 
 
 @dataclass(frozen=True)
@@ -51,6 +57,8 @@ class Taken:
     """str[n], empty where no source wrote one."""
     probability: NDArray[np.float64]
     """float64[n], that each is right; 0 for none."""
+    cut_off: NDArray[np.bool_]
+    """bool[n]: whoever wrote it was cut off there."""
 
 
 Sources = Mapping[str, Written]
@@ -162,13 +170,17 @@ def choose(sources: Sources, weights: Weights) -> Taken:
     count = len(next(iter(sources.values())).texts)
     texts = np.empty(count, dtype=object)
     texts[:] = ""
-    probability = np.zeros(count)
+    probability, cut_off = np.zeros(count), np.zeros(count, dtype=bool)
+    cuts = [said.cut_off for said in sources.values()]
     for row in _rows(sources):
         if row.forms:
             p = np.exp(_log_softmax(np.append(row.worth(scale, trust), 0.0)))
             taken = int(p[:-1].argmax())
             texts[row.number], probability[row.number] = row.spellings[taken], p[taken]
-    return Taken(texts, probability)
+            writer = int(row.wrote[taken].argmax())
+            cut = cuts[writer]
+            cut_off[row.number] = cut is not None and cut[row.number]
+    return Taken(texts, probability, cut_off)
 
 
 @dataclass(frozen=True)

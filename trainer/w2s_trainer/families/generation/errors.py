@@ -49,13 +49,14 @@ def imitation(test: GoldTest, weak: ArmAnswers, candidate: ArmAnswers) -> dict[s
     }
 
 
-def shape(test: GoldTest, answers: ArmAnswers) -> dict[str, float]:
+def shape(test: GoldTest, answers: ArmAnswers) -> dict[str, float | None]:
     """What an arm's texts are like, whatever they say: means over seeds.
 
     Returns:
-        `empty`: the share of texts that are. Of the others `lengthRatio`: characters for each one of the expert's;
-        `repetition`: the share of runs of four words that were there before in the same text; `loops`: the share that end
-        in one piece over and over.
+        `empty`: the share of texts that are; `cutOff`: the share that was longer than it may be and is cut off there, None
+        where nobody counted, as of labelers, which abstain there. Of texts that are not empty `lengthRatio`: characters for
+        each one of the expert's; `repetition`: the share of runs of four words that were there before in the same text;
+        `loops`: the share that end in one piece over and over.
     """
     written = [
         (text, gold)
@@ -66,6 +67,7 @@ def shape(test: GoldTest, answers: ArmAnswers) -> dict[str, float]:
     count = len(written) or 1
     return {
         "empty": round(1 - len(written) / answers.values.size, 6),
+        "cutOff": None if answers.cut_off is None else round(float(answers.cut_off.mean()), 6),
         "lengthRatio": round(sum(len(text) / len(first(gold)) for text, gold in written) / count, 4),
         "repetition": round(sum(repeated_share(text) for text, _ in written) / count, 6),
         "loops": round(sum(ends_in_loop(text) for text, _ in written) / count, 6),

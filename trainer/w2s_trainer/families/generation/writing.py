@@ -1,8 +1,9 @@
 """How a model is asked to write, whether it labels, learns, answers or is published: one prompt, one end of a text."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -33,6 +34,8 @@ class Answered:
     """float64[n], of each whole text: the product over its tokens, what ended it included."""
     cut_off: NDArray[np.bool_]
     """bool[n]: the text was longer than it may be."""
+    prompt: Mapping[str, Any]
+    """`prompt_record` of the prompt."""
 
 
 def layout_for(tokenizer: Any, task: Task, shots: Sequence[tuple[str, str]] = ()) -> Layout:
@@ -47,6 +50,13 @@ def layout_for(tokenizer: Any, task: Task, shots: Sequence[tuple[str, str]] = ()
     if stop := decoding_for(task).stop:
         wording = replace(wording, end=stop[0])
     return layout_of(tokenizer, task.instruction, shots, wording)
+
+
+def prompt_record(layout: Layout) -> dict[str, Any]:
+    """What artifacts keep of a prompt, to tell another run from it: a digest of all that stands around a text, and whether
+    that is the model's chat template."""
+    written = json.dumps([layout.head, layout.tail, layout.lead, layout.end])
+    return {"sha256": sha256(written.encode()).hexdigest(), "chat": layout.chat}
 
 
 def decoding_for(task: Task) -> Decoding:
@@ -93,4 +103,5 @@ def written_by(
         texts_of([str(text) for text in written.texts[:, 0]]),
         np.exp(written.log_likelihood[:, 0]),
         np.asarray(written.endings[:, 0] == "length"),
+        prompt_record(layout),
     )

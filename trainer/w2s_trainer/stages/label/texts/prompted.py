@@ -3,8 +3,6 @@
 import json
 from collections.abc import Sequence
 from functools import partial
-from hashlib import sha256
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,10 +13,9 @@ from w2s_api.spec.task import Task
 from w2s_api.spec.weak import Labeler
 from w2s_trainer.contract.context import StageContext
 from w2s_trainer.families.generation.reading import read_by, tokens_of
-from w2s_trainer.families.generation.writing import decoding_for, layout_for
+from w2s_trainer.families.generation.writing import decoding_for, layout_for, prompt_record
 from w2s_trainer.models.causal import load_causal
 from w2s_trainer.models.decoding import Decoding
-from w2s_trainer.models.layout import Layout
 from w2s_trainer.stages.label.methods import Published
 from w2s_trainer.stages.label.opinion import Opinion, place_to_publish
 from w2s_trainer.stages.label.saved_answers import SavedAnswers, collect_unsaved
@@ -75,7 +72,7 @@ def opinions(
             settings.agreement,
             truncated=truncated,
             unreadable=unreadable,
-            figures={"prompt": _provenance(layout)},
+            figures={"prompt": prompt_record(layout)},
             shown=shots.rows,
         )
     return by_seed
@@ -114,9 +111,3 @@ def _decoding(task: Task, settings: Prompted, seed: int) -> Decoding:
         settings.samples,
         max(seed, FIRST_SEED),
     )
-
-
-def _provenance(layout: Layout) -> dict[str, Any]:
-    """Records what was asked, to tell another run from it: a digest of the prompt without its text."""
-    written = json.dumps([layout.head, layout.tail, layout.lead, layout.end])
-    return {"sha256": sha256(written.encode()).hexdigest(), "chat": layout.chat}
