@@ -1,5 +1,6 @@
 """What a model reads of a row, by the task's template."""
 
+import copy
 import sys
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from w2s_trainer.data.inputs import Inputs
 from w2s_trainer.errors import BadData
 from w2s_trainer.families.generation.card import writer_card
 from w2s_trainer.families.generation.reading import read_at_endpoint, read_by, tokens_of
-from w2s_trainer.families.generation.writing import layout_for
+from w2s_trainer.families.generation.writing import layout_for, prompt_record
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "models"))
 
@@ -73,3 +74,15 @@ def test_the_card_has_the_prompt_and_the_code_that_makes_it(model):
     exec(line.replace("'text': …", "'text': 'w4'").replace("'party': …", "'party': 'w5'"), made)
     read = list(read_by(model, task(), Inputs(["w4"], {"party": ["w5"]}), 9))
     assert made["prompt"] == layout.prompt(read[0])
+
+
+def test_the_record_of_a_prompt_tells_its_template_and_its_words(model):
+    records = [prompt_record(layout_for(model.tokenizer, task(words))) for words in ("{text}", "w2: {text}")]
+    tokenizer = copy.copy(model.tokenizer)
+    for turn in ("<u>", "<v>"):
+        tokenizer.chat_template = (
+            "{% for m in messages %}" + turn + "{{ m['content'] }}{% endfor %}"  # a question, and an answer
+        )
+        records.append(prompt_record(layout_for(tokenizer, task("{text}"))))
+    assert len({record["sha256"] for record in records}) == 3  # words of a template stand with the text
+    assert [record["chat"] for record in records] == [False, False, True, True]

@@ -100,7 +100,7 @@ class SourceReader:
             BadData: there are no rows, a file is broken, a field is in no row, or too many rows cannot be used.
         """
         wanted = [name for name in vars(self.fields).values() if name]
-        wanted += [name for name in (*self.imported.settings, *self.inputs) if name not in wanted]
+        wanted = list(dict.fromkeys([*wanted, *self.imported.settings, *self.inputs]))
         first, total = len(self.quarantine), 0
         for file in self.files:
             before = total
