@@ -22,7 +22,7 @@ from w2s_trainer.data.keys import has_lone_surrogate
 from w2s_trainer.data.row import Row, Unusable
 from w2s_trainer.data.rows import read_rows
 from w2s_trainer.data.sources import DataFile, expand
-from w2s_trainer.data.values import Unfit, key_of, text_of, value_of
+from w2s_trainer.data.values import Unfit, input_of, key_of, text_of, value_of
 from w2s_trainer.errors import BadData
 
 if TYPE_CHECKING:
@@ -42,6 +42,8 @@ class Input:
     text: str
     id: str | int | float | None = None
     """As it was written; None if the row has none."""
+    inputs: tuple[str, ...] = ()
+    """What the model reads of the row beside the text."""
     lines: int = 1
     """Of CSV: a quoted text may go over several."""
 
@@ -97,13 +99,23 @@ def main(arguments: argparse.Namespace) -> int:
 
 
 def _decide(given: str, uri: str, objects: "Objects", arguments: argparse.Namespace) -> int:
+    from w2s_trainer.data.inputs import Inputs
+    from w2s_trainer.families.predicting import input_fields
     from w2s_trainer.json_text import strict_json
+    from w2s_trainer.models.uri import fetch_directory
 
-    rows = [*_given_texts(arguments.text)]
+    published = _published(uri, objects, arguments.cache)
+    fields = input_fields(fetch_directory(published, objects, arguments.cache), given)
+    rows = [*_given_texts(arguments.text, fields)]
     if arguments.file:
-        rows += _read(arguments.file, arguments.text_field, arguments.id_field, len(rows) + 1, objects)
-    predictor = _predictor(given, uri, objects, arguments)
-    answers, tokens = predictor.answer([row.text for row in rows], arguments.batch_tokens)
+        rows += _read(arguments.file, arguments, fields, len(rows) + 1, objects)
+    predictor = _predictor(given, published, objects, arguments)
+    texts: Sequence[str] = [row.text for row in rows]
+    if fields:
+        texts = Inputs(
+            texts, {name: [row.inputs[place] for row in rows] for place, name in enumerate(fields)}
+        )
+    answers, tokens = predictor.answer(texts, arguments.batch_tokens)
     for row, answer in zip(rows, answers, strict=True):
         named: dict[str, Any] = {"row": row.number} | ({} if row.id is None else {"id": row.id})
         print(strict_json(named | answer))
@@ -127,13 +139,12 @@ def _decide(given: str, uri: str, objects: "Objects", arguments: argparse.Namesp
     return ExitCode.DONE
 
 
-def _predictor(given: str, uri: str, objects: "Objects", arguments: argparse.Namespace) -> "Predictor":
+def _predictor(given: str, published: str, objects: "Objects", arguments: argparse.Namespace) -> "Predictor":
     from w2s_trainer.families.predicting import load_predictor
     from w2s_trainer.models.uri import fetch_directory, fetch_model
     from w2s_trainer.stages.combine.published import is_combination, load_combination
 
     models = partial(fetch_model, objects=objects, cache=arguments.cache)
-    published = _published(uri, objects, arguments.cache)
     directory = fetch_directory(published, objects, arguments.cache)
     if arguments.students_only or not is_combination(directory):
         return load_predictor(models(published), given)
@@ -186,7 +197,13 @@ def _sha256(path: Path) -> str | None:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _given_texts(texts: Sequence[str]) -> Iterator[Input]:
+def _given_texts(texts: Sequence[str], fields: Sequence[str]) -> Iterator[Input]:
+    if texts and fields:
+        raise BadData(
+            "InputFieldMissing",
+            f"The model reads {', '.join(f'`{name}`' for name in fields)} beside each text, which --text cannot give.",
+            "Give a FILE whose rows have these fields.",
+        )
     for number, text in enumerate(texts, start=1):
         try:
             yield Input(number, text_of(Row(number, {"--text": text}, ["--text"]), "--text"))
@@ -195,16 +212,18 @@ def _given_texts(texts: Sequence[str]) -> Iterator[Input]:
 
 
 def _read(
-    path: Path, text_field: str, id_field: str | None, first: int, objects: "Objects"
+    path: Path, arguments: argparse.Namespace, fields: Sequence[str], first: int, objects: "Objects"
 ) -> Iterator[Input]:
     """Yields the rows of a file, or of all files of a folder, read as jobs read them, except that none is left out."""
+    text_field, id_field = arguments.text_field, arguments.id_field
     number, id_name, has_ids = first, id_field or DEFAULT_ID_FIELD, False
     for file in expand(f"file://{path.absolute()}{'/' if path.is_dir() else ''}", objects):
-        for row in read_rows(file, objects, path.parent, (text_field, id_name)):
+        for row in read_rows(file, objects, path.parent, (text_field, id_name, *fields)):
             try:
                 if isinstance(row, Unusable):
                     raise Unfit(row.explanation)
-                yield Input(number, text_of(row, text_field), _id(row, id_name), row.lines)
+                inputs = tuple(input_of(row, name) for name in fields)
+                yield Input(number, text_of(row, text_field), _id(row, id_name), inputs, row.lines)
             except Unfit as unfit:
                 raise _unusable(file, row, unfit, text_field) from None
             has_ids = has_ids or id_name in row.fields

@@ -23,6 +23,7 @@ VERSIONS: Mapping[str, int] = {
     "Temperature": 1,
     "ZeroShot": 1,
     "PoolSample": 1,
+    "GoldSchedule": 1,
     "combine": 1,
     "evaluate": 5,
     "promote": 2,
@@ -86,6 +87,7 @@ def pipeline(spec: Spec) -> tuple[Stage, ...]:
         {
             **labels,
             "data": _settings(data, without={"gold_budget", *(_DIVISION if data.test else ())}),
+            "task.generation.prompt": sorted(task.inputs) or None,
             "weak.labelers[].classifier.trainedOn.data": seen or None,
             "weak.labelers[].imported": {"votes": votes or None, "numbers": numbers or None},
         },
@@ -275,12 +277,14 @@ def _add_training(build: _Builder, spec: Spec, labels: Mapping[str, Any], model:
         loss = CrossEntropy if gold else strong.loss.method
         is_added_up = family.has_heads and ARMS["combined"].absent(spec) is None
         asked = ["PoolSample"] if arm.name == "strong" and is_added_up else []
+        of_budget = arm.learns_from is LearnsFrom.GOLD_BUDGET and family.writes
+        longer = ["GoldSchedule"] if of_budget else []
         for seed in range(FIRST_SEED, FIRST_SEED + evaluation.seeds):
             build.add(
                 f"train-{arm.name}-{seed}",
                 "train",
                 {**inputs, "arm": arm.name, "seed": seed},
-                [strong.tuning.method, *strong.tuning.settings.uses(), Head, loss, *asked],
+                [strong.tuning.method, *strong.tuning.settings.uses(), Head, loss, *asked, *longer],
                 _TRAINING_ROLES[arm.learns_from],
                 model=model,
                 processes="PerGPU",

@@ -494,6 +494,16 @@ class Spec(Struct):
         _rules_write(),
         _writing_is_not_calibrated(),
         _writers_are_told_what(),
+        Rule(
+            cel="!has(self.task.generation)"
+            " || !self.task.generation.prompt.contains('{' + self.data.fields.label + '}')",
+            message="`task.generation.prompt` reads the expert's text (data.fields.label): a model would be shown what it is to"
+            " write. Leave that field out",
+            holds=lambda s: (
+                s.task.generation is None or f"{{{s.data.fields.label}}}" not in s.task.generation.prompt
+            ),
+            field="task.generation.prompt",
+        ),
         *(_labelers_are_tuned_to_write(family) for family in FAMILIES.values() if family.tunings),
         *(rule for labeler in LABELERS.values() for rule in _of_its_kind(labeler)),
         *_no_gold_imported(),

@@ -7,6 +7,7 @@ from pydantic import Field
 from pydantic.alias_generators import to_snake
 
 from w2s_api.families import FAMILIES
+from w2s_api.input_template import MEANING, PATTERN, READS_TEXT, TEXT_ALONE, fields_of, reads_text
 from w2s_api.spec.base import DanglingReference, Rule, Struct, refers, text
 
 if TYPE_CHECKING:
@@ -27,8 +28,23 @@ class ClassLabel(Struct):
 
 
 class TextToWrite(Struct):
-    """How long a text that is written may be, and where it ends."""
+    """What a model reads of a row, how long a text that is written may be, and where it ends."""
 
+    rules = (
+        Rule(
+            cel=f"self.prompt.matches(r'{READS_TEXT}')",
+            message="`prompt` leaves out `{text}`: that stands for the text of a row, whatever its column is called",
+            holds=lambda generation: reads_text(generation.prompt),
+            field="prompt",
+        ),
+    )
+
+    prompt: Annotated[str, text(4000, 1, PATTERN, MEANING)] = Field(
+        default=TEXT_ALONE,
+        description="What a model that is asked or writes reads of a row, after the instruction: the text, as `{text}`, with"
+        " other fields of the row by their names, such as `Contract: {text}` and, on the next line, `Party: {party}`."
+        " Each field is cut at `maxTokens`. Rules read the text alone. Default: the text alone.",
+    )
     max_new_tokens: Annotated[int, Field(ge=1, le=4096)] = Field(
         default=64, description="Texts are cut off there; the report counts how many were."
     )
@@ -38,6 +54,11 @@ class TextToWrite(Struct):
         " a chat template, its line.",
         json_schema_extra={"x-kubernetes-list-type": "set"},
     )
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The fields of the rows that a model reads beside the text."""
+        return fields_of(self.prompt)
 
 
 def _fields(of: str) -> list[str]:
@@ -110,6 +131,11 @@ class Task(Struct):
     def class_names(self) -> tuple[str, ...]:
         """The K class names, in order; none where the task has no classes."""
         return tuple(c.name for c in self.classes)
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The fields of the rows that a model reads beside the text."""
+        return self.generation.inputs if self.generation else ()
 
 
 def _dangling_positive_class(task: Task) -> Iterator[DanglingReference]:

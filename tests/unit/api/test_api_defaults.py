@@ -19,6 +19,7 @@ DEFAULTS: dict[str, Any] = {
     "spec.task.type": "Classification",
     "spec.task.classes": [],
     "spec.task.classes.description": "",
+    "spec.task.generation.prompt": "{text}",
     "spec.task.generation.maxNewTokens": 64,
     "spec.task.generation.stop": [],
     "spec.task.instruction": "",

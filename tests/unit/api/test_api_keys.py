@@ -454,7 +454,12 @@ def of_texts(**task) -> dict[str, str]:
 
 @pytest.mark.parametrize(
     "task",
-    [{"instruction": "Which one?"}, {"generation": {"maxNewTokens": 9}}, {"generation": {"stop": [";"]}}],
+    [
+        {"instruction": "Which one?"},
+        {"generation": {"maxNewTokens": 9}},
+        {"generation": {"stop": [";"]}},
+        {"generation": {"prompt": "Notice: {text}"}},
+    ],
 )
 def test_who_learns_to_write_is_asked_and_rules_are_not(task):
     before, after = of_texts(), of_texts(**task)
@@ -462,6 +467,30 @@ def test_who_learns_to_write_is_asked_and_rules_are_not(task):
     assert {"label-small", "label-asked"} <= changed
     assert {name for name in before if name.startswith("train-gold-only")} <= changed
     assert not changed & {"prepare", "label-rules"}
+
+
+def test_students_that_write_on_the_gold_budget_alone_have_a_schedule_of_their_own():
+    def versions(document) -> dict[str, dict]:
+        job = WeakToStrongJob.model_validate(document)
+        return {stage.name: dict(stage.methods) for stage in pipeline(job.spec)}
+
+    controls = put("evaluation.controls", ["GoldOnly", "Unfiltered"])
+    of_texts, of_classes = versions(manifest(writes_by(prompted()), controls)), versions(DEEP)
+    assert {name for name, methods in of_texts.items() if "GoldSchedule" in methods} == {
+        name for name in of_texts if name.startswith("train-gold-only-")
+    }
+    assert not any("GoldSchedule" in methods for methods in of_classes.values())
+
+
+def test_fields_that_a_template_names_are_prepared_and_its_words_are_not():
+    plain, default = of_texts(), of_texts(generation={"prompt": "{text}"})
+    named = of_texts(generation={"prompt": "{text}\nParty: {party}"})
+    reworded = of_texts(generation={"prompt": "{party} says: {text} {party}"})
+    assert default == plain
+    assert named["prepare"] != plain["prepare"]
+    assert reworded["prepare"] == named["prepare"]
+    assert reworded["label-rules"] == named["label-rules"]
+    assert reworded["label-asked"] != named["label-asked"]
 
 
 def test_how_shots_are_picked_and_what_is_tried_is_in_the_key_of_a_prompted_labeler():

@@ -1,6 +1,7 @@
 """The report of texts that were written: what they are like, and that none of them can do anything to the page."""
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -51,6 +52,11 @@ def said(*by_seed: list[str]) -> ArmAnswers:
     return ArmAnswers(values, values == "")
 
 
+def cut_off(arm: ArmAnswers, every: int) -> ArmAnswers:
+    """The same, of which each so manieth text is cut off."""
+    return replace(arm, cut_off=np.arange(arm.values.size).reshape(arm.values.shape) % every == 0)
+
+
 def texts_results(evil: str = "isc", quoted: bool = True) -> dict:
     """Results of a job that writes: the teacher is wrong on every other text, and the student repeats every second error."""
     family = Generation(TASK)
@@ -58,7 +64,7 @@ def texts_results(evil: str = "isc", quoted: bool = True) -> dict:
     weak = [text if row % 2 else f"mit {row}" for row, text in enumerate(gold)]
     strong = [text if row % 4 else (weak[row] if row % 8 else evil) for row, text in enumerate(gold)]
     untuned = [LOOP if row % 4 == 1 else weak[row] if row % 20 == 0 else "" for row in range(N)]
-    arms = {"weak": said(weak), "strong": said(strong), "zero-shot": said(untuned)}
+    arms = {"weak": said(weak), "strong": cut_off(said(strong), 8), "zero-shot": cut_off(said(untuned), 10)}
     test = GoldTest(texts_of(gold), np.arange(N), "ExactMatch", family)
     evaluation = compare(test, Arms(arms, {}, {"strong": 400}), ARMS["strong"], np.random.default_rng(0))
     evaluation["errors"] = error_groups(test, np.arange(N) + 20, arms["weak"], arms["strong"])
@@ -66,6 +72,12 @@ def texts_results(evil: str = "isc", quoted: bool = True) -> dict:
     evaluation["notes"] = notes(evaluation, False, 1, [])
     evaluation["notComputed"] = []
     found = results()
+    found["labelers"] = [
+        {
+            "labeler": "asked",
+            "written": {seed: {"texts": 1000, "cutOff": 7, "empty": 2, "tokens": 9} for seed in "01"},
+        }
+    ]
     found |= {
         "task": TASK.model_dump(mode="json", by_alias=True),
         "evaluation": evaluation,
@@ -159,11 +171,37 @@ def test_the_shape_of_texts_by_hand():
     lengths = (len(LOOP) / 4 + 2 / 4 + 15 / 4) / 3
     assert found == {
         "empty": 0.25,
+        "cutOff": None,
         "lengthRatio": pytest.approx(lengths, abs=1e-4),
         "repetition": pytest.approx((18 / 21 + 0 + 1 / 5) / 3, abs=1e-6),
         "loops": pytest.approx(1 / 3, abs=1e-6),
     }
-    assert shape(test, said(["", ""])) == {"empty": 1.0, "lengthRatio": 0.0, "repetition": 0.0, "loops": 0.0}
+    assert shape(test, said(["", ""])) == {
+        "empty": 1.0,
+        "cutOff": None,
+        "lengthRatio": 0.0,
+        "repetition": 0.0,
+        "loops": 0.0,
+    }
+    assert shape(test, cut_off(said(["a", "b"], ["a", "b"]), 3))["cutOff"] == 0.5
+
+
+def test_what_the_texts_are_like_stands_beside_the_model_as_it_came(harmless):
+    """5 of 40 texts of the student are cut off, 4 of 40 of the model as it came; of its texts 28 are empty, 10 of 12 loops."""
+    shown = re.sub(r"\s+", " ", harmless.text)
+    assert "strong1.1012.5% (+2.5)0.0% (−70.0)0.0%" in re.sub(r"strong\d\.\d\d", "strong1.10", shown)
+    assert "10.0%70.0%" in shown
+    assert re.search(r"weak\d\.\d\d–0.0%", shown)
+    assert "asked: 2,000 texts written, over all seeds and samples. 14 were cut off and 4 are empty" in shown
+
+
+def test_results_from_before_rates_were_counted_are_rendered_still():
+    found = texts_results()
+    for arm in found["evaluation"]["arms"]:
+        arm.pop("cutOff")
+    for pair in found["excerpts"]["pairs"]:
+        pair.pop("alsoGold")
+    assert "cut off" in rendered(found)
 
 
 def test_imitation_and_repetition_stand_beside_the_model_as_it_came(harmless):

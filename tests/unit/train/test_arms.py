@@ -3,7 +3,7 @@ import pytest
 
 from w2s_api.spec.task import Task
 from w2s_trainer.families.classification import Classification
-from w2s_trainer.stages.train.arms import as_many, curve_sizes
+from w2s_trainer.stages.train.arms import as_many, curve_sizes, epochs_on_gold
 from w2s_trainer.stages.train.zero_shot import similarity_probabilities
 
 THREE = Classification(Task.model_validate({"classes": [{"name": name} for name in "abc"]}))
@@ -22,6 +22,24 @@ THREE = Classification(Task.model_validate({"classes": [{"name": name} for name 
 )
 def test_the_gold_only_curve_doubles_up_to_the_budget(budget, sizes):
     assert curve_sizes(budget) == sizes
+
+
+@pytest.mark.parametrize(
+    ("epochs", "labels", "pool", "expected"),
+    [
+        (2, 64, 2000, 20),
+        (2, 512, 2000, 8),
+        (2, 300, 2000, 14),
+        (2, 2000, 2000, 2),
+        (2, 5000, 2000, 2),
+        (30, 64, 2000, 30),
+        (1, 64, 100, 2),
+    ],
+)
+def test_students_on_gold_see_as_many_examples_as_those_on_the_pool_and_each_at_most_twenty_times(
+    epochs, labels, pool, expected
+):
+    assert epochs_on_gold(epochs, labels, pool) == expected
 
 
 def test_hard_targets_are_the_likeliest_class_and_ties_go_to_the_first():

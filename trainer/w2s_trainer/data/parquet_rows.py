@@ -19,7 +19,7 @@ def read_parquet(uri: str, path: Path, columns: Collection[str]) -> Iterator[Row
     """The rows of a Parquet file; of the wanted columns only.
 
     Binary columns are read as UTF-8, since older writers do not mark text as such. Values of types that are neither
-    text nor a key are `Foreign`.
+    text, nor a list of texts, nor a key are `Foreign`.
 
     Args:
         uri: the file, for messages.
@@ -72,6 +72,8 @@ def _is_readable(type_: "pa.DataType") -> bool:
 
     if types.is_dictionary(type_):
         return _is_readable(type_.value_type)
+    if types.is_list(type_) or types.is_large_list(type_):
+        return bool(types.is_string(type_.value_type) or types.is_large_string(type_.value_type))
     return isinstance(type_, pa.UuidType) or any(
         is_of(type_)
         for is_of in (

@@ -1,5 +1,6 @@
 """What a row has to have, for jobs and for `w2s predict` alike: a text, and keys."""
 
+import json
 import math
 import unicodedata
 from decimal import Decimal
@@ -53,6 +54,22 @@ def answer_of(row: Row, name: str) -> str | None:
     return value.strip() if seen else None
 
 
+def input_of(row: Row, name: str) -> str:
+    """What a model reads of a row beside its text: as it was written if it is text, which may be empty; numbers as keys.
+
+    Raises:
+        Unfit: there is nothing, or nothing that can be written as text.
+    """
+    value = value_of(row, name)
+    if name not in row.values or is_missing(value):
+        raise Unfit(f"no `{name}`")
+    if not isinstance(value, str):
+        return key_of(row, name) or ""
+    if has_lone_surrogate(value):
+        raise Unfit(f"`{name}` has half a surrogate pair, which no file can hold")
+    return value
+
+
 def key_of(row: Row, name: str) -> str | None:
     """The key of a row in its one form; None where there is none.
 
@@ -63,6 +80,44 @@ def key_of(row: Row, name: str) -> str | None:
         return canonical_key(value_of(row, name))
     except NotAKey as error:
         raise Unfit(f"`{name}` {error}") from None
+
+
+REFERENCE_END = "\n"
+"""Stands between several gold texts that are one label: keys have no line breaks."""
+
+
+def references_of(row: Row, name: str, *, in_cell: bool) -> str | None:
+    """The texts that experts wrote about a row, a text or a list of them, as one label; None where there are none.
+
+    Args:
+        row: as it was read.
+        name: of the field.
+        in_cell: whether a text that is a JSON list of texts is meant as the list: cells of CSV hold no others.
+
+    Raises:
+        Unfit: the value, or one of the list, is no text, nor a number that can be written as one.
+    """
+    value = value_of(row, name)
+    listed = _list_in(value) if in_cell and isinstance(value, str) else value
+    if not isinstance(listed, list):
+        return key_of(row, name)
+    try:
+        texts = [canonical_key(text) for text in listed]
+    except NotAKey as error:
+        raise Unfit(f"`{name}` is a list, and one of its texts {error}") from None
+    if None in texts:
+        raise Unfit(f"`{name}` is a list, and one of its texts is empty")
+    return REFERENCE_END.join(dict.fromkeys(str(text) for text in texts)) or None
+
+
+def _list_in(cell: str) -> list[str] | None:
+    if not cell.lstrip().startswith("["):
+        return None
+    try:
+        value = json.loads(cell)
+    except ValueError:
+        return None
+    return value if isinstance(value, list) and all(isinstance(text, str) for text in value) else None
 
 
 def share_of(row: Row, name: str) -> float:

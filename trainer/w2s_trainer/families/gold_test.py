@@ -36,6 +36,8 @@ class ArmAnswers:
     """[S, n, …], one answer each. Of classes: float64[S, n, K], their probabilities."""
     abstain: NDArray[np.bool_]
     """bool[S, n]: answered by the fallback, not by the arm itself."""
+    cut_off: NDArray[np.bool_] | None = None
+    """bool[S, n]: the answer was longer than it may be; None where that is not known, or cannot be."""
 
     def of_seed(self, place: int) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         """Answers [n, …] and abstentions bool[n] of the seed at a place, or those of every seed."""

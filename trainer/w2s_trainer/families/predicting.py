@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from w2s_api.families import FAMILIES
 from w2s_trainer.errors import BadSpec
@@ -34,16 +34,29 @@ def load_predictor(directory: Path, name: str) -> Predictor:
     Raises:
         BadSpec: it is for a kind of task that this version does not know.
     """
-    place, kind = directory / MARK, _UNMARKED
-    if place.is_file():
-        try:
-            kind = json.loads(place.read_text(encoding="utf-8"))["type"]
-        except (ValueError, KeyError, TypeError):
-            kind = ""
-        if kind not in FAMILIES:
-            raise BadSpec(
-                "UnknownTask",
-                f"{name}: {MARK} names no kind of task that this version knows ({', '.join(FAMILIES)}).",
-                "Use the version that published the model.",
-            )
+    kind = _marks(directory, name)["type"]
     return family_class(kind).load_predictor(directory, name)
+
+
+def input_fields(directory: Path, name: str) -> tuple[str, ...]:
+    """The fields that a published model reads of a row beside its text; arguments and errors as of `load_predictor`."""
+    marks = _marks(directory, name)
+    return family_class(marks["type"]).input_fields(marks)
+
+
+def _marks(directory: Path, name: str) -> dict[str, Any]:
+    """What `mark` left, with the type of the task."""
+    place = directory / MARK
+    if not place.is_file():
+        return {"type": _UNMARKED}
+    try:
+        marks = dict(json.loads(place.read_text(encoding="utf-8")))
+    except (ValueError, TypeError):
+        marks = {}
+    if marks.get("type") not in FAMILIES:
+        raise BadSpec(
+            "UnknownTask",
+            f"{name}: {MARK} names no kind of task that this version knows ({', '.join(FAMILIES)}).",
+            "Use the version that published the model.",
+        )
+    return marks

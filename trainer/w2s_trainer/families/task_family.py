@@ -56,6 +56,10 @@ class Answers:
     """Texts that were cut."""
     unreadable: int = 0
     """Texts that reach the model empty or without one known token."""
+    cut_off: NDArray[np.bool_] | None = None
+    """bool[n]: the answer was longer than it may be; None of answers that have no length."""
+    prompt: Mapping[str, Any] | None = None
+    """How the model was asked, to tell another run from it, without any text of the data; None where it was not asked."""
 
 
 @dataclass(frozen=True)
@@ -470,6 +474,12 @@ class TaskFamily(ABC):
     def card(self, results: Mapping[str, Any], directory: Path) -> ModelCard:
         """What the model card says, of the content of results.json and of what was written into a directory."""
         return ModelCard(title=self.task.type)
+
+    @classmethod
+    def input_fields(cls, marks: Mapping[str, Any]) -> tuple[str, ...]:
+        """The fields that a published model reads of a row beside its text, by what `marks` left; mostly none."""
+        del marks
+        return ()
 
     @classmethod
     @abstractmethod

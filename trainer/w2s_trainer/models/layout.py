@@ -22,6 +22,8 @@ class Wording:
     """What an answer is called where a prompt is plain lines."""
     closing: str = ""
     """Follows the instruction in a chat; empty: nothing does."""
+    text: str = "Text: "
+    """What stands before a text where a prompt is plain lines."""
     end: str = "\n"
     """What an answer in plain lines ends with."""
 
@@ -80,8 +82,9 @@ def layout_of(
     if not template:
         label, end = wording.answer, wording.end
         between = end if end.endswith("\n") else f"{end}\n"
-        lines = "".join(f"Text: {text}\n{label}: {name}{between}" for text, name in plain)
-        return Layout(f"{question}\n\n{lines}Text: ", f"\n{label}:", " ", end, False, markers)
+        before = wording.text
+        lines = "".join(f"{before}{text}\n{label}: {name}{between}" for text, name in plain)
+        return Layout(f"{question}\n\n{lines}{before}", f"\n{label}:", " ", end, False, markers)
     ask = "\n\n".join([question, *filter(None, [wording.closing]), ""])
     rendered = _render(tokenizer, template, _conversation(ask, [*plain, (_TEXT, _ANSWER)]))
     if rendered.count(_TEXT) != 1 or rendered.count(_ANSWER) != 1:

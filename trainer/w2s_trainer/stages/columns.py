@@ -10,6 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from w2s_trainer.data.inputs import Inputs
+
 _BATCH = 1024
 """Strings that are made at once while a column is walked through."""
 _KEPT = 4
@@ -136,7 +138,7 @@ class Strings(Sequence[str]):
 
 def taken(texts: Sequence[str], rows: NDArray[np.int64]) -> Sequence[str]:
     """Takes the texts at some places, int64[n], in that order; of a column nothing is read yet."""
-    return texts.take(rows) if isinstance(texts, Strings) else [texts[int(row)] for row in rows]
+    return texts.take(rows) if isinstance(texts, Strings | Inputs) else [texts[int(row)] for row in rows]
 
 
 def names_of(column: pa.ChunkedArray) -> NDArray[np.str_]:

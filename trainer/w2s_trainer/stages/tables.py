@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from w2s_trainer.data.inputs import Inputs
 from w2s_trainer.families.task_family import NO_GOLD
 from w2s_trainer.stages.columns import Strings, names_of
 from w2s_trainer.store.artifacts import Artifact
@@ -23,8 +24,15 @@ EXAMPLES = "examples.parquet"
 ASKED = "asked.parquet"
 """The file of a `prepare` artifact that says which rows of the budget `w2s ask` chose; there where there are any."""
 
+_INPUT = "input:"
+
 EVERY_SEED = -1
 """The seed of rows that no draw changes."""
+
+
+def input_column(name: str) -> str:
+    """The column of `examples.parquet` that has a field that models read beside the text."""
+    return f"{_INPUT}{name}"
 
 
 class Examples:
@@ -33,19 +41,19 @@ class Examples:
     def __init__(
         self,
         ids: "Sequence[str] | pa.ChunkedArray",
-        texts: "Sequence[str] | pa.ChunkedArray",
+        texts: "Sequence[str] | pa.ChunkedArray | Inputs",
         parts: NDArray[np.str_],
         families: NDArray[np.int64],
     ) -> None:
         """
         Args:
             ids: N different ones.
-            texts: N; those in a file are read as they are asked for.
+            texts: N; those in a file are read as they are asked for. Fields beside them stay beside them.
             parts: str[N], each a Part.
             families: int64[N].
         """
         self.ids = Strings.of(ids)
-        self.texts = Strings.of(texts)
+        self.texts = texts if isinstance(texts, Inputs) else Strings.of(texts)
         self.parts = parts
         self.families = families
 
@@ -81,9 +89,12 @@ def read_examples(artifact: Artifact, directory: Path) -> Examples:
     """The examples of a `prepare` artifact; texts stay in the file in `directory` until they are asked for."""
     path = _fetch(artifact, EXAMPLES, directory)
     table = pq.read_table(path, columns=["id", "part", "family"])
+    columns = [name for name in pq.read_schema(path).names if name.startswith(_INPUT)]
+    beside = {name.removeprefix(_INPUT): Strings.of_file(path, name) for name in columns}
+    texts = Strings.of_file(path, "text")
     return Examples(
         ids=table["id"],
-        texts=Strings.of_file(path, "text"),
+        texts=Inputs(texts, beside) if beside else texts,
         parts=names_of(table["part"]),
         families=table["family"].to_numpy().astype(np.int64),
     )
@@ -96,12 +107,21 @@ def read_gold(artifact: Artifact, part: Part, examples: Examples, directory: Pat
     `ceiling`.
     """
     table = pq.read_table(_fetch(artifact, f"gold-{part}/labels.parquet", directory))
-    stored = table["label"].to_numpy()
+    stored = _labels(table["label"])
     if stored.dtype.kind == "i":
         labels = np.full(len(examples), NO_GOLD, dtype=np.int64)
     else:
         labels = np.full(len(examples), np.nan if stored.dtype.kind == "f" else None, dtype=stored.dtype)
     labels[examples.rows_of(table["id"])] = stored
+    return labels
+
+
+def _labels(column: pa.ChunkedArray) -> NDArray[Any]:
+    """Gold labels [n]; several gold texts of one row are a tuple."""
+    if not pa.types.is_list(column.type):
+        return np.asarray(column.to_numpy())
+    labels = np.empty(len(column), dtype=object)
+    labels[:] = [tuple(texts) for texts in column.to_pylist()]
     return labels
 
 
@@ -208,8 +228,13 @@ def _fetch(artifact: Artifact, name: str, directory: Path) -> Path:
 def read_predictions(
     artifact: Artifact, rows: NDArray[np.int64], examples: Examples, directory: Path, column: str
 ) -> dict[tuple[str, int], dict[int, NDArray[Any]]]:
-    """Reads the answers of a `train` artifact's arms on some rows, from a column: by (arm, size) and seed, [n, …]."""
+    """Reads the answers of a `train` artifact's arms on some rows, from a column: by (arm, size) and seed, [n, …].
+
+    Nothing, where an artifact of an earlier version has no such column.
+    """
     table = pq.read_table(_fetch(artifact, "predictions.parquet", directory))
+    if column not in table.column_names:
+        return {}
     place = np.full(len(examples), -1, dtype=np.int64)
     place[rows] = np.arange(len(rows))
     at = place[examples.rows_of(table["id"])]

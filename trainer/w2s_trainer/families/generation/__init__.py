@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from w2s_api.input_template import TEXT_ALONE, fields_of
 from w2s_api.spec.job import Spec
 from w2s_api.spec.task import Task
 from w2s_trainer.data.normal_form import normalised
+from w2s_trainer.data.values import REFERENCE_END
 from w2s_trainer.errors import BadData
 from w2s_trainer.families.generation import errors
+from w2s_trainer.families.generation.references import first
 from w2s_trainer.families.generation.texts import texts_of
 from w2s_trainer.families.generation.vote import elect
 from w2s_trainer.families.gold_test import ArmAnswers, GoldTest
@@ -23,6 +26,7 @@ from w2s_trainer.tuning.training_set import TrainingSet
 
 if TYPE_CHECKING:
     from w2s_api.methods.losses import LossSettings
+    from w2s_trainer.families.generation.writing import Answered as Written
     from w2s_trainer.models.likelihood import Answered
     from w2s_trainer.tuning.completion_objective import CompletionObjective, CompletionValidation
     from w2s_trainer.tuning.text_student import TextStudent
@@ -63,8 +67,11 @@ class Generation(TaskFamily):
         )
 
     def stored_gold(self, numbers: NDArray[np.int64]) -> NDArray[Any]:
-        """The texts themselves, str[n]."""
-        return texts_of(list(self._numbers))[numbers] if len(numbers) else texts_of([])
+        """The texts themselves, str[n]; lists of texts [n], the first being what is learnt, where a row has several."""
+        labels: list[Any] = list(self._numbers)
+        if any(REFERENCE_END in label for label in labels):
+            labels = [label.split(REFERENCE_END) for label in labels]
+        return texts_of(labels)[numbers] if len(numbers) else texts_of([])
 
     # Weak labels are texts.
 
@@ -105,8 +112,8 @@ class Generation(TaskFamily):
     # Students learn texts.
 
     def gold_targets(self, gold: NDArray[Any]) -> NDArray[Any]:
-        """The experts' texts."""
-        return gold
+        """The experts' texts, of several the first: str[n]."""
+        return texts_of([first(texts) for texts in gold])
 
     def load_student(self, directory: Path, name: str, **settings: Any) -> "TextStudent":
         """A causal model that learns to write."""
@@ -141,12 +148,19 @@ class Generation(TaskFamily):
     def _completions(
         self, student: "TextStudent", texts: Sequence[str], data: TrainingSet, max_tokens: int
     ) -> "Answered":
+        from w2s_trainer.families.generation.reading import read_by
         from w2s_trainer.families.generation.writing import layout_for
         from w2s_trainer.tuning.completions import completions_of
 
         with student.answering() as model:
-            cut, _ = model.cut(texts, max_tokens)
-        return completions_of(student, layout_for(student.tokenizer, self.task), cut, data.targets.tolist())
+            read = read_by(model, self.task, texts, max_tokens)
+        return completions_of(student, layout_for(student.tokenizer, self.task), read, data.targets.tolist())
+
+    def student_tokens(self, student: Any, texts: Sequence[str], max_tokens: int) -> Tokens:
+        """What a student reads of texts and the fields beside them."""
+        from w2s_trainer.families.generation.reading import tokens_of
+
+        return tokens_of(student.tokenizer, self.task, texts, max_tokens)
 
     def student_answers(
         self,
@@ -163,7 +177,7 @@ class Generation(TaskFamily):
 
         with student.answering() as model:
             written = written_by(model, self.task, texts, max_tokens, batch_tokens, progress)
-        return Answers(written.texts, written.probability, tokens.truncated, len(tokens.unreadable))
+        return _answers(written, tokens)
 
     def untuned_answers(
         self,
@@ -182,7 +196,7 @@ class Generation(TaskFamily):
         tokens = writer.read(texts)
         tokens.require_some(name)
         written = writer.write(texts, batch_tokens, progress)
-        return Answers(written.texts, written.probability, tokens.truncated, len(tokens.unreadable))
+        return _answers(written, tokens)
 
     # Measures.
 
@@ -245,11 +259,27 @@ class Generation(TaskFamily):
         return writer_card(results, layout.head, layout.tail)
 
     @classmethod
+    def input_fields(cls, marks: Mapping[str, Any]) -> tuple[str, ...]:
+        """Those that the template of the published task names."""
+        return fields_of((marks.get("generation") or {}).get("prompt", TEXT_ALONE))
+
+    @classmethod
     def load_predictor(cls, directory: Path, name: str) -> Predictor:
         """A causal model that writes what it was tuned to write."""
         from w2s_trainer.families.generation.predictor import load_writer
 
         return load_writer(directory, directory / MARK, name)
+
+
+def _answers(written: "Written", tokens: Tokens) -> Answers:
+    return Answers(
+        written.texts,
+        written.probability,
+        tokens.truncated,
+        len(tokens.unreadable),
+        written.cut_off,
+        written.prompt,
+    )
 
 
 Family = Generation

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from w2s_api.input_template import TEXT, TEXT_ALONE, fields_of
 from w2s_trainer.families.task_family import ModelCard
 
 
@@ -15,14 +16,20 @@ def writer_card(results: Mapping[str, Any], head: str, tail: str) -> ModelCard:
         tail: what stands behind it.
     """
     task = results["task"]
-    most = task["generation"]["maxNewTokens"]
+    most, template = task["generation"]["maxNewTokens"], task["generation"].get("prompt", TEXT_ALONE)
+    read = "text.strip()"
+    if template != TEXT_ALONE:
+        values = ", ".join(f"{name!r}: …" for name in (TEXT, *fields_of(template)))
+        read = f"{template!r}.format(**{{{values}}}).strip()"
     return ModelCard(
         title=task["instruction"] or "Text generation",
         about=[
             "## What is asked",
-            "The prompt, with the text in the place of `{text}`:",
+            "The prompt, with the text in the place of `{text}`:"
+            if template == TEXT_ALONE
+            else "The prompt, with the fields of a row in the place of their names in braces, and its text as `{text}`:",
             "```",
-            f"{head}{{text}}{tail}",
+            f"{head}{template}{tail}",
             "```",
         ],
         limits=["What it writes may be wrong, and sound right: check what matters against the source."],
@@ -30,7 +37,7 @@ def writer_card(results: Mapping[str, Any], head: str, tail: str) -> ModelCard:
         loading=[
             "or",
             "```python",
-            f"prompt = {head!r} + text.strip() + {tail!r}",
+            f"prompt = {head!r} + {read} + {tail!r}",
             "model = AutoModelForCausalLM.from_pretrained(directory)",
             "tokenizer = AutoTokenizer.from_pretrained(directory)",
             'ids = tokenizer(prompt, add_special_tokens=False, return_tensors="pt")',

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2s_trainer.data.normal_form import normalised
+from w2s_trainer.families.generation.references import Gold, best
 from w2s_trainer.families.generation.scores import Score
 
 MOST = 4.0
@@ -28,6 +29,8 @@ class Written:
     """str[n]; an empty text is none."""
     probability: NDArray[np.float64] | None = None
     """float64[n], of each text by the source itself; None where it tells none."""
+    cut_off: NDArray[np.bool_] | None = None
+    """bool[n]: the text was longer than it may be; None where that is not known, or cannot be."""
 
     @property
     def log_odds(self) -> NDArray[np.float64]:
@@ -39,7 +42,11 @@ class Written:
 
     def at(self, places: NDArray[np.int64] | NDArray[np.bool_]) -> "Written":
         """Some of them."""
-        return Written(self.texts[places], None if self.probability is None else self.probability[places])
+        return Written(
+            self.texts[places],
+            None if self.probability is None else self.probability[places],
+            None if self.cut_off is None else self.cut_off[places],
+        )
 
 
 @dataclass(frozen=True)
@@ -50,6 +57,8 @@ class Taken:
     """str[n], empty where no source wrote one."""
     probability: NDArray[np.float64]
     """float64[n], that each is right; 0 for none."""
+    cut_off: NDArray[np.bool_]
+    """bool[n]: whoever wrote it was cut off there."""
 
 
 Sources = Mapping[str, Written]
@@ -89,7 +98,7 @@ def unfitted(sources: Sources) -> Weights:
     )
 
 
-def fit(sources: Sources, gold: Sequence[str], score: Score) -> Weights:
+def fit(sources: Sources, gold: Sequence[Gold], score: Score) -> Weights:
     """Finds the weights of smallest penalised log loss on gold texts.
 
     A text that sources wrote is worth z(c) = Σₛ (bₛ + aₛ vₛ) over those that wrote it, v being log-odds, and is right with
@@ -99,7 +108,7 @@ def fit(sources: Sources, gold: Sequence[str], score: Score) -> Weights:
 
     Args:
         sources: what each wrote about the n gold texts, none of which it was trained on.
-        gold: n texts by experts.
+        gold: n texts by experts, or several of each.
         score: how good a text is, 0 … 1: the best of a row shares so much among its like, the rest is for none.
     """
     from scipy.optimize import minimize
@@ -127,7 +136,7 @@ def fit(sources: Sources, gold: Sequence[str], score: Score) -> Weights:
             of_trust = of_trust + residual @ row.wrote
         return float(value), np.concatenate([of_scale, of_trust])
 
-    best = minimize(
+    found = minimize(
         loss,
         np.concatenate([np.ones(len(names)), begin]),
         jac=True,
@@ -136,8 +145,8 @@ def fit(sources: Sources, gold: Sequence[str], score: Score) -> Weights:
         options={"maxiter": 500, "gtol": 1e-8},
     ).x
     return Weights(
-        {name: float(value) for name, value in zip(names, best[: len(names)], strict=True)},
-        {name: float(value) for name, value in zip(names, best[len(names) :], strict=True)},
+        {name: float(value) for name, value in zip(names, found[: len(names)], strict=True)},
+        {name: float(value) for name, value in zip(names, found[len(names) :], strict=True)},
     )
 
 
@@ -161,13 +170,17 @@ def choose(sources: Sources, weights: Weights) -> Taken:
     count = len(next(iter(sources.values())).texts)
     texts = np.empty(count, dtype=object)
     texts[:] = ""
-    probability = np.zeros(count)
+    probability, cut_off = np.zeros(count), np.zeros(count, dtype=bool)
+    cuts = [said.cut_off for said in sources.values()]
     for row in _rows(sources):
         if row.forms:
             p = np.exp(_log_softmax(np.append(row.worth(scale, trust), 0.0)))
-            best = int(p[:-1].argmax())
-            texts[row.number], probability[row.number] = row.spellings[best], p[best]
-    return Taken(texts, probability)
+            taken = int(p[:-1].argmax())
+            texts[row.number], probability[row.number] = row.spellings[taken], p[taken]
+            writer = int(row.wrote[taken].argmax())
+            cut = cuts[writer]
+            cut_off[row.number] = cut is not None and cut[row.number]
+    return Taken(texts, probability, cut_off)
 
 
 @dataclass(frozen=True)
@@ -199,12 +212,12 @@ def _rows(sources: Sources) -> list[_Row]:
     return rows
 
 
-def _truth(row: _Row, gold: str, score: Score) -> NDArray[np.float64]:
+def _truth(row: _Row, gold: Gold, score: Score) -> NDArray[np.float64]:
     """float64[C + 1]: how much of the truth each text has, and what none of them has."""
-    scores = np.array([score(text, gold) for text in row.spellings])
-    best = scores.max()
-    share = np.where(scores == best, best / (scores == best).sum(), 0.0)
-    return np.append(share, 1 - best)
+    scores = np.array([best(score, text, gold) for text in row.spellings])
+    highest = scores.max()
+    share = np.where(scores == highest, highest / (scores == highest).sum(), 0.0)
+    return np.append(share, 1 - highest)
 
 
 def _log_softmax(values: NDArray[np.float64]) -> NDArray[np.float64]:

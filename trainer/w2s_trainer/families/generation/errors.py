@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2s_trainer.data.normal_form import normalised
+from w2s_trainer.families.generation.references import best, first, references
 from w2s_trainer.families.generation.repetition import ends_in_loop, repeated_share
 from w2s_trainer.families.generation.scores import token_f1
 from w2s_trainer.families.gold_test import ArmAnswers, GoldTest
@@ -16,9 +17,15 @@ CHARACTERS = 300
 
 
 def differs(answers: NDArray[Any], gold: NDArray[Any]) -> NDArray[np.bool_]:
-    """Where two texts are not equal in the normal form: bool[n] of str[n] and str[n]."""
+    """Where two texts are not equal in the normal form: bool[n] of str[n] and str[n]; of several gold texts, to any of them."""
     pairs = zip(answers, gold, strict=True)
-    return np.array([normalised(answer) != normalised(text) for answer, text in pairs], dtype=bool)
+    return np.array(
+        [
+            all(normalised(answer) != normalised(text) for text in references(texts))
+            for answer, texts in pairs
+        ],
+        dtype=bool,
+    )
 
 
 def imitation(test: GoldTest, weak: ArmAnswers, candidate: ArmAnswers) -> dict[str, float | int | None]:
@@ -42,13 +49,14 @@ def imitation(test: GoldTest, weak: ArmAnswers, candidate: ArmAnswers) -> dict[s
     }
 
 
-def shape(test: GoldTest, answers: ArmAnswers) -> dict[str, float]:
+def shape(test: GoldTest, answers: ArmAnswers) -> dict[str, float | None]:
     """What an arm's texts are like, whatever they say: means over seeds.
 
     Returns:
-        `empty`: the share of texts that are. Of the others `lengthRatio`: characters for each one of the expert's;
-        `repetition`: the share of runs of four words that were there before in the same text; `loops`: the share that end
-        in one piece over and over.
+        `empty`: the share of texts that are; `cutOff`: the share that was longer than it may be and is cut off there, None
+        where nobody counted, as of labelers, which abstain there. Of texts that are not empty `lengthRatio`: characters for
+        each one of the expert's; `repetition`: the share of runs of four words that were there before in the same text;
+        `loops`: the share that end in one piece over and over.
     """
     written = [
         (text, gold)
@@ -59,7 +67,8 @@ def shape(test: GoldTest, answers: ArmAnswers) -> dict[str, float]:
     count = len(written) or 1
     return {
         "empty": round(1 - len(written) / answers.values.size, 6),
-        "lengthRatio": round(sum(len(text) / len(gold) for text, gold in written) / count, 4),
+        "cutOff": None if answers.cut_off is None else round(float(answers.cut_off.mean()), 6),
+        "lengthRatio": round(sum(len(text) / len(first(gold)) for text, gold in written) / count, 4),
         "repetition": round(sum(repeated_share(text) for text, _ in written) / count, 6),
         "loops": round(sum(ends_in_loop(text) for text, _ in written) / count, 6),
     }
@@ -77,19 +86,20 @@ def excerpts(
         text_of: gives an excerpt of an item.
 
     Returns:
-        {pairs: [{text, gold, weak, candidate}]}; None where nothing is wrong.
+        {pairs: [{text, gold, alsoGold, weak, candidate}]}, `alsoGold` being further gold texts; None where nothing is wrong.
     """
     wrong = np.flatnonzero(differs(answers, test.gold))
     if not len(wrong):
         return None
-    scores = {int(item): token_f1(answers[item], test.gold[item]) for item in wrong}
+    scores = {int(item): best(token_f1, answers[item], test.gold[item]) for item in wrong}
     teacher_errs = differs(weak, test.gold)
     order = sorted(scores, key=lambda item: (scores[item], bool(teacher_errs[item]), item))
     return {
         "pairs": [
             {
                 "text": text_of(item),
-                "gold": _cut(test.gold[item]),
+                "gold": _cut(first(test.gold[item])),
+                "alsoGold": [_cut(text) for text in references(test.gold[item])[1:]],
                 "weak": _cut(weak[item]),
                 "candidate": _cut(answers[item]),
             }

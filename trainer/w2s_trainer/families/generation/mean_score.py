@@ -3,16 +3,15 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from w2s_trainer.families.generation.references import best
 from w2s_trainer.families.generation.scores import Score
 from w2s_trainer.families.gold_test import GoldTest
 
 
-def scores_of(
-    score: Score, answers: NDArray[np.object_], references: NDArray[np.object_]
-) -> NDArray[np.float64]:
-    """The score of each answer by its reference: float64[n] of two arrays of str [n]; 0 for an empty answer."""
-    pairs = zip(answers.tolist(), references.tolist(), strict=True)
-    return np.array([score(answer, reference) if answer else 0.0 for answer, reference in pairs])
+def scores_of(score: Score, answers: NDArray[np.object_], gold: NDArray[np.object_]) -> NDArray[np.float64]:
+    """The score of each answer, str[n], by the best of its gold texts (`references.Gold`, [n]): float64[n]; 0 for none."""
+    pairs = zip(answers.tolist(), gold.tolist(), strict=True)
+    return np.array([best(score, answer, texts) if answer else 0.0 for answer, texts in pairs])
 
 
 def mean_replicates(

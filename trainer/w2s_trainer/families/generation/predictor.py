@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from w2s_api.spec.task import Task
 from w2s_trainer.errors import BadSpec
+from w2s_trainer.families.generation.reading import tokens_of
 from w2s_trainer.families.generation.writing import Answered, Progress, written_by
 from w2s_trainer.models.causal import CausalModel, load_causal
-from w2s_trainer.models.tokens import Tokens, tokenize
+from w2s_trainer.models.tokens import Tokens
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Writer:
 
     def read(self, texts: Sequence[str]) -> Tokens:
         """What it reads of n texts."""
-        return tokenize(self.model.tokenizer, texts, self.max_tokens)
+        return tokens_of(self.model.tokenizer, self.task, texts, self.max_tokens)
 
 
 def in_words(texts: NDArray[np.object_], probability: NDArray[np.float64]) -> list[dict[str, Any]]:

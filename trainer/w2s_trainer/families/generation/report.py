@@ -1,15 +1,24 @@
 """What the report says of texts that were written: HTML from the content of results.json. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from difflib import SequenceMatcher
 from typing import Any
 
 from markupsafe import Markup, escape
 
+from w2s_trainer.families.generation.references import nearest
+from w2s_trainer.families.generation.scores import token_f1
 from w2s_trainer.families.imitation import imitation_sentence
 from w2s_trainer.report.pages import environment
 from w2s_trainer.report.parts import ReportParts
 
+RATES = {
+    "cutOff": "cut off",
+    "empty": "empty",
+    "repetition": "runs of four words said again",
+    "loops": "end in a loop",
+}
+"""What is told of each arm's texts as a share, and how a reader calls it."""
 _REASONS = {
     "numbers": "numbers that the source has not",
     "names": "names that the source has not",
@@ -37,21 +46,56 @@ def report_parts(results: Mapping[str, Any]) -> ReportParts:
         evaluation=evaluation,
         imitation=imitation_sentence(results),
         repetition=repetition_sentence(evaluation),
+        rate_words=list(RATES.values()),
+        rates=rates(evaluation),
         shown=results["excerpts"] is not None,
         pairs=[
             {
                 **pair,
-                "weak_marked": marked(pair["weak"], pair["gold"]),
-                "candidate_marked": marked(pair["candidate"], pair["gold"]),
+                "also": pair.get("alsoGold", ()),
+                "weak_marked": _marked(pair, "weak"),
+                "candidate_marked": _marked(pair, "candidate"),
             }
             for pair in pairs
         ],
     )
     weak_labels = templates.get_template("weak_texts.html.j2").render(
+        written=written_by_labelers(results.get("labelers", ())),
         aggregation=results["aggregation"],
         steps=[{**step, "why": _reasons(step)} for step in results["selection"]["steps"]],
     )
     return ReportParts((), Markup(sections), Markup(weak_labels))
+
+
+def rates(evaluation: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Of each arm {arm, length, shares: (share, how much more than as it came) for each of RATES}, in words."""
+    untuned = next((arm for arm in evaluation["arms"] if arm["arm"] == "zero-shot"), {})
+    found = []
+    for arm in evaluation["arms"]:
+        shares = []
+        for name in RATES:
+            share, of_untuned = arm.get(name), untuned.get(name)
+            more = ""
+            if arm is not untuned and share is not None and of_untuned is not None:
+                more = f"{100 * (share - of_untuned):+.1f}".replace("-", "−")
+            shares.append(("–" if share is None else f"{share:.1%}", more))
+        found.append({"arm": arm["arm"], "length": arm["lengthRatio"], "shares": shares})
+    return found
+
+
+def written_by_labelers(labelers: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """{name, texts, cutOff, empty}, counts of all seeds and samples, of each labeler whose model writes."""
+    return [
+        {
+            "name": labeler["labeler"],
+            **{
+                count: sum(of_seed[count] for of_seed in labeler["written"].values())
+                for count in ("texts", "cutOff", "empty")
+            },
+        }
+        for labeler in labelers
+        if labeler.get("written")
+    ]
 
 
 def repetition_sentence(evaluation: Mapping[str, Any]) -> str | None:
@@ -69,6 +113,12 @@ def repetition_sentence(evaluation: Mapping[str, Any]) -> str | None:
 def _reasons(step: Mapping[str, Any]) -> list[str]:
     dropped = step.get("figures", {}).get("dropped", {})
     return [f"{_REASONS[reason]} ({count:,})" for reason, count in dropped.items() if count]
+
+
+def _marked(pair: Mapping[str, Any], by: str) -> Markup:
+    """What somebody wrote, beside the gold text that is nearest to it."""
+    gold = (pair["gold"], *pair.get("alsoGold", ()))
+    return marked(pair[by], nearest(token_f1, pair[by], gold))
 
 
 def marked(text: str, gold: str) -> Markup:

@@ -1,8 +1,9 @@
 """How a model is asked to write, whether it labels, learns, answers or is published: one prompt, one end of a text."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,7 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from w2s_api.input_template import TEXT_ALONE
 from w2s_api.spec.task import Task
+from w2s_trainer.families.generation.reading import read_by, template_of
 from w2s_trainer.families.generation.texts import texts_of
 from w2s_trainer.models.causal import CausalModel
 from w2s_trainer.models.decoding import Decoding, ends_of
@@ -31,6 +34,8 @@ class Answered:
     """float64[n], of each whole text: the product over its tokens, what ended it included."""
     cut_off: NDArray[np.bool_]
     """bool[n]: the text was longer than it may be."""
+    prompt: Mapping[str, Any]
+    """`prompt_record` of the prompt."""
 
 
 def layout_for(tokenizer: Any, task: Task, shots: Sequence[tuple[str, str]] = ()) -> Layout:
@@ -39,12 +44,19 @@ def layout_for(tokenizer: Any, task: Task, shots: Sequence[tuple[str, str]] = ()
     Args:
         tokenizer: its chat template, if it has one, decides.
         task: says what is asked.
-        shots: texts and what an expert wrote about them.
+        shots: what is read of some rows, and what an expert wrote about them.
     """
-    wording = FREE_TEXT
+    wording = FREE_TEXT if template_of(task) == TEXT_ALONE else replace(FREE_TEXT, text="")
     if stop := decoding_for(task).stop:
-        wording = replace(FREE_TEXT, end=stop[0])
+        wording = replace(wording, end=stop[0])
     return layout_of(tokenizer, task.instruction, shots, wording)
+
+
+def prompt_record(layout: Layout) -> dict[str, Any]:
+    """What artifacts keep of a prompt, to tell another run from it: a digest of all that stands around a text, and whether
+    that is the model's chat template."""
+    written = json.dumps([layout.head, layout.tail, layout.lead, layout.end])
+    return {"sha256": sha256(written.encode()).hexdigest(), "chat": layout.chat}
 
 
 def decoding_for(task: Task) -> Decoding:
@@ -77,17 +89,19 @@ def written_by(
     batch_tokens: int,
     progress: Progress = lambda _done, _total: None,
 ) -> Answered:
-    """Has a model write about n texts, each cut at max_tokens tokens, greedily.
+    """Has a model write about n texts and the fields beside them, each cut at max_tokens tokens, greedily.
 
     Raises:
+        BadData: a field that the task's template reads is not there.
         BadSpec: a prompt with what may be written is longer than the model reads.
         OwnFault: memory ran out.
     """
-    cut, _ = model.cut(texts, max_tokens)
+    read = read_by(model, task, texts, max_tokens)
     layout = layout_for(model.tokenizer, task)
-    written = write(model, layout, cut, decoding_for(task), batch_tokens, progress)
+    written = write(model, layout, read, decoding_for(task), batch_tokens, progress)
     return Answered(
         texts_of([str(text) for text in written.texts[:, 0]]),
         np.exp(written.log_likelihood[:, 0]),
         np.asarray(written.endings[:, 0] == "length"),
+        prompt_record(layout),
     )

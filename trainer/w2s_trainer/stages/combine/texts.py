@@ -22,7 +22,7 @@ from w2s_trainer.stages.tables import (
     read_labels,
     read_predictions,
 )
-from w2s_trainer.stages.train.predictions import PROBABILITY, Predictions
+from w2s_trainer.stages.train.predictions import CUT_OFF, PROBABILITY, Predictions
 
 TEACHER, STRONG, GOLD = "teacher", "strong", "gold"
 """The sources, in the order in which ties are broken."""
@@ -50,7 +50,7 @@ def choose_texts(context: StageContext) -> StageResult:
             weights = fit(budget, known.gold[drawn].tolist(), score_of(spec.promotion.metric))
         fitted[seed], sizes[seed] = weights, len(drawn)
         taken = choose(asked, weights)
-        predictions.add("combined", seed, len(drawn), taken.texts, taken.probability)
+        predictions.add("combined", seed, len(drawn), taken.texts, taken.probability, taken.cut_off)
         context.progress("combining", seed + 1, spec.evaluation.seeds)
     predictions.write(context.output / "predictions.parquet")
     by_seed = {str(seed): weights.to_json() for seed, weights in fitted.items()}
@@ -125,15 +125,19 @@ class _Known:
 
     def _student(self, arm: str, rows: NDArray[np.int64], seed: int, size: int | None = None) -> Written:
         places = np.searchsorted(self._asked, rows)
-        answers, probabilities = (
+        answers, probabilities, cut_off = (
             next(
-                by_seed[seed]
-                for (name, of_size), by_seed in table.items()
-                if name == arm and seed in by_seed and size in (None, of_size)
+                (
+                    by_seed[seed]
+                    for (name, of_size), by_seed in table.items()
+                    if name == arm and seed in by_seed and size in (None, of_size)
+                ),
+                None,
             )
-            for table in (self._answers, self._probabilities)
+            for table in (self._answers, self._probabilities, self._cut_off)
         )
-        return Written(answers[places], probabilities[places])
+        assert answers is not None
+        return Written(answers, probabilities, cut_off).at(places)
 
     @property
     def _sizes(self) -> list[int]:
@@ -151,6 +155,10 @@ class _Known:
     @cached_property
     def _probabilities(self) -> ByArm:
         return self._read(PROBABILITY)
+
+    @cached_property
+    def _cut_off(self) -> ByArm:
+        return self._read(CUT_OFF)
 
     def _read(self, column: str) -> ByArm:
         context = self._context

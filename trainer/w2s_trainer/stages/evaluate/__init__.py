@@ -12,6 +12,7 @@ from w2s_api.arms import ARMS, arms_of, candidate_of
 from w2s_api.keys import digest
 from w2s_trainer.contract.context import StageContext, StageResult
 from w2s_trainer.contract.job import StageJob
+from w2s_trainer.data.inputs import shown_with_fields
 from w2s_trainer.families import family_of
 from w2s_trainer.families.gold_test import ArmAnswers, GoldTest
 from w2s_trainer.json_text import strict_json
@@ -35,6 +36,7 @@ from w2s_trainer.stages.tables import (
     read_labels,
     read_predictions,
 )
+from w2s_trainer.stages.train.predictions import CUT_OFF
 from w2s_trainer.store.artifacts import Artifact, ArtifactStore
 from w2s_trainer.store.objects import AlreadyExists, Objects
 
@@ -92,7 +94,7 @@ def run(context: StageContext) -> StageResult:
             test,
             arms.answers["weak"].values[0],
             arms.answers[candidate.name].values[0],
-            lambda item: _excerpt(texts[item]),
+            lambda item: _excerpt(shown_with_fields(texts, item)),
         )
         if spec.report.examples == "Excerpts"
         else None,
@@ -165,12 +167,8 @@ def _arms(
 ) -> Arms:
     family = family_of(context.spec)
     labels = read_labels(context.artifact("labels"), examples, context.scratch, family.label_column)
-    predictions: dict[tuple[str, int], dict[int, NDArray[Any]]] = {}
-    for artifact in [*_trained(context), *_combined(context)]:
-        for key, by_seed in read_predictions(
-            artifact, rows, examples, context.scratch, family.label_column
-        ).items():
-            predictions.setdefault(key, {}).update(by_seed)
+    predictions = _predictions(context, examples, rows, family.label_column)
+    cut_off = _predictions(context, examples, rows, CUT_OFF)
     weak = weak_answers(labels, rows, examples.rows("pool"), family)
     curve = {size: stacked(by_seed) for (arm, size), by_seed in predictions.items() if arm == "gold-only"}
     by_arm = {"weak": weak}
@@ -179,10 +177,25 @@ def _arms(
         sizes = sorted(size for name, size in predictions if name == arm)
         if by_seed := {seed: p for size in sizes for seed, p in predictions[arm, size].items()}:
             values = stacked(by_seed)
-            by_arm[arm] = ArmAnswers(values, np.zeros(values.shape[:2], dtype=bool))
+            cut = {seed: c for size in sizes for seed, c in cut_off.get((arm, size), {}).items()}
+            by_arm[arm] = ArmAnswers(
+                values, np.zeros(values.shape[:2], dtype=bool), stacked(cut) if cut else None
+            )
     if any(arm.name == "cascade" for arm in arms_of(context.spec)):
         by_arm["cascade"] = cascade_answers(weak, by_arm["strong"])
     return Arms(by_arm, curve, trained_on)
+
+
+def _predictions(
+    context: StageContext, examples: Examples, rows: NDArray[np.int64], column: str
+) -> dict[tuple[str, int], dict[int, NDArray[Any]]]:
+    """A column of what all students and the combination say of some rows, by (arm, size) and seed."""
+    predictions: dict[tuple[str, int], dict[int, NDArray[Any]]] = {}
+    for artifact in [*_trained(context), *_combined(context)]:
+        read = read_predictions(artifact, rows, examples, context.scratch, column)
+        for key, by_seed in read.items():
+            predictions.setdefault(key, {}).update(by_seed)
+    return predictions
 
 
 def _sources(

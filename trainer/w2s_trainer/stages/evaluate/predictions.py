@@ -29,13 +29,19 @@ def weak_answers(
 
 def cascade_answers(weak: ArmAnswers, strong: ArmAnswers) -> ArmAnswers:
     """The teacher where it votes, the student where it abstains."""
-    values = []
+    values, cut_off = [], []
     for place in range(max(len(weak.values), len(strong.values))):
         (teacher, silent), (student, _) = weak.of_seed(place), strong.of_seed(place)
         answers = teacher.copy()
         answers[silent] = student[silent]
         values.append(answers)
-    return ArmAnswers(np.stack(values), np.zeros((len(values), weak.abstain.shape[1]), dtype=bool))
+        if strong.cut_off is not None:
+            cut_off.append(silent & strong.cut_off[min(place, len(strong.cut_off) - 1)])
+    return ArmAnswers(
+        np.stack(values),
+        np.zeros((len(values), weak.abstain.shape[1]), dtype=bool),
+        np.stack(cut_off) if cut_off else None,
+    )
 
 
 def stacked(by_seed: Mapping[int, NDArray[Any]]) -> NDArray[Any]:

@@ -69,7 +69,8 @@ def read_asked(
     unknown: list[tuple[str, int]] = []
     changed: list[tuple[str, int]] = []
     quarantine: list[Quarantined] = corpus.quarantine
-    for example in SourceReader("asked", uri, files, fields, quarantine).examples(objects, scratch):
+    reader = SourceReader("asked", uri, files, fields, quarantine, inputs=tuple(corpus.texts.inputs))
+    for example in reader.examples(objects, scratch):
         place = example.file.uri, example.row
         row, same_text = pool.find(example)
         if row is None:
@@ -113,7 +114,7 @@ class _Pool:
     def find(self, example: Example) -> tuple[int | None, bool]:
         """The row of an answer, None if there is none; and whether it has that row's text."""
         if example.id is None:
-            numbers = [self._corpus.texts.find(text) for text in _readings(example, example.text)]
+            numbers = [self._find(example, text) for text in _readings(example, example.text)]
             return next((self._first[n] for n in numbers if n in self._first), None), True
         for name in _readings(example, example.id):
             row = pc.index(self._ids, pa.scalar(name, pa.string())).as_py()
@@ -124,7 +125,10 @@ class _Pool:
 
     def is_elsewhere(self, example: Example) -> bool:
         """Whether the text of an answer is in gold or in the test."""
-        return any(self._corpus.texts.find(text) in self._others for text in _readings(example, example.text))
+        return any(self._find(example, text) in self._others for text in _readings(example, example.text))
+
+    def _find(self, example: Example, text: str) -> int | None:
+        return self._corpus.texts.find(text, example.inputs)
 
 
 def _first_rows(texts: NDArray[np.int64]) -> dict[int, int]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
+from w2s_api.families import FAMILIES
 from w2s_api.spec.job import Spec
 from w2s_trainer.data.sources import DataFile, listing
 from w2s_trainer.errors import BadData
@@ -71,16 +72,18 @@ def read_corpus(spec: Spec, objects: "Objects", scratch: Path, progress: "Progre
     prefixed = _ambiguous(files)
     wanted = wanted_by(spec)
     gold, test, unlabeled = (Rows(imported=ImportedColumns(wanted)) for _ in range(3))
-    corpus = Corpus(Texts(), gold, test, unlabeled, Rows(), [])
+    inputs = spec.task.inputs
+    corpus = Corpus(Texts(inputs), gold, test, unlabeled, Rows(), [])
     for (role, uri), data_files in files.items():
         rows: Rows = getattr(corpus, role)
         rows.uri = rows.uri or uri
         before = len(rows)
-        reader = SourceReader(
-            role, uri, data_files, spec.data.fields, corpus.quarantine, wanted if role != "seen" else Wanted()
-        )
+        reader = SourceReader(role, uri, data_files, spec.data.fields, corpus.quarantine)
+        reader.has_references = FAMILIES[spec.task.type].writes
+        if role != "seen":
+            reader.imported, reader.inputs = wanted, inputs
         for example in reader.examples(objects, scratch):
-            rows.text.append(corpus.texts.add(example.text))
+            rows.text.append(corpus.texts.add(example.text, example.inputs))
             rows.label.append(example.label)
             rows.group.append(example.group)
             rows.place.append(example.file.uri, example.row)

@@ -207,4 +207,6 @@ def copies_of_gold(parts: Any, roles: Sequence[Any], spec: Spec, family: TaskFam
 
 
 def _comparable(label: Any) -> Any:
-    return normalised(label) if isinstance(label, str) else label
+    """Of several gold texts the first."""
+    shown = label[0] if isinstance(label, list) else label
+    return normalised(shown) if isinstance(shown, str) else shown

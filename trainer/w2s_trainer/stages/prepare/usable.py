@@ -12,7 +12,7 @@ from w2s_trainer.data.keys import says_missing
 from w2s_trainer.data.row import Row, Unusable
 from w2s_trainer.data.rows import read_rows
 from w2s_trainer.data.sources import DataFile
-from w2s_trainer.data.values import Unfit, answer_of, key_of, share_of, text_of
+from w2s_trainer.data.values import Unfit, answer_of, input_of, key_of, references_of, share_of, text_of
 from w2s_trainer.errors import BadData
 from w2s_trainer.stages.prepare.imported import Wanted
 
@@ -44,6 +44,8 @@ class Example:
     votes: tuple[str | None, ...] = ()
     """What labelers import, in the order of `Wanted`: votes in the one form of keys, or texts as they are."""
     numbers: tuple[float, ...] = ()
+    inputs: tuple[str, ...] = ()
+    """What models read beside the text, in the order of the template's fields."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,8 @@ class SourceReader:
         files: its objects.
         quarantine: rows that cannot be used are added here.
         imported: fields that labelers import; the pool must have each of them.
+        inputs: fields that models read beside the text; each row must have each of them.
+        has_references: whether a label may be a list of gold texts.
     """
 
     role: Role
@@ -75,6 +79,8 @@ class SourceReader:
     fields: Fields
     quarantine: list[Quarantined]
     imported: Wanted = field(default_factory=Wanted)
+    inputs: tuple[str, ...] = ()
+    has_references: bool = False
     without_group: int = 0
     """Usable rows without a group, although the manifest names a field for it."""
     labels_ignored: int = 0
@@ -94,7 +100,7 @@ class SourceReader:
             BadData: there are no rows, a file is broken, a field is in no row, or too many rows cannot be used.
         """
         wanted = [name for name in vars(self.fields).values() if name]
-        wanted += [name for name in self.imported.settings if name not in wanted]
+        wanted = list(dict.fromkeys([*wanted, *self.imported.settings, *self.inputs]))
         first, total = len(self.quarantine), 0
         for file in self.files:
             before = total
@@ -123,12 +129,13 @@ class SourceReader:
         names = self.fields
         try:
             text = text_of(row, names.text)
-            label = self._label(row)
+            label = self._label(file, row)
             group = key_of(row, names.group) if names.group and self.role != "asked" else None
             name = key_of(row, names.id) if names.id and self.role != "seen" else None
             said_in = answer_of if self.imported.are_texts else key_of
             votes = tuple(said_in(row, vote) for vote in self.imported.votes)
             numbers = tuple(share_of(row, number) for number in self.imported.numbers)
+            inputs = tuple(input_of(row, name) for name in self.inputs)
         except Unfit as unfit:
             return Unusable(row.number, str(unfit), line=row.line)
         if label is None and self.role in ("gold", "test"):
@@ -137,7 +144,7 @@ class SourceReader:
             return Unusable(row.number, f"no `{names.id}`", line=row.line)
         if group is not None and says_missing(group):
             group = None
-        return Example(file, row.number, text, label, group, name, votes, numbers)
+        return Example(file, row.number, text, label, group, name, votes, numbers, inputs)
 
     def _note_fields(self, names: Collection[str]) -> None:
         if len(self._names) < 100:
@@ -149,10 +156,12 @@ class SourceReader:
         if self.longest is None or row.lines > self.longest[1].lines:
             self.longest = (file.name, row)
 
-    def _label(self, row: Row) -> str | None:
+    def _label(self, file: DataFile, row: Row) -> str | None:
         if self.role == "seen":
             return None
         try:
+            if self.has_references:
+                return references_of(row, self.fields.label, in_cell=file.name.lower().endswith(".csv"))
             return key_of(row, self.fields.label)
         except Unfit:
             if self.role == "unlabeled":  # it plays no part in the job but for the ceiling
@@ -167,6 +176,7 @@ class SourceReader:
         kinds = ["text", *(["label"] if self.role in ("gold", "test", "asked") else [])]
         kinds += [kind for kind in own if getattr(names, kind)]
         needed = {getattr(names, kind): (f"data.fields.{kind}", kind.capitalize()) for kind in kinds}
+        needed = dict.fromkeys(self.inputs, ("task.generation.prompt", "Input")) | needed
         if self.role == "unlabeled":
             needed = {name: (path, "Imported") for name, path in self.imported.settings.items()} | needed
         return needed

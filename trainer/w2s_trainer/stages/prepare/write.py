@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from w2s_trainer.families.task_family import NO_GOLD, TaskFamily
 from w2s_trainer.stages.prepare.families import in_order
 from w2s_trainer.stages.prepare.parts import Part, Parts
+from w2s_trainer.stages.prepare.texts import Texts
 from w2s_trainer.stages.prepare.usable import Quarantined
-from w2s_trainer.stages.tables import ASKED
+from w2s_trainer.stages.tables import ASKED, input_column
 
 _EXAMPLES = pa.schema(
     [("id", pa.string()), ("text", pa.string()), ("part", pa.string()), ("family", pa.int64())]
@@ -24,7 +25,7 @@ _CHUNK = 10_000
 
 def write(
     parts: Parts,
-    texts: Sequence[str],
+    texts: Texts,
     quarantine: Sequence[Quarantined],
     task_family: TaskFamily,
     output: Path,
@@ -65,28 +66,34 @@ def write(
     )
 
 
-def _write_examples(
-    listed: Sequence[tuple[Part, NDArray[np.str_]]], texts: Sequence[str], path: Path
-) -> None:
-    """Writes texts and the names of their parts: a chunk of rows at a time, so that no second copy of all texts is made.
+def _write_examples(listed: Sequence[tuple[Part, NDArray[np.str_]]], texts: Texts, path: Path) -> None:
+    """Writes texts, the fields beside them and the names of their parts: a chunk of rows at a time, so that no second copy of
+    all texts is made.
 
     A text that was asked about keeps its place, so that features of all texts are those from before.
     """
     family: NDArray[np.int64] = in_order(np.concatenate([part.family for part, _ in listed]))
-    with pq.ParquetWriter(path, _EXAMPLES, compression="zstd") as writer:
+    beside = {input_column(name): values for name, values in texts.inputs.items()}
+    schema = pa.schema([*_EXAMPLES, *((name, pa.string()) for name in beside)])
+    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
         done = 0
         for part, names in listed:
             for start in range(0, len(part), _CHUNK):
                 end = min(start + _CHUNK, len(part))
+                numbers = part.text[start:end].tolist()
                 writer.write_table(
                     pa.table(
                         {
                             "id": part.id[start:end].arrow(),
-                            "text": [texts[text] for text in part.text[start:end].tolist()],
+                            "text": [texts[number] for number in numbers],
                             "part": names[start:end].tolist(),
                             "family": family[done + start : done + end],
+                            **{
+                                name: [values[number] for number in numbers]
+                                for name, values in beside.items()
+                            },
                         },
-                        schema=_EXAMPLES,
+                        schema=schema,
                     )
                 )
             done += len(part)

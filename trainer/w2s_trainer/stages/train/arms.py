@@ -2,11 +2,14 @@
 
 import hashlib
 from collections.abc import Sequence
+from math import ceil
 
 import numpy as np
 from numpy.typing import NDArray
 
 SMALLEST_CURVE_SIZE = 16
+MOST_EPOCHS_ON_GOLD = 20
+"""As small sets are tuned on (Mosbach, Andriushchenko & Klakow 2021), where `training.epochs` does not say more."""
 
 
 def curve_sizes(budget: int) -> list[int]:
@@ -17,6 +20,17 @@ def curve_sizes(budget: int) -> list[int]:
         sizes.append(size)
         size *= 2
     return [*sizes, budget]
+
+
+def epochs_on_gold(epochs: int, labels: int, pool: int) -> int:
+    """How often a student that writes sees each of n gold labels of the budget: max(E, min(20, ⌈E · P / n⌉)).
+
+    Args:
+        epochs: E, of the schedule.
+        labels: n.
+        pool: P, texts of the pool.
+    """
+    return max(epochs, min(MOST_EPOCHS_ON_GOLD, ceil(epochs * pool / labels)))
 
 
 def as_many(ids: Sequence[str], count: int, seed: int) -> NDArray[np.int64]:

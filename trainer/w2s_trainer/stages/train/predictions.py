@@ -1,5 +1,6 @@
 """What students say of texts, as the table that `evaluate` reads."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,10 @@ from w2s_trainer.stages.tables import Examples, column_of, write_table
 
 PROBABILITY = "probability"
 """The column of how probable students hold their own answers, where these do not tell it."""
+
+
+CUT_OFF = "cutOff"
+"""The column of whether an answer was longer than it may be, of students that write."""
 
 
 @dataclass
@@ -32,6 +37,7 @@ class Predictions:
         size: int,
         answers: NDArray[Any],
         probability: NDArray[np.float64] | None = None,
+        cut_off: NDArray[np.bool_] | None = None,
     ) -> None:
         """Takes in one student's answers.
 
@@ -41,6 +47,7 @@ class Predictions:
             size: texts it was trained on.
             answers: [n, …], in the order of `rows`.
             probability: float64[n], of each answer, where answers do not tell it; of all students, or of none.
+            cut_off: bool[n], where answers may be too long; likewise.
         """
         n = len(self.rows)
         self._parts.append(
@@ -50,6 +57,7 @@ class Predictions:
                 "size": np.full(n, size, dtype=np.int32),
                 self.column: answers,
                 **({} if probability is None else {PROBABILITY: probability}),
+                **({} if cut_off is None else {CUT_OFF: cut_off}),
             }
         )
 
@@ -59,7 +67,12 @@ class Predictions:
             name: np.concatenate([part[name] for part in self._parts]) for name in ("arm", "seed", "size")
         }
         columns["id"] = pa.concat_arrays([self.examples.ids.take(self.rows).arrow()] * len(self._parts))
-        for name in (self.column, PROBABILITY):
+        for name in (self.column, PROBABILITY, CUT_OFF):
             if name in self._parts[0]:
                 columns[name] = column_of(np.concatenate([part[name] for part in self._parts]))
         write_table(columns, path)
+
+
+def asked_by(prompt: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The part of a summary that says how a model was asked; nothing of one that is not asked in words."""
+    return {} if prompt is None else {"prompt": dict(prompt)}

@@ -1,19 +1,22 @@
 """One arm and seed, tuned by LoRA or in full, in a process of its own that can be interrupted at any time."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from w2s_api.arms import ARMS, is_on_gold
+from w2s_api.arms import ARMS, LearnsFrom, is_on_gold
+from w2s_api.families import FAMILIES
 from w2s_api.spec.job import Spec
 from w2s_trainer.contract.context import StageContext, StageResult
 from w2s_trainer.families import family_of
 from w2s_trainer.stages.pool_sample import student_sample
 from w2s_trainer.stages.session import Recipe, Tuned, save_student, tune_student
 from w2s_trainer.stages.tables import Examples, read_examples, unread
-from w2s_trainer.stages.train.predictions import Predictions
+from w2s_trainer.stages.train.arms import epochs_on_gold
+from w2s_trainer.stages.train.predictions import Predictions, asked_by
 from w2s_trainer.stages.train.sets import TrainingSets
 from w2s_trainer.tuning.training_set import TrainingSet
 
@@ -38,7 +41,7 @@ def tune_arm(context: StageContext) -> StageResult:
     )
     predictions = Predictions(examples, family_of(context.spec).label_column, asked)
     done = [
-        _tune_and_ask(context, recipe, examples, data, predictions)
+        _tune_and_ask(context, _on(data, recipe, context, examples), examples, data, predictions)
         for data in TrainingSets(context, examples).of(ARMS[arm], seed)
     ]
     predictions.write(context.output / "predictions.parquet")
@@ -54,10 +57,20 @@ def tune_arm(context: StageContext) -> StageResult:
         "tuning": strong.tuning.type,
         "loss": type(recipe.loss).__name__,
         "model": context.model.name,
+        **asked_by(done[-1].prompt),
     }
     last = done[-1].figures
     figures = {name: last[name] for name in ("texts", "steps", "seconds", "lastLoss")}
     return StageResult(summary, figures | unread(done[-1].unreadable))
+
+
+def _on(data: TrainingSet, recipe: Recipe, context: StageContext, examples: Examples) -> Recipe:
+    """The recipe for a training set: on the gold budget students that write train for longer."""
+    arm = ARMS[context.job.stage.arm or ""]
+    if arm.learns_from is not LearnsFrom.GOLD_BUDGET or not FAMILIES[context.spec.task.type].writes:
+        return recipe
+    epochs = epochs_on_gold(recipe.training.epochs, len(data), len(examples.rows("pool")))
+    return replace(recipe, training=recipe.training.model_copy(update={"epochs": epochs}))
 
 
 @dataclass(frozen=True)
@@ -72,6 +85,8 @@ class _Done:
     """Texts of the questions that were cut."""
     unreadable: int
     """Those of which the student could read nothing."""
+    prompt: Mapping[str, Any] | None
+    """How it was asked, where it was."""
 
 
 def _tune_and_ask(
@@ -102,11 +117,13 @@ def _tune_and_ask(
             batch_tokens=recipe.batch_tokens,
             progress=partial(context.progress, "asking"),
         )
-        predictions.add(name, seed, len(data), answers.values, answers.probability)
+        predictions.add(name, seed, len(data), answers.values, answers.probability, answers.cut_off)
     if arm in _kept(context.spec):
         save_student(student, context.output / STUDENT)
     figures = {"size": len(data), **tuned.figures, "collapsed": _collapsed(context, tuned)}
-    return _Done(figures, [name for name, _ in answering], tokens.truncated, len(tokens.unreadable))
+    return _Done(
+        figures, [name for name, _ in answering], tokens.truncated, len(tokens.unreadable), answers.prompt
+    )
 
 
 def _kept(spec: Spec) -> tuple[str, ...]:

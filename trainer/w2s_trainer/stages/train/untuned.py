@@ -6,7 +6,7 @@ from functools import partial
 from w2s_trainer.contract.context import StageContext, StageResult
 from w2s_trainer.families import family_of
 from w2s_trainer.stages.tables import EVERY_SEED, read_examples, unread
-from w2s_trainer.stages.train.predictions import Predictions
+from w2s_trainer.stages.train.predictions import Predictions, asked_by
 
 
 def ask_untuned(context: StageContext) -> StageResult:
@@ -23,7 +23,7 @@ def ask_untuned(context: StageContext) -> StageResult:
         strong.batch_tokens,
         partial(context.progress, "asking the model"),
     )
-    predictions.add("zero-shot", EVERY_SEED, 0, asked.values, asked.probability)
+    predictions.add("zero-shot", EVERY_SEED, 0, asked.values, asked.probability, asked.cut_off)
     predictions.write(context.output / "predictions.parquet")
     summary = {
         "arms": ["zero-shot"],
@@ -32,6 +32,7 @@ def ask_untuned(context: StageContext) -> StageResult:
         "unreadable": asked.unreadable,
         "model": context.model.name,
         "tuning": "None",
+        **asked_by(asked.prompt),
         "seconds": {"reading": round(time.monotonic() - began, 3), "fitting": {}},
     }
     return StageResult(summary, {"truncated": asked.truncated, **unread(asked.unreadable)})

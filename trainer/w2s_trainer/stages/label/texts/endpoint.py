@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from w2s_api.methods.labelers import Endpoint
 from w2s_api.spec.weak import Labeler
 from w2s_trainer.contract.context import StageContext
+from w2s_trainer.data.inputs import fields_beside
+from w2s_trainer.families.generation.reading import read_at_endpoint
 from w2s_trainer.families.generation.samples import agreed
 from w2s_trainer.families.generation.writing import decoding_for
 from w2s_trainer.stages.label.opinion import Opinion
@@ -54,18 +56,26 @@ def opinions(
     settings = given.model_copy(update={"max_tokens_out": given.max_tokens_out or decoding.max_new_tokens})
     most, n = settings.max_characters, len(rows)
     shown = shown_texts(context, labeler, settings.shots, examples)
-    shots = [[(text[:most].strip(), answer) for text, answer in of_seed] for _, of_seed in shown.values()]
+    shots = [
+        one.read([text.strip() for text in read_at_endpoint(task, one.texts, most)]) if one.answers else []
+        for one in shown.values()
+    ]
     texts = examples.texts.take(rows)
+    read = read_at_endpoint(task, texts, most)
 
     def messages(place: int) -> list[Message]:
         seed, row = divmod(place, n)
-        return request_to_write(task.instruction, shots[seed], texts[row][:most].strip())
+        return request_to_write(task.instruction, shots[seed], read[row].strip())
 
     form = TextForm(settings.samples, decoding.stop)
     values = ask(context, labeler, settings, form, messages, len(shown) * n, rows)
-    cut, ids = sum(len(text) > most for text in texts), list(examples.ids.take(rows))
+    columns = zip(texts, *fields_beside(texts).values(), strict=True)
+    cut, ids = (
+        sum(max(map(len, (text, *fields))) > most for text, *fields in columns),
+        list(examples.ids.take(rows)),
+    )
     by_seed = {}
-    for (seed, (of_budget, _)), block in zip(shown.items(), np.split(values, len(shown)), strict=True):
+    for (seed, of_budget), block in zip(shown.items(), np.split(values, len(shown)), strict=True):
         said, agreement = agreed(form.texts(block), settings.agreement)
         by_seed[seed] = Opinion(
             np.zeros((n, 0)),
@@ -73,7 +83,7 @@ def opinions(
             np.asarray(said == ""),
             truncated=cut,
             figures={"asked": figures_of(form.records(block), ids, settings.price_per_million_tokens)},
-            shown=of_budget,
+            shown=of_budget.rows,
             probability=agreement if settings.samples > 1 else None,
         )
     return by_seed

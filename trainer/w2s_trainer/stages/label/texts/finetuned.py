@@ -10,6 +10,7 @@ from w2s_api.methods.labelers import Finetuned
 from w2s_api.spec.weak import Labeler
 from w2s_trainer.contract.context import StageContext
 from w2s_trainer.families import family_of
+from w2s_trainer.families.generation.reading import read_by
 from w2s_trainer.families.generation.texts import texts_of
 from w2s_trainer.families.generation.writing import decoding_for, layout_for, written_by
 from w2s_trainer.stages.label.methods import Published
@@ -45,13 +46,12 @@ def opinion(
     if caution := tokens.caution(context.model.name):
         note(caution)
     with student.answering() as model:
-        cut, _ = model.cut(texts, settings.max_tokens)
         written = write_and_save(
             SavedAnswers(context, rows, {"device": student.device, "precision": student.precision}),
             f"seed-{seed}",
             model,
             layout_for(student.tokenizer, task),
-            cut,
+            read_by(model, task, texts, settings.max_tokens),
             decoding_for(task),
             labeler.batch_tokens,
             partial(context.progress, "labelling"),

@@ -3,8 +3,6 @@
 import json
 from collections.abc import Sequence
 from functools import partial
-from hashlib import sha256
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,15 +12,14 @@ from w2s_api.pipeline import FIRST_SEED
 from w2s_api.spec.task import Task
 from w2s_api.spec.weak import Labeler
 from w2s_trainer.contract.context import StageContext
-from w2s_trainer.families.generation.writing import decoding_for, layout_for
-from w2s_trainer.models.causal import CausalModel, load_causal
+from w2s_trainer.families.generation.reading import read_by, tokens_of
+from w2s_trainer.families.generation.writing import decoding_for, layout_for, prompt_record
+from w2s_trainer.models.causal import load_causal
 from w2s_trainer.models.decoding import Decoding
-from w2s_trainer.models.layout import Layout
-from w2s_trainer.models.tokens import tokenize
 from w2s_trainer.stages.label.methods import Published
 from w2s_trainer.stages.label.opinion import Opinion, place_to_publish
 from w2s_trainer.stages.label.saved_answers import SavedAnswers, collect_unsaved
-from w2s_trainer.stages.label.texts.shown import Shots, shown_texts
+from w2s_trainer.stages.label.texts.shown import shown_texts
 from w2s_trainer.stages.label.texts.written import chosen, opinion_of, write_and_save
 from w2s_trainer.stages.tables import EVERY_SEED, Examples, WeakLabels
 
@@ -46,26 +43,24 @@ def opinions(
     model = load_causal(context.model.directory, name)
     shown = shown_texts(context, labeler, settings.shots, examples)
     texts = examples.texts.take(rows)
-    tokens = tokenize(model.tokenizer, texts, settings.max_tokens)
+    tokens = tokens_of(model.tokenizer, task, texts, settings.max_tokens)
     tokens.require_some(name)
     if caution := tokens.caution(name):
         context.progress.note(caution)
     truncated, unreadable = tokens.truncated, len(tokens.unreadable)
     del tokens  # they are as large as those of the prompts
-    cut, _ = model.cut(texts, settings.max_tokens)
+    read = read_by(model, task, texts, settings.max_tokens)
     collect = SavedAnswers(context, rows, {"device": model.device})
     by_seed = {}
-    for seed, (of_budget, shots) in shown.items():
-        asked = [
-            (text, answer) for text, (_, answer) in zip(_cut(model, shots, settings), shots, strict=True)
-        ]
+    for seed, shots in shown.items():
+        asked = shots.read(read_by(model, task, shots.texts, settings.max_tokens)) if shots.answers else []
         layout = layout_for(model.tokenizer, task, asked)
         written = write_and_save(
             collect,
             "every-seed" if seed == EVERY_SEED else f"seed-{seed}",
             model,
             layout,
-            cut,
+            read,
             _decoding(task, settings, seed),
             labeler.batch_tokens,
             partial(context.progress, "asking the model"),
@@ -77,8 +72,8 @@ def opinions(
             settings.agreement,
             truncated=truncated,
             unreadable=unreadable,
-            figures={"prompt": _provenance(layout)},
-            shown=of_budget,
+            figures={"prompt": prompt_record(layout)},
+            shown=shots.rows,
         )
     return by_seed
 
@@ -90,24 +85,20 @@ def answer(labeler: Labeler, texts: Sequence[str], published: Published) -> Weak
     shown = json.loads((published.directory / _SHOWN).read_text(encoding="utf-8"))
     model = load_causal(published.models(uri), uri)
     layout = layout_for(model.tokenizer, task, [(text, said) for text, said in shown["shots"]])
-    cut, _ = model.cut(texts, settings.max_tokens)
+    read = read_by(model, task, texts, settings.max_tokens)
     decoding = _decoding(task, settings, FIRST_SEED if settings.shots else EVERY_SEED)
     written = write_and_save(
         collect_unsaved,
         "published",
         model,
         layout,
-        cut,
+        read,
         decoding,
         labeler.batch_tokens,
         lambda _done, _total: None,
     )
     said, _ = chosen(written, settings.agreement)
     return WeakLabels(said, np.asarray(said == ""))
-
-
-def _cut(model: CausalModel, shots: Shots, settings: Prompted) -> Sequence[str]:
-    return model.cut([text for text, _ in shots], settings.max_tokens)[0]
 
 
 def _decoding(task: Task, settings: Prompted, seed: int) -> Decoding:
@@ -120,9 +111,3 @@ def _decoding(task: Task, settings: Prompted, seed: int) -> Decoding:
         settings.samples,
         max(seed, FIRST_SEED),
     )
-
-
-def _provenance(layout: Layout) -> dict[str, Any]:
-    """Records what was asked, to tell another run from it: a digest of the prompt without its text."""
-    written = json.dumps([layout.head, layout.tail, layout.lead, layout.end])
-    return {"sha256": sha256(written.encode()).hexdigest(), "chat": layout.chat}
