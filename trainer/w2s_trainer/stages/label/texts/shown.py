@@ -24,7 +24,7 @@ def shown_texts(
     """
     if not n:
         return {EVERY_SEED: (np.empty(0, dtype=np.int64), [])}
-    gold = read_gold(context.artifact("examples"), "budget", examples, context.scratch)
+    gold = read_gold(context.artifact("gold"), "budget", examples, context.scratch)
     kinds = family_of(context.spec).strata_of(gold)
     seeds = range(context.spec.evaluation.seeds)
     budgets = {seed: drawn_budget(context, examples, gold, seed) for seed in seeds}
