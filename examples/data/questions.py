@@ -2,10 +2,10 @@
 
 `python examples/data/questions.py --out DIR` writes
 
-- gold.jsonl: questions about the beginning of a licence text, with the answer that the package's metadata give. Nobody wrote
-  them for this: `name` is what the licence is called, `ignorable_holders` and `ignorable_copyrights` are who holds the copyright
-  of the text, and since when. A question is asked where the metadata have one answer and that stands in the passage, so
-  every one can be answered from it;
+- gold.jsonl: questions about the beginning of a licence text, with the answer that the package's metadata give, which nobody
+  wrote for this: `name` is what the licence is called, `ignorable_holders` and `ignorable_copyrights` are who holds the
+  copyright of the text, and since when. A question is asked where the metadata have one answer and that stands in the
+  passage, so that every one can be answered from it;
 - unlabeled.jsonl.gz: the pool, other licences' texts in full. No question is asked about them.
 
 Fields: id, licence (the group), text, answer. A licence goes to gold or to the pool by a hash of its key, so the data never

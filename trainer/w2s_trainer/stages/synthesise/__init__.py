@@ -39,9 +39,7 @@ def run(context: StageContext) -> StageResult:
     pairs: list[Pair] = []
     made: list[Made] = []
     for step in synthesis.steps:
-        done = make_of(step.settings)(
-            step.settings, _documents(examples), synthesis.passage_characters, context
-        )
+        done = make_of(step.settings)(step.settings, _Pool(examples), synthesis.passage_characters, context)
         made.append(done)
         pairs += [replace(pair, generator=f"{step.type} {pair.generator}") for pair in done.pairs]
         progress.note(f"{step.type}: {len(done.pairs):,} pairs{_without(done.dropped)}")
@@ -93,10 +91,18 @@ def summary_of(
     }
 
 
-def _documents(examples: Examples) -> Iterator[Document]:
-    rows = examples.rows("pool")
-    named = zip(rows.tolist(), examples.ids.take(rows), examples.texts.take(rows), strict=True)
-    return (Document(row, name, text) for row, name, text in named)
+class _Pool:
+    """See Documents."""
+
+    def __init__(self, examples: Examples) -> None:
+        self._rows = examples.rows("pool")
+        self._texts = examples.texts.take(self._rows)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __iter__(self) -> Iterator[Document]:
+        return (Document(row, text) for row, text in zip(self._rows.tolist(), self._texts, strict=True))
 
 
 def _check_examples(spec: Spec, test: Strings) -> None:

@@ -4,7 +4,7 @@ settings.
 A module has the function `make`; it may have `check`.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -23,17 +23,25 @@ class Made:
     """How many it did not keep, by why."""
 
 
+class Documents(Protocol):
+    """The texts of the pool, in order; none is held."""
+
+    def __len__(self) -> int:
+        """How many there are."""
+
+    def __iter__(self) -> Iterator[Document]:
+        """Each in its turn."""
+
+
 class Make(Protocol):
     """A step of the synthesis."""
 
-    def __call__(
-        self, settings: Any, documents: Iterable[Document], size: int, context: StageContext
-    ) -> Made:
+    def __call__(self, settings: Any, documents: Documents, size: int, context: StageContext) -> Made:
         """Makes pairs.
 
         Args:
             settings: of the step.
-            documents: of the pool, in order.
+            documents: of the pool.
             size: characters of a passage.
             context: of the stage.
         """

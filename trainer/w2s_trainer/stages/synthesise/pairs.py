@@ -28,7 +28,6 @@ class Document:
 
     row: int
     """Its place among the examples."""
-    name: str
     text: str
 
 
@@ -85,11 +84,13 @@ def passage_around(text: str, span: Span, size: int) -> Span | None:
 
 def passage_before(text: str, end: int, size: int) -> Span:
     """Whole words that end at a place, at most `size` characters."""
+    end = len(text[:end].rstrip())
     return _whole_words(text, max(0, end - size), end, (end, end))
 
 
 def passage_after(text: str, start: int, size: int) -> Span:
     """Whole words that begin at a place, at most `size` characters."""
+    start += len(text[start:]) - len(text[start:].lstrip())
     return _whole_words(text, start, min(len(text), start + size), (start, start))
 
 

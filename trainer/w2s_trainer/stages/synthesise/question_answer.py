@@ -1,7 +1,7 @@
 """Synthesis `QuestionAnswer`: rules or a model write a question, its answer and the words of the text that say so."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -21,7 +21,7 @@ from w2s_trainer.models.layout import Wording, layout_of
 from w2s_trainer.stages.label.functions import fault_position
 from w2s_trainer.stages.label.saved_answers import SavedAnswers
 from w2s_trainer.stages.label.texts.written import write_and_save
-from w2s_trainer.stages.synthesise.methods import Made
+from w2s_trainer.stages.synthesise.methods import Documents, Made
 from w2s_trainer.stages.synthesise.pairs import (
     Document,
     Pair,
@@ -39,7 +39,7 @@ _WORDING = Wording("Pair", end=_END)
 """A blank line ends a pair where prompts are plain lines."""
 
 
-def make(settings: QuestionAnswer, documents: Iterable[Document], size: int, context: StageContext) -> Made:
+def make(settings: QuestionAnswer, documents: Documents, size: int, context: StageContext) -> Made:
     """Makes pairs by the rules, or by the model.
 
     Raises:
@@ -57,7 +57,7 @@ def make(settings: QuestionAnswer, documents: Iterable[Document], size: int, con
         pairs += found[: settings.per_document]
         dropped["overQuota"] += max(0, len(found) - settings.per_document)
         dropped["tooLong"] += too_long
-        context.progress("applying rules", count, count)
+        context.progress("applying rules", count, len(documents))
     return Made(pairs, dropped)
 
 
@@ -94,7 +94,7 @@ def compiled(settings: QuestionAnswer, path: str) -> list[Any]:
 
 
 def by_rules(
-    settings: QuestionAnswer, patterns: Iterable[Any], document: Document, size: int
+    settings: QuestionAnswer, patterns: Sequence[Any], document: Document, size: int
 ) -> tuple[list[Pair], int]:
     """All pairs of a document, rules in turns; and how many quotations are longer than a passage, `size` characters.
 
@@ -123,9 +123,7 @@ def by_rules(
     return in_turns(found), too_long
 
 
-def _by_model(
-    settings: QuestionAnswer, documents: Iterable[Document], size: int, context: StageContext
-) -> Made:
+def _by_model(settings: QuestionAnswer, documents: Documents, size: int, context: StageContext) -> Made:
     """Asks the model about passages, each once; a pair is kept where its quotation stands in the passage."""
     assert settings.model is not None
     passages = list(_passages(settings, documents, size))
@@ -173,9 +171,7 @@ def grounded(document: Document, passage: Span, text: str, generator: str) -> Pa
     return pair_of(document, said.question, said.answer, quotation, passage, generator)
 
 
-def _passages(
-    settings: QuestionAnswer, documents: Iterable[Document], size: int
-) -> Iterator[tuple[Document, Span]]:
+def _passages(settings: QuestionAnswer, documents: Documents, size: int) -> Iterator[tuple[Document, Span]]:
     for document in documents:
         for span in passages_of(document.text, size, settings.per_document):
             yield document, span

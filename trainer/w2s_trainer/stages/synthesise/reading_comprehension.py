@@ -2,11 +2,11 @@
 table 2): definitions, titles, completions, causes and their consequences. No model is asked."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from w2s_api.methods.synthesis_steps import ReadingComprehension
 from w2s_trainer.contract.context import StageContext
-from w2s_trainer.stages.synthesise.methods import Made
+from w2s_trainer.stages.synthesise.methods import Documents, Made
 from w2s_trainer.stages.synthesise.pairs import (
     Document,
     Pair,
@@ -44,9 +44,7 @@ _LEAST_BEFORE = 80
 Mine = Callable[[Document, Sequence[Span], int], Iterator[Pair]]
 
 
-def make(
-    settings: ReadingComprehension, documents: Iterable[Document], size: int, context: StageContext
-) -> Made:
+def make(settings: ReadingComprehension, documents: Documents, size: int, context: StageContext) -> Made:
     """Mines pairs of each document, its tasks in turns."""
     pairs: list[Pair] = []
     over = 0
@@ -54,7 +52,7 @@ def make(
         found = mined(settings, document, size)
         pairs += found[: settings.per_document]
         over += max(0, len(found) - settings.per_document)
-        context.progress("mining documents", count, count)
+        context.progress("mining documents", count, len(documents))
     return Made(pairs, {"overQuota": over})
 
 
@@ -79,13 +77,13 @@ def _causes(document: Document, spans: Sequence[Span], size: int) -> Iterator[Pa
         sentence = document.text[slice(*span)]
         if found := _BECAUSE.match(sentence):
             yield from _asked_around(
-                document, span, size, f"Why is this so: {found['effect']}?", found["cause"], "Cause"
+                document, span, size, f"Why is this so: {found['effect']}", found["cause"], "Cause"
             )
         elif before and (found := _FOLLOWS.match(sentence)):
             cause = document.text[slice(*before)].rstrip(".;:")
             whole = (before[0], span[1])
             yield from _asked_around(
-                document, whole, size, f"What follows from this: {cause}?", found["effect"], "Cause"
+                document, whole, size, f"What follows from this: {cause}", found["effect"], "Cause"
             )
         before = span
 

@@ -31,9 +31,9 @@ def as_lines(question: str, quotation: str, answer: str) -> str:
 def read(text: str) -> Written:
     """The first pair in a text; what comes before its first line or after a line that is there again is passed over."""
     marks = list(_LINE.finditer(text))
-    ends = [*(mark.start() for mark in marks[1:]), len(text)]
     parts: dict[str, str] = {}
-    for mark, end in zip(marks, ends, strict=True):
+    for place, mark in enumerate(marks, 1):
+        end = marks[place].start() if place < len(marks) else len(text)
         name = {"quote": "quotation"}.get(mark[1].lower(), mark[1].lower())
         if name in parts:
             break
