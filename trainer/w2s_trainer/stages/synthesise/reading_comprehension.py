@@ -22,7 +22,7 @@ from w2s_trainer.stages.synthesise.sentences import sentences
 _DEFINITION = re.compile(
     r"""(?sx) ["“](?P<term>[^"”\n]{2,60})["”] \s* (?:\([^)]*\)\s*)?
     (?: (?:shall\s+|will\s+)?means? | refers?\s+to | (?:is|are)\s+defined\s+as | stands?\s+for ) \b [\s:,]+
-    (?P<answer>\S.*?) [.;:]* $"""
+    (?P<answer>\S.*?) (?: ; \s* (?:and\s+)? (?=["“]) | [.;:]* $ )"""
 )
 _BECAUSE = re.compile(r"(?si)^(?P<effect>.{20,}?),?\s+because\s+(?!of\b)(?P<cause>.{10,}?)[.;:]*$")
 _FOLLOWS = re.compile(
@@ -32,6 +32,8 @@ _HEADING = re.compile(r"(?m)(?:\A|\n[ \t]*\n)[ \t]*(?P<heading>[^\s][^\n]{2,80}?
 _NUMBERING = re.compile(
     r"^(?:(?:section|article|part|chapter)\s+)?(?:[\divxlc]{1,5}[.):]\s*|\d+(?:\.\d+)*\s+)*", re.IGNORECASE
 )
+_LEAST_DEFINITION = 3
+"""Words of a definition."""
 _LONGEST_HEADING = 10
 """Words of a line that can be a heading."""
 _LEAST_BELOW = 15
@@ -64,8 +66,9 @@ def mined(settings: ReadingComprehension, document: Document, size: int) -> list
 
 def _definitions(document: Document, spans: Sequence[Span], size: int) -> Iterator[Pair]:
     for span in spans:
-        found = _DEFINITION.search(document.text[slice(*span)])
-        if found and len(found["answer"].split()) >= 3:
+        for found in _DEFINITION.finditer(document.text[slice(*span)]):
+            if len(found["answer"].split()) < _LEAST_DEFINITION:
+                continue
             yield from _asked_around(
                 document, span, size, f'What does "{found["term"]}" mean?', found["answer"], "Definition"
             )
