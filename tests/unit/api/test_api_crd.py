@@ -1,8 +1,8 @@
 """The CRD as a document: structural, described, bounded, small, and as it is in the repository."""
 
-from pathlib import json
+import json
+from pathlib import Path
 
-import Path
 import pytest
 import yaml
 from api_server_kit import parts, rules_broken, schema
