@@ -23,7 +23,7 @@ from typing import Any
 import yaml
 from licences import LOADER, front_matter, lot, package_data
 
-GOLD, POOL = 360, 500
+GOLD, POOL = 240, 300
 """Rows of each file, so that students learn in minutes on two cores."""
 GOLD_SHARE = 0.5
 PASSAGE = 400
