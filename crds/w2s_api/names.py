@@ -9,7 +9,9 @@ KIND = "WeakToStrongJob"
 PLURAL = "weaktostrongjobs"
 SHORT_NAME = "w2s"
 
-StageKind = Literal["prepare", "label", "aggregate", "select", "train", "combine", "evaluate", "promote"]
+StageKind = Literal[
+    "prepare", "synthesise", "label", "aggregate", "select", "train", "combine", "evaluate", "promote"
+]
 STAGE_KINDS: tuple[StageKind, ...] = get_args(StageKind)
 
 _LONGEST = 63

@@ -20,6 +20,7 @@ from w2s_api.stage import ModelReference, Read, Role, Stage
 
 VERSIONS: Mapping[str, int] = {
     "prepare": 2,
+    "synthesise": 1,
     "Temperature": 1,
     "ZeroShot": 1,
     "PoolSample": 1,
@@ -58,6 +59,12 @@ class _Builder:
         needs = [(need, self.stages[need].key) for need in stage.needs]
         self.stages[name] = replace(stage, key=stage_key(kind, stage.inputs, versions, needs))
 
+    @property
+    def examples(self) -> dict[Role, tuple[str, ...]]:
+        """Whose texts are labelled, learnt from and measured on, and who has the experts' labels."""
+        texts = [*self.names("prepare"), *self.names("synthesise")]
+        return {"examples": (texts[-1],), "gold": ("prepare",)}
+
     def names(self, kind: StageKind) -> tuple[str, ...]:
         """The stages of a kind so far."""
         return tuple(name for name, stage in self.stages.items() if stage.kind == kind)
@@ -77,8 +84,11 @@ def pipeline(spec: Spec) -> tuple[Stage, ...]:
     model = ModelReference(uri=strong.model.uri)
 
     seen = sorted({uri for labeler in weak.labelers for uri in labeler.settings.sources()})
-    votes = sorted({name for labeler in weak.labelers for name in labeler.settings.vote_fields()})
-    numbers = sorted({name for labeler in weak.labelers for name in labeler.settings.number_fields()})
+    own_rows = (
+        [] if spec.synthesis.steps else weak.labelers
+    )  # beside pairs, what came with the rows is not read
+    votes = sorted({name for labeler in own_rows for name in labeler.settings.vote_fields()})
+    numbers = sorted({name for labeler in own_rows for name in labeler.settings.number_fields()})
     given = [source.uri for source in (data.test, data.asked) if source]
     sources = [data.unlabeled.uri, data.gold.uri, *given, *seen]
     build.add(
@@ -96,6 +106,18 @@ def pipeline(spec: Spec) -> tuple[Stage, ...]:
         reads=tuple(Read(uri, "data") for uri in sources),
     )
 
+    if steps := [step.settings for step in spec.synthesis.steps]:
+        build.add(
+            "synthesise",
+            "synthesise",
+            {"synthesis": spec.synthesis.result_settings()},
+            ["synthesise", *(method for step in steps for method in (type(step), *step.uses()))],
+            build.examples,
+            reads=tuple(
+                Read(uri, "model") for uri in sorted({uri for step in steps for uri in step.models()})
+            ),
+        )
+
     budget = {"data.goldBudget": data.gold_budget}
     seeds = {"evaluation.seeds": _unless_default(evaluation, "seeds")}
     for labeler in weak.labelers:
@@ -108,7 +130,7 @@ def pipeline(spec: Spec) -> tuple[Stage, ...]:
                 **({**budget, **seeds} if labeler.sees_gold else {}),
             },
             _labeler_methods(labeler),
-            {"examples": ("prepare",)},
+            build.examples,
             model=next((ModelReference(uri=uri) for uri in labeler.settings.models()), None),
             shards=labeler.shards,
             labeler=labeler.name,
@@ -122,7 +144,7 @@ def pipeline(spec: Spec) -> tuple[Stage, ...]:
             "aggregation": spec.aggregation.result_settings(),
         },
         [spec.aggregation.method, *spec.aggregation.settings.uses()],
-        {"examples": ("prepare",), "opinions": opinions},
+        {**build.examples, "opinions": opinions},
     )
     _add_selection(build, spec, model)
     _add_training(build, spec, labels, model)
@@ -145,7 +167,7 @@ def pipeline(spec: Spec) -> tuple[Stage, ...]:
         },
         ["evaluate"],
         {
-            "examples": ("prepare",),
+            **build.examples,
             "opinions": opinions,
             "labels": ("aggregate",),
             "selection": ("select",),
@@ -183,7 +205,7 @@ def _add_selection(build: _Builder, spec: Spec, model: ModelReference) -> None:
     """A selection reads what its steps look at, and nothing else."""
     steps = [step.settings for step in spec.selection.steps]
     sights = {sight for step in steps for sight in step.looks_at}
-    roles: dict[Role, tuple[str, ...]] = {"examples": ("prepare",), "labels": ("aggregate",)}
+    roles: dict[Role, tuple[str, ...]] = {**build.examples, "labels": ("aggregate",)}
     inputs: dict[str, Any] = {"selection.steps": [step.result_settings() for step in spec.selection.steps]}
     if "opinions" in sights:
         roles["opinions"] = build.names("label")
@@ -225,7 +247,7 @@ def _add_training(build: _Builder, spec: Spec, labels: Mapping[str, Any], model:
                 "strong": {"model": strong.model, "maxTokens": _unless_default(strong, "max_tokens")},
             },
             ["ZeroShot"],
-            _EXAMPLES,
+            build.examples,
             model=model,
         )
     elif frozen or not deep:
@@ -241,7 +263,7 @@ def _add_training(build: _Builder, spec: Spec, labels: Mapping[str, Any], model:
                 **(seeds if "GoldOnly" in frozen or ceiling else {}),
             },
             [Head, CrossEntropy, *(["ZeroShot"] if "ZeroShot" in frozen else [])],
-            _TRAINING_ROLES[LearnsFrom.SELECTED_LABELS],
+            {**build.examples, **_TRAINING_ROLES[LearnsFrom.SELECTED_LABELS]},
             model=model,
         )
     if not deep:
@@ -285,7 +307,7 @@ def _add_training(build: _Builder, spec: Spec, labels: Mapping[str, Any], model:
                 "train",
                 {**inputs, "arm": arm.name, "seed": seed},
                 [strong.tuning.method, *strong.tuning.settings.uses(), Head, loss, *asked, *longer],
-                _TRAINING_ROLES[arm.learns_from],
+                {**build.examples, **_TRAINING_ROLES[arm.learns_from]},
                 model=model,
                 processes="PerGPU",
                 arm=arm.name,
@@ -310,7 +332,7 @@ def _add_combination(build: _Builder, spec: Spec, model: ModelReference) -> Mapp
             },
             ["combine"],
             {
-                **_EXAMPLES,
+                **build.examples,
                 "labels": ("aggregate",),
                 "students": tuple(
                     name for name in build.names("train") if build.stages[name].arm in ("strong", "gold-only")
@@ -330,7 +352,7 @@ def _add_combination(build: _Builder, spec: Spec, model: ModelReference) -> Mapp
         },
         ["combine", Head],
         {
-            **_EXAMPLES,
+            **build.examples,
             "labels": ("aggregate",),
             "students": tuple(
                 name for name in build.names("train") if not deep or build.stages[name].arm == "strong"
@@ -341,14 +363,13 @@ def _add_combination(build: _Builder, spec: Spec, model: ModelReference) -> Mapp
     return {"combination": ("combine",)}
 
 
-_EXAMPLES: Mapping[Role, tuple[str, ...]] = {"examples": ("prepare",)}
 _TRAINING_ROLES: Mapping[LearnsFrom, Mapping[Role, tuple[str, ...]]] = {
-    LearnsFrom.SELECTED_LABELS: {**_EXAMPLES, "labels": ("aggregate",), "selection": ("select",)},
-    LearnsFrom.ALL_LABELS: {**_EXAMPLES, "labels": ("aggregate",)},
-    LearnsFrom.GOLD_BUDGET: _EXAMPLES,
-    LearnsFrom.GOLD_POOL: {**_EXAMPLES, "selection": ("select",)},
+    LearnsFrom.SELECTED_LABELS: {"labels": ("aggregate",), "selection": ("select",)},
+    LearnsFrom.ALL_LABELS: {"labels": ("aggregate",)},
+    LearnsFrom.GOLD_BUDGET: {},
+    LearnsFrom.GOLD_POOL: {"selection": ("select",)},
 }
-"""What an arm learns from is read from these; of the selection, the ceiling needs the number of rows."""
+"""What an arm learns from is read from these, beside the examples; of the selection, the ceiling needs the number of rows."""
 
 
 FIRST_SEED = 0

@@ -93,10 +93,14 @@ def _twin_classes(job: WeakToStrongJob) -> Iterator[Problem]:
 
 
 def _mistakes(job: WeakToStrongJob) -> Iterator[Problem]:
-    """What labelers know to be wrong in their settings. CEL cannot tell: `prepare` says it in a cluster."""
+    """What methods know to be wrong in their settings. CEL cannot tell: `prepare` says it in a cluster."""
     for number, labeler in enumerate(job.spec.weak.labelers):
         path = ("spec", "weak", "labelers", number, field_of(labeler.method))
         for place, mistake in labeler.settings.mistakes():
+            yield Problem((*path, *place), mistake)
+    for number, step in enumerate(job.spec.synthesis.steps):
+        path = ("spec", "synthesis", "steps", number, field_of(step.method))
+        for place, mistake in step.settings.mistakes():
             yield Problem((*path, *place), mistake)
 
 

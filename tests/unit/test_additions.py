@@ -14,6 +14,7 @@ from w2s_api.methods.labelers import LABELERS
 from w2s_api.methods.losses import LOSSES
 from w2s_api.methods.method import Method, field_of, module_of
 from w2s_api.methods.selection_steps import SELECTION_STEPS
+from w2s_api.methods.synthesis_steps import SYNTHESIS_STEPS
 from w2s_api.methods.tunings import TUNINGS
 from w2s_api.metrics import METRICS
 from w2s_trainer.methods import implementation
@@ -58,6 +59,12 @@ KINDS: dict[str, tuple[dict, str, str, set[str]]] = {
         "select",
         {"audit", "held_out", "methods", "ordered", "ranking", "written"},
     ),
+    "synthesis step": (
+        SYNTHESIS_STEPS,
+        "w2s_trainer.stages.synthesise",
+        "make",
+        {"alike", "methods", "pairs", "removal", "sentences", "write", "written"},
+    ),
     "loss": (LOSSES, "w2s_trainer.tuning.losses", "targets", set()),
     "tuning by gradient steps": (BY_STEPS, "w2s_trainer.tuning.tunings", "make_tunable", set()),
 }
@@ -98,10 +105,11 @@ def test_a_method_is_for_kinds_of_task_that_there_are_and_that_know_it(method: t
         "selections": SELECTION_STEPS,
         "losses": LOSSES,
         "tunings": TUNINGS,
+        "syntheses": SYNTHESIS_STEPS,
     }
     (kind,) = (kind for kind, table in lists.items() if method.__name__ in table)
     for family in method.only_for:
-        known = getattr(FAMILIES[family], kind)
+        known = getattr(FAMILIES[family], kind, None)
         assert known is None or method.__name__ in known
 
 

@@ -11,4 +11,5 @@ rules for the API server, field reference, versions and keys come from the table
 | selection step | `selection_steps.SELECTION_STEPS` | `stages.select` |
 | loss | `losses.LOSSES` | `tuning.losses` |
 | tuning | `tunings.TUNINGS` | `tuning.tunings` |
+| synthesis step | `synthesis_steps.SYNTHESIS_STEPS` | `stages.synthesise` |
 """

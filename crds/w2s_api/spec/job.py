@@ -13,6 +13,7 @@ from w2s_api.methods.labelers import LABELERS, LabelerSettings
 from w2s_api.methods.losses import LOSSES
 from w2s_api.methods.method import Method, field_of
 from w2s_api.methods.selection_steps import SELECTION_STEPS, StepSettings
+from w2s_api.methods.synthesis_steps.step import PAIR_FIELDS
 from w2s_api.methods.tunings import TUNINGS
 from w2s_api.metrics import METRICS, Metric
 from w2s_api.names import ROOM
@@ -36,6 +37,7 @@ from w2s_api.spec.pods import Execution, Pods
 from w2s_api.spec.selection import Selection
 from w2s_api.spec.storage import Storage
 from w2s_api.spec.strong import Strong
+from w2s_api.spec.synthesis import Synthesis
 from w2s_api.spec.task import Task
 from w2s_api.spec.unions import MethodUnion, only_types
 from w2s_api.spec.weak import Aggregation, Weak
@@ -117,7 +119,7 @@ def _is_no_gold(labeler: type[LabelerSettings], path: str) -> Rule:
     def holds(spec: "Spec") -> bool:
         fields = spec.data.fields
         given = (choice.given(labeler) for _, choice in _labelers(spec))
-        return not any(
+        return bool(spec.synthesis.steps) or not any(
             name in (fields.label, fields.text)
             for settings in given
             if settings
@@ -125,7 +127,8 @@ def _is_no_gold(labeler: type[LabelerSettings], path: str) -> Rule:
         )
 
     return Rule(
-        cel=cel_for_all(
+        cel="size(self.synthesis.steps) > 0 || "
+        + cel_for_all(
             "self",
             f"weak.labelers[].{field_of(labeler)}.{path}",
             lambda value: f"!has({value}) || !({value} in [self.data.fields.label, self.data.fields.text])",
@@ -418,6 +421,49 @@ def _writers_are_told_what() -> Rule:
     )
 
 
+def _pairs_are_written() -> Rule:
+    """Pairs are of a question and a text that answers it."""
+    writing = [family.name for family in FAMILIES.values() if family.writes]
+    return Rule(
+        cel=f"size(self.synthesis.steps) == 0 || self.task.type in {writing}",
+        message=f"`synthesis` makes texts with written answers: it is for tasks of type {' or '.join(writing)}",
+        holds=lambda s: not s.synthesis.steps or s.task.type in writing,
+        field="synthesis.steps",
+    )
+
+
+def _pairs_have_no_gold() -> Rule:
+    return Rule(
+        cel="size(self.synthesis.steps) == 0 || !self.evaluation.ceiling",
+        message="`evaluation.ceiling` needs gold labels in the pool, and the pairs of `synthesis.steps` have none: write"
+        " `ceiling: false`",
+        holds=lambda s: not s.synthesis.steps or not s.evaluation.ceiling,
+        field="evaluation.ceiling",
+    )
+
+
+def _imported_of_pairs() -> Rule:
+    """Beside a synthesis, what came with the rows is what came with the pairs."""
+
+    def dangling(spec: "Spec") -> Iterator[DanglingReference]:
+        for place, labeler in _labelers(spec) if spec.synthesis.steps else ():
+            for below, name in values_at(labeler, "imported.field"):
+                if name not in PAIR_FIELDS:
+                    yield DanglingReference((*place, *below), name, PAIR_FIELDS)
+
+    return refers(
+        cel="size(self.synthesis.steps) == 0 || "
+        + cel_for_all(
+            "self",
+            "weak.labelers[].imported.field",
+            lambda value: f"!has({value}) || {value} in {list(PAIR_FIELDS)}",
+        ),
+        message="beside `synthesis.steps` a labeler of type Imported takes what came with the pairs",
+        field="weak.labelers",
+        dangling=dangling,
+    )
+
+
 def _apart(source: str, cel: str) -> Rule:
     """What is written must not be read again as data. Data may lie below `storage.uri`, beside what is written."""
     return Rule(
@@ -507,6 +553,9 @@ class Spec(Struct):
         *(_labelers_are_tuned_to_write(family) for family in FAMILIES.values() if family.tunings),
         *(rule for labeler in LABELERS.values() for rule in _of_its_kind(labeler)),
         *_no_gold_imported(),
+        _pairs_are_written(),
+        _pairs_have_no_gold(),
+        _imported_of_pairs(),
         *(
             _enough_labelers(name, method)
             for name, method in AGGREGATIONS.items()
@@ -538,6 +587,10 @@ class Spec(Struct):
 
     task: Task = Field(description="What is to be decided about each text, or written about it.")
     data: Data = Field(description="Which texts there are, and which of them experts have labelled.")
+    synthesis: Synthesis = Field(
+        default_factory=Synthesis,
+        description="What is made from the texts of the pool before it is labelled.",
+    )
     storage: Storage = Field(description="Where artifacts, results and models are kept.")
     weak: Weak = Field(description="The weak labelers, whose labels the strong model learns from.")
     aggregation: Aggregation = Field(

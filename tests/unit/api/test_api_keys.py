@@ -7,7 +7,7 @@ from api_server_kit import schema, with_defaults
 from hypothesis import given, settings
 from hypothesis.strategies import randoms
 from manifests import DEEP, FULL, MINIMAL, PODS, RULES, SOUND, asked, llm, manifest, put
-from verdicts import prompted, tuned, writes_by
+from verdicts import EVERY_SYNTHESIS_STEP, prompted, synthesises, tuned, writes_by
 
 from w2s_api.crd import FRESH
 from w2s_api.keys import canonical, content_key
@@ -446,6 +446,10 @@ def test_an_endpoint_is_asked_the_instruction():
     assert before["label-llm"] != after["label-llm"]
 
 
+PAIR_LABELER = {"name": "pairs", "type": "Imported", "imported": {"field": "answer"}}
+MINED_ONLY = {"steps": EVERY_SYNTHESIS_STEP[:1]}
+
+
 def of_texts(**task) -> dict[str, str]:
     """Keys of a job whose texts are written by rules, a tuned model and one that is asked."""
     learner = tuned(tuning={"type": "LoRA"})
@@ -491,6 +495,41 @@ def test_fields_that_a_template_names_are_prepared_and_its_words_are_not():
     assert reworded["prepare"] == named["prepare"]
     assert reworded["label-rules"] == named["label-rules"]
     assert reworded["label-asked"] != named["label-asked"]
+
+
+PAIRS = synthesises(*EVERY_SYNTHESIS_STEP)
+SYNTHESIS_EDITS = [
+    ("a quota", put("synthesis.steps.1.questionAnswer.perDocument", 3), True),
+    ("a default that is written out", put("synthesis.steps.0.readingComprehension", {"perDocument": 4}), False),
+    ("how the model is run", put("synthesis.steps.2.questionAnswer.batchTokens", 128), False),
+    ("what the model is shown", put("synthesis.steps.2.questionAnswer.examples", []), True),
+    ("how pairs are written", put("synthesis.text", "{question} {passage}"), True),
+    ("how alike pairs may be", put("synthesis.mostAlike", "0.8"), True),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("what", "edit", "again"), SYNTHESIS_EDITS, ids=[row[0] for row in SYNTHESIS_EDITS])
+def test_an_edit_of_the_synthesis_is_work_from_there_on(what, edit, again):
+    before, after = keys(PAIRS), keys(PAIRS, edit)
+    changed = [name for name in before if before[name] != after[name]]
+    assert changed == ([name for name in before if name != "prepare"] if again else [])
+
+
+def test_pairs_are_made_of_what_is_prepared_and_their_gold_stays_there():
+    written, paired = writes_by(PAIR_LABELER), both(writes_by(PAIR_LABELER), put("synthesis", MINED_ONLY))
+    assert "synthesise" not in keys(written)
+    stages = {stage.name: stage for stage in pipeline(WeakToStrongJob.model_validate(manifest(paired)).spec)}
+    assert stages["synthesise"].needs == ("prepare",)
+    for stage in stages.values():
+        if "examples" in stage.roles and stage.name != "synthesise":
+            assert stage.roles["examples"] == ("synthesise",)
+            assert stage.roles["gold"] == ("prepare",)
+
+
+def test_what_is_imported_from_pairs_is_nothing_that_rows_must_have():
+    written, paired = writes_by(PAIR_LABELER), both(writes_by(PAIR_LABELER), put("synthesis", MINED_ONLY))
+    without = both(writes_by(PAIR_LABELER), lambda spec: spec["weak"]["labelers"].pop())
+    assert keys(written)["prepare"] != keys(without)["prepare"] == keys(paired)["prepare"]
 
 
 def test_how_shots_are_picked_and_what_is_tried_is_in_the_key_of_a_prompted_labeler():

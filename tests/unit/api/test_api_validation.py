@@ -7,12 +7,24 @@ from typing import Any
 import pytest
 from api_server_kit import server_refuses
 from manifests import FULL, manifest, put
-from verdicts import BAD, BAD_NAMES, GOOD, GOOD_NAMES, LONG_LABELER, LORA, STEP, TRANSITIONS, writes
+from verdicts import (
+    BAD,
+    BAD_NAMES,
+    GOOD,
+    GOOD_NAMES,
+    LONG_LABELER,
+    LORA,
+    STEP,
+    TRANSITIONS,
+    question_answer,
+    synthesises,
+    writes,
+)
 
 from w2s_api.names import MARK_DIGITS, RUN_DIGITS
 from w2s_api.pipeline import pipeline
 from w2s_api.spec.job import WeakToStrongJob
-from w2s_api.validation import validate
+from w2s_api.validation import dotted, validate
 
 
 @pytest.mark.parametrize(("what", "edit", "path", "says"), BAD, ids=[row[0] for row in BAD])
@@ -133,6 +145,34 @@ def test_what_is_no_object_is_refused(document):
 def test_every_mistake_is_reported_at_once():
     edits = [put("strong.maxtokens", 3), put("data.testFraction", 0.7), put("promotion.metric", "F1")]
     assert len(validate(manifest(*edits))[1]) == 3
+
+
+@pytest.mark.parametrize(
+    ("step", "place", "says"),
+    [
+        (
+            question_answer(
+                rules=[{"pattern": "(?P<who>bo)", "question": "Who is {him}?", "answer": "{who}"}]
+            ),
+            "rules[0].question",
+            "{him} is no group of the rule's pattern",
+        ),
+        (
+            question_answer(
+                model={"uri": "py://llm"},
+                examples=[
+                    {"passage": "made by bo", "question": "Who?", "quotation": "by jo", "answer": "jo"}
+                ],
+            ),
+            "examples[0].quotation",
+            "does not stand in the passage",
+        ),
+    ],
+)
+def test_what_a_step_of_the_synthesis_knows_to_be_wrong_is_said_at_its_place(step, place, says):
+    _, (problem,) = validate(manifest(synthesises(step)))
+    assert dotted(problem.path) == f"spec.synthesis.steps[0].questionAnswer.{place}"
+    assert says in problem.reason
 
 
 def test_a_broken_rule_is_reported_beside_other_mistakes():

@@ -76,6 +76,33 @@ def selects_texts(*steps: dict[str, Any], labelers: int = 1) -> Callable[[dict[s
     return edit
 
 
+MINED = {"type": "ReadingComprehension", "readingComprehension": {}}
+RULED = {"pattern": "by (?P<who>[a-z]+)", "question": "Who?", "answer": "{who}"}
+SHOWN = {"passage": "made by\n bo", "question": "Who?", "quotation": "by bo", "answer": "bo"}
+EVERY_SYNTHESIS_STEP = [
+    MINED,
+    {"type": "QuestionAnswer", "questionAnswer": {"rules": [RULED], "perDocument": 2}},
+    {"type": "QuestionAnswer", "questionAnswer": {"model": {"uri": "py://llm"}, "examples": [SHOWN]}},
+]
+
+
+def synthesises(
+    *steps: dict[str, Any], field: str = "answer", **more: Any
+) -> Callable[[dict[str, Any]], None]:
+    """An edit: the texts of the pool give way to pairs, and a labeler takes what came with them."""
+
+    def edit(spec: dict[str, Any]) -> None:
+        writes_by({**VOTES, "imported": {"field": field}})(spec)
+        spec["synthesis"] = {"steps": list(steps), **more}
+
+    return edit
+
+
+def question_answer(**settings: Any) -> dict[str, Any]:
+    """A step of that type."""
+    return {"type": "QuestionAnswer", "questionAnswer": settings}
+
+
 def same(spec: dict[str, Any]) -> None:
     """No edit."""
 
@@ -136,6 +163,17 @@ BAD = [
     ("texts calibrated", lambda spec: (writes({"write": "gpl", "pattern": "gpl"})(spec), spec["weak"]["labelers"][0].update(calibration="Temperature")), "spec.weak.labelers", "give no probabilities of classes"),
     ("a head that writes", writes_by(tuned()), "spec.weak.labelers[1].finetuned.tuning.type", "write `tuning: {type: LoRA}`"),
     ("a head that writes, said", writes_by(tuned(tuning={"type": "Head"})), "spec.weak.labelers[1].finetuned.tuning.type", "write `tuning: {type: LoRA}`"),
+    ("pairs where there are classes", put("synthesis", {"steps": [MINED]}), "spec.synthesis.steps", "it is for tasks of type Generation"),
+    ("gold labels of pairs", lambda spec: (synthesises(MINED)(spec), spec.update(evaluation={"ceiling": True})), "spec.evaluation.ceiling", "write `ceiling: false`"),
+    ("what came with the rows beside pairs", synthesises(MINED, field="answers"), "spec.weak.labelers[1].imported.field", "did you mean `answer`"),
+    ("pairs without a question", synthesises(MINED, text="{passage}"), "spec.synthesis.text", "has no {question}"),
+    ("every two pairs alike", synthesises(MINED, mostAlike="0"), "spec.synthesis.mostAlike", "above 0"),
+    ("no pair of a document", synthesises({"type": "ReadingComprehension", "readingComprehension": {"perDocument": 0}}), "spec.synthesis.steps[0].readingComprehension.perDocument", "below 1"),
+    ("a task that is not mined", synthesises({"type": "ReadingComprehension", "readingComprehension": {"tasks": ["Definitions"]}}), "spec.synthesis.steps[0].readingComprehension.tasks[0]", "did you mean `Definition`"),
+    ("a step without its settings", synthesises({"type": "ReadingComprehension"}), "spec.synthesis.steps[0].readingComprehension", "when `type` is ReadingComprehension"),
+    ("pairs by nobody", synthesises(question_answer()), "spec.synthesis.steps[0].questionAnswer.model", "give either `model` or `rules`"),
+    ("pairs by both", synthesises(question_answer(model={"uri": "py://llm"}, rules=[RULED])), "spec.synthesis.steps[0].questionAnswer.model", "give either `model` or `rules`"),
+    ("examples for rules", synthesises(question_answer(rules=[RULED], examples=[SHOWN])), "spec.synthesis.steps[0].questionAnswer.examples", "are shown to a model"),
     ("orders of texts", writes_by(prompted(orders=4)), "spec.weak.labelers[1].prompted.orders", "are for classes: leave them out"),
     ("a prior of texts", writes_by(prompted(prior="Gold")), "spec.weak.labelers[1].prompted.prior", "are for classes: leave them out"),
     ("samples of classes", put("weak.labelers.1", prompted(samples=3, temperature="0.7")), "spec.weak.labelers[1].prompted.samples", "are for texts that are written: leave them out"),
@@ -300,6 +338,9 @@ GOOD = [
     ("a majority of three", put("aggregation", {"type": "MajorityVote"})),
     ("as it is", same),
     ("a template of several fields", writes_by(prompted(), generation={"prompt": "In JSON, {{}}:\n{text}\nParty: {the party}, {{{year}}}"})),
+    ("every step of a synthesis", synthesises(*EVERY_SYNTHESIS_STEP, field="quotation", text="{passage} {question}")),
+    ("gold whose field is called as that of pairs", lambda spec: (synthesises(MINED)(spec), spec["data"].update(fields={"label": "answer"}))),
+    ("a synthesis of nothing", put("synthesis", {})),
     ("rules that write", writes({"write": "gpl-{version}", "pattern": "gpl (?P<version>[0-9.]+)"}, {"write": "mit", "keywords": ["mit"]})),
     ("all that writes", lambda spec: (writes({"write": "gpl", "pattern": "gpl"})(spec), spec["weak"]["labelers"].extend([{**VOTES, "imported": {"field": "note", "abstainOn": ["-"]}}, tuned(tuning={"type": "LoRA"}), prompted(shots=4, samples=5, temperature="0.7", agreement="Chrf")]))),
     ("selection", put("selection.steps", [STEP])),

@@ -69,7 +69,7 @@ class CombinedSources:
     def gold(self) -> NDArray[np.int64]:
         """Labels of the gold budget, int64[N]."""
         context = self._context
-        return read_gold(context.artifact("examples"), "budget", self.examples, context.scratch)
+        return read_gold(context.artifact("gold"), "budget", self.examples, context.scratch)
 
     def weak(self, seed: int) -> WeakLabels:
         """The teacher's labels."""

@@ -79,7 +79,7 @@ class _Known:
     @cached_property
     def gold(self) -> NDArray[Any]:
         """Texts of the gold budget, str[N]."""
-        return read_gold(self._context.artifact("examples"), "budget", self._examples, self._context.scratch)
+        return read_gold(self._context.artifact("gold"), "budget", self._examples, self._context.scratch)
 
     def on(self, rows: NDArray[np.int64], seed: int) -> Sources:
         """What each source wrote about some rows, int64[n]: the student on gold labels is that on the whole budget."""

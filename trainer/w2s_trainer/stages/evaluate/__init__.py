@@ -47,9 +47,9 @@ RESULTS, REPORT, DECISIONS = "results.json", "report.html", "decisions.csv"
 
 def run(context: StageContext) -> StageResult:
     """Compares the arms, writes `results.json`, `report.html` and `decisions.csv`."""
-    spec, family, prepared = context.spec, family_of(context.spec), context.artifact("examples")
+    spec, family, prepared = context.spec, family_of(context.spec), context.artifact("gold")
     candidate = candidate_of(spec)
-    examples = read_examples(prepared, context.scratch)
+    examples = read_examples(context.artifact("examples"), context.scratch)
     rows = examples.rows("test")
     gold = read_gold(prepared, "test", examples, context.scratch)[rows]
     test = GoldTest(
@@ -81,6 +81,7 @@ def run(context: StageContext) -> StageResult:
         "generated": datetime.now(UTC).isoformat(timespec="seconds"),
         "evaluation": result,
         "data": dict(prepared.summary),
+        "synthesis": _synthesis(context),
         "labelers": [whole_summary(opinion.summary) for opinion in context.artifacts("opinions")],
         "aggregation": dict(context.artifact("labels").summary),
         "sources": _sources(context, examples, rows, test),
@@ -230,9 +231,15 @@ def _combination(context: StageContext) -> dict[str, Any] | None:
     return next((dict(artifact.summary) for artifact in _combined(context)), None)
 
 
+def _synthesis(context: StageContext) -> dict[str, Any] | None:
+    """What results say of the pairs that took the place of the pool; None where none did."""
+    made, prepared = context.artifact("examples"), context.artifact("gold")
+    return None if made.key == prepared.key else dict(made.summary)
+
+
 def _count_evaluation(context: StageContext) -> int:
     """Counts the models and metrics that this test set has been asked about, this evaluation included."""
-    test = context.artifact("examples").files["gold-test/labels.parquet"].sha256
+    test = context.artifact("gold").files["gold-test/labels.parquet"].sha256
     place = f"{context.store.uri}/evaluations/{test[:32]}/"
     spec = context.spec
     students = [artifact.key for artifact in [*_trained(context), *_combined(context)]]

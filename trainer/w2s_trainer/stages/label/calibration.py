@@ -35,7 +35,7 @@ def calibrated(
     Returns:
         Opinions on `rows` and temperatures, by seed.
     """
-    gold = read_gold(context.artifact("examples"), "budget", examples, context.scratch)
+    gold = read_gold(context.artifact("gold"), "budget", examples, context.scratch)
     returned = np.searchsorted(asked, rows)
     opinions, temperatures = {}, {}
     for seed in range(context.spec.evaluation.seeds):

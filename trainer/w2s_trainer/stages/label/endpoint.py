@@ -133,7 +133,7 @@ def _shown(
     """Rows of each seed's shots and their labels, if there are to be any."""
     if not settings.shots:
         return {}
-    gold = read_gold(context.artifact("examples"), "budget", examples, context.scratch)
+    gold = read_gold(context.artifact("gold"), "budget", examples, context.scratch)
     seeds = range(context.spec.evaluation.seeds)
     budgets = {seed: drawn_budget(context, examples, gold, seed) for seed in seeds}
     shots = shots_by_seed(context, labeler, settings.shots, budgets, gold)

@@ -36,7 +36,7 @@ def opinions(
         Stopped: it was asked to stop; what was tuned so far is saved, and the next run goes on from there.
     """
     settings: Finetuned = labeler.settings
-    gold = read_gold(context.artifact("examples"), "budget", examples, context.scratch)
+    gold = read_gold(context.artifact("gold"), "budget", examples, context.scratch)
     budgets = [
         teaching_budget(context, examples, gold, seed) for seed in range(context.spec.evaluation.seeds)
     ]

@@ -84,7 +84,7 @@ def teaching_budget(
 
 def asked_rows(context: StageContext, examples: Examples) -> NDArray[np.int64]:
     """Rows of the budget that `w2s ask` chose, int64[n] ascending."""
-    return read_asked(context.artifact("examples"), examples, context.scratch)
+    return read_asked(context.artifact("gold"), examples, context.scratch)
 
 
 TO_PUBLISH = "labeler/"

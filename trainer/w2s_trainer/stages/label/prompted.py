@@ -58,7 +58,7 @@ def opinions(
     seeds = range(context.spec.evaluation.seeds) if settings.sees_gold() else []
     gold = np.empty(0, dtype=np.int64)
     if seeds:
-        gold = read_gold(context.artifact("examples"), "budget", examples, context.scratch)
+        gold = read_gold(context.artifact("gold"), "budget", examples, context.scratch)
     budgets = {seed: drawn_budget(context, examples, gold, seed) for seed in seeds}
     shown = shots_by_seed(context, labeler, settings.shown_labels(), budgets, gold)
     neighbourhood = neighbourhoods(context, labeler, examples, budgets)

@@ -15,10 +15,12 @@ def verify(summary: Mapping[str, Any], spec: Spec) -> None:
     """Judges the summary of a `prepare` artifact for a spec.
 
     Raises:
-        BadSpec: a rule does not compile, or the gold budget is larger than what there is.
+        BadSpec: a rule does not compile, a step of the synthesis could not work, or the gold budget is larger than what there
+            is.
         BadData: the test is too small, or the ceiling is wanted without gold in the pool.
     """
     check_labelers(spec)
+    check_synthesis(spec)
     check_votes(summary, spec)
     _check_test_size(summary, spec)
     _check_budget(summary, spec)
@@ -31,6 +33,14 @@ def check_labelers(spec: Spec) -> None:
 
     for number, labeler in enumerate(spec.weak.labelers):
         check(labeler.settings, f"spec.weak.labelers[{number}].{field_of(labeler.method)}")
+
+
+def check_synthesis(spec: Spec) -> None:
+    """Raises BadSpec if a step of the synthesis could not work."""
+    from w2s_trainer.stages.synthesise.methods import check
+
+    for number, step in enumerate(spec.synthesis.steps):
+        check(step.settings, f"spec.synthesis.steps[{number}].{field_of(step.method)}")
 
 
 def _check_test_size(summary: Mapping[str, Any], spec: Spec) -> None:

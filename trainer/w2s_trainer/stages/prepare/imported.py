@@ -42,7 +42,9 @@ class Wanted:
 
 
 def wanted_by(spec: Spec) -> Wanted:
-    """Finds what the labelers of a spec import."""
+    """Finds what the labelers of a spec import from the rows: nothing where they import from pairs that are made of them."""
+    if spec.synthesis.steps:
+        return Wanted()
     votes: list[str] = []
     numbers: list[str] = []
     settings: dict[str, str] = {}

@@ -50,7 +50,7 @@ class Sights:
     def gold(self) -> NDArray[Any]:
         """Labels of the gold budget [N], as the family stores them. For steps that see gold."""
         context = self._context
-        return read_gold(context.artifact("examples"), "budget", self._examples, context.scratch)
+        return read_gold(context.artifact("gold"), "budget", self._examples, context.scratch)
 
 
 @dataclass(frozen=True)

@@ -105,12 +105,12 @@ class TrainingSets:
     @cached_property
     def _gold_budget(self) -> NDArray[Any]:
         context = self._context
-        return read_gold(context.artifact("examples"), "budget", self._examples, context.scratch)
+        return read_gold(context.artifact("gold"), "budget", self._examples, context.scratch)
 
     @cached_property
     def _gold_pool(self) -> NDArray[Any]:
         context = self._context
-        return read_gold(context.artifact("examples"), "pool", self._examples, context.scratch)
+        return read_gold(context.artifact("gold"), "pool", self._examples, context.scratch)
 
 
 def _some(rows: NDArray[np.int64]) -> NDArray[np.int64]:

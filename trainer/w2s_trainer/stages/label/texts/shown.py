@@ -38,7 +38,7 @@ def shown_texts(context: StageContext, labeler: Labeler, n: int, examples: Examp
     """
     if not n:
         return {EVERY_SEED: Shots(np.empty(0, dtype=np.int64), (), ())}
-    gold = read_gold(context.artifact("examples"), "budget", examples, context.scratch)
+    gold = read_gold(context.artifact("gold"), "budget", examples, context.scratch)
     family = family_of(context.spec)
     kinds = family.strata_of(gold)
     seeds = range(context.spec.evaluation.seeds)
