@@ -195,10 +195,21 @@ def _add_selection(build: _Builder, spec: Spec, model: ModelReference) -> None:
     used = [method for step in steps for method in (type(step), *step.uses())]
     if Head in used:
         inputs["strong"]["tuning"] = {"head": spec.strong.tuning.head}
+    if any(step.asks_question for step in steps):
+        inputs |= family_of(spec.task).question_inputs(spec.task)
     if any(step.sees_gold() for step in steps):
         inputs["data.goldBudget"] = spec.data.gold_budget
         inputs["evaluation.seeds"] = _unless_default(spec.evaluation, "seeds")
-    build.add("select", "select", inputs, used, roles, model=model if "features" in sights else None)
+    asked = dict.fromkeys(uri for step in steps for uri in step.models())
+    build.add(
+        "select",
+        "select",
+        inputs,
+        used,
+        roles,
+        model=model if "features" in sights else None,
+        reads=tuple(Read(uri, "model") for uri in asked),
+    )
 
 
 def _add_training(build: _Builder, spec: Spec, labels: Mapping[str, Any], model: ModelReference) -> None:
