@@ -192,6 +192,9 @@ def _add_selection(build: _Builder, spec: Spec, model: ModelReference) -> None:
             "model": spec.strong.model,
             "maxTokens": _unless_default(spec.strong, "max_tokens"),
         }
+    reads_strong = any(step.reads_strong() for step in steps)
+    if reads_strong:
+        inputs.setdefault("strong", {"model": spec.strong.model})
     used = [method for step in steps for method in (type(step), *step.uses())]
     if Head in used:
         inputs["strong"]["tuning"] = {"head": spec.strong.tuning.head}
@@ -207,7 +210,7 @@ def _add_selection(build: _Builder, spec: Spec, model: ModelReference) -> None:
         inputs,
         used,
         roles,
-        model=model if "features" in sights else None,
+        model=model if "features" in sights or reads_strong else None,
         reads=tuple(Read(uri, "model") for uri in asked),
     )
 

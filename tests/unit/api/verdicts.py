@@ -28,6 +28,7 @@ EVERY_TEXT_STEP = [
     {"type": "Shape", "shape": {}},
     {"type": "Groundedness", "groundedness": {"atLeast": "0.5"}},
     {"type": "Agreement", "agreement": {"atLeast": "0.5", "leastAnswers": 2}},
+    {"type": "Likelihood", "likelihood": {"dropLeastLikely": "0.1"}},
 ]
 
 
@@ -170,10 +171,12 @@ BAD = [
     ("confusion matrices of texts", lambda spec: (selects_texts(labelers=3)(spec), spec.update(aggregation={"type": "DawidSkene"})), "spec.aggregation.type", "a task of type Generation knows only WeightedAverage, MajorityVote, Consensus here"),
     ("consensus with nobody", lambda spec: (selects_texts(labelers=2)(spec), spec.update(aggregation={"type": "Consensus", "consensus": {"weights": [{"labeler": "x", "weight": "1"}]}})), "spec.aggregation.consensus.weights[0].labeler", "allowed: rules-0, rules-1"),
     ("a step for texts where there are classes", put("selection.steps", [{"type": "Shape", "shape": {}}]), "spec.selection.steps", "a task of type Classification knows only Confidence, ConfidentLearning, "),
-    ("a step for classes where texts are written", selects_texts(STEP), "spec.selection.steps", "a task of type Generation knows only Groundedness, Shape, Agreement, Judge here"),
+    ("a step for classes where texts are written", selects_texts(STEP), "spec.selection.steps", "a task of type Generation knows only Groundedness, Shape, Agreement, Judge, Likelihood here"),
     ("agreement of one labeler", selects_texts(EVERY_TEXT_STEP[2]), "spec.selection.steps", "Agreement needs at least 2 labelers"),
     ("grounded in nothing", selects_texts({"type": "Groundedness", "groundedness": {"atLeast": "0"}}), "spec.selection.steps[0].groundedness.atLeast", "every text has that share"),
     ("longest as short as the shortest", selects_texts({"type": "Shape", "shape": {"shortestRatio": "0.5", "longestRatio": "0.5"}}), "spec.selection.steps[0].shape.longestRatio", "no text would be left"),
+    ("likelihood that drops nothing", selects_texts({"type": "Likelihood", "likelihood": {"per": "Text"}}), "spec.selection.steps[0].likelihood.dropLeastLikely", "would change nothing"),
+    ("likelihood that drops all", selects_texts({"type": "Likelihood", "likelihood": {"dropLeastLikely": "0.5", "dropMostLikely": "0.5"}}), "spec.selection.steps[0].likelihood.dropLeastLikely", "nothing would be left"),
     ("a judge that cuts nothing", selects_texts(judged()), "spec.selection.steps[0].judge.keepFraction", "and not both"),
     ("a judge that cuts twice", selects_texts(judged(keepFraction="0.5", minimum="3")), "spec.selection.steps[0].judge.keepFraction", "and not both"),
     ("a judge that keeps all", selects_texts(judged(keepFraction="1")), "spec.selection.steps[0].judge.keepFraction", "below 1"),
@@ -311,6 +314,7 @@ GOOD = [
     ("rules that write", writes({"write": "gpl-{version}", "pattern": "gpl (?P<version>[0-9.]+)"}, {"write": "mit", "keywords": ["mit"]})),
     ("all that writes", lambda spec: (writes({"write": "gpl", "pattern": "gpl"})(spec), spec["weak"]["labelers"].extend([{**VOTES, "imported": {"field": "note", "abstainOn": ["-"]}}, tuned(tuning={"type": "LoRA"}), prompted(shots=4, samples=5, temperature="0.7", agreement="Chrf")]))),
     ("selection", put("selection.steps", [STEP])),
+    ("likelihood under a labeler's model", selects_texts({"type": "Likelihood", "likelihood": {"dropMostLikely": "0.1", "model": {"uri": "py://llm"}}})),
     ("a judge of texts", selects_texts(judged(keepFraction="0.5", sample=32))),
     ("a judge of texts that says yes", selects_texts(judged(minimum="0.5", scale="YesNo"))),
     ("a judge of classes", put("selection.steps", [judged(minimum="4.5", scale="OneToFive")])),

@@ -46,7 +46,7 @@ def selected_texts(
         weak=SimpleNamespace(labelers=[SimpleNamespace(name=name) for name in opinions]),
         selection=Selection.model_validate({"steps": list(steps)}),
     )
-    context: Any = SimpleNamespace(spec=spec, progress=lambda *_words: None, **more)
+    context: Any = SimpleNamespace(**{"spec": spec, "progress": lambda *_words: None, **more})
     count = len(pairs)
     examples = Examples(
         [f"text-{row}" for row in range(count)],

@@ -7,6 +7,7 @@ from w2s_api.methods.selection_steps.confident_learning import ConfidentLearning
 from w2s_api.methods.selection_steps.diversity import Diversity
 from w2s_api.methods.selection_steps.groundedness import Groundedness
 from w2s_api.methods.selection_steps.judge import Judge
+from w2s_api.methods.selection_steps.likelihood import Likelihood
 from w2s_api.methods.selection_steps.neighbours import Neighbours
 from w2s_api.methods.selection_steps.shape import Shape
 from w2s_api.methods.selection_steps.shares import Shares
@@ -22,6 +23,7 @@ __all__ = [
     "Diversity",
     "Groundedness",
     "Judge",
+    "Likelihood",
     "Neighbours",
     "Shape",
     "Shares",
@@ -42,4 +44,5 @@ SELECTION_STEPS: dict[str, type[StepSettings]] = table(
     Shape,
     Agreement,
     Judge,
+    Likelihood,
 )

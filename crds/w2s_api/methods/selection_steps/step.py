@@ -27,6 +27,10 @@ class StepSettings(Method):
     judges_by_budget: ClassVar[bool] = False
     """It compares weak labels with expert labels of the budget: no labeler may have learnt all of these."""
 
+    def reads_strong(self) -> bool:
+        """Whether it asks the strong model itself, as it came."""
+        return False
+
     def sees_gold(self) -> bool:
         """Whether it reads expert labels of the budget, so that it keeps something else for each seed."""
         return False

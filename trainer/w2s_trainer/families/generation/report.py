@@ -20,6 +20,8 @@ _REASONS = {
     "long": "too long",
     "fewAnswers": "too few labelers answered",
     "disagree": "labelers disagreed",
+    "unlikely": "unlikely in the eyes of a model",
+    "likely": "what a model would have said anyway",
 }
 """Why selection steps drop texts, by what the audit calls it."""
 
