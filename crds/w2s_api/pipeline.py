@@ -132,7 +132,7 @@ def pipeline(spec: Spec) -> tuple[Stage, ...]:
         "evaluate",
         {
             "task": task,
-            "evaluation": _settings(evaluation, without={"credentials_secret_ref"}),
+            "evaluation": _settings(evaluation, without=_NOT_MEASURED),
             "promotion": _settings(spec.promotion, without={"publish"}),
             "report": spec.report,
             "weak.labelers[].trainedOn.type": {
@@ -151,6 +151,7 @@ def pipeline(spec: Spec) -> tuple[Stage, ...]:
             **combined,
         },
         always_runs=True,
+        reads=(Read(evaluation.judge.model.uri, "model"),) if evaluation.judge else (),
     )
     build.add(
         "promote",
@@ -365,11 +366,15 @@ FIRST_SEED = 0
 """The seed whose student is published: fixed beforehand, for choosing one on the test would be tuning on it."""
 
 
+_NOT_MEASURED: Mapping[str, Any] = {"credentials_secret_ref": True, "judge": {"batch_tokens"}}
+"""What no figure of the evaluation depends on."""
+
+
 _DIVISION = ("test_fraction", "split_seed")
 """How gold is divided, if no test is given."""
 
 
-def _settings(struct: Struct, without: set[str]) -> dict[str, Any]:
+def _settings(struct: Struct, without: Any) -> dict[str, Any]:
     return struct.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude=without)
 
 

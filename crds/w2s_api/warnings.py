@@ -54,6 +54,14 @@ def judge_warnings(spec: Spec) -> Iterator[Problem]:
                     f"{uri} is also the model of the labeler {authors[uri]!r}: models rate their own answers too high. Name"
                     " another judge",
                 )
+    if judge := spec.evaluation.judge:
+        authors |= {spec.strong.model.uri: "strong"}
+        if judge.model.uri in authors:
+            yield Problem(
+                ("spec", "evaluation", "judge", "model", "uri"),
+                f"{judge.model.uri} is also the model of {authors[judge.model.uri]!r}: models prefer texts of their own kind."
+                " Name another judge",
+            )
 
 
 def pod_warnings(spec: Spec) -> Iterator[Problem]:

@@ -211,6 +211,16 @@ def test_an_edit_changes_the_selection_only_where_a_step_looks_at_it(what, steps
     assert [name for name in ALL if before[name] != after[name]] == changed
 
 
+def test_a_pairwise_judge_is_work_for_the_evaluation_alone():
+    judge = {"model": {"uri": "py://judge"}}
+    texts = writes_by(prompted())
+    plain = keys(texts)
+    with_judge = keys(texts, put("evaluation.judge", judge))
+    assert [name for name in plain if plain[name] != with_judge[name]] == ["evaluate", "promote"]
+    assert with_judge == keys(texts, put("evaluation.judge", {**judge, "batchTokens": 512, "margin": "0.0"}))
+    assert with_judge != keys(texts, put("evaluation.judge", {**judge, "question": "Which is shorter?"}))
+
+
 LORA = put("strong.tuning", {"type": "LoRA"})
 SELECTED = put("selection.steps", [{"type": "Confidence", "confidence": {"keepFractionPerClass": "0.5"}}])
 CEILING = put("evaluation", {"seeds": 2, "ceiling": True})

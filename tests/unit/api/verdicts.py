@@ -82,6 +82,16 @@ def selects_texts(*steps: dict[str, Any], labelers: int = 1) -> Callable[[dict[s
     return edit
 
 
+def both_edits(*edits: Callable[[dict[str, Any]], None]) -> Callable[[dict[str, Any]], None]:
+    """Edits one after another."""
+
+    def edit(spec: dict[str, Any]) -> None:
+        for one in edits:
+            one(spec)
+
+    return edit
+
+
 def same(spec: dict[str, Any]) -> None:
     """No edit."""
 
@@ -177,6 +187,9 @@ BAD = [
     ("longest as short as the shortest", selects_texts({"type": "Shape", "shape": {"shortestRatio": "0.5", "longestRatio": "0.5"}}), "spec.selection.steps[0].shape.longestRatio", "no text would be left"),
     ("likelihood that drops nothing", selects_texts({"type": "Likelihood", "likelihood": {"per": "Text"}}), "spec.selection.steps[0].likelihood.dropLeastLikely", "would change nothing"),
     ("likelihood that drops all", selects_texts({"type": "Likelihood", "likelihood": {"dropLeastLikely": "0.5", "dropMostLikely": "0.5"}}), "spec.selection.steps[0].likelihood.dropLeastLikely", "nothing would be left"),
+    ("a pairwise judge of classes", put("evaluation.judge", {"model": {"uri": "py://judge"}}), "spec.evaluation.judge", "it is for tasks of type Generation"),
+    ("a pairwise judge by whom nothing wins", both_edits(selects_texts(), put("evaluation", {"judge": {"model": {"uri": "py://judge"}, "margin": "0.5"}})), "spec.evaluation.judge.margin", "no text could win"),
+    ("a pairwise judge of ten", both_edits(selects_texts(), put("evaluation", {"judge": {"model": {"uri": "py://judge"}, "sample": 10}})), "spec.evaluation.judge.sample", "below 20"),
     ("a judge that cuts nothing", selects_texts(judged()), "spec.selection.steps[0].judge.keepFraction", "and not both"),
     ("a judge that cuts twice", selects_texts(judged(keepFraction="0.5", minimum="3")), "spec.selection.steps[0].judge.keepFraction", "and not both"),
     ("a judge that keeps all", selects_texts(judged(keepFraction="1")), "spec.selection.steps[0].judge.keepFraction", "below 1"),
@@ -315,6 +328,7 @@ GOOD = [
     ("all that writes", lambda spec: (writes({"write": "gpl", "pattern": "gpl"})(spec), spec["weak"]["labelers"].extend([{**VOTES, "imported": {"field": "note", "abstainOn": ["-"]}}, tuned(tuning={"type": "LoRA"}), prompted(shots=4, samples=5, temperature="0.7", agreement="Chrf")]))),
     ("selection", put("selection.steps", [STEP])),
     ("likelihood under a labeler's model", selects_texts({"type": "Likelihood", "likelihood": {"dropMostLikely": "0.1", "model": {"uri": "py://llm"}}})),
+    ("a pairwise judge", both_edits(selects_texts(), put("evaluation", {"judge": {"model": {"uri": "py://judge"}, "margin": "0.1", "question": "Which is shorter?"}}))),
     ("a judge of texts", selects_texts(judged(keepFraction="0.5", sample=32))),
     ("a judge of texts that says yes", selects_texts(judged(minimum="0.5", scale="YesNo"))),
     ("a judge of classes", put("selection.steps", [judged(minimum="4.5", scale="OneToFive")])),
