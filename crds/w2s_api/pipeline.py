@@ -156,7 +156,7 @@ def pipeline(spec: Spec) -> tuple[Stage, ...]:
         "evaluate",
         {
             "task": task,
-            "evaluation": _settings(evaluation, without={"credentials_secret_ref"}),
+            "evaluation": _settings(evaluation, without=_NOT_MEASURED),
             "promotion": _settings(spec.promotion, without={"publish"}),
             "report": spec.report,
             "weak.labelers[].trainedOn.type": {
@@ -175,6 +175,7 @@ def pipeline(spec: Spec) -> tuple[Stage, ...]:
             **combined,
         },
         always_runs=True,
+        reads=(Read(evaluation.judge.model.uri, "model"),) if evaluation.judge else (),
     )
     build.add(
         "promote",
@@ -216,13 +217,27 @@ def _add_selection(build: _Builder, spec: Spec, model: ModelReference) -> None:
             "model": spec.strong.model,
             "maxTokens": _unless_default(spec.strong, "max_tokens"),
         }
+    reads_strong = any(step.reads_strong() for step in steps)
+    if reads_strong:
+        inputs.setdefault("strong", {"model": spec.strong.model})
     used = [method for step in steps for method in (type(step), *step.uses())]
     if Head in used:
         inputs["strong"]["tuning"] = {"head": spec.strong.tuning.head}
+    if any(step.asks_question for step in steps):
+        inputs |= family_of(spec.task).question_inputs(spec.task)
     if any(step.sees_gold() for step in steps):
         inputs["data.goldBudget"] = spec.data.gold_budget
         inputs["evaluation.seeds"] = _unless_default(spec.evaluation, "seeds")
-    build.add("select", "select", inputs, used, roles, model=model if "features" in sights else None)
+    asked = dict.fromkeys(uri for step in steps for uri in step.models())
+    build.add(
+        "select",
+        "select",
+        inputs,
+        used,
+        roles,
+        model=model if "features" in sights or reads_strong else None,
+        reads=tuple(Read(uri, "model") for uri in asked),
+    )
 
 
 def _add_training(build: _Builder, spec: Spec, labels: Mapping[str, Any], model: ModelReference) -> None:
@@ -376,11 +391,15 @@ FIRST_SEED = 0
 """The seed whose student is published: fixed beforehand, for choosing one on the test would be tuning on it."""
 
 
+_NOT_MEASURED: Mapping[str, Any] = {"credentials_secret_ref": True, "judge": {"batch_tokens"}}
+"""What no figure of the evaluation depends on."""
+
+
 _DIVISION = ("test_fraction", "split_seed")
 """How gold is divided, if no test is given."""
 
 
-def _settings(struct: Struct, without: set[str]) -> dict[str, Any]:
+def _settings(struct: Struct, without: Any) -> dict[str, Any]:
     return struct.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude=without)
 
 

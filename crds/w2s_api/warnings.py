@@ -23,7 +23,7 @@ _MOST_CORES = 512
 
 def warnings(spec: Spec) -> list[Problem]:
     """Every doubt about a spec, in the order of its fields."""
-    return [*labeler_warnings(spec), *pod_warnings(spec)]
+    return [*labeler_warnings(spec), *judge_warnings(spec), *pod_warnings(spec)]
 
 
 def labeler_warnings(spec: Spec) -> Iterator[Problem]:
@@ -41,6 +41,27 @@ def labeler_warnings(spec: Spec) -> Iterator[Problem]:
                     ("spec", "weak", "labelers"),
                     f"no rule votes for the class {name!r}: no text will get it as its weak label",
                 )
+
+
+def judge_warnings(spec: Spec) -> Iterator[Problem]:
+    """Yields judges that rate what they said themselves: models prefer their own texts (Panickssery et al. 2024)."""
+    authors = {uri: labeler.name for labeler in spec.weak.labelers for uri in labeler.settings.models()}
+    for number, step in enumerate(spec.selection.steps):
+        for uri in step.settings.models():
+            if uri in authors:
+                yield Problem(
+                    ("spec", "selection", "steps", number, field_of(step.method), "model", "uri"),
+                    f"{uri} is also the model of the labeler {authors[uri]!r}: models rate their own answers too high. Name"
+                    " another judge",
+                )
+    if judge := spec.evaluation.judge:
+        authors |= {spec.strong.model.uri: "strong"}
+        if judge.model.uri in authors:
+            yield Problem(
+                ("spec", "evaluation", "judge", "model", "uri"),
+                f"{judge.model.uri} is also the model of {authors[judge.model.uri]!r}: models prefer texts of their own kind."
+                " Name another judge",
+            )
 
 
 def pod_warnings(spec: Spec) -> Iterator[Problem]:

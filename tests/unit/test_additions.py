@@ -57,7 +57,7 @@ KINDS: dict[str, tuple[dict, str, str, set[str]]] = {
         SELECTION_STEPS,
         "w2s_trainer.stages.select",
         "select",
-        {"audit", "held_out", "methods", "ordered", "ranking", "written"},
+        {"audit", "distilled", "held_out", "methods", "ordered", "ranking", "written"},
     ),
     "synthesis step": (
         SYNTHESIS_STEPS,

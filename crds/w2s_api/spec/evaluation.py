@@ -6,7 +6,8 @@ from pydantic import Field
 
 from w2s_api.arms import BASELINES, CANDIDATES, CONTROLS
 from w2s_api.metrics import METRICS
-from w2s_api.spec.base import Fraction, OneOrder, Rule, Signed, Struct
+from w2s_api.spec.base import Fraction, OneOrder, Rule, Signed, Struct, text
+from w2s_api.spec.model import MaxTokens, Model
 from w2s_api.spec.pods import LocalObject
 
 if TYPE_CHECKING:
@@ -21,6 +22,37 @@ else:
     Metric = Literal[tuple(METRICS)]
 
 TO_BEAT = ("Weak",)
+
+
+class PairwiseJudge(Struct):
+    """A model that is asked which of two texts is the better. Exploratory: it decides nothing."""
+
+    rules = (
+        Rule(
+            cel="!has(self.margin) || double(self.margin) < 0.5",
+            message="`margin` must be below 0.5: no text could win",
+            holds=lambda judge: float(judge.margin) < 0.5,
+            field="margin",
+        ),
+    )
+
+    model: Model = Field(description="The causal model that judges, in the Hugging Face layout.")
+    question: Annotated[str, text(4000, 1)] = Field(
+        default="Which of the two is the better answer?",
+        description="What the judge is asked about the two texts, with what makes one better.",
+    )
+    sample: Annotated[int, Field(ge=20, le=100_000)] = Field(
+        default=300, description="How many texts of the test it is asked about, by a hash of their ids."
+    )
+    margin: Fraction = Field(
+        default="0",
+        description="By how much the mean of the probabilities of both orders must be above one half for a win; what is nearer"
+        " is a tie.",
+    )
+    max_tokens: MaxTokens = Field(default=512, description="The text and both answers are each cut there.")
+    batch_tokens: Annotated[int, Field(ge=64, le=4_194_304)] = Field(
+        default=8192, description="Tokens in a batch. Lower it when memory runs out; verdicts do not change."
+    )
 
 
 class Evaluation(Struct):
@@ -57,6 +89,12 @@ class Evaluation(Struct):
         default="0.5",
         description="For a task of two classes with `positiveClass`: a text counts as positive from this"
         " probability on. It is fixed here so that it cannot be tuned on the test.",
+    )
+    judge: PairwiseJudge | None = Field(
+        default=None,
+        description="For texts that are written: a model prefers the text of the candidate, or that of the teacher, on a sample"
+        " of the test, in both orders. Exploratory; its agreement with the experts is reported beside it. Default: nobody is"
+        " asked.",
     )
     credentials_secret_ref: LocalObject | None = Field(
         default=None,

@@ -404,6 +404,17 @@ _TUNING = "finetuned.tuning"
 """Of a labeler: how it is tuned."""
 
 
+def _judge_of_texts() -> Rule:
+    """There is nothing to prefer in the name of a class: it is right or wrong."""
+    writing = [family.name for family in FAMILIES.values() if family.writes]
+    return Rule(
+        cel=f"!has(self.evaluation.judge) || self.task.type in {writing}",
+        message=f"`evaluation.judge` prefers texts: it is for tasks of type {' or '.join(writing)}. Leave it out",
+        holds=lambda s: s.evaluation.judge is None or s.task.type in writing,
+        field="evaluation.judge",
+    )
+
+
 def _writers_are_told_what() -> Rule:
     """A model that is asked to write, and is not told what, writes anything."""
     writing = [family.name for family in FAMILIES.values() if family.writes]
@@ -537,6 +548,7 @@ class Spec(Struct):
         *_named("weak.labelers[]", LABELERS, _labelers),
         *_named("aggregation", AGGREGATIONS, lambda spec: [(("aggregation",), spec.aggregation)]),
         *_named("selection.steps[]", SELECTION_STEPS, _steps),
+        _judge_of_texts(),
         _rules_write(),
         _writing_is_not_calibrated(),
         _writers_are_told_what(),

@@ -1,21 +1,18 @@
 """Weak labels that are texts, from three sets of rules to what is kept of them: real stages, a real store."""
 
-import io
 import math
-from importlib import import_module
+import sys
+from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pyarrow.parquet as pq
 import pytest
 
-from w2s_api.pipeline import pipeline
 from w2s_api.spec.job import Spec
-from w2s_trainer.contract.context import StageContext
-from w2s_trainer.contract.job import StageJob
-from w2s_trainer.stages.tables import write_table
-from w2s_trainer.store.artifacts import Artifact, ArtifactStore
 from w2s_trainer.store.objects import Objects
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from stages_kit import Kit, table
 
 TEXTS = {
     "grounded": "This file is under the Alder License, version 2.",
@@ -47,7 +44,6 @@ STEPS = [
     {"type": "Groundedness", "groundedness": {"atLeast": "1"}},
     {"type": "Agreement", "agreement": {"atLeast": "0.5"}},
 ]
-PARTS = ["pool"] * len(TEXTS) + ["test"]
 
 
 def spec_of(uri: str, steps: list[dict[str, Any]]) -> Spec:
@@ -70,75 +66,11 @@ def spec_of(uri: str, steps: list[dict[str, Any]]) -> Spec:
     )
 
 
-class Silent:
-    """A progress that nobody reads."""
-
-    def __init__(self) -> None:
-        self.notes: list[str] = []
-
-    def __call__(self, *_words: object, **_figures: float) -> None:
-        pass
-
-    def note(self, message: str) -> None:
-        self.notes.append(message)
-
-
-class Kit:
-    """Runs stages of jobs one after another in one store, each once."""
-
-    def __init__(self, objects: Objects, uri: str, directory) -> None:
-        self.objects, self.uri, self.directory = objects, uri, directory
-        self.store = ArtifactStore(objects, uri)
-        self.worked: list[str] = []
-        with self.store.begin("prepare", "made-by-hand") as attempt:
-            texts = [*TEXTS.values(), TEXTS["grounded"]]
-            columns = {
-                "id": [*TEXTS, "test"],
-                "text": texts,
-                "part": PARTS,
-                "family": np.arange(len(texts)),
-            }
-            write_table(columns, attempt.directory / "examples.parquet")
-            self.prepared = attempt.commit({}, {})
-
-    def until(self, last: str, spec: Spec) -> dict[str, Artifact]:
-        """Artifacts of the stages up to the last, by name."""
-        done = {"prepare": self.prepared}
-        self.worked = []
-        for stage in pipeline(spec)[1:]:
-            key, kind = stage.key, stage.kind
-            found = self.store.find(kind, key)
-            if found is None:
-                self.worked.append(stage.name)
-                with self.store.begin(kind, key) as attempt:
-                    context = StageContext(
-                        StageJob("tests", "texts", spec, stage, key),
-                        self.objects,
-                        self.store,
-                        Silent(),  # type: ignore[arg-type]
-                        attempt.directory,
-                        self.directory / "scratch",
-                        self.directory / "cache",
-                        needs={name: done[name] for name in stage.needs},
-                        key=key,
-                    )
-                    result = import_module(f"w2s_trainer.stages.{kind}").run(context)
-                    found = attempt.commit(result.summary, {})
-            done[stage.name] = found
-            if stage.name == last:
-                break
-        return done
-
-
-def table(artifact: Artifact, name: str) -> dict[str, list[Any]]:
-    return pq.read_table(io.BytesIO(artifact.read(name))).to_pydict()
-
-
 @pytest.fixture
 def kit(embedded_s3, tmp_path) -> Kit:
     bucket = embedded_s3.new_bucket()
     (tmp_path / "scratch").mkdir()
-    return Kit(Objects(embedded_s3.settings(bucket)), bucket, tmp_path)
+    return Kit(Objects(embedded_s3.settings(bucket)), bucket, tmp_path, TEXTS)
 
 
 def test_texts_are_joined_selected_and_audited(kit, summary_is_documented):

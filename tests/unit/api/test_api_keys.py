@@ -7,7 +7,7 @@ from api_server_kit import schema, with_defaults
 from hypothesis import given, settings
 from hypothesis.strategies import randoms
 from manifests import DEEP, FULL, MINIMAL, PODS, RULES, SOUND, asked, llm, manifest, put
-from verdicts import EVERY_SYNTHESIS_STEP, prompted, synthesises, tuned, writes_by
+from verdicts import EVERY_SYNTHESIS_STEP, judged, prompted, synthesises, tuned, writes_by
 
 from w2s_api.crd import FRESH
 from w2s_api.keys import canonical, content_key
@@ -180,6 +180,8 @@ L2, MODEL = put("strong.tuning", {"head": {"l2": "3"}}), put("strong.model.uri",
 BUDGET, SEEDS = put("data.goldBudget", 64), put("evaluation.seeds", 5)
 BATCH = put("strong.batchTokens", 512)
 
+JUDGED = put("selection.steps", [judged(keepFraction="0.5")])
+
 SELECTION_EDITS = [
     ("strength, of a step that fits heads", CONFIDENT, L2, ALL[5:]),
     ("strength, of a step that fits none", NEAR, L2, FROM_TRAIN),
@@ -192,6 +194,11 @@ SELECTION_EDITS = [
     ("order of declared shares", DECLARED, lambda spec: spec["selection"]["steps"][0]["shares"]["shares"].reverse(), []),
     ("batch size of a step's features", CONFIDENT, BATCH, []),
     ("defaults of a step written out", CONFIDENT, put("selection.steps.0.confidentLearning", {"folds": 5, "weigh": False}), []),
+    ("the question, of a step that asks", JUDGED, put("task.instruction", "Free?"), [name for name in ALL if name in ("select", *FROM_TRAIN)]),
+    ("the rubric", JUDGED, put("selection.steps.0.judge.rubric", "It is short."), ALL[5:]),
+    ("model of the student, of a judge's distillation", JUDGED, MODEL, ALL[5:]),
+    ("batch size of a judge", JUDGED, put("selection.steps.0.judge.batchTokens", 512), []),
+    ("budget, of a judge", JUDGED, BUDGET, FROM_TRAIN),
     ("folds", CONFIDENT, put("selection.steps.0.confidentLearning.folds", 4), ALL[5:]),
 ]  # fmt: skip
 
@@ -202,6 +209,16 @@ SELECTION_EDITS = [
 def test_an_edit_changes_the_selection_only_where_a_step_looks_at_it(what, steps, edit, changed):
     before, after = keys(UNTAUGHT, steps), keys(UNTAUGHT, steps, edit)
     assert [name for name in ALL if before[name] != after[name]] == changed
+
+
+def test_a_pairwise_judge_is_work_for_the_evaluation_alone():
+    judge = {"model": {"uri": "py://judge"}}
+    texts = writes_by(prompted())
+    plain = keys(texts)
+    with_judge = keys(texts, put("evaluation.judge", judge))
+    assert [name for name in plain if plain[name] != with_judge[name]] == ["evaluate", "promote"]
+    assert with_judge == keys(texts, put("evaluation.judge", {**judge, "batchTokens": 512, "margin": "0.0"}))
+    assert with_judge != keys(texts, put("evaluation.judge", {**judge, "question": "Which is shorter?"}))
 
 
 LORA = put("strong.tuning", {"type": "LoRA"})

@@ -2,6 +2,7 @@
 
 import pytest
 from manifests import ASKED, FULL, OWN, RULES, asked, llm, manifest, put
+from verdicts import both_edits, judged, selects_texts
 
 from w2s_api.spec.job import WeakToStrongJob
 from w2s_api.validation import validate
@@ -48,6 +49,8 @@ QUESTIONED = [
     (resources(limits={"nvidia.com/gpu": "0.5"}), "only whole ones"),
     (resources({"memory": "2Gi"}, {"memory": "2000Mi"}), "requests.memory: 2Gi is more than the limit of 2000Mi"),
     (resources({"cpu": 2}, {"cpu": "1500m"}), "requests.cpu: 2 is more than the limit of 1500m"),
+    (put("selection.steps", [judged(model={"uri": "s3://legal/models/own/"}, minimum="3")]), "spec.selection.steps[0].judge.model.uri: s3://legal/models/own/ is also the model of the labeler 'own'"),
+    (both_edits(selects_texts(), put("evaluation", {"judge": {"model": {"uri": "hf://org/name"}}})), "spec.evaluation.judge.model.uri: hf://org/name is also the model of 'strong'"),
     (put("pods.default", {"sharedMemory": "64m"}), "spec.pods.default.sharedMemory: 64m are thousandths"),
     (put("pods.label", {"cache": {"sizeLimit": "20"}}), "spec.pods.label.cache.sizeLimit: 20 is only 20 bytes"),
     (only({**FREE, "pattern": "\bgpl\b"}, RESTRICTED), f"{RULE}.pattern: has the control character U+0008"),

@@ -28,7 +28,13 @@ EVERY_TEXT_STEP = [
     {"type": "Shape", "shape": {}},
     {"type": "Groundedness", "groundedness": {"atLeast": "0.5"}},
     {"type": "Agreement", "agreement": {"atLeast": "0.5", "leastAnswers": 2}},
+    {"type": "Likelihood", "likelihood": {"dropLeastLikely": "0.1"}},
 ]
+
+
+def judged(**more: Any) -> dict[str, Any]:
+    """A step in which a model rates."""
+    return {"type": "Judge", "judge": {"model": {"uri": "py://judge"}, "rubric": "It is true.", **more}}
 
 
 def writes(*rules: dict[str, Any]) -> Callable[[dict[str, Any]], None]:
@@ -94,6 +100,16 @@ def synthesises(
     def edit(spec: dict[str, Any]) -> None:
         writes_by({**VOTES, "imported": {"field": field}})(spec)
         spec["synthesis"] = {"steps": list(steps), **more}
+
+    return edit
+
+
+def both_edits(*edits: Callable[[dict[str, Any]], None]) -> Callable[[dict[str, Any]], None]:
+    """Edits one after another."""
+
+    def edit(spec: dict[str, Any]) -> None:
+        for one in edits:
+            one(spec)
 
     return edit
 
@@ -207,10 +223,23 @@ BAD = [
     ("confusion matrices of texts", lambda spec: (selects_texts(labelers=3)(spec), spec.update(aggregation={"type": "DawidSkene"})), "spec.aggregation.type", "a task of type Generation knows only WeightedAverage, MajorityVote, Consensus here"),
     ("consensus with nobody", lambda spec: (selects_texts(labelers=2)(spec), spec.update(aggregation={"type": "Consensus", "consensus": {"weights": [{"labeler": "x", "weight": "1"}]}})), "spec.aggregation.consensus.weights[0].labeler", "allowed: rules-0, rules-1"),
     ("a step for texts where there are classes", put("selection.steps", [{"type": "Shape", "shape": {}}]), "spec.selection.steps", "a task of type Classification knows only Confidence, ConfidentLearning, "),
-    ("a step for classes where texts are written", selects_texts(STEP), "spec.selection.steps", "a task of type Generation knows only Groundedness, Shape, Agreement here"),
+    ("a step for classes where texts are written", selects_texts(STEP), "spec.selection.steps", "a task of type Generation knows only Groundedness, Shape, Agreement, Judge, Likelihood here"),
     ("agreement of one labeler", selects_texts(EVERY_TEXT_STEP[2]), "spec.selection.steps", "Agreement needs at least 2 labelers"),
     ("grounded in nothing", selects_texts({"type": "Groundedness", "groundedness": {"atLeast": "0"}}), "spec.selection.steps[0].groundedness.atLeast", "every text has that share"),
     ("longest as short as the shortest", selects_texts({"type": "Shape", "shape": {"shortestRatio": "0.5", "longestRatio": "0.5"}}), "spec.selection.steps[0].shape.longestRatio", "no text would be left"),
+    ("likelihood that drops nothing", selects_texts({"type": "Likelihood", "likelihood": {"per": "Text"}}), "spec.selection.steps[0].likelihood.dropLeastLikely", "would change nothing"),
+    ("likelihood that drops all", selects_texts({"type": "Likelihood", "likelihood": {"dropLeastLikely": "0.5", "dropMostLikely": "0.5"}}), "spec.selection.steps[0].likelihood.dropLeastLikely", "nothing would be left"),
+    ("a pairwise judge of classes", put("evaluation.judge", {"model": {"uri": "py://judge"}}), "spec.evaluation.judge", "it is for tasks of type Generation"),
+    ("a pairwise judge by whom nothing wins", both_edits(selects_texts(), put("evaluation", {"judge": {"model": {"uri": "py://judge"}, "margin": "0.5"}})), "spec.evaluation.judge.margin", "no text could win"),
+    ("a pairwise judge of ten", both_edits(selects_texts(), put("evaluation", {"judge": {"model": {"uri": "py://judge"}, "sample": 10}})), "spec.evaluation.judge.sample", "below 20"),
+    ("a judge that cuts nothing", selects_texts(judged()), "spec.selection.steps[0].judge.keepFraction", "and not both"),
+    ("a judge that cuts twice", selects_texts(judged(keepFraction="0.5", minimum="3")), "spec.selection.steps[0].judge.keepFraction", "and not both"),
+    ("a judge that keeps all", selects_texts(judged(keepFraction="1")), "spec.selection.steps[0].judge.keepFraction", "below 1"),
+    ("a judge that asks the lowest rating", selects_texts(judged(minimum="1")), "spec.selection.steps[0].judge.minimum", "between the ends"),
+    ("a judge that asks above its scale", selects_texts(judged(minimum="3", scale="YesNo")), "spec.selection.steps[0].judge.minimum", "between the ends"),
+    ("a judge without a rubric", selects_texts(judged(minimum="3", rubric="")), "spec.selection.steps[0].judge.rubric", "at least 1 character"),
+    ("a judge of a handful", selects_texts(judged(minimum="3", sample=31)), "spec.selection.steps[0].judge.sample", "below 32"),
+    ("a judge of another scale", put("selection.steps", [judged(minimum="3", scale="OneToTen")]), "spec.selection.steps[0].judge.scale", "not one of the values"),
     ("trust in what learnt the budget", put("selection.steps", [TRUST]), "spec.selection.steps", "tuned on that budget"),
     ("no regularisation", put("strong.tuning", {"type": "Head", "head": {"l2": "0"}}), "spec.strong.tuning.head.l2", "above 0"),
     ("threshold", put("evaluation.positiveThreshold", "1"), "spec.evaluation.positiveThreshold", "between 0 and 1"),
@@ -344,6 +373,11 @@ GOOD = [
     ("rules that write", writes({"write": "gpl-{version}", "pattern": "gpl (?P<version>[0-9.]+)"}, {"write": "mit", "keywords": ["mit"]})),
     ("all that writes", lambda spec: (writes({"write": "gpl", "pattern": "gpl"})(spec), spec["weak"]["labelers"].extend([{**VOTES, "imported": {"field": "note", "abstainOn": ["-"]}}, tuned(tuning={"type": "LoRA"}), prompted(shots=4, samples=5, temperature="0.7", agreement="Chrf")]))),
     ("selection", put("selection.steps", [STEP])),
+    ("likelihood under a labeler's model", selects_texts({"type": "Likelihood", "likelihood": {"dropMostLikely": "0.1", "model": {"uri": "py://llm"}}})),
+    ("a pairwise judge", both_edits(selects_texts(), put("evaluation", {"judge": {"model": {"uri": "py://judge"}, "margin": "0.1", "question": "Which is shorter?"}}))),
+    ("a judge of texts", selects_texts(judged(keepFraction="0.5", sample=32))),
+    ("a judge of texts that says yes", selects_texts(judged(minimum="0.5", scale="YesNo"))),
+    ("a judge of classes", put("selection.steps", [judged(minimum="4.5", scale="OneToFive")])),
     ("every step for texts", selects_texts(*EVERY_TEXT_STEP, labelers=2)),
     ("a consensus", lambda spec: (selects_texts(labelers=2)(spec), spec.update(aggregation={"type": "Consensus"}))),
     ("a consensus of unequals", lambda spec: (selects_texts(labelers=2)(spec), spec.update(aggregation={"type": "Consensus", "consensus": {"utility": "TokenF1", "weights": [{"labeler": "rules-1", "weight": "2"}]}}))),

@@ -157,6 +157,67 @@ def test_the_filter_needs_no_network_and_finds_its_rows(harmless):
     assert not re.search(r"fetch|XMLHttp|import|eval|innerHTML", field["oninput"])
 
 
+def judge_of(evidence: bool, agreement: bool = True) -> dict:
+    share = {"estimate": 0.8, "low": 0.6, "high": 0.9}
+    return {
+        "model": "py://judge",
+        "question": f"Which is {SCRIPT}?",
+        "margin": 0.0,
+        "chat": True,
+        "pairs": [
+            {
+                "arm": "strong",
+                "baseline": "weak",
+                "items": 300,
+                "families": 200,
+                "equal": 100,
+                "otherAnswers": 7,
+                "wins": 0.41,
+                "ties": 0.4,
+                "losses": 0.19,
+                "difference": {"estimate": 0.22, "low": -0.05, "high": 0.49},
+                "position": {"first": 0.31, "second": 0.02},
+                "gold": {
+                    "differ": 150,
+                    "decided": 90 if agreement else 0,
+                    "agreement": share if agreement else None,
+                    "isEvidence": evidence,
+                },
+            }
+        ],
+    }
+
+
+@pytest.mark.parametrize(
+    ("judge", "said", "unsaid"),
+    [
+        (judge_of(True), "preferred the nearer one in 80% [60% to 90%]", "no evidence"),
+        (
+            judge_of(False),
+            "not known to prefer what experts write, and its verdict is no evidence",
+            "nothing",
+        ),
+        (judge_of(False, agreement=False), "what it is worth is not known", "a coin"),
+    ],
+)
+def test_what_a_judge_prefers_stands_beside_what_it_is_worth(judge, said, unsaid):
+    found = texts_results()
+    before = rendered(found)
+    found["evaluation"]["judge"] = judge
+    html = rendered(found)
+    text = re.sub(r"\s+", " ", Page(html).text)
+    section = text[text.index("Which text a model prefers") : text.index("Side by side")]
+    assert said in section
+    assert unsaid not in section
+    assert "41 %" in section
+    assert "+0.220" in section
+    assert "shown first, whichever it was, in 31% of what it was asked, and the second in 2%" in section
+    assert "On 7 texts it would rather have said something else" in section
+    assert SCRIPT not in html
+    assert page.tone(found["evaluation"]) == page.tone(texts_results()["evaluation"])
+    assert "Which text a model prefers" not in before
+
+
 def test_no_text_is_quoted_unless_excerpts_are_allowed():
     html = rendered(texts_results(evil="secretlicence", quoted=False))
     assert "secretlicence" not in html

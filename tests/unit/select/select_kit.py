@@ -68,8 +68,10 @@ def clouds(n: int = 240, noise: float = 0.2, seed: int = 0, distance: float = 2.
     )
 
 
-def selected(pool: Pool, *steps: dict[str, Any], labelers: int = 1, **data: Any) -> dict[int, Selected]:
-    """What steps keep of a pool, by seed."""
+def selected(
+    pool: Pool, *steps: dict[str, Any], labelers: int = 1, output: Any = None, **data: Any
+) -> dict[int, Selected]:
+    """What steps keep of a pool, by seed; `output` is where a step may write."""
     given = [{"name": f"rules-{n}", "type": "Functions", "functions": RULES} for n in range(labelers)]
     spec = SimpleNamespace(
         task=Task.model_validate({"classes": [{"name": "a"}, {"name": "b"}]}),
@@ -83,7 +85,7 @@ def selected(pool: Pool, *steps: dict[str, Any], labelers: int = 1, **data: Any)
     )
     prepared = SimpleNamespace(files={})  # of a job in which nobody was asked
     context: Any = SimpleNamespace(
-        spec=spec, progress=lambda *_words: None, artifact=lambda _role: prepared, scratch=None
+        spec=spec, progress=lambda *_words: None, artifact=lambda _role: prepared, scratch=None, output=output
     )
     examples = Examples(pool.ids, [""] * len(pool.ids), pool.parts, pool.families)
     weak = WeakLabels(pool.weak, np.zeros(len(pool.ids), dtype=bool))

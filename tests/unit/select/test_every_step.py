@@ -33,7 +33,8 @@ def pool_of(seed=0):
 
 
 def test_all_steps_are_here():
-    assert STEPS.keys() == {name for name, step in SELECTION_STEPS.items() if not step.only_for}
+    asking = {name for name, step in SELECTION_STEPS.items() if step.asks_question}  # see test_judge
+    assert STEPS.keys() == {name for name, step in SELECTION_STEPS.items() if not step.only_for} - asking
 
 
 @pytest.mark.parametrize("name", STEPS)

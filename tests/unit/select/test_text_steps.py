@@ -41,7 +41,11 @@ def kept(selected) -> list[int]:
 
 
 def test_all_steps_for_texts_are_here():
-    assert STEPS.keys() == {name for name, step in SELECTION_STEPS.items() if "Generation" in step.only_for}
+    asking = {name for name, step in SELECTION_STEPS.items() if step.asks_question}  # see test_likelihood
+    assert (
+        STEPS.keys()
+        == {name for name, step in SELECTION_STEPS.items() if "Generation" in step.only_for} - asking
+    )
 
 
 @pytest.mark.parametrize(("least", "rows"), [("1", [0, 4]), ("0.5", [0, 1, 3, 4]), ("0.51", [0, 4])])

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from w2s_api.spec.job import Spec
-from w2s_api.stage import Role
+from w2s_api.stage import ModelReference, Role
 from w2s_trainer.contract.job import StageJob
 from w2s_trainer.contract.model import StageModel
 from w2s_trainer.contract.progress import Progress
@@ -71,6 +71,10 @@ class StageContext:
         assert reference is not None, f"stage {self.job.stage.name} has no model"
         artifact = self.needs[reference.stage] if reference.stage else None
         return StageModel(reference, self.objects, self.cache, artifact)
+
+    def model_at(self, uri: str) -> StageModel:
+        """A model that the stage asks beside its own; it must be among what the stage reads."""
+        return StageModel(ModelReference(uri=uri), self.objects, self.cache)
 
     @property
     def spec(self) -> Spec:

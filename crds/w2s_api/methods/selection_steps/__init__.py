@@ -6,6 +6,8 @@ from w2s_api.methods.selection_steps.confidence import Confidence
 from w2s_api.methods.selection_steps.confident_learning import ConfidentLearning
 from w2s_api.methods.selection_steps.diversity import Diversity
 from w2s_api.methods.selection_steps.groundedness import Groundedness
+from w2s_api.methods.selection_steps.judge import Judge
+from w2s_api.methods.selection_steps.likelihood import Likelihood
 from w2s_api.methods.selection_steps.neighbours import Neighbours
 from w2s_api.methods.selection_steps.shape import Shape
 from w2s_api.methods.selection_steps.shares import Shares
@@ -20,6 +22,8 @@ __all__ = [
     "ConfidentLearning",
     "Diversity",
     "Groundedness",
+    "Judge",
+    "Likelihood",
     "Neighbours",
     "Shape",
     "Shares",
@@ -39,4 +43,6 @@ SELECTION_STEPS: dict[str, type[StepSettings]] = table(
     Groundedness,
     Shape,
     Agreement,
+    Judge,
+    Likelihood,
 )

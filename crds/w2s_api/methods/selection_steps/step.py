@@ -22,8 +22,14 @@ class StepSettings(Method):
     """It is there to change class shares: that they moved is no warning."""
     least_labelers: ClassVar[int] = 1
     """With fewer it would change nothing."""
+    asks_question: ClassVar[bool] = False
+    """It asks a model about the task, so that its result depends on how the task is put."""
     judges_by_budget: ClassVar[bool] = False
     """It compares weak labels with expert labels of the budget: no labeler may have learnt all of these."""
+
+    def reads_strong(self) -> bool:
+        """Whether it asks the strong model itself, as it came."""
+        return False
 
     def sees_gold(self) -> bool:
         """Whether it reads expert labels of the budget, so that it keeps something else for each seed."""

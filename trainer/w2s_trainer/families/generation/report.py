@@ -29,6 +29,8 @@ _REASONS = {
     "long": "too long",
     "fewAnswers": "too few labelers answered",
     "disagree": "labelers disagreed",
+    "unlikely": "unlikely in the eyes of a model",
+    "likely": "what a model would have said anyway",
 }
 """Why selection steps drop texts, by what the audit calls it."""
 
@@ -48,6 +50,8 @@ def report_parts(results: Mapping[str, Any]) -> ReportParts:
         repetition=repetition_sentence(evaluation),
         rate_words=list(RATES.values()),
         rates=rates(evaluation),
+        judge=evaluation.get("judge"),
+        judge_sentences=judge_sentences(evaluation),
         shown=results["excerpts"] is not None,
         pairs=[
             {
@@ -108,6 +112,35 @@ def repetition_sentence(evaluation: Mapping[str, Any]) -> str | None:
         f"Of the texts of the new model {new['loops']:.1%} end in a loop and {new['repetition']:.1%} of its runs of four words"
         f" were there before; as it came, before it was tuned, {untuned['loops']:.1%} and {untuned['repetition']:.1%}."
     )
+
+
+def judge_sentences(evaluation: Mapping[str, Any]) -> list[str]:
+    """Says of each pair whether the judge knows what experts prefer, and whether it prefers a place."""
+    sentences = []
+    for pair in evaluation.get("judge", {}).get("pairs", []):
+        place = pair["position"]
+        sentence = (
+            f"{pair['arm']} against {pair['baseline']}: {_agreement(pair['gold'])} It preferred the text shown first, whichever"
+            f" it was, in {place['first']:.0%} of what it was asked, and the second in {place['second']:.0%}."
+        )
+        if pair["otherAnswers"]:
+            sentence += f" On {pair['otherAnswers']:,} texts it would rather have said something else: ties."
+        sentences.append(sentence)
+    return sentences
+
+
+def _agreement(gold: Mapping[str, Any]) -> str:
+    share = gold["agreement"]
+    if share is None:
+        return "it decided on no text on which one of the two is nearer to the expert's: what it is worth is not known."
+    agrees = (
+        f"of {gold['differ']:,} texts on which one of the two is nearer to the expert's it decided on {gold['decided']:,}, and"
+        f" preferred the nearer one in {share['estimate']:.0%} [{share['low']:.0%} to {share['high']:.0%}] of these; a coin"
+        " does in 50 %."
+    )
+    if not gold["isEvidence"]:
+        agrees += " So this judge is not known to prefer what experts write, and its verdict is no evidence."
+    return agrees
 
 
 def _reasons(step: Mapping[str, Any]) -> list[str]:

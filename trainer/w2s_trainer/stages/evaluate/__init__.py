@@ -24,6 +24,7 @@ from w2s_trainer.stages.evaluate.costs import detailed_costs
 from w2s_trainer.stages.evaluate.decision_table import decision_table
 from w2s_trainer.stages.evaluate.error_groups import error_groups
 from w2s_trainer.stages.evaluate.gate import apply_gate
+from w2s_trainer.stages.evaluate.judged import judged
 from w2s_trainer.stages.evaluate.predictions import cascade_answers, stacked, weak_answers
 from w2s_trainer.stages.evaluate.sources import source_accuracies
 from w2s_trainer.stages.evaluate.training import student_settings, training_summary
@@ -62,6 +63,10 @@ def run(context: StageContext) -> StageResult:
     arms = _arms(context, examples, rows, training["examples"])
     result = compare(test, arms, candidate, np.random.default_rng(BOOTSTRAP_SEED))
     texts = examples.texts.take(rows)
+    ids = list(examples.ids.take(rows))
+    if spec.evaluation.judge:
+        rng = np.random.default_rng(BOOTSTRAP_SEED)
+        result["judge"] = judged(context, spec.evaluation.judge, test, arms, candidate, rows, ids, texts, rng)
     lengths = np.fromiter(map(len, texts), dtype=np.int64, count=len(rows))
     result["errors"] = error_groups(test, lengths, arms.answers["weak"], arms.answers[candidate.name])
     result["evaluations"] = _count_evaluation(context)
@@ -104,7 +109,6 @@ def run(context: StageContext) -> StageResult:
     results["advice"] = advice(results)
     (context.output / RESULTS).write_bytes(_encoded(results))
     (context.output / REPORT).write_text(report.render(results, family.report_parts(results)))
-    ids = list(examples.ids.take(rows))
     (context.output / DECISIONS).write_text(
         decision_table(test, ids, arms.answers, candidate.name), encoding="utf-8", newline=""
     )
