@@ -197,6 +197,11 @@ def lacks_language_head(directory: Path, name: str) -> bool:
     return True
 
 
+def weights_of_head(key: str) -> bool:
+    """Whether a weight of this name is of a pooler or of a head of pretraining: models are saved with them or without."""
+    return _matches(f"{_POOLER}|{_PRETRAINING_HEADS}", key)
+
+
 def check_report(report: dict[str, Any], model: Any, role: Role, name: str) -> None:
     """Reads what transformers says of a load.
 

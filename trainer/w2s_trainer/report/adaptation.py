@@ -23,15 +23,16 @@ def adaptation_answers(results: Mapping[str, Any]) -> list[str]:
     if not steps or comparison is None:
         return []
     differences, cost = Differences.of(results), f"at {seconds(_seconds(steps))} for the steps"
+    size = differences.size(comparison["estimate"])
     if comparison["verdict"] == "better":
         return [
-            f"Adapting the strong model gained the student {differences.size(comparison['estimate'])} (between"
+            f"Adapting the strong model gained the student {size} (between"
             f" {differences.between(comparison)}; exploratory), {cost}."
         ]
     if comparison["verdict"] == "worse":
         return [
-            f"Adapting the strong model did harm: the student lost {differences.size(comparison['estimate'])} to that of the model"
-            f" as it came (between {differences.between(comparison, -1)}; exploratory), {cost}."
+            f"Adapting the strong model did harm: the student lost {size} to that of the model as it came"
+            f" (between {differences.between(comparison, -1)}; exploratory), {cost}."
         ]
     return [
         "Adapting the strong model is not proven to gain the student anything:"

@@ -11,6 +11,7 @@ from w2s_api.methods.adaptation_steps import AdaptationSettings
 from w2s_api.spec.job import Spec
 from w2s_trainer.contract.context import StageContext
 from w2s_trainer.methods import implementation
+from w2s_trainer.models.adapter import is_adapter
 from w2s_trainer.models.uri import fetch_directory
 from w2s_trainer.store.objects import Objects
 
@@ -29,7 +30,8 @@ class Before:
         """The files of a model that is on this machine already; None of others, which the step itself looks at."""
         if uri is None or uri.partition("://")[0] not in ("py", "file"):
             return None
-        return fetch_directory(uri, self.objects, self.cache)
+        directory = fetch_directory(uri, self.objects, self.cache)
+        return None if is_adapter(path.name for path in directory.iterdir()) else directory
 
 
 class AdaptationMethod(Protocol):

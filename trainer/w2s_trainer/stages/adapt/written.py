@@ -12,6 +12,15 @@ _TAKEN = (".json", ".txt", ".model", ".jinja", ".bpe", ".codes", ".tokenizer")
 """What tokenizers, chat templates and settings of writing are kept in."""
 
 
+def small_files(directory: Path) -> list[Path]:
+    """What a model came with beside its weights and its config."""
+    return [
+        path
+        for path in sorted(directory.iterdir())
+        if path.is_file() and path.suffix in _TAKEN and path.name not in _NOT_TAKEN
+    ]
+
+
 def write_made(model: Any, before: Path, directory: Path) -> None:
     """Writes weights and config of a model, and takes over all else that it came with: its tokenizer as it was.
 
@@ -20,11 +29,6 @@ def write_made(model: Any, before: Path, directory: Path) -> None:
         before: the directory of the model that it was made of.
         directory: where to.
     """
-    taken = [
-        path
-        for path in sorted(before.iterdir())
-        if path.is_file() and path.suffix in _TAKEN and path.name not in _NOT_TAKEN
-    ]
-    for path in taken:
+    for path in small_files(before):
         shutil.copyfile(path, directory / path.name)
     model.save_pretrained(directory)
