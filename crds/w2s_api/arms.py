@@ -118,7 +118,7 @@ def _full_schedule_absent(spec: "Spec") -> str | None:
 def _unadapted_absent(spec: "Spec") -> str | None:
     if not spec.strong.adaptation.steps:
         return "the strong model was not adapted: it would be `strong`"
-    return _unless_asked("Unadapted")(spec)
+    return None if spec.evaluation.unadapted else "not asked for in `evaluation.unadapted`"
 
 
 def _ceiling_absent(spec: "Spec") -> str | None:
@@ -179,7 +179,6 @@ _TABLE = (
         " tuning and seeds.",
         _unadapted_absent,
         learns_from=LearnsFrom.SELECTED_LABELS,
-        control="Unadapted",
         as_baseline="the student of the model before its adaptation",
         unadapted=True,
         simpler=True,

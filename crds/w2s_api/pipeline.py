@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from w2s_api.arms import ARMS, CONTROLS, LearnsFrom, arms_of, candidate_of, on_frozen_model
+from w2s_api.arms import ARMS, LearnsFrom, arms_of, candidate_of, on_frozen_model
 from w2s_api.families import family_of
 from w2s_api.keys import canonical, stage_key
 from w2s_api.methods.losses import CrossEntropy
@@ -132,7 +132,7 @@ def pipeline(spec: Spec) -> tuple[Stage, ...]:
         "evaluate",
         {
             "task": task,
-            "evaluation": _compared(spec),
+            "evaluation": _settings(evaluation, without={"credentials_secret_ref"}),
             "promotion": _settings(spec.promotion, without={"publish"}),
             "report": spec.report,
             "weak.labelers[].trainedOn.type": {
@@ -196,20 +196,6 @@ def _add_adaptation(build: _Builder, spec: Spec) -> ModelReference:
         )
         model = ModelReference(stage=name)
     return model
-
-
-def _compared(spec: Spec) -> dict[str, Any]:
-    """The settings of the evaluation. A control that says nothing of this spec is as if it were not there."""
-    settings = _settings(spec.evaluation, without={"credentials_secret_ref"})
-    if spec.strong.adaptation.steps:
-        return settings
-    idle = {arm.control for arm in ARMS.values() if arm.unadapted}
-    controls = [control for control in spec.evaluation.controls if control not in idle]
-    if set(controls) == set(CONTROLS) - idle:
-        settings.pop("controls", None)
-    else:
-        settings["controls"] = controls
-    return settings
 
 
 def _gold_student(build: _Builder, spec: Spec) -> Mapping[Role, tuple[str, ...]]:

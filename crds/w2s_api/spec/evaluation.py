@@ -45,13 +45,17 @@ class Evaluation(Struct):
         description="Train on expert labels of the pool too, to see how far the weak labels are from them."
         " Needs the label field in the rows of `data.unlabeled`.",
     )
-    controls: Annotated[list[Control], Field(max_length=6), OneOrder] = Field(
+    unadapted: bool = Field(
+        default=True,
+        description="While the strong model is adapted (`strong.adaptation.steps`), train the student of the model before, too,"
+        " to see what the adaptation is worth.",
+    )
+    controls: Annotated[list[Control], Field(max_length=5), OneOrder] = Field(
         default_factory=lambda: list(CONTROLS),
         description="What else is compared. Unfiltered: trained without selection. GoldOnly: tuned on the gold"
         " budget alone. ZeroShot: the strong model as it came. Cascade: the weak labels where there are any,"
         " the strong model elsewhere. Head: while LoRA or Full is tuned, a head on the frozen model beside it,"
-        " trained on the same labels, to see what the tuning is worth. Unadapted: where the strong model is adapted, the"
-        " student of the model before, to see what the adaptation is worth.",
+        " trained on the same labels, to see what the tuning is worth.",
         json_schema_extra={"x-kubernetes-list-type": "set"},
     )
     positive_threshold: Fraction = Field(

@@ -12,6 +12,12 @@ _BETWEEN_MODELS = ("Linear", "Slerp")
 """Methods that need no base: they go from the current model to the others."""
 _METHOD = "(has(self.method) ? self.method : 'Linear')"
 """In CEL: below a list the API server fills in no defaults."""
+_MOST_MODELS = 8
+_WEIGHTS = [
+    f"(has(self.models[{i}].weight) ? double(self.models[{i}].weight) : 0.5)" for i in range(_MOST_MODELS)
+]
+_SUM = " + ".join(f"(size(self.models) > {i} ? {weight} : 0.0)" for i, weight in enumerate(_WEIGHTS))
+"""In CEL, which has no sum that every reader of it knows."""
 _THINNED = ("TIES", "DARE")
 """Methods that keep a share of each difference."""
 
@@ -52,7 +58,7 @@ class Merge(AdaptationSettings):
             field="models",
         ),
         Rule(
-            cel=f"{_METHOD} != 'Linear' || self.models.map(m, has(m.weight) ? double(m.weight) : 0.5).sum() <= 1.000001",
+            cel=f"{_METHOD} != 'Linear' || {_SUM} <= 1.000001",
             message="the weights of a Linear merge may be 1 together: what is left is the current model's",
             holds=lambda step: (
                 step.method != "Linear" or sum(float(m.weight) for m in step.merged) <= 1.000001
@@ -81,7 +87,7 @@ class Merge(AdaptationSettings):
         " 2023, arXiv 2306.01708). DARE: entries are dropped at random and the others scaled up (Yu et al. 2023, arXiv"
         " 2311.03099).",
     )
-    merged: Annotated[list[MergedModel], Field(min_length=1, max_length=8)] = Field(
+    merged: Annotated[list[MergedModel], Field(min_length=1, max_length=_MOST_MODELS)] = Field(
         alias="models",
         description="What is merged in.",
         json_schema_extra={"x-kubernetes-list-type": "atomic"},
