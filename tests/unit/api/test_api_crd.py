@@ -1,5 +1,6 @@
 """The CRD as a document: structural, described, bounded, small, and as it is in the repository."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -139,7 +140,8 @@ def test_rules_name_fields_that_there_are():
 
 
 def test_it_is_small_enough_for_plain_apply():
-    assert len(as_yaml().encode()) < 200_000
+    """`kubectl apply` keeps it once more as JSON, in an annotation of at most 262,144 bytes."""
+    assert len(json.dumps(crd(), separators=(",", ":")).encode()) < 200_000
 
 
 def test_the_generated_files_are_up_to_date():
