@@ -162,6 +162,7 @@ DEFAULTS: dict[str, Any] = {
     "spec.strong.adaptation.steps.pretrain.tuning.lora.targets": "AllLinear",
     "spec.strong.adaptation.steps.pretrain.tuning.lora.learningRate": "0.001",
     "spec.strong.adaptation.steps.pretrain.tuning.full.learningRate": "0.00003",
+    "spec.strong.adaptation.steps.pretrain.freezeBlocks": 0,
     "spec.strong.adaptation.steps.pretrain.training": {},
     "spec.strong.adaptation.steps.pretrain.training.epochs": 1,
     "spec.strong.adaptation.steps.pretrain.training.batchSize": 32,

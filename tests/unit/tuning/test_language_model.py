@@ -129,8 +129,11 @@ class Kept:
             raise InterruptedError
 
 
-def trained(directory: Path, tuning: str, keeper: Kept, **changes) -> tuple[LanguageModel, Checks]:
+def trained(
+    directory: Path, tuning: str, keeper: Kept, frozen_blocks: int = 0, **changes
+) -> tuple[LanguageModel, Checks]:
     model = load(directory, tuning)
+    model.frozen_blocks = frozen_blocks
     learnt, held_out = blocks_of(model, 40, 1), blocks_of(model, 8, 2)
     question = model.question(0.15, "tiny")
     schedule = Schedule(**{**vars(SCHEDULE), **changes})
@@ -160,6 +163,28 @@ def test_an_interrupted_training_ends_in_the_same_bits(models, kind, tuning):
     assert checks.losses[0][0] == 0
     assert len(checks.losses) == 1 + SCHEDULE.checks
     assert checks.losses[-1][1] < checks.losses[0][1], "it learnt something"
+
+
+@pytest.mark.parametrize("tuning", TUNINGS)
+@pytest.mark.parametrize("kind", ["bert", "llama"])
+def test_what_is_frozen_stays_bit_for_bit_and_the_rest_learns(models, kind, tuning):
+    before = load(models[kind], tuning).model.state_dict()
+    model, _ = trained(models[kind], tuning, Kept(-1), frozen_blocks=1, epochs=1)
+    made = (model.model.merge_and_unload() if tuning == "LoRA" else model.model).state_dict()
+    frozen = [
+        name
+        for name in made
+        if ".0." in name or name.endswith(("word_embeddings.weight", "embed_tokens.weight"))
+    ]
+    assert len(frozen) > 5
+    assert [name for name in frozen if not torch.equal(made[name], before[name])] == []
+    assert any(not torch.equal(made[name], before[name]) for name in made if ".1." in name)
+
+
+def test_a_model_all_of_which_is_frozen_is_refused(models):
+    model = load_language_model(models["llama"], tuning=Full(), name="tiny", frozen_blocks=2)
+    with pytest.raises(BadSpec, match="`freezeBlocks` is 2, and LlamaForCausalLM has 2 blocks"):
+        model.make_tunable(0)
 
 
 def test_how_a_batch_is_cut_changes_nothing(models):

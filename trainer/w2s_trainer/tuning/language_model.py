@@ -34,6 +34,27 @@ class LanguageModel(TunableModel):
     has_new_head = False
 
     causal: bool
+    frozen_blocks: int = 0
+    """So many of the first blocks are not tuned, nor are the input embeddings where there are any such blocks."""
+
+    def make_tunable(self, seed: int) -> None:
+        """See TunableModel. What is frozen has no gradient, also where it has adapters.
+
+        Raises:
+            BadSpec: nothing of the body would be left to tune.
+        """
+        super().make_tunable(seed)
+        if not self.frozen_blocks:
+            return
+        blocks = blocks_of(self.inner)
+        if self.frozen_blocks >= len(blocks):
+            raise BadSpec(
+                "NothingToTune",
+                f"`freezeBlocks` is {self.frozen_blocks:,}, and {type(self.inner).__name__} has {len(blocks):,} blocks.",
+                f"Set it to {len(blocks) - 1:,} at most.",
+            )
+        for module in [self.inner.get_input_embeddings(), *blocks[: self.frozen_blocks]]:
+            module.requires_grad_(False)
 
     @property
     def head(self) -> str:
@@ -129,6 +150,7 @@ def load_language_model(
     dropout: float = 0.0,
     precision: Precision = "float32",
     gradient_checkpointing: bool = False,
+    frozen_blocks: int = 0,
 ) -> LanguageModel:
     """Loads a model with the output layer of its pretraining.
 
@@ -142,6 +164,7 @@ def load_language_model(
         dropout: in place of the model's own.
         precision: of the computations. Weights that are tuned are float32 in any case.
         gradient_checkpointing: compute activations twice in place of keeping them.
+        frozen_blocks: so many of the first blocks are not tuned.
 
     Raises:
         BadSpec: transformers has no such class, or its files are not as they must be (`models.loading`).
@@ -164,7 +187,15 @@ def load_language_model(
     use_fast_matmul(model)
     if gradient_checkpointing:
         model.gradient_checkpointing_enable({"use_reentrant": False})
-    return LanguageModel(model, tokenizer, device, precision, tuning, dropout, causal)
+    return LanguageModel(model, tokenizer, device, precision, tuning, dropout, causal, frozen_blocks)
+
+
+def blocks_of(model: Any) -> Any:
+    """The blocks of a model, in order: the longest list of modules in it."""
+    import torch
+
+    lists = [module for module in model.modules() if isinstance(module, torch.nn.ModuleList)]
+    return max(lists, key=len, default=torch.nn.ModuleList())
 
 
 def _start_head(model: Any) -> None:

@@ -110,6 +110,11 @@ class Pretrain(AdaptationSettings):
         default_factory=PretrainingTuning,
         description="What of the model is tuned. LoRA is merged into the weights at the end.",
     )
+    freeze_blocks: Annotated[int, Field(ge=0, le=1000)] = Field(
+        default=0,
+        description="So many of the first blocks, and the input embeddings, stay as they are: less is learnt, and less is"
+        " forgotten.",
+    )
     training: PretrainingSchedule = Field(default_factory=PretrainingSchedule, description="The schedule.")
     held_out_fraction: Fraction = Field(
         default="0.05",
@@ -145,4 +150,5 @@ class Pretrain(AdaptationSettings):
         epochs = self.training.epochs
         times = "1 epoch" if epochs == 1 else f"{epochs:,} epochs"
         part = "" if float(self.subset) == 1 else f"{float(self.subset):.0%} of "
-        return f"pretrained on {part}{what}, {times}; tuned: {self.tuning.settings.in_words()}"
+        frozen = f"; the first {self.freeze_blocks} blocks stayed as they were" if self.freeze_blocks else ""
+        return f"pretrained on {part}{what}, {times}; tuned: {self.tuning.settings.in_words()}{frozen}"

@@ -5,6 +5,7 @@ The training is the house's own loop: it is saved, stopped and gone on with as t
 
 import math
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -179,6 +180,7 @@ def _model(context: StageContext, settings: Pretrain, numbers: NumericSettings) 
         dropout=float(training.dropout),
         precision=numbers.precision,
         gradient_checkpointing=training.gradient_checkpointing,
+        frozen_blocks=settings.freeze_blocks,
     )
     longest = model.tokenizer.model_max_length
     if settings.block_tokens > longest:
@@ -190,8 +192,7 @@ def _model(context: StageContext, settings: Pretrain, numbers: NumericSettings) 
     return model
 
 
-def _blocks(model: LanguageModel, texts: Any, block_tokens: int) -> Ragged:
-    texts = list(texts)
+def _blocks(model: LanguageModel, texts: Sequence[str], block_tokens: int) -> Ragged:
     ids = (
         encoding.ids
         for start in range(0, len(texts), _CHUNK)
@@ -218,7 +219,11 @@ def _write(context: StageContext, settings: Pretrain, model: LanguageModel) -> N
     tuning = settings.tuning.settings
     if tuning.keeps_weights and model.precision != "float32":
         model = load_language_model(
-            context.model.directory, tuning=tuning, name=context.model.name, precision="float32"
+            context.model.directory,
+            tuning=tuning,
+            name=context.model.name,
+            precision="float32",
+            frozen_blocks=settings.freeze_blocks,
         )
         model.make_tunable(SEED)
         model.load(state)

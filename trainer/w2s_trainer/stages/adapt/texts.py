@@ -44,27 +44,27 @@ def pretraining_texts(context: StageContext, settings: Pretrain) -> PretrainingT
     """
     examples = read_examples(context.artifact("examples"), context.scratch)
     pool = examples.rows("pool")
-    texts: list[str] = []
-    families: list[int] = []
     counts: dict[str, int] = {}
     if settings.pool:
-        texts += examples.texts.take(pool)
-        families += examples.families[pool].tolist()
         counts["pool"] = len(pool)
+    else:
+        pool = pool[:0]
+    texts: Sequence[str] = examples.texts.take(pool)
+    families = examples.families[pool]
     if settings.corpora:
         found = list(_corpora(context, settings))
         kept = _unlike_the_test(found, examples, context.spec.data)
         known = set(texts)
         fresh = [text for text in dict.fromkeys(kept) if text not in known]
         first = int(examples.families.max(initial=-1)) + 1
-        families += range(first, first + len(fresh))
-        texts += fresh
+        families = np.concatenate([families, np.arange(first, first + len(fresh))])
+        texts = [*texts, *fresh]
         counts |= {
             "corpora": len(fresh),
             "likeTheTest": len(found) - len(kept),
             "knownBefore": len(kept) - len(fresh),
         }
-    return _divided(texts, np.array(families, dtype=np.int64), settings, counts)
+    return _divided(texts, families, settings, counts)
 
 
 def check_corpora(data: Data, settings: Pretrain, objects: Objects, scratch: Path) -> None:
@@ -112,7 +112,7 @@ def _unlike_the_test(found: Sequence[str], examples: Examples, data: Data) -> li
 
 
 def _divided(
-    texts: list[str], families: NDArray[np.int64], settings: Pretrain, counts: dict[str, int]
+    texts: Sequence[str], families: NDArray[np.int64], settings: Pretrain, counts: dict[str, int]
 ) -> PretrainingTexts:
     if len(np.unique(families)) < 2:
         raise BadData(
