@@ -50,6 +50,8 @@ class Arm:
     """The value of `promotion.candidate` that declares it to be what is promoted."""
     as_baseline: str = ""
     """What the report calls it where the candidate is compared with it."""
+    unadapted: bool = False
+    """Made from the strong model as it came, without the steps of its adaptation."""
     simpler: bool = False
     """Cheaper than the candidate: where it is clearly better, the report says so beside the answer."""
 
@@ -113,6 +115,12 @@ def _full_schedule_absent(spec: "Spec") -> str | None:
     return None
 
 
+def _unadapted_absent(spec: "Spec") -> str | None:
+    if not spec.strong.adaptation.steps:
+        return "the strong model was not adapted: it would be `strong`"
+    return None if spec.evaluation.unadapted else "not asked for in `evaluation.unadapted`"
+
+
 def _ceiling_absent(spec: "Spec") -> str | None:
     return None if spec.evaluation.ceiling else "not asked for in `evaluation.ceiling`"
 
@@ -148,7 +156,7 @@ _TABLE = (
         learns_from=LearnsFrom.SELECTED_LABELS,
         candidate="Student",
         beats=("weak", "zero-shot", "gold-only", "unfiltered"),
-        explores=("head", "full-schedule"),
+        explores=("head", "full-schedule", "unadapted"),
         as_baseline="the student on the weak labels alone",
         simpler=True,
     ),
@@ -164,6 +172,16 @@ _TABLE = (
         learns_from=LearnsFrom.ALL_LABELS,
         control="Unfiltered",
         as_baseline="training without selection",
+    ),
+    Arm(
+        "unadapted",
+        "The student, made from the strong model as it came, without the steps of its adaptation: the same weak labels,"
+        " tuning and seeds.",
+        _unadapted_absent,
+        learns_from=LearnsFrom.SELECTED_LABELS,
+        as_baseline="the student of the model before its adaptation",
+        unadapted=True,
+        simpler=True,
     ),
     Arm(
         "head",
@@ -186,7 +204,7 @@ _TABLE = (
     ),
     Arm(
         "zero-shot",
-        "The strong model as it came, without a label: asked, or by similarity to the class descriptions.",
+        "The strong model as it came, or was adapted, without a label: asked, or by similarity to the class descriptions.",
         _zero_shot_absent,
         control="ZeroShot",
         as_baseline="the strong model as it came",
@@ -240,7 +258,7 @@ def is_on_gold(arm: Arm) -> bool:
 
 
 def on_frozen_model(arm: Arm, deep: bool) -> bool:
-    """Whether an arm is computed on the frozen model's features, all of them in one process.
+    """Whether an arm is computed on the features of the frozen model that is tuned, all of them in one process.
 
     Args:
         arm: any.
@@ -249,4 +267,6 @@ def on_frozen_model(arm: Arm, deep: bool) -> bool:
     """
     if arm.name == "head":
         return deep
+    if arm.unadapted:
+        return False
     return arm.name == "zero-shot" or (arm.learns_from is not None and not deep)

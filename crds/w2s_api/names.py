@@ -1,5 +1,6 @@
 """The words that manifests, pods, log lines, conditions and reports share."""
 
+import re
 from typing import Literal, get_args
 
 GROUP = "w2s.dev"
@@ -10,7 +11,16 @@ PLURAL = "weaktostrongjobs"
 SHORT_NAME = "w2s"
 
 StageKind = Literal[
-    "prepare", "synthesise", "label", "aggregate", "select", "train", "combine", "evaluate", "promote"
+    "prepare",
+    "synthesise",
+    "label",
+    "aggregate",
+    "select",
+    "adapt",
+    "train",
+    "combine",
+    "evaluate",
+    "promote",
 ]
 STAGE_KINDS: tuple[StageKind, ...] = get_args(StageKind)
 
@@ -23,3 +33,9 @@ RUN_DIGITS = 4
 ROOM = _LONGEST - len("--") - MARK_DIGITS - len("-") - RUN_DIGITS
 """Characters that the names of an object and of its longest stage may have together:
 child Jobs are called <object>-<stage>-<mark>-<run>, and the host of a shard <child Job>-<index>."""
+
+
+def adaptation_stage(place: int, method: str) -> str:
+    """The name of the stage of a step of the adaptation, such as `adapt-1-pretrain`; places count from 0."""
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])", "-", method).lower()
+    return f"adapt-{place + 1}-{words}"

@@ -10,7 +10,7 @@ from w2s_api.keys import canonical, stage_key
 from w2s_api.methods.losses import CrossEntropy
 from w2s_api.methods.method import Method
 from w2s_api.methods.tunings import Head
-from w2s_api.names import StageKind
+from w2s_api.names import StageKind, adaptation_stage
 from w2s_api.spec.base import Struct
 from w2s_api.spec.job import Spec
 from w2s_api.spec.strong import Strong
@@ -81,7 +81,6 @@ def pipeline(spec: Spec) -> tuple[Stage, ...]:
     build = _Builder()
     task, data, weak, strong, evaluation = spec.task, spec.data, spec.weak, spec.strong, spec.evaluation
     labels = family_of(task).label_inputs(task)
-    model = ModelReference(uri=strong.model.uri)
 
     seen = sorted({uri for labeler in weak.labelers for uri in labeler.settings.sources()})
     own_rows = (
@@ -118,6 +117,7 @@ def pipeline(spec: Spec) -> tuple[Stage, ...]:
             ),
         )
 
+    model = _add_adaptation(build, spec)
     budget = {"data.goldBudget": data.gold_budget}
     seeds = {"evaluation.seeds": _unless_default(evaluation, "seeds")}
     for labeler in weak.labelers:
@@ -173,6 +173,7 @@ def pipeline(spec: Spec) -> tuple[Stage, ...]:
             "selection": ("select",),
             "students": students,
             **combined,
+            **({"adaptation": build.names("adapt")} if strong.adaptation.steps else {}),
         },
         always_runs=True,
         reads=(Read(evaluation.judge.model.uri, "model"),) if evaluation.judge else (),
@@ -192,6 +193,34 @@ def pipeline(spec: Spec) -> tuple[Stage, ...]:
         model=model,
     )
     return tuple(build.stages.values())
+
+
+def _add_adaptation(build: _Builder, spec: Spec) -> ModelReference:
+    """A stage for each step that changes the strong model; the model that everything after them reads."""
+    strong = spec.strong
+    model = ModelReference(uri=strong.model.uri)
+    for place, step in enumerate(strong.adaptation.steps):
+        settings = step.settings
+        name = adaptation_stage(place, step.type)
+        build.add(
+            name,
+            "adapt",
+            {
+                **({"strong": {"model": strong.model}} if model.uri else {}),
+                "strong.adaptation.steps[]": step.result_settings(),
+            },
+            [step.method, *settings.uses()],
+            build.examples,
+            model=model,
+            reads=(
+                *(Read(uri, "data") for uri in dict.fromkeys(settings.sources())),
+                *(Read(uri, "model") for uri in dict.fromkeys(settings.models())),
+            ),
+            processes=settings.processes,
+            step=place,
+        )
+        model = ModelReference(stage=name)
+    return model
 
 
 def _gold_student(build: _Builder, spec: Spec) -> Mapping[Role, tuple[str, ...]]:
@@ -282,11 +311,12 @@ def _add_training(build: _Builder, spec: Spec, labels: Mapping[str, Any], model:
             model=model,
         )
     if not deep:
+        _add_unadapted_heads(build, spec, labels)
         return
     settings: dict[str, Any] = {
         **_taught(spec.task),
         "strong": {
-            **_settings(strong, without={"batch_tokens", "tuning", "loss", "training"}),
+            **_settings(strong, without={"adaptation", "batch_tokens", "tuning", "loss", "training"}),
             "tuning": strong.tuning.result_settings(),
             "loss": strong.loss.result_settings(),
             "training": strong.training.result_settings() if strong.training else None,
@@ -323,11 +353,27 @@ def _add_training(build: _Builder, spec: Spec, labels: Mapping[str, Any], model:
                 {**inputs, "arm": arm.name, "seed": seed},
                 [strong.tuning.method, *strong.tuning.settings.uses(), Head, loss, *asked, *longer],
                 {**build.examples, **_TRAINING_ROLES[arm.learns_from]},
-                model=model,
+                model=ModelReference(uri=strong.model.uri) if arm.unadapted else model,
                 processes="PerGPU",
                 arm=arm.name,
                 seed=seed,
             )
+
+
+def _add_unadapted_heads(build: _Builder, spec: Spec, labels: Mapping[str, Any]) -> None:
+    """The head of the arm `unadapted`: it reads the texts by another model than all others, in a process of its own."""
+    arm = ARMS["unadapted"]
+    if arm.absent(spec):
+        return
+    build.add(
+        f"train-{arm.name}",
+        "train",
+        {**labels, "strong": _frozen_settings(spec.strong), "arm": arm.name},
+        [Head, CrossEntropy],
+        _TRAINING_ROLES[LearnsFrom.SELECTED_LABELS],
+        model=ModelReference(uri=spec.strong.model.uri),
+        arm=arm.name,
+    )
 
 
 def _add_combination(build: _Builder, spec: Spec, model: ModelReference) -> Mapping[Role, tuple[str, ...]]:
@@ -370,7 +416,9 @@ def _add_combination(build: _Builder, spec: Spec, model: ModelReference) -> Mapp
             **build.examples,
             "labels": ("aggregate",),
             "students": tuple(
-                name for name in build.names("train") if not deep or build.stages[name].arm == "strong"
+                name
+                for name in build.names("train")
+                if build.stages[name].arm == ("strong" if deep else None)
             ),
         },
         model=model,

@@ -19,6 +19,7 @@ Role = Literal[
     "student",
     "gold-student",
     "results",
+    "adaptation",
 ]
 """What an artifact is to the stage that reads it.
 
@@ -26,6 +27,7 @@ examples: every text, its part and family. gold: the experts' labels of them, ap
 manifest's order. labels: what the opinions were aggregated to. selection: the rows to train on. model: one that a stage made.
 students: of every arm and seed. combination: of teacher and students. student: the one that is published; gold-student: the
 one on gold labels that is published beside it. results: of the evaluation.
+adaptation: the models that the steps of the adaptation made.
 """
 
 
@@ -70,9 +72,12 @@ class Stage:
     labeler: str | None = None
     """The labeler that a `label` stage runs."""
     arm: str | None = None
-    """The arm that a `train` stage tunes beyond a head, in one process for each seed."""
+    """The arm that a `train` stage is for alone: one that is tuned beyond a head, in one process for each seed, or whose model
+    is another one."""
     seed: int | None = None
     """Its seed."""
+    step: int | None = None
+    """The step of `strong.adaptation` that an `adapt` stage does, from 0."""
 
     @cached_property
     def needs(self) -> tuple[str, ...]:

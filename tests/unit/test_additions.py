@@ -9,6 +9,7 @@ import pytest
 
 from w2s_api.arms import ARMS
 from w2s_api.families import FAMILIES
+from w2s_api.methods.adaptation_steps import ADAPTATION_STEPS
 from w2s_api.methods.aggregations import AGGREGATIONS
 from w2s_api.methods.labelers import LABELERS
 from w2s_api.methods.losses import LOSSES
@@ -65,6 +66,12 @@ KINDS: dict[str, tuple[dict, str, str, set[str]]] = {
         "make",
         {"alike", "methods", "pairs", "removal", "sentences", "write", "written"},
     ),
+    "adaptation step": (
+        ADAPTATION_STEPS,
+        "w2s_trainer.stages.adapt",
+        "adapt",
+        {"methods", "texts", "written"},
+    ),
     "loss": (LOSSES, "w2s_trainer.tuning.losses", "targets", set()),
     "tuning by gradient steps": (BY_STEPS, "w2s_trainer.tuning.tunings", "make_tunable", set()),
 }
@@ -102,6 +109,7 @@ def test_a_method_is_for_kinds_of_task_that_there_are_and_that_know_it(method: t
     lists = {
         "labelers": LABELERS,
         "aggregations": AGGREGATIONS,
+        "adaptations": ADAPTATION_STEPS,
         "selections": SELECTION_STEPS,
         "losses": LOSSES,
         "tunings": TUNINGS,

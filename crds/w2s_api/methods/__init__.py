@@ -9,6 +9,7 @@ rules for the API server, field reference, versions and keys come from the table
 | labeler | `labelers.LABELERS` | `stages.label` |
 | aggregation | `aggregations.AGGREGATIONS` | `stages.aggregate` |
 | selection step | `selection_steps.SELECTION_STEPS` | `stages.select` |
+| adaptation step | `adaptation_steps.ADAPTATION_STEPS` | `stages.adapt` |
 | loss | `losses.LOSSES` | `tuning.losses` |
 | tuning | `tunings.TUNINGS` | `tuning.tunings` |
 | synthesis step | `synthesis_steps.SYNTHESIS_STEPS` | `stages.synthesise` |

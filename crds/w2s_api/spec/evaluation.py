@@ -77,6 +77,11 @@ class Evaluation(Struct):
         description="Train on expert labels of the pool too, to see how far the weak labels are from them."
         " Needs the label field in the rows of `data.unlabeled`.",
     )
+    unadapted: bool = Field(
+        default=True,
+        description="While the strong model is adapted (`strong.adaptation.steps`), train the student of the model before, too,"
+        " to see what the adaptation is worth.",
+    )
     controls: Annotated[list[Control], Field(max_length=5), OneOrder] = Field(
         default_factory=lambda: list(CONTROLS),
         description="What else is compared. Unfiltered: trained without selection. GoldOnly: tuned on the gold"

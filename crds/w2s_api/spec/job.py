@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field
 
 from w2s_api.families import FAMILIES, Family, family_of
+from w2s_api.methods.adaptation_steps import ADAPTATION_STEPS
 from w2s_api.methods.aggregations import AGGREGATIONS, AggregationSettings
 from w2s_api.methods.labelers import LABELERS, LabelerSettings
 from w2s_api.methods.losses import LOSSES
@@ -16,8 +17,9 @@ from w2s_api.methods.selection_steps import SELECTION_STEPS, StepSettings
 from w2s_api.methods.synthesis_steps.step import PAIR_FIELDS
 from w2s_api.methods.tunings import TUNINGS
 from w2s_api.metrics import METRICS, Metric
-from w2s_api.names import ROOM
-from w2s_api.places import cel_below, is_below
+from w2s_api.names import ROOM, adaptation_stage
+from w2s_api.places import cel_below, cel_overlap, is_below, overlap
+from w2s_api.spec.adaptation import MOST_STEPS
 from w2s_api.spec.base import (
     NAME_MEANING,
     NAME_PATTERN,
@@ -495,7 +497,40 @@ def _sources(spec: "Spec") -> dict[str, list[str]]:
         "data.test": [data.test.uri] if data.test else [],
         "data.asked": [data.asked.uri] if data.asked else [],
         "trainedOn.data": [uri for labeler in spec.weak.labelers for uri in labeler.settings.sources()],
+        "strong.adaptation.steps": [
+            uri for step in spec.strong.adaptation.steps for uri in step.settings.sources()
+        ],
     }
+
+
+def _for_all_corpora(holds: Callable[[str], str]) -> str:
+    """The CEL expression that something holds for every corpus of the adaptation."""
+    return cel_for_all("self", "strong.adaptation.steps[].pretrain.corpora[].uri", holds)
+
+
+def _pretrains_on_no_gold() -> Rule:
+    """Expert-labelled texts are not pretrained on: what the test has would be known to the model that it measures."""
+
+    def dangling(spec: "Spec") -> Iterator[DanglingReference]:
+        data = spec.data
+        gold = [data.gold.uri, *([data.test.uri] if data.test else [])]
+        for number, step in enumerate(spec.strong.adaptation.steps):
+            for below, uri in values_at(step, "pretrain.corpora[].uri"):
+                if any(overlap(uri, other) for other in gold):
+                    yield DanglingReference(("strong", "adaptation", "steps", number, *below), uri, ())
+
+    return refers(
+        cel=_for_all_corpora(
+            lambda uri: (
+                f"!{cel_overlap(uri, 'self.data.gold.uri')}"
+                f" && (!has(self.data.test) || !{cel_overlap(uri, 'self.data.test.uri')})"
+            )
+        ),
+        message="a corpus of `strong.adaptation.steps` may be neither `data.gold` nor `data.test`, nor overlap with them: the"
+        " model would have read the test",
+        field="strong.adaptation.steps",
+        dangling=dangling,
+    )
 
 
 class Spec(Struct):
@@ -545,6 +580,14 @@ class Spec(Struct):
             ),
             field="selection.steps",
         ),
+        Rule(
+            cel="self.promotion.publish != 'Adapter' || size(self.strong.adaptation.steps) == 0",
+            message="an Adapter belongs to a model that others have, and one with `strong.adaptation.steps` is this job's"
+            " alone. Write `publish: Merged`",
+            holds=lambda s: s.promotion.publish != "Adapter" or not s.strong.adaptation.steps,
+            field="promotion.publish",
+        ),
+        _pretrains_on_no_gold(),
         *_named("weak.labelers[]", LABELERS, _labelers),
         *_named("aggregation", AGGREGATIONS, lambda spec: [(("aggregation",), spec.aggregation)]),
         *_named("selection.steps[]", SELECTION_STEPS, _steps),
@@ -593,6 +636,9 @@ class Spec(Struct):
                 "weak.labelers[].classifier.trainedOn.data[].uri",
                 lambda uri: f"!{cel_below('self.storage.uri', uri)}",
             ),
+        ),
+        _apart(
+            "strong.adaptation.steps", _for_all_corpora(lambda uri: f"!{cel_below('self.storage.uri', uri)}")
         ),
         immutable("managedBy"),
     )
@@ -649,6 +695,8 @@ _LABEL = len("label-") + len("-255")
 """Of the name of a shard, beside the labeler's."""
 _DEEP = len("train-unfiltered-19")
 """The longest name of a stage that tunes beyond a head."""
+_ADAPT = max(len(adaptation_stage(MOST_STEPS, name)) for name in ADAPTATION_STEPS)
+"""The longest name of a stage where the strong model is adapted and students are heads."""
 LONGEST_NAME = ROOM - _LABEL - 1
 """Characters of a name beside a labeler's name of one."""
 
@@ -702,6 +750,13 @@ class WeakToStrongJob(Struct):
                 if job.spec.strong.tuning.settings.on_frozen_model
                 else len(job.metadata.name) - (ROOM - _DEEP)
             ),
+        ),
+        fits(
+            f"size(self.spec.strong.adaptation.steps) == 0 ? 0 : size(self.metadata.name) - {ROOM - _ADAPT}",
+            f"`metadata.name` may have {ROOM - _ADAPT} characters where there are `spec.strong.adaptation.steps`: Jobs are"
+            " named after it and after the step",
+            "metadata.name",
+            lambda job: len(job.metadata.name) - (ROOM - _ADAPT) if job.spec.strong.adaptation.steps else 0,
         ),
         Rule(
             cel=f"self.metadata.name.matches('{NAME_PATTERN}')",

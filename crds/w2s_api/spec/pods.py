@@ -155,7 +155,7 @@ class Resources(Struct):
     limits: Amounts | None = Field(
         default=None,
         description="What it may use at most. GPUs are asked for here (nvidia.com/gpu: 2); LoRA and Full tuning"
-        " starts a process for each of them.",
+        " and pretraining start a process for each of them.",
     )
 
 
@@ -309,6 +309,7 @@ class Pods(Struct):
     label: PodSettings | None = Field(default=None, description="Of `label`.")
     aggregate: PodSettings | None = Field(default=None, description="Of `aggregate`.")
     select: PodSettings | None = Field(default=None, description="Of `select`.")
+    adapt: PodSettings | None = Field(default=None, description="Of `adapt`.")
     train: PodSettings | None = Field(default=None, description="Of `train`.")
     combine: PodSettings | None = Field(default=None, description="Of `combine`.")
     evaluate: PodSettings | None = Field(default=None, description="Of `evaluate`.")

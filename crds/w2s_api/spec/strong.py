@@ -6,6 +6,7 @@ from pydantic import Field
 
 from w2s_api.methods.losses import LOSSES, LossSettings
 from w2s_api.methods.tunings import TUNINGS
+from w2s_api.spec.adaptation import Adaptation
 from w2s_api.spec.base import Rule, Struct
 from w2s_api.spec.model import MaxTokens, Model
 from w2s_api.spec.tuning import Training, Tuning, needs_schedule
@@ -46,6 +47,10 @@ class Strong(Struct):
     )
 
     model: Model = Field(description="The pretrained strong model, in the Hugging Face layout.")
+    adaptation: Adaptation = Field(
+        default_factory=Adaptation,
+        description="What is done to the strong model before anything learns from labels.",
+    )
     max_tokens: MaxTokens = Field(
         default=256, description="Texts are cut there; the report counts how many were."
     )

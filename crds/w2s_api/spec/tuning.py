@@ -43,8 +43,8 @@ class Stopping(Struct):
         return self.weak_validation or WeakValidation()
 
 
-class Training(Struct):
-    """The schedule of LoRA and Full, and how it is regularised. Short by default: more is more imitation."""
+class Schedule(Struct):
+    """A schedule of gradient steps, and how they are regularised."""
 
     rules = (
         Rule(
@@ -76,7 +76,6 @@ class Training(Struct):
     gradient_clipping: NonNegative = Field(
         default="1", description="Gradients are scaled down to this norm. 0: they are not."
     )
-    stopping: Stopping = Field(default_factory=Stopping, description="When training ends.")
     gradient_checkpointing: bool = Field(
         default=False,
         description="Compute activations twice in place of keeping them: less memory, a third slower,"
@@ -100,7 +99,15 @@ class Training(Struct):
         )
 
 
-class _AnyTuning(MethodUnion):
+class Training(Schedule):
+    """The schedule of LoRA and Full, and how it is regularised. Short by default: more is more imitation."""
+
+    stopping: Stopping = Field(default_factory=Stopping, description="When training ends.")
+
+
+class AnyTuning(MethodUnion):
+    """A choice of one tuning."""
+
     @property
     def settings(self) -> TuningSettings:
         """The settings of the method that `type` names."""
@@ -108,7 +115,7 @@ class _AnyTuning(MethodUnion):
         return settings
 
 
-class _Tuning(_AnyTuning):
+class _Tuning(AnyTuning):
     """What of the strong model is tuned."""
 
     type: str
@@ -122,7 +129,7 @@ class _Tuning(_AnyTuning):
         return self.head or Head()
 
 
-class _LabelerTuning(_AnyTuning):
+class _LabelerTuning(AnyTuning):
     """What of a weak model is tuned on the gold budget; the strength of its head is cross-validated there."""
 
     without_settings = frozenset({"Head"})

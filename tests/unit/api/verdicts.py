@@ -37,6 +37,27 @@ def judged(**more: Any) -> dict[str, Any]:
     return {"type": "Judge", "judge": {"model": {"uri": "py://judge"}, "rubric": "It is true.", **more}}
 
 
+ADAPTED = "spec.strong.adaptation.steps[0]"
+
+
+def adapted(*steps: dict[str, Any]) -> Callable[[dict[str, Any]], None]:
+    """An edit: the strong model is adapted by these steps."""
+    return put("strong.adaptation", {"steps": list(steps)})
+
+
+def pretrain(**settings: Any) -> dict[str, Any]:
+    """A step that pretrains."""
+    return {"type": "Pretrain", "pretrain": settings}
+
+
+def merge(*models: dict[str, Any], **settings: Any) -> dict[str, Any]:
+    """A step that merges models, each `py://other` unless it says something else."""
+    return {
+        "type": "Merge",
+        "merge": {**settings, "models": [{"uri": "py://other", **model} for model in models]},
+    }
+
+
 def writes(*rules: dict[str, Any]) -> Callable[[dict[str, Any]], None]:
     """An edit: a task whose texts are written by these rules."""
 
@@ -208,6 +229,21 @@ BAD = [
     ("label of no class", put("weak.labelers.2.classifier.labels", [{"modelLabel": "A", "className": "x"}]), "spec.weak.labelers[2].classifier.labels[0].className", "does not have"),
     ("trained on nothing", put("weak.labelers.2.classifier.trainedOn", {"type": "Data"}), "spec.weak.labelers[2].classifier.trainedOn.data", "when `type` is Data"),
     ("weight of nobody", put("aggregation.weightedAverage", {"weights": [{"labeler": "x", "weight": "1"}]}), "spec.aggregation.weightedAverage.weights[0].labeler", "allowed: rules, small, own"),
+    ("adaptation: a step without settings", adapted({"type": "Pretrain"}), f"{ADAPTED}.pretrain", "when `type` is Pretrain"),
+    ("adaptation: no text", adapted(pretrain(pool=False)), f"{ADAPTED}.pretrain.corpora", "without `pool`, give `corpora`"),
+    ("adaptation: no subset", adapted(pretrain(subset="0")), f"{ADAPTED}.pretrain.subset", "`subset` must be above 0"),
+    ("adaptation: all hidden", adapted(pretrain(maskFraction="1")), f"{ADAPTED}.pretrain.maskFraction", "above 0 and below 1"),
+    ("adaptation: nothing held out", adapted(pretrain(heldOutFraction="0")), f"{ADAPTED}.pretrain.heldOutFraction", "above 0 and below 1"),
+    ("adaptation: a head is no pretraining", adapted(pretrain(tuning={"type": "Head"})), f"{ADAPTED}.pretrain.tuning.type", "LoRA"),
+    ("adaptation: on gold", adapted(pretrain(corpora=[{"uri": "s3://legal/gold.csv"}])), f"{ADAPTED}.pretrain.corpora[0].uri", "would have read the test"),
+    ("adaptation: storage in a corpus", adapted(pretrain(corpora=[{"uri": "s3://legal/w2s/"}])), "spec.storage.uri", "`strong.adaptation.steps`, or lies below it"),
+    ("adaptation: nothing merged", adapted(merge()), f"{ADAPTED}.merge.models", "1"),
+    ("adaptation: a mean of more than everything", adapted(merge({"weight": "0.7"}, {})), f"{ADAPTED}.merge.models", "may be 1 together"),
+    ("adaptation: an arc between three", adapted(merge({}, {}, method="Slerp")), f"{ADAPTED}.merge.models", "one other"),
+    ("adaptation: base of a mean", adapted(merge({}, base={"uri": "py://b"})), f"{ADAPTED}.merge.base", "`base` belongs to"),
+    ("adaptation: density of a mean", adapted(merge({}, density="0.5")), f"{ADAPTED}.merge.density", "TIES and DARE"),
+    ("adaptation: nothing kept", adapted(merge({}, method="TIES", density="0")), f"{ADAPTED}.merge.density", "`density` must be above 0"),
+    ("adaptation: an adapter on it", lambda spec: (adapted(pretrain())(spec), spec["strong"].update(tuning={"type": "LoRA"}), put("promotion.publish", "Adapter")(spec)), "spec.promotion.publish", "this job's"),
     ("step without settings", put("selection.steps", [{"type": "Confidence"}]), "spec.selection.steps[0].confidence", "when `type` is Confidence"),
     ("nothing kept", put("selection.steps", [{**STEP, "confidence": {"keepFractionPerClass": "0"}}]), "spec.selection.steps[0].confidence.keepFractionPerClass", "above 0"),
     ("nothing changed", put("selection.steps", [{"type": "Neighbours", "neighbours": {"keepFractionPerClass": "1"}}]), "spec.selection.steps[0].neighbours.keepFractionPerClass", "would change nothing"),
@@ -357,6 +393,7 @@ BAD = [
 ]  # fmt: skip
 
 GOOD = [
+    ("adaptation by every method", adapted(pretrain(corpora=[{"uri": "s3://legal/more/"}], tuning={"type": "LoRA"}), merge({"weight": "0.3"}, {"weight": "0.7"}), merge({}, method="Slerp"), merge({"weight": "2"}, method="TIES", density="0.3", base={"uri": "py://older"}))),
     ("nearest shots", put("weak.labelers.1", asked(shots=4, shotSelection="Nearest"))),
     ("several ways to ask", put("weak.labelers.1", asked(shots=0, strategies=[{}, {"shots": 4}, {"shots": 4, "shotSelection": "Nearest", "instruction": "Free?"}, {"reasoningTokens": 64}]))),
     ("a reasoning", put("weak.labelers.1", asked(shots=0, reasoningTokens=64))),
@@ -419,6 +456,7 @@ BAD_NAMES = [
     ("x" * 38, same, "at most 37"),
     ("x" * 34, same, "`metadata.name` and the longest name in `spec.weak.labelers` may have 38 characters together, for Jobs are named after both: shorten one of them (1 too many)"),
     ("x" * 17, LONG_LABELER, "shorten one of them (3 too many)"),
+    ("x" * 33, adapted(pretrain()), "`metadata.name` may have 32 characters where there are `spec.strong.adaptation.steps`: Jobs are named after it and after the step (1 too many)"),
     ("x" * 33, LORA, "`metadata.name` may have 29 characters where `spec.strong.tuning.type` is LoRA or Full: Jobs are named after it and after the arm and seed that they tune (4 too many)"),
 ]  # fmt: skip
 GOOD_NAMES = [("x" * 33, same), ("x" * 14, LONG_LABELER), ("x" * 29, LORA)]

@@ -111,9 +111,11 @@ class EndedJob:
         Raises:
             InputGone: they are no longer in the store.
         """
-        strong = self._combined.provenance["inputs"]["strong"]
+        provenance = self._combined.provenance
+        strong = provenance["inputs"]["strong"]
+        made = [key for name, key in provenance["needs"].items() if name.startswith("adapt-")]
         tokens = int(strong.get("maxTokens", Strong.model_fields["max_tokens"].default))
-        digest = model_digest(strong["model"]["uri"], self._objects)
+        digest = made[0] if made else model_digest(strong["model"]["uri"], self._objects)
         artifact = self._store.find(
             features.STAGE, features.features_key(self.examples.texts, digest, tokens)
         )

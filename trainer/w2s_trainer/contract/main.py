@@ -159,7 +159,12 @@ def _run(
         verify(artifact.summary, job.spec)
     if publish := getattr(module, "publish", None):
         publish(job, objects, store, artifact)
-    complete = complete_artifacts(job.stages, key, objects, store) if stage.kind == "prepare" else {}
+    complete: dict[str, str] = {}
+    if stage.kind == "prepare":
+        for later in job.stages:
+            if later.kind == "adapt":
+                _module(later.kind).check(job.spec, later, objects, cache)
+        complete = complete_artifacts(job.stages, key, objects, store)
     return LastWords("Reused" if reused else "Done", artifact=key, figures=figures, artifacts=complete)
 
 

@@ -70,7 +70,8 @@ def reads_changed(before: Plan, stage: Stage, artifacts: Mapping[str, str]) -> s
         return None
     if any(before.get(need, {}).get("artifact") != artifacts.get(need) for need in stage.needs):
         return None
-    what = "the data" if stage.kind == "prepare" else "the model"
+    kinds = {read.what for read in stage.reads}
+    what = "the model or the data" if len(kinds) > 1 else "the data" if kinds == {"data"} else "the model"
     return f"{what} changed behind {', '.join(dict.fromkeys(read.uri for read in stage.reads))}"
 
 

@@ -62,6 +62,13 @@ NEW_CLASSIFIER = Role(
 """A body with a head that is set by us, whatever was there."""
 CAUSAL = Role("AutoModelForCausalLM", may_leave=_POOLER)
 """A causal model with its output layer."""
+MASKED = Role(
+    "AutoModelForMaskedLM",
+    may_lack=_PRETRAINING_HEADS,
+    may_leave=f"{_POOLER}|{_PRETRAINING_HEADS}",
+    heads_may_be_left=True,
+)
+"""An encoder that fills in masked tokens. Many were published without the head that does: it is then set by us."""
 
 
 def load_config(directory: Path, name: str, **settings: Any) -> Any:
@@ -168,6 +175,31 @@ def load_model(directory: Path, name: str, config: Any, role: Role, dtype: Any) 
     if role is BODY:
         _check_reads_text(model, name)
     return model
+
+
+def check_architecture(directory: Path, name: str, role: Role) -> None:
+    """Refuses a model of which transformers has no class for a role; nothing but its config is read.
+
+    Raises:
+        BadSpec: there is none, or the config cannot be read.
+    """
+    _loader(load_config(directory, name), role, name)
+
+
+def lacks_language_head(directory: Path, name: str) -> bool:
+    """Whether the files of an encoder have no weight of the head that fills in tokens."""
+    from safetensors import safe_open
+
+    for shard in folder.weight_files(directory, name):
+        with safe_open(directory / shard, "numpy") as file:
+            if any(_matches(_PRETRAINING_HEADS, key) for key in file.keys()):  # noqa: SIM118
+                return False
+    return True
+
+
+def weights_of_head(key: str) -> bool:
+    """Whether a weight of this name is of a pooler or of a head of pretraining: models are saved with them or without."""
+    return _matches(f"{_POOLER}|{_PRETRAINING_HEADS}", key)
 
 
 def check_report(report: dict[str, Any], model: Any, role: Role, name: str) -> None:

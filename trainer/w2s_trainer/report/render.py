@@ -7,6 +7,7 @@ from markupsafe import Markup
 
 from w2s_api.arms import ARMS
 from w2s_trainer.report import charts
+from w2s_trainer.report.adaptation import adaptation_answers, adaptation_rows
 from w2s_trainer.report.answers import (
     answers,
     better_and_simpler,
@@ -67,6 +68,8 @@ def render(results: Mapping[str, Any], parts: ReportParts) -> str:
             alarms=alarms(results),
             cautions=cautions(results),
             tuning_answers=[with_minus(sentence) for sentence in tuning_answers(results)],
+            adaptation_answers=[with_minus(sentence) for sentence in adaptation_answers(results)],
+            adaptation=adaptation_rows(results),
             costs=cost_rows(results),
             energy_known=any(cost["joulesEach"] is not None for cost in results["training"]["costs"]),
             reading=reading_sentence(results),

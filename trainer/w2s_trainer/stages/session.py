@@ -110,7 +110,7 @@ def tune_student(
     note = context.progress.note
     home = context.store.home_uri(context.job.stage.kind, context.key)
     checkpoints = Checkpoints(context.objects, home, name, unfit=unfit, note=note, saved=context.headway)
-    checkpoint = _newest(checkpoints, context.scratch / "checkpoints", world)
+    checkpoint = common_checkpoint(checkpoints, context.scratch / "checkpoints", world)
     directory = context.model.directory
     if checkpoint:
         numbers = NumericSettings(checkpoint.meta["precision"], checkpoint.meta["threads"])
@@ -230,7 +230,7 @@ def hold_out(families: NDArray[np.int64], fraction: float, seed: int) -> NDArray
     return np.isin(families, kinds[held])
 
 
-def _newest(checkpoints: Checkpoints, directory: Path, world: World) -> Found | None:
+def common_checkpoint(checkpoints: Checkpoints, directory: Path, world: World) -> Found | None:
     """Returns the checkpoint that all processes go on from: the newest that the leading process can read."""
     checkpoint = checkpoints.newest(directory) if world.leads else None
     step = world.broadcast_object(checkpoint.step if checkpoint else None)

@@ -62,6 +62,7 @@ def tune(
     *,
     keeper: Keeper,
     validation: Validation[S] | None = None,
+    keep_best: bool = True,
     stop: StopRequest | None = None,
     world: World | None = None,
     progress: Callable[..., None] = lambda *_given, **_figures: None,
@@ -79,6 +80,7 @@ def tune(
         schedule: how long and how fast.
         keeper: saves and restores.
         validation: says which state of the student is best; None keeps no best.
+        keep_best: whether that state is kept; otherwise the held-out examples are looked at and nothing more.
         stop: when it is requested, the step is finished and saved.
         world: the processes that take part; None: this one alone.
         progress: called with (phase, step, steps, loss=…).
@@ -124,7 +126,7 @@ def tune(
         state.step += 1
         state.losses.append(loss)
         if validation and state.step in checks:
-            _look(student, validation, schedule, state)
+            _look(student, validation, schedule, state, keep_best)
         state.seconds += clock() - began
 
         stopping = world.agree(bool(stop and stop.requested), student.device)
@@ -208,10 +210,12 @@ def _check_steps(steps: int, checks: int) -> set[int]:
     return {round(steps * number / checks) for number in range(1, checks + 1)} - {0}
 
 
-def _look(student: S, validation: Validation[S], schedule: Schedule, state: TrainingState) -> None:
+def _look(
+    student: S, validation: Validation[S], schedule: Schedule, state: TrainingState, keep_best: bool
+) -> None:
     """Keeps the student if no earlier one had a lower loss on the held-out examples."""
     loss = validation.loss(student, HELD_OUT_BATCHES * schedule.batch_tokens)
-    if state.best is None or loss < state.best.loss:
+    if keep_best and (state.best is None or loss < state.best.loss):
         state.best = Best(
             state.step, loss, {name: tensor.clone() for name, tensor in student.state().items()}
         )

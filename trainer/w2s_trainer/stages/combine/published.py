@@ -1,6 +1,7 @@
 """A published combination: beside the students' model, what it takes to add the teacher again."""
 
 import json
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,8 @@ from w2s_trainer.stages.combine.stacking import Weights, relative
 from w2s_trainer.stages.combine.teacher import FILE, FOLDER, FORMAT, Teacher, plain_combination
 from w2s_trainer.stages.label.methods import Published
 
+MODEL = f"{FOLDER}/model"
+"""The model that those heads are on, where it is the job's own and no URI names it."""
 HEADS = f"{FOLDER}/heads.safetensors"
 """Where the model is a tuned one: the students that are heads on the model as it came."""
 LABELERS = f"{FOLDER}/labelers"
@@ -38,6 +41,7 @@ def write_combination(
     temperatures: Mapping[str, float],
     students: Mapping[str, NDArray[Any]] | None,
     directory: Path,
+    adapted: Path | None = None,
 ) -> None:
     """Writes what `load_combination` reads.
 
@@ -47,11 +51,15 @@ def write_combination(
         temperatures: of the labelers that were calibrated, by name.
         students: arrays of the heads on the model as it came, where they are not in the published model itself.
         directory: that of the published model.
+        adapted: the directory of the model that these heads are on, where the job made it itself.
     """
     combination = {**plain_combination(spec, weights, temperatures), "heads": None}
     (directory / FOLDER).mkdir()
     if students is not None:
-        combination["heads"] = {"model": spec.strong.model.uri, "maxTokens": spec.strong.max_tokens}
+        uri = None if adapted else spec.strong.model.uri
+        combination["heads"] = {"model": uri, "maxTokens": spec.strong.max_tokens}
+        if adapted:
+            shutil.copytree(adapted, directory / MODEL)
         save_file(
             {name: np.ascontiguousarray(values) for name, values in students.items()}, directory / HEADS
         )
@@ -87,7 +95,7 @@ def load_combination(
         teacher = Teacher.of(given["teacher"], published) if given["teacher"] else None
         if family.is_joined_by_choice:
             return load_choice(directory, model, name, given["weights"], teacher)
-        heads = _Heads.of(given["heads"], load_file(directory / HEADS), models) if given["heads"] else None
+        heads = _Heads.of(given["heads"], directory, models) if given["heads"] else None
         return CombinedPredictor(
             ClassPredictor(load_classifier(model, name)), Weights.of_json(given["weights"]), teacher, heads
         )
@@ -134,10 +142,10 @@ class _Heads:
     max_tokens: int
 
     @classmethod
-    def of(
-        cls, plain: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], models: Callable[[str], Path]
-    ) -> "_Heads":
-        return cls(Head(**arrays), models(plain["model"]), plain["model"], plain["maxTokens"])
+    def of(cls, plain: Mapping[str, Any], directory: Path, models: Callable[[str], Path]) -> "_Heads":
+        uri = plain["model"]
+        model = models(uri) if uri else directory / MODEL
+        return cls(Head(**load_file(directory / HEADS)), model, uri or str(model), plain["maxTokens"])
 
     def logits(self, texts: Sequence[str], batch_tokens: int) -> NDArray[np.float64]:
         features, _ = load_encoder(self.directory, self.name).features(texts, self.max_tokens, batch_tokens)

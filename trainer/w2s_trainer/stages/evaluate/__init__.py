@@ -91,6 +91,7 @@ def run(context: StageContext) -> StageResult:
         "aggregation": dict(context.artifact("labels").summary),
         "sources": _sources(context, examples, rows, test),
         "selection": dict(context.artifact("selection").summary),
+        "adaptation": _adaptation(context),
         "training": training,
         "combination": _combination(context),
         "promotion": spec.promotion.model_dump(mode="json", by_alias=True),
@@ -228,6 +229,12 @@ def _trained(context: StageContext) -> list[Artifact]:
 def _combined(context: StageContext) -> list[Artifact]:
     """The artifact of the combination, if there is one."""
     return context.artifacts("combination") if "combination" in context.job.stage.roles else []
+
+
+def _adaptation(context: StageContext) -> list[dict[str, Any]]:
+    """What results say of each step that changed the strong model, in order."""
+    names = context.job.stage.roles.get("adaptation", ())
+    return [{"stage": name, **context.needs[name].summary} for name in names]
 
 
 def _combination(context: StageContext) -> dict[str, Any] | None:

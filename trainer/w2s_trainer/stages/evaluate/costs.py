@@ -36,11 +36,12 @@ def detailed_costs(training: Mapping[str, Any], texts: int, outputs: int) -> lis
 def _of_head(
     cost: Mapping[str, Any], training: Mapping[str, Any], texts: int, outputs: int
 ) -> dict[str, Any]:
-    seconds, examples = training["seconds"], training["examples"][cost["arm"]]
+    apart = training.get(cost["arm"], training)  # one whose model is another reads the texts by itself
+    seconds, examples = apart["seconds"], training["examples"][cost["arm"]]
     fits = seconds["fitting"][cost["arm"]]
     return {
         "secondsToTrain": round(seconds["reading"] * examples / texts + sum(fits) / len(fits), 3),
-        "parameters": outputs * (training["features"]["dimension"] + 1),
+        "parameters": outputs * (apart["features"]["dimension"] + 1),
         "device": None,
         "precision": None,
     }

@@ -26,7 +26,18 @@ def training_summary(summaries: Iterable[Summary]) -> dict[str, Any]:
         if "full-schedule" in summary["arms"]:
             examples["full-schedule"] = examples["strong"]
     return {
-        **{name: value for head in heads for name, value in head.items() if name not in ("arms", "examples")},
+        **{
+            name: value
+            for head in heads
+            if "arm" not in head
+            for name, value in head.items()
+            if name not in ("arms", "examples")
+        },
+        **{
+            head["arm"]: {"seconds": head["seconds"], "features": head["features"], "model": head["model"]}
+            for head in heads
+            if "arm" in head
+        },
         "model": student["model"],
         "tuning": student["tuning"],
         "loss": student.get("loss", "CrossEntropy"),

@@ -97,7 +97,8 @@ def _write_model(context: StageContext, results: dict[str, Any]) -> None:
             write_choice(spec, weights, _temperatures(results), directory)
             _write_gold_student(context, directory / STUDENT_ON_GOLD)
         else:
-            write_combination(spec, weights, _temperatures(results), students, directory)
+            adapted = pretrained if context.model.artifact else None
+            write_combination(spec, weights, _temperatures(results), students, directory, adapted)
         labelers = [labeler.name for labeler in spec.weak.labelers]
         for name, opinion in zip(labelers, context.artifacts("opinions"), strict=True):
             _take_along(opinion, context.scratch / opinion.key, directory / LABELERS / name)

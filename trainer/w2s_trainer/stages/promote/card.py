@@ -48,6 +48,7 @@ def model_card(results: Mapping[str, Any], spec: Spec, kind: ModelCard, apart: b
         *(f"- {item['text']}" for item in results["advice"]),
         "",
         "## How it was made",
+        *_of_adaptation(results),
         *made,
         *_of_combination(results, publishes_teacher(spec)),
         f"- Teacher: {labelers}.",
@@ -75,6 +76,11 @@ def _refused(decision: Mapping[str, Any]) -> list[str]:
     if decision["promoted"]:
         return []
     return ["## It was refused", *(f"- {reason}" for reason in decision["reasons"]), ""]
+
+
+def _of_adaptation(results: Mapping[str, Any]) -> list[str]:
+    """The steps that changed the pretrained model before anything was learnt from labels."""
+    return [f"- The pretrained model was first {step['words']}." for step in results.get("adaptation", [])]
 
 
 def _of_combination(results: Mapping[str, Any], with_teacher: bool) -> list[str]:

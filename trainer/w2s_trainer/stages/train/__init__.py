@@ -9,9 +9,9 @@ from w2s_trainer.store.objects import Objects
 
 
 def run(context: StageContext) -> StageResult:
-    """Trains the heads of all arms in one process, or the gradient-tuned student of an arm and seed; where no head answers, the
-    strong model as it came is asked."""
-    if context.job.stage.arm is None:
+    """Trains the heads of all arms in one process (that of `unadapted` in its own), or the gradient-tuned student of an arm
+    and seed; where no head answers, the strong model as it came is asked."""
+    if context.job.stage.seed is None:
         if not family_of(context.spec.task).has_heads:
             from w2s_trainer.stages.train.untuned import ask_untuned
 

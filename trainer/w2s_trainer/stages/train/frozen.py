@@ -25,7 +25,7 @@ def fit_heads(context: StageContext) -> StageResult:
     examples = read_examples(context.artifact("examples"), context.scratch)
     to_fit = list(_arms(context, TrainingSets(context, examples)))
     family = family_of(spec)
-    zero_shot = ARMS["zero-shot"].absent(spec) is None
+    zero_shot = ARMS["zero-shot"].absent(spec) is None and context.job.stage.arm is None
 
     clock = time.monotonic
     features = features_of(context, spec.strong.max_tokens, spec.strong.batch_tokens)
@@ -61,8 +61,12 @@ def _arms(context: StageContext, sets: TrainingSets) -> Iterator[HeadToFit]:
     """Yields a head to fit for each arm and seed; on gold labels its strength is cross-validated."""
     spec, l2 = context.spec, _strength(context)
     gradient_tuned = not spec.strong.tuning.settings.on_frozen_model
+    alone = context.job.stage.arm
     arms = [
-        arm for arm in arms_of(spec) if arm.learns_from is not None and on_frozen_model(arm, gradient_tuned)
+        arm
+        for arm in arms_of(spec)
+        if arm.learns_from is not None
+        and (arm.name == alone if alone else on_frozen_model(arm, gradient_tuned))
     ]
     for on_gold, seeds in ((False, sets.seeds), (True, range(spec.evaluation.seeds))):
         for seed in seeds if any(is_on_gold(arm) is on_gold for arm in arms) else ():
@@ -93,6 +97,8 @@ def _result(
         "tuning": "Head",
         "seconds": {"reading": features.seconds, "fitting": seconds},
     }
+    if context.job.stage.arm:
+        summary["arm"] = context.job.stage.arm
     figures = {"examples": sizes, "truncated": features.truncated, **unread(features.unreadable)}
     return StageResult(summary, figures)
 

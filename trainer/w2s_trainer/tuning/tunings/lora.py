@@ -23,8 +23,13 @@ def make_tunable(
     from peft import LoraConfig, TaskType, get_peft_model
 
     torch.manual_seed(seed)
+    kind = TaskType.SEQ_CLS
+    if not has_new_head:
+        kind = (
+            TaskType.CAUSAL_LM if model.can_generate() else None
+        )  # an encoder that fills in tokens has no name
     config = LoraConfig(
-        task_type=TaskType.SEQ_CLS if has_new_head else TaskType.CAUSAL_LM,
+        task_type=kind,
         r=settings.rank,
         lora_alpha=settings.alpha,
         lora_dropout=dropout,

@@ -1,0 +1,154 @@
+"""Further pretraining on the texts of the job and of its domain."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from w2s_api.methods.adaptation_steps.step import AdaptationSettings
+from w2s_api.methods.method import Method
+from w2s_api.methods.tunings import TUNINGS, TuningSettings
+from w2s_api.spec.base import Fraction, Rule, attribute_of
+from w2s_api.spec.data import Source
+from w2s_api.spec.tuning import AnyTuning, Schedule
+from w2s_api.spec.unions import of_methods
+
+
+class PretrainingSchedule(Schedule):
+    """The schedule of pretraining, and how it is regularised."""
+
+    epochs: Annotated[int, Field(ge=1, le=1000)] = Field(
+        default=1, description="How often each text is seen. On a pool of some thousand texts begin with 5."
+    )
+    batch_size: Annotated[int, Field(ge=1, le=65536)] = Field(
+        default=32,
+        description="Blocks in one step of the optimiser, over all processes. Texts that fill fewer are refused.",
+    )
+
+
+_BY_STEPS: Mapping[str, type[TuningSettings]] = {
+    name: tuning for name, tuning in TUNINGS.items() if not tuning.on_frozen_model
+}
+
+
+class _PretrainingTuning(AnyTuning):
+    """What of the model is tuned while it is pretrained; adapters are merged at the end."""
+
+
+if TYPE_CHECKING:
+    PretrainingTuning = _PretrainingTuning
+else:
+    PretrainingTuning = of_methods(_PretrainingTuning, _BY_STEPS, default="Full", may_be_left_out=True)
+
+
+def _between(field: str, of_bounds: str) -> Rule:
+    return Rule(
+        cel=f"!has(self.{field}) || (double(self.{field}) > 0.0 && double(self.{field}) < 1.0)",
+        message=f"`{field}` must be above 0 and below 1: {of_bounds}",
+        holds=lambda step: 0 < float(getattr(step, attribute_of(type(step), field))) < 1,
+        field=field,
+    )
+
+
+class Pretrain(AdaptationSettings):
+    """Pretraining goes on, on texts of the task and of its domain (Gururangan et al. 2020, arXiv 2004.10964).
+
+    A causal model learns to predict each next token; an encoder to fill in tokens that are masked (Devlin et al. 2019,
+    arXiv 1810.04805). No label is read, and no text of the test.
+    """
+
+    words: ClassVar[str] = "go on with pretraining, on the texts of the pool and of corpora of the domain"
+    processes: ClassVar[Literal["One", "PerGPU"]] = "PerGPU"
+    rules = (
+        Rule(
+            cel="!has(self.pool) || self.pool || (has(self.corpora) && size(self.corpora) > 0)",
+            message="without `pool`, give `corpora`: there would be no text to learn from",
+            holds=lambda step: step.pool or bool(step.corpora),
+            field="corpora",
+        ),
+        Rule(
+            cel="!has(self.subset) || double(self.subset) > 0.0",
+            message="`subset` must be above 0: there would be no text to learn from",
+            holds=lambda step: float(step.subset) > 0,
+            field="subset",
+        ),
+        _between(
+            "maskFraction",
+            "of a block all of whose tokens are hidden nothing can be learnt, nor of one with none",
+        ),
+        _between(
+            "heldOutFraction", "the loss is measured on texts that are held out, and learnt on the others"
+        ),
+    )
+
+    pool: bool = Field(
+        default=True,
+        description="Learn from the texts of `data.unlabeled`: task-adaptive pretraining. Texts of test families are"
+        " not among them.",
+    )
+    corpora: Annotated[list[Source], Field(max_length=8)] = Field(
+        default_factory=list,
+        description="More texts, of the domain, in the field `data.fields.text`. Those that are near-duplicates of a text of"
+        " the test are left out.",
+        json_schema_extra={"x-kubernetes-list-type": "atomic"},
+    )
+    subset: Fraction = Field(
+        default="1",
+        description="The share of the texts that is learnt from, whole families at a time: a part of them, seen in more"
+        " `epochs`, costs the same.",
+    )
+    block_tokens: Annotated[int, Field(ge=8, le=131_072)] = Field(
+        default=256,
+        description="Tokens of a block. Texts are put end to end and cut into blocks, so that nothing is padded.",
+    )
+    mask_fraction: Fraction = Field(
+        default="0.15",
+        description="For encoders: the share of a block's tokens that is to be filled in. Of these, 80 % are masked, 10 %"
+        " replaced by any token, 10 % left as they are.",
+    )
+    tuning: PretrainingTuning = Field(
+        default_factory=PretrainingTuning,
+        description="What of the model is tuned. LoRA is merged into the weights at the end.",
+    )
+    freeze_blocks: Annotated[int, Field(ge=0, le=1000)] = Field(
+        default=0,
+        description="So many of the first blocks, and the input embeddings, stay as they are: less is learnt, and less is"
+        " forgotten.",
+    )
+    training: PretrainingSchedule = Field(default_factory=PretrainingSchedule, description="The schedule.")
+    held_out_fraction: Fraction = Field(
+        default="0.05",
+        description="Share of the texts, whole families at a time, on which the loss is measured before, meanwhile and"
+        " at the end.",
+    )
+    checks: Annotated[int, Field(ge=1, le=100)] = Field(
+        default=8,
+        description="How often, evenly over the schedule, that loss is measured. A rise that goes away again is the"
+        " stability gap (Guo et al. 2024, arXiv 2406.14833); the report shows it.",
+    )
+
+    def result_settings(self) -> dict[str, Any]:
+        """Of tuning and schedule, what results depend on."""
+        return {
+            **super().result_settings(),
+            "tuning": self.tuning.result_settings() or None,
+            "training": self.training.result_settings() or None,
+        }
+
+    def uses(self) -> tuple[type[Method], ...]:
+        """How it is tuned."""
+        return (self.tuning.method,)
+
+    def in_words(self) -> str:
+        """What on, how often and what of it."""
+        what = " and ".join(
+            [
+                *(["the pool"] if self.pool else []),
+                *([f"{len(self.corpora)} corpora"] if self.corpora else []),
+            ]
+        )
+        epochs = self.training.epochs
+        times = "1 epoch" if epochs == 1 else f"{epochs:,} epochs"
+        part = "" if float(self.subset) == 1 else f"{float(self.subset):.0%} of "
+        frozen = f"; the first {self.freeze_blocks} blocks stayed as they were" if self.freeze_blocks else ""
+        return f"pretrained on {part}{what}, {times}; tuned: {self.tuning.settings.in_words()}{frozen}"

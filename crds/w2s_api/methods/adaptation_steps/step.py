@@ -1,0 +1,18 @@
+"""What every step of the adaptation says of itself."""
+
+from typing import ClassVar, Literal
+
+from w2s_api.methods.method import Method
+
+
+class AdaptationSettings(Method):
+    """Settings of a step that makes a model of a model. What it makes is an artifact in the Hugging Face layout."""
+
+    processes: ClassVar[Literal["One", "PerGPU"]] = "One"
+    """How many processes run it together (`Stage.processes`)."""
+    keeps_shapes: ClassVar[bool] = True
+    """The model that it makes has the tokenizer, and weights of the shapes, of the one before it."""
+
+    def in_words(self) -> str:
+        """What is done with these settings, for the report and the model card: a clause."""
+        raise NotImplementedError

@@ -1,0 +1,269 @@
+"""Steps of the adaptation on a real S3 server: pretraining that is stopped and goes on elsewhere, merging of real files."""
+
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from shutil import copytree
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from tiny_kit import some_texts
+
+from w2s_api.methods.adaptation_steps import Merge, Pretrain
+from w2s_api.spec.data import Data
+from w2s_trainer.errors import BadData, BadSpec, Stopped
+from w2s_trainer.models import merging
+from w2s_trainer.models.encoder import load_encoder
+from w2s_trainer.stages.adapt import merge, pretrain
+from w2s_trainer.stages.adapt.methods import Before
+from w2s_trainer.store.objects import Objects
+from w2s_trainer.store.settings import Patience
+
+N = 90
+WEIGHTS = "model.safetensors"
+
+
+@dataclass
+class Watched:
+    """Progress that asks the process to stop while a step is under way."""
+
+    stop_in: int | None = None
+    notes: list[str] = field(default_factory=list)
+
+    def __call__(self, phase: str, step: int, _total: int, **_figures: float) -> None:
+        if phase == "tuning" and self.stop_in is not None and step == self.stop_in - 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    def note(self, message: str) -> None:
+        self.notes.append(message)
+
+
+@dataclass
+class Place:
+    """One artifact, and machines that work on it one after the other."""
+
+    objects: Objects
+    home: str
+    root: Path
+    model: Path
+    examples: Path
+    machines: int = 0
+
+    def context(self, stop_in: int | None = None) -> Any:
+        self.machines += 1
+        scratch = self.root / str(self.machines)
+        (scratch / "output").mkdir(parents=True)
+        data = {
+            "unlabeled": {"uri": f"file://{self.root}/pool.jsonl"},
+            "gold": {"uri": f"file://{self.root}/gold.jsonl"},
+        }
+        prepared = SimpleNamespace(stage="prepare", key="k", fetch=lambda _name, _directory: self.examples)
+        return SimpleNamespace(
+            objects=self.objects,
+            store=SimpleNamespace(home_uri=lambda _kind, _key: self.home),
+            job=SimpleNamespace(stage=SimpleNamespace(kind="adapt")),
+            spec=SimpleNamespace(strong=SimpleNamespace(batch_tokens=256), data=Data.model_validate(data)),
+            key="key",
+            artifact=lambda _role: prepared,
+            model=SimpleNamespace(directory=self.model, name=f"file://{self.model}"),
+            progress=Watched(stop_in),
+            scratch=scratch,
+            output=scratch / "output",
+            cache=scratch / "cache",
+            headway=lambda _step: None,
+        )
+
+    def pretrain(self, settings: Pretrain, stop_in: int | None = None) -> tuple[dict[str, Any], Path]:
+        context = self.context(stop_in)
+        return pretrain.adapt(context, settings), context.output
+
+
+@pytest.fixture(scope="module")
+def examples(tmp_path_factory) -> Path:
+    """The pool, and a test whose texts nobody may learn from."""
+    texts = list(dict.fromkeys(some_texts(N + 10, 5)))[:N]
+    parts = ["test" if row < 10 else "pool" for row in range(len(texts))]
+    path = tmp_path_factory.mktemp("examples") / "examples.parquet"
+    table = {
+        "id": [str(row) for row in range(len(texts))],
+        "text": texts,
+        "part": parts,
+        "family": np.arange(len(texts)) // 2,
+    }
+    pq.write_table(pa.table(table), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory, tiny) -> dict[str, Path]:
+    """Tiny models; the encoder's tokenizer has a token for what is hidden."""
+    from transformers import AutoTokenizer
+
+    root = tmp_path_factory.mktemp("models")
+    bert = Path(copytree(tiny["bert"], root / "bert"))
+    tokenizer = AutoTokenizer.from_pretrained(bert)
+    tokenizer.mask_token, tokenizer.cls_token, tokenizer.sep_token = "[UNK]", "[CLS]", "[SEP]"
+    tokenizer.save_pretrained(bert)
+    return {"bert": bert, "llama": tiny["llama"]}
+
+
+@pytest.fixture
+def new_place(embedded_s3, models, examples, tmp_path) -> Callable[[str], Place]:
+    objects = Objects(embedded_s3.settings("s3://any"), Patience(0, 20))
+
+    def new(model: str) -> Place:
+        bucket = embedded_s3.new_bucket()
+        return Place(
+            objects,
+            f"{bucket}/w2s/artifacts/adapt/k/",
+            tmp_path / bucket.split("/")[2],
+            models[model],
+            examples,
+        )
+
+    return new
+
+
+def settings(**more: Any) -> Pretrain:
+    return Pretrain.model_validate(
+        {"blockTokens": 16, "checks": 4, "training": {"batchSize": 8, "epochs": 2, "dropout": "0.1"}, **more}
+    )
+
+
+@pytest.mark.parametrize("tuning", ["Full", "LoRA"])
+@pytest.mark.parametrize("kind", ["bert", "llama"])
+def test_stopped_anywhere_it_goes_on_elsewhere_and_makes_the_same_bits(new_place, kind, tuning):
+    asked = settings(tuning={"type": tuning})
+    figures, whole = new_place(kind).pretrain(asked)
+    place = new_place(kind)
+    for stop in (1, 5, figures["steps"]):
+        with pytest.raises(Stopped, match=f"step {stop} of {figures['steps']}"):
+            place.pretrain(asked, stop_in=stop)
+    again, resumed = place.pretrain(asked)
+    assert (whole / WEIGHTS).read_bytes() == (resumed / WEIGHTS).read_bytes()
+    unlike = ("seconds", "joules")
+    assert {k: v for k, v in figures.items() if k not in unlike} == {
+        k: v for k, v in again.items() if k not in unlike
+    }
+    assert figures["objective"] == {"bert": "masked tokens", "llama": "next token"}[kind]
+    assert [one["step"] for one in figures["heldOutLosses"]][0::4] == [0, figures["steps"]]
+    load_encoder(whole)  # it is a model like any other, with the tokenizer as it was
+    assert (whole / "tokenizer.json").read_bytes() == (place.model / "tokenizer.json").read_bytes()
+    before, after = (load_file(directory / WEIGHTS) for directory in (place.model, whole))
+    moved = {key.removeprefix("bert."): value for key, value in after.items()}
+    assert any(not torch.equal(value, moved[key]) for key, value in before.items() if key in moved)
+
+
+def test_what_is_pretrained_can_be_pretrained_again_and_merged_with_what_it_was(new_place, models):
+    _, once = new_place("bert").pretrain(settings())
+    place = new_place("bert")
+    place.model = once
+    _, twice = place.pretrain(settings())
+    assert {*load_file(once / WEIGHTS)} == {*load_file(twice / WEIGHTS)}
+    context = place.context()
+    half = Merge.model_validate({"models": [{"uri": f"file://{models['bert']}", "weight": "0.5"}]})
+    figures = merge.adapt(context, half)
+    made, before, other = (load_file(d / WEIGHTS) for d in (context.output, once, models["bert"]))
+    name = "encoder.layer.0.attention.self.query.weight"
+    torch.testing.assert_close(made[f"bert.{name}"], 0.5 * before[f"bert.{name}"] + 0.5 * other[name])
+    head = "cls.predictions.bias"
+    assert torch.equal(made[head], before[head]), "a head that one of them lacks stays as it is"
+    assert figures["weights"] == len(before.keys() & {f"bert.{key}" for key in other})
+    load_encoder(context.output)
+
+
+def test_a_patch_of_an_older_model_on_a_newer_one(new_place, models, tmp_path):
+    """θ + (tuned − older), by hand."""
+    place = new_place("llama")
+    older, tuned = (Path(copytree(models["llama"], tmp_path / name)) for name in ("older", "tuned"))
+    for directory, scale in ((older, 0.9), (tuned, 1.3)):
+        weights = {key: scale * value for key, value in load_file(directory / WEIGHTS).items()}
+        save_file(weights, directory / WEIGHTS, metadata={"format": "pt"})
+    patch = {
+        "method": "TaskArithmetic",
+        "models": [{"uri": f"file://{tuned}", "weight": "1"}],
+        "base": {"uri": f"file://{older}"},
+    }
+    context = place.context()
+    merge.adapt(context, Merge.model_validate(patch))
+    theta, made = load_file(place.model / WEIGHTS), load_file(context.output / WEIGHTS)
+    assert theta.keys() == made.keys()
+    for key, value in theta.items():
+        torch.testing.assert_close(made[key], value + (1.3 - 0.9) * value)
+    thinned = {**patch, "method": "TIES", "density": "0.2", "base": None}
+    context = place.context()
+    merge.adapt(context, Merge.model_validate(thinned))
+    made = load_file(context.output / WEIGHTS)
+    for key, value in theta.items():
+        torch.testing.assert_close(made[key], value + merging.ties([1.3 * value - value], [1.0], 0.2))
+
+
+def check(place: Place, method: Any, settings: Any) -> None:
+    spec: Any = place.context().spec
+    method.check(Before(f"file://{place.model}", spec, place.objects, place.root), settings)
+
+
+def test_models_that_do_not_fit_are_refused_before_anything_is_run(new_place, models, tmp_path):
+    place = new_place("llama")
+    with pytest.raises(BadSpec, match="cannot be merged with") as refused:
+        check(place, merge, Merge.model_validate({"models": [{"uri": f"file://{models['bert']}"}]}))
+    assert refused.value.reason == "WeightsDoNotFit"
+    same = Merge.model_validate({"models": [{"uri": f"file://{models['llama']}"}]})
+    check(place, merge, same)
+
+    narrow = Path(copytree(models["llama"], tmp_path / "narrow"))
+    weights = load_file(narrow / WEIGHTS)
+    weights["model.norm.weight"] = weights["model.norm.weight"][:-1].contiguous()
+    save_file(weights, narrow / WEIGHTS, metadata={"format": "pt"})
+    with pytest.raises(BadSpec, match=r"model\.norm\.weight is \(63,\), and \(64,\) there"):
+        check(place, merge, Merge.model_validate({"models": [{"uri": f"file://{narrow}"}]}))
+
+    other = Path(copytree(models["llama"], tmp_path / "other"))
+    text = (other / "tokenizer.json").read_text()
+    (other / "tokenizer.json").write_text(text.replace('"w7"', '"another"'))
+    with pytest.raises(BadSpec, match="differ in 2 tokens, such as 'another', 'w7'") as refused:
+        check(place, merge, Merge.model_validate({"models": [{"uri": f"file://{other}"}]}))
+    assert refused.value.reason == "TokenizersDiffer"
+
+
+def test_a_corpus_has_what_is_new_and_nothing_of_the_test(new_place, examples, tmp_path):
+    table = pq.read_table(examples).to_pydict()
+    rows = [
+        *({"text": text} for text in table["text"][:3]),  # of the test
+        *({"text": text} for text in table["text"][20:24]),  # of the pool
+        *({"text": text} for text in some_texts(30, 77)),
+    ]
+    corpus = tmp_path / "corpus.jsonl"
+    import json
+
+    corpus.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    place = new_place("llama")
+    asked = settings(corpora=[{"uri": f"file://{corpus}"}], subset="0.5")
+    check(place, pretrain, asked)
+    figures, _ = place.pretrain(asked)
+    assert figures["pool"] == table["part"].count("pool")
+    assert figures["likeTheTest"] >= 3
+    assert figures["knownBefore"] >= 4
+    assert figures["corpora"] == 37 - figures["likeTheTest"] - figures["knownBefore"]
+    texts = figures["pool"] + figures["corpora"]
+    assert 0.4 * texts < figures["learnt"] < 0.55 * texts
+    assert figures["heldOut"] >= 0.05 * texts
+
+    (tmp_path / "wrong.jsonl").write_text('{"body": "no field of that name"}\n')
+    with pytest.raises(BadData, match="text"):
+        check(place, pretrain, settings(corpora=[{"uri": f"file://{tmp_path}/wrong.jsonl"}]))
+
+
+def test_too_few_texts_for_a_step_are_refused(new_place):
+    with pytest.raises(BadData, match="a step of the training has 4,096"):
+        new_place("llama").pretrain(settings(training={"batchSize": 4096}))
+    with pytest.raises(BadSpec, match="reads 64 tokens, and `blockTokens` is 128"):
+        new_place("llama").pretrain(settings(blockTokens=128))

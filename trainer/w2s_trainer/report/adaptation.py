@@ -1,0 +1,80 @@
+"""What the steps before any label brought and cost, in words. Pure."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from w2s_trainer.report.differences import Differences
+from w2s_trainer.report.tuned import seconds
+
+_NOT_SHOWN = "–"
+
+
+def adaptation_answers(results: Mapping[str, Any]) -> list[str]:
+    """Says whether adapting the strong model was worth it; empty where nothing was adapted, or nothing compared."""
+    steps = results.get("adaptation", [])
+    comparison = next(
+        (
+            one
+            for one in results["evaluation"]["exploratory"]
+            if (one["arm"], one["baseline"]) == ("strong", "unadapted")
+        ),
+        None,
+    )
+    if not steps or comparison is None:
+        return []
+    differences, cost = Differences.of(results), f"at {seconds(_seconds(steps))} for the steps"
+    size = differences.size(comparison["estimate"])
+    if comparison["verdict"] == "better":
+        return [
+            f"Adapting the strong model gained the student {size} (between"
+            f" {differences.between(comparison)}; exploratory), {cost}."
+        ]
+    if comparison["verdict"] == "worse":
+        return [
+            f"Adapting the strong model did harm: the student lost {size} to that of the model as it came"
+            f" (between {differences.between(comparison, -1)}; exploratory), {cost}."
+        ]
+    return [
+        "Adapting the strong model is not proven to gain the student anything:"
+        f" {differences.from_to(comparison)}, {cost}."
+    ]
+
+
+def adaptation_rows(results: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Lists the steps as rows of a table, in order."""
+    rows = []
+    for step in results.get("adaptation", []):
+        figures = step["figures"]
+        rows.append(
+            {
+                "stage": step["stage"],
+                "words": step["words"],
+                "loss": _loss(figures),
+                "gap": _gap(figures),
+                "tokens": f"{figures['tokens']:,}" if "tokens" in figures else _NOT_SHOWN,
+                "seconds": seconds(figures["seconds"]),
+            }
+        )
+    return rows
+
+
+def _loss(figures: Mapping[str, Any]) -> str:
+    if "lossBefore" not in figures:
+        return _NOT_SHOWN
+    return (
+        f"{figures['lossBefore']:.3f} → {figures['lossAfter']:.3f} (perplexity {figures['perplexityBefore']:,.1f} →"
+        f" {figures['perplexityAfter']:,.1f}, {figures['objective']})"
+    )
+
+
+def _gap(figures: Mapping[str, Any]) -> str:
+    gap = figures.get("stabilityGap")
+    if not gap:
+        return "none" if "lossBefore" in figures else _NOT_SHOWN
+    back = gap["recoveredAtStep"]
+    end = f"gone at step {back:,}" if back is not None else "not gone at the end"
+    return f"+{gap['rise']:.3f} at step {gap['step']:,}, {end}"
+
+
+def _seconds(steps: Sequence[Mapping[str, Any]]) -> float:
+    return float(sum(step["figures"]["seconds"] for step in steps))

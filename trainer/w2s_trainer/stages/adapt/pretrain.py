@@ -1,0 +1,248 @@
+"""Step `Pretrain`: pretraining goes on, on the pool and on corpora of the domain (Gururangan et al. 2020, arXiv 2004.10964).
+
+The training is the house's own loop: it is saved, stopped and gone on with as that of any student.
+"""
+
+import math
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from w2s_api.methods.adaptation_steps import Pretrain
+from w2s_trainer.contract.context import StageContext
+from w2s_trainer.errors import BadData, BadSpec
+from w2s_trainer.models.causal import is_causal
+from w2s_trainer.models.loading import CAUSAL, MASKED, check_architecture
+from w2s_trainer.models.ragged import Ragged
+from w2s_trainer.models.tokens import encode
+from w2s_trainer.stages.adapt.methods import Before
+from w2s_trainer.stages.adapt.texts import SEED, PretrainingTexts, check_corpora, pretraining_texts
+from w2s_trainer.stages.adapt.written import write_made
+from w2s_trainer.stages.columns import taken
+from w2s_trainer.stages.session import common_checkpoint
+from w2s_trainer.store.checkpoints import Checkpoints
+from w2s_trainer.tuning.blocks import pack
+from w2s_trainer.tuning.energy import EnergyMeter
+from w2s_trainer.tuning.keeper import StoreKeeper, unfit
+from w2s_trainer.tuning.language_model import LanguageModel, load_language_model
+from w2s_trainer.tuning.language_objective import Checks, HeldOutBlocks, LanguageObjective
+from w2s_trainer.tuning.loop import HELD_OUT_BATCHES, Schedule, tune
+from w2s_trainer.tuning.numerics import NumericSettings, agree_on_numerics
+from w2s_trainer.tuning.order import Order
+from w2s_trainer.tuning.precision import precision_of
+from w2s_trainer.tuning.state import TrainingState
+from w2s_trainer.tuning.stop import StopRequest
+from w2s_trainer.tuning.world import World
+
+_CHUNK = 256
+"""Texts that are tokenised at once."""
+_LONGEST = 2**30
+"""Tokens of a text: it is cut into blocks and never short."""
+TRAINING = "pretraining"
+"""What its checkpoints are called."""
+
+
+def adapt(context: StageContext, settings: Pretrain) -> dict[str, Any]:
+    """Pretrains the model before, and writes it.
+
+    Raises:
+        BadData: the texts fill fewer blocks than a step has.
+        BadSpec: the model cannot be pretrained, or training went where numbers end.
+        Stopped: it was asked to stop, and what was done is saved.
+    """
+    world, note = World.join(), context.progress.note
+    home = context.store.home_uri(context.job.stage.kind, context.key)
+    checkpoints = Checkpoints(context.objects, home, TRAINING, unfit=unfit, note=note, saved=context.headway)
+    checkpoint = common_checkpoint(checkpoints, context.scratch / "checkpoints", world)
+    if checkpoint:
+        numbers = NumericSettings(checkpoint.meta["precision"], checkpoint.meta["threads"])
+        note(f"going on from step {checkpoint.step}")
+    else:
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        proposed = NumericSettings(precision_of(device), torch.get_num_threads())
+        numbers = world.broadcast_object(
+            agree_on_numerics(context.objects, home, proposed) if world.leads else proposed
+        )
+    torch.set_num_threads(numbers.threads)
+
+    model, read = _model(context, settings, numbers), pretraining_texts(context, settings)
+    learnt, held_out = (
+        _blocks(model, taken(read.texts, rows), settings.block_tokens)
+        for rows in (read.learnt, read.held_out)
+    )
+    training, batch_tokens = settings.training, context.spec.strong.batch_tokens
+    _check_size(learnt, held_out, read, settings)
+    schedule = schedule_of(settings, batch_tokens)
+    question = model.question(float(settings.mask_fraction), context.model.name)
+    steps = Order(len(learnt), schedule.batch_size, schedule.epochs, SEED).steps
+    checks = Checks()
+    objective = LanguageObjective(learnt, question, steps=steps, seed=SEED, checks=checks)
+    validation = HeldOutBlocks(held_out, question, objective=objective, checks=checks)
+    began, meter = time.monotonic(), EnergyMeter()
+    if not checkpoint:
+        checks.losses.append((0, validation.measure(model, HELD_OUT_BATCHES * batch_tokens)))
+    model.make_tunable(SEED)
+    with StopRequest() as stop:
+        state = tune(
+            model,
+            objective,
+            schedule,
+            keeper=StoreKeeper(
+                checkpoints,
+                checkpoint,
+                interval=training.checkpoint_interval_seconds,
+                staging=context.scratch,
+                precision=numbers.precision,
+                threads=numbers.threads,
+                note=note,
+            ),
+            validation=validation,
+            keep_best=False,
+            stop=stop,
+            world=world,
+            progress=context.progress,
+            spent=time.monotonic() - began,
+        )
+    if world.leads:
+        _write(context, settings, model)
+    joules = None if checkpoint else meter.joules()
+    return {
+        **read.counts,
+        **_figures(state, model, learnt, held_out, training.epochs),
+        **curve(checks.losses),
+        "joules": None if joules is None else round(joules),
+    }
+
+
+def check(before: Before, settings: Pretrain) -> None:
+    """The corpora are read at their first rows; of a model on this machine the config says whether it can be pretrained."""
+    check_corpora(before.spec.data, settings, before.objects, before.cache)
+    directory = before.directory(before.model)
+    if directory is None or not (directory / "config.json").is_file():
+        return
+    assert before.model is not None
+    check_architecture(directory, before.model, CAUSAL if is_causal(directory) else MASKED)
+
+
+def schedule_of(settings: Pretrain, batch_tokens: int) -> Schedule:
+    """The schedule of a step, in numbers."""
+    training = settings.training
+    return Schedule(
+        epochs=training.epochs,
+        batch_size=training.batch_size,
+        learning_rate=settings.tuning.settings.rate,
+        shape=training.schedule,
+        warmup_fraction=float(training.warmup_fraction),
+        weight_decay=float(training.weight_decay),
+        gradient_clipping=float(training.gradient_clipping),
+        batch_tokens=batch_tokens,
+        checks=settings.checks,
+        seed=SEED,
+    )
+
+
+def curve(losses: list[tuple[int, float]]) -> dict[str, Any]:
+    """What the losses on held-out blocks say: before, at the end, and how far they rose meanwhile. Pure.
+
+    The stability gap (Guo et al. 2024, arXiv 2406.14833) is a loss above that before, which later goes away.
+
+    Args:
+        losses: (steps done, loss), ascending, that before the first step among them.
+    """
+    before, after = losses[0][1], losses[-1][1]
+    worst_step, worst = max(losses, key=lambda one: one[1])
+    gap = None
+    if worst > before:
+        back = [step for step, loss in losses if step > worst_step and loss <= before]
+        gap = {
+            "step": worst_step,
+            "rise": round(worst - before, 5),
+            "recoveredAtStep": back[0] if back else None,
+        }
+    return {
+        "lossBefore": round(before, 5),
+        "lossAfter": round(after, 5),
+        "perplexityBefore": round(math.exp(min(before, 700.0)), 3),
+        "perplexityAfter": round(math.exp(min(after, 700.0)), 3),
+        "heldOutLosses": [{"step": step, "loss": round(loss, 5)} for step, loss in losses],
+        "stabilityGap": gap,
+    }
+
+
+def _model(context: StageContext, settings: Pretrain, numbers: NumericSettings) -> LanguageModel:
+    training = settings.training
+    model = load_language_model(
+        context.model.directory,
+        tuning=settings.tuning.settings,
+        name=context.model.name,
+        dropout=float(training.dropout),
+        precision=numbers.precision,
+        gradient_checkpointing=training.gradient_checkpointing,
+        frozen_blocks=settings.freeze_blocks,
+    )
+    longest = model.tokenizer.model_max_length
+    if settings.block_tokens > longest:
+        raise BadSpec(
+            "BlocksTooLong",
+            f"{context.model.name} reads {longest:,} tokens, and `blockTokens` is {settings.block_tokens:,}.",
+            f"Set it to {longest:,} at most.",
+        )
+    return model
+
+
+def _blocks(model: LanguageModel, texts: Sequence[str], block_tokens: int) -> Ragged:
+    ids = (
+        encoding.ids
+        for start in range(0, len(texts), _CHUNK)
+        for encoding in encode(model.tokenizer, texts[start : start + _CHUNK], _LONGEST, special=False)
+    )
+    return pack(ids, model.frame, block_tokens)
+
+
+def _check_size(learnt: Ragged, held_out: Ragged, read: PretrainingTexts, settings: Pretrain) -> None:
+    size = settings.training.batch_size
+    if len(learnt) >= size and len(held_out):
+        return
+    raise BadData(
+        "CorpusTooSmall",
+        f"{len(read.learnt):,} texts fill {len(learnt):,} blocks of {settings.block_tokens:,} tokens, and a step of the"
+        f" training has {size:,}; {len(held_out):,} more are held out.",
+        "Add texts (`corpora`), or set `blockTokens` or `training.batchSize` lower.",
+    )
+
+
+def _write(context: StageContext, settings: Pretrain, model: LanguageModel) -> None:
+    """Writes the model in float32; adapters are merged into weights of that precision."""
+    state = {name: tensor.cpu() for name, tensor in model.state().items()}
+    tuning = settings.tuning.settings
+    if tuning.keeps_weights and model.precision != "float32":
+        model = load_language_model(
+            context.model.directory,
+            tuning=tuning,
+            name=context.model.name,
+            precision="float32",
+            frozen_blocks=settings.freeze_blocks,
+        )
+        model.make_tunable(SEED)
+        model.load(state)
+    made = model.model.merge_and_unload() if tuning.leaves_adapter else model.model
+    made.config.use_cache = True
+    write_made(made, context.model.directory, context.output)
+
+
+def _figures(
+    state: TrainingState, model: LanguageModel, learnt: Ragged, held_out: Ragged, epochs: int
+) -> dict[str, Any]:
+    return {
+        "objective": "next token" if model.causal else "masked tokens",
+        "blocks": len(learnt),
+        "heldOutBlocks": len(held_out),
+        "tokens": int(learnt.lengths.sum()) * epochs,
+        "steps": state.step,
+        "seconds": round(state.seconds, 1),
+        "precision": model.precision,
+        "device": model.device,
+        "parameters": sum(parameter.numel() for parameter in model.parameters().values()),
+    }

@@ -1,0 +1,130 @@
+"""The texts that a model is pretrained on: the pool, and corpora without what the test has."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from w2s_api.methods.adaptation_steps import Pretrain
+from w2s_api.spec.data import Data
+from w2s_trainer.contract.context import StageContext
+from w2s_trainer.data.sources import listing
+from w2s_trainer.errors import BadData
+from w2s_trainer.stages.prepare.duplicates import near_duplicates
+from w2s_trainer.stages.prepare.imported import Wanted
+from w2s_trainer.stages.prepare.usable import Quarantined, SourceReader
+from w2s_trainer.stages.session import hold_out
+from w2s_trainer.stages.tables import Examples, read_examples
+from w2s_trainer.store.objects import Objects
+
+SEED = 0
+"""Draws what is held out and the subset: one model is made for all seeds of the job."""
+
+
+@dataclass(frozen=True)
+class PretrainingTexts:
+    """n texts with their families, and which of them are held out."""
+
+    texts: Sequence[str]
+    learnt: NDArray[np.int64]
+    """int64[a], places of those that are learnt from."""
+    held_out: NDArray[np.int64]
+    """int64[b], places of those on which the loss is measured."""
+    counts: dict[str, int] = field(default_factory=dict)
+    """Of each source, and of what was left out, as JSON."""
+
+
+def pretraining_texts(context: StageContext, settings: Pretrain) -> PretrainingTexts:
+    """Reads the texts of a step.
+
+    Raises:
+        BadData: a corpus cannot be read, or nothing is left to hold out, or to learn from.
+    """
+    examples = read_examples(context.artifact("examples"), context.scratch)
+    pool = examples.rows("pool")
+    counts: dict[str, int] = {}
+    if settings.pool:
+        counts["pool"] = len(pool)
+    else:
+        pool = pool[:0]
+    texts: Sequence[str] = examples.texts.take(pool)
+    families = examples.families[pool]
+    if settings.corpora:
+        found = list(_corpora(context, settings))
+        kept = _unlike_the_test(found, examples, context.spec.data)
+        known = set(texts)
+        fresh = [text for text in dict.fromkeys(kept) if text not in known]
+        first = int(examples.families.max(initial=-1)) + 1
+        families = np.concatenate([families, np.arange(first, first + len(fresh))])
+        texts = [*texts, *fresh]
+        counts |= {
+            "corpora": len(fresh),
+            "likeTheTest": len(found) - len(kept),
+            "knownBefore": len(kept) - len(fresh),
+        }
+    return _divided(texts, families, settings, counts)
+
+
+def check_corpora(data: Data, settings: Pretrain, objects: Objects, scratch: Path) -> None:
+    """Reads the first usable row of each corpus: a wrong field, format or place is told before anything is run.
+
+    Raises:
+        BadSpec, BadData: it cannot be read.
+    """
+    for source in settings.corpora:
+        reader = _reader(source.uri, data, objects)
+        next(reader.examples(objects, scratch), None)
+
+
+def _corpora(context: StageContext, settings: Pretrain) -> Iterator[str]:
+    for source in settings.corpora:
+        reader = _reader(source.uri, context.spec.data, context.objects)
+        before = 0
+        for example in reader.examples(context.objects, context.scratch):
+            before += 1
+            yield example.text
+        passed = f"; {len(reader.quarantine):,} cannot be used" if reader.quarantine else ""
+        context.progress.note(f"Read {before:,} usable rows of {source.uri}{passed}")
+
+
+def _reader(uri: str, data: Data, objects: Objects) -> SourceReader:
+    quarantine: list[Quarantined] = []
+    files = listing(uri, objects).files
+    return SourceReader("seen", uri, files, data.fields, quarantine, Wanted())
+
+
+def _unlike_the_test(found: Sequence[str], examples: Examples, data: Data) -> list[str]:
+    """The texts that are near-duplicates of no text of the test, by the thresholds of the job."""
+    test = list(examples.texts.take(examples.rows("test")))
+    distinct = list(dict.fromkeys([*test, *found]))
+    near = data.near_duplicates
+    component = dict(
+        zip(
+            distinct,
+            near_duplicates(distinct, float(near.similarity), near.shingle_words).tolist(),
+            strict=True,
+        )
+    )
+    tested = {component[text] for text in test}
+    return [text for text in found if component[text] not in tested]
+
+
+def _divided(
+    texts: Sequence[str], families: NDArray[np.int64], settings: Pretrain, counts: dict[str, int]
+) -> PretrainingTexts:
+    if len(np.unique(families)) < 2:
+        raise BadData(
+            "NothingToPretrainOn",
+            f"There are {len(texts):,} texts of {len(np.unique(families)):,} families to pretrain on: one must be held out, and"
+            " one learnt from.",
+            "Add texts to `data.unlabeled`, or name `corpora`.",
+        )
+    held_out = hold_out(families, float(settings.held_out_fraction), SEED)
+    rest = np.flatnonzero(~held_out)
+    if float(settings.subset) < 1 and len(np.unique(families[rest])) > 1:
+        rest = rest[hold_out(families[rest], float(settings.subset), SEED + 1)]
+    return PretrainingTexts(
+        texts, rest, np.flatnonzero(held_out), {**counts, "learnt": len(rest), "heldOut": int(held_out.sum())}
+    )

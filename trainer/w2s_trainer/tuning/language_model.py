@@ -1,0 +1,215 @@
+"""A pretrained model that goes on with its pretraining: a causal model, or an encoder with the head that fills in tokens."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from w2s_api.methods.tunings import TuningSettings
+from w2s_trainer.errors import BadSpec
+from w2s_trainer.models.causal import is_causal
+from w2s_trainer.models.loading import (
+    CAUSAL,
+    MASKED,
+    lacks_language_head,
+    load_config,
+    load_model,
+    load_tokenizer,
+)
+from w2s_trainer.models.tokens import fit_tokenizer
+from w2s_trainer.tuning.blocks import Asked, Frame, Masking, NextToken, Question
+from w2s_trainer.tuning.precision import Precision, torch_dtype
+from w2s_trainer.tuning.tunable import TunableModel
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass
+class LanguageModel(TunableModel):
+    """A model with its pretraining's own output layer, which adapters leave as it is."""
+
+    has_new_head = False
+
+    causal: bool
+    frozen_blocks: int = 0
+    """So many of the first blocks are not tuned, nor are the input embeddings where there are any such blocks."""
+
+    def make_tunable(self, seed: int) -> None:
+        """See TunableModel. What is frozen has no gradient, also where it has adapters.
+
+        Raises:
+            BadSpec: nothing of the body would be left to tune.
+        """
+        super().make_tunable(seed)
+        if not self.frozen_blocks:
+            return
+        blocks = blocks_of(self.inner)
+        if self.frozen_blocks >= len(blocks):
+            raise BadSpec(
+                "NothingToTune",
+                f"`freezeBlocks` is {self.frozen_blocks:,}, and {type(self.inner).__name__} has {len(blocks):,} blocks.",
+                f"Set it to {len(blocks) - 1:,} at most.",
+            )
+        for module in [self.inner.get_input_embeddings(), *blocks[: self.frozen_blocks]]:
+            module.requires_grad_(False)
+
+    @property
+    def head(self) -> str:
+        """See TunableModel."""
+        head = self.inner.get_output_embeddings()
+        names: list[str] = [name for name, module in self.model.named_modules() if module is head]
+        return names[0]
+
+    @property
+    def inner(self) -> Any:
+        """The model of transformers, with adapters in it but none around it."""
+        return self.model.get_base_model() if hasattr(self.model, "get_base_model") else self.model
+
+    @property
+    def frame(self) -> Frame:
+        """What its tokenizer puts around a text, and its end of a text between two of them."""
+        plain, whole = (
+            self.tokenizer("a", add_special_tokens=special)["input_ids"] for special in (False, True)
+        )
+        start = next(
+            (place for place in range(len(whole)) if plain and whole[place : place + len(plain)] == plain), 0
+        )
+        before, after = tuple(whole[:start]), tuple(whole[start + len(plain) :])
+        end = self.tokenizer.eos_token_id
+        return Frame(before, after, after[-1:] or (() if end is None else (end,)))
+
+    def question(self, mask_fraction: float, name: str) -> Question:
+        """What it is asked while it is trained.
+
+        Args:
+            mask_fraction: share of the tokens that an encoder fills in.
+            name: what a person calls the model.
+
+        Raises:
+            BadSpec: an encoder whose tokenizer has no token for what is hidden.
+        """
+        if self.causal:
+            return NextToken()
+        tokenizer = self.tokenizer
+        if tokenizer.mask_token_id is None:
+            raise BadSpec(
+                "NoMaskToken",
+                f"{name}: its tokenizer has no `mask_token`, which stands for what an encoder fills in.",
+                "Name a model that was pretrained with one.",
+            )
+        special = frozenset(tokenizer.all_special_ids)
+        words = sorted({*tokenizer.get_vocab().values()} - special - {*tokenizer.added_tokens_decoder})
+        return Masking(mask_fraction, tokenizer.mask_token_id, np.array(words, np.int64), special)
+
+    def token_losses(self, asked: Sequence[Asked]) -> "torch.Tensor":
+        """How unlikely the tokens are that are asked for, with a graph where gradients are on.
+
+        Logits are computed at the places that are asked about and nowhere else.
+
+        Args:
+            asked: of b blocks.
+
+        Returns:
+            float32[b] on the device: −log p of a token, mean over those of the block.
+        """
+        import torch
+
+        ids, mask = self.padded([one.ids.tolist() for one in asked])
+        width = ids.shape[1]
+        where = torch.from_numpy(np.concatenate([row * width + one.places for row, one in enumerate(asked)]))
+        targets = torch.from_numpy(np.concatenate([one.targets for one in asked])).to(self.device)
+        # What is padded stands behind, where no token of a causal model sees it.
+        inputs = {"input_ids": ids} if self.causal else {"input_ids": ids, "attention_mask": mask}
+        logits = self._logits_at(where.to(self.device), **inputs)
+        losses = torch.nn.functional.cross_entropy(logits.float(), targets, reduction="none")
+        return torch.stack([part.mean() for part in torch.split(losses, [len(one.places) for one in asked])])
+
+    def _logits_at(self, where: "torch.Tensor", **inputs: Any) -> "torch.Tensor":
+        import torch
+
+        def some(_module: Any, given: "tuple[torch.Tensor, ...]") -> "torch.Tensor":
+            return given[0].flatten(0, 1)[where]
+
+        hook = self.inner.get_output_embeddings().register_forward_pre_hook(some)
+        try:
+            with torch.autocast(self.device, torch_dtype("bfloat16"), enabled=self.precision == "bfloat16"):
+                logits: torch.Tensor = self.inner(**inputs).logits
+        finally:
+            hook.remove()
+        return logits
+
+
+def load_language_model(
+    directory: Path,
+    *,
+    tuning: TuningSettings,
+    name: str,
+    dropout: float = 0.0,
+    precision: Precision = "float32",
+    gradient_checkpointing: bool = False,
+    frozen_blocks: int = 0,
+) -> LanguageModel:
+    """Loads a model with the output layer of its pretraining.
+
+    An encoder whose files lack that layer gets one that does nothing yet: what it says of a token is how similar the
+    token's state is to the embeddings.
+
+    Args:
+        directory: the model.
+        tuning: what of it is tuned.
+        name: what a person calls the model.
+        dropout: in place of the model's own.
+        precision: of the computations. Weights that are tuned are float32 in any case.
+        gradient_checkpointing: compute activations twice in place of keeping them.
+        frozen_blocks: so many of the first blocks are not tuned.
+
+    Raises:
+        BadSpec: transformers has no such class, or its files are not as they must be (`models.loading`).
+    """
+    import torch
+
+    from w2s_trainer.models.matmul import use_fast_matmul
+
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    dtype = torch_dtype(precision) if tuning.keeps_weights else torch.float32
+    causal = is_causal(directory)
+    config = load_config(directory, name)
+    tokenizer = load_tokenizer(directory, name)
+    model = load_model(directory, name, config, CAUSAL if causal else MASKED, dtype)
+    if not causal and lacks_language_head(directory, name):
+        _start_head(model)
+    model = model.to(device)
+    fit_tokenizer(tokenizer, model, name)
+    model.config.use_cache = False
+    use_fast_matmul(model)
+    if gradient_checkpointing:
+        model.gradient_checkpointing_enable({"use_reentrant": False})
+    return LanguageModel(model, tokenizer, device, precision, tuning, dropout, causal, frozen_blocks)
+
+
+def blocks_of(model: Any) -> Any:
+    """The blocks of a model, in order: the longest list of modules in it."""
+    import torch
+
+    lists = [module for module in model.modules() if isinstance(module, torch.nn.ModuleList)]
+    return max(lists, key=len, default=torch.nn.ModuleList())
+
+
+def _start_head(model: Any) -> None:
+    """Sets a head that was not in the files: its layers pass on what they are given, and its biases are 0."""
+    import torch
+
+    body = {id(parameter) for parameter in model.base_model.parameters()}
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if id(parameter) in body:
+                continue
+            if parameter.ndim == 2 and parameter.shape[0] == parameter.shape[1]:
+                torch.nn.init.eye_(parameter)
+            elif parameter.ndim == 1 and name.endswith("weight"):
+                parameter.fill_(1)
+            elif parameter.ndim == 1:
+                parameter.zero_()
