@@ -370,7 +370,7 @@ def _add_unadapted_heads(build: _Builder, spec: Spec, labels: Mapping[str, Any])
         "train",
         {**labels, "strong": _frozen_settings(spec.strong), "arm": arm.name},
         [Head, CrossEntropy],
-        _TRAINING_ROLES[LearnsFrom.SELECTED_LABELS],
+        {**build.examples, **_TRAINING_ROLES[LearnsFrom.SELECTED_LABELS]},
         model=ModelReference(uri=spec.strong.model.uri),
         arm=arm.name,
     )
