@@ -54,7 +54,11 @@ def test_a_digest_covers_the_chat_template(tmp_path):
     (tmp_path / "config.json").write_text("{}")
     (tmp_path / "model.safetensors").write_bytes(b"1")
     digests = {model_digest(f"file://{tmp_path}", None)}
-    for name, words in [("tokenizer_config.json", "{}"), ("chat_template.jinja", "a"), ("chat_template.jinja", "b")]:
+    for name, words in [
+        ("tokenizer_config.json", "{}"),
+        ("chat_template.jinja", "a"),
+        ("chat_template.jinja", "b"),
+    ]:
         (tmp_path / name).write_text(words)
         digests.add(model_digest(f"file://{tmp_path}", None))
     assert len(digests) == 4
