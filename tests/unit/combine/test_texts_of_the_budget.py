@@ -41,6 +41,7 @@ def known_of(*labelers: dict[str, Any]) -> tuple[_Known, np.ndarray]:
         _labels={EVERY_SEED: WeakLabels(WRITTEN, np.zeros(N, dtype=bool))},
         _answers={("strong", 4): {0: WRITTEN}},
         _probabilities={("strong", 4): {0: np.full(N, 0.5)}},
+        _cut_off={("strong", 4): {0: np.arange(N) == 1}},
     )
     return known, teaching_budget(context, examples, WRITTEN, 0)
 
@@ -54,4 +55,5 @@ def test_the_teacher_is_silent_where_one_of_its_labelers_was_taught(labelers, si
     written = known.on_budget(0, drawn)
     assert [place for place, text in enumerate(written[TEACHER].texts) if text == ""] == list(silent)
     assert written[STRONG].texts.tolist() == WRITTEN[drawn].tolist()
+    assert written[STRONG].cut_off.tolist() == [row == 1 for row in drawn.tolist()]
     assert known.on(drawn, 0)[TEACHER].texts.tolist() == WRITTEN[drawn].tolist(), "elsewhere it is heard"

@@ -77,12 +77,13 @@ def test_the_card_has_the_prompt_and_the_code_that_makes_it(model):
 
 
 def test_the_record_of_a_prompt_tells_its_template_and_its_words(model):
-    records = [prompt_record(layout_for(model.tokenizer, task(words))) for words in ("{text}", "w2: {text}")]
+    words = ("{text}", "w2: {text}", "w3: {text}")
+    records = [prompt_record(layout_for(model.tokenizer, task(one)), task(one)) for one in words]
     tokenizer = copy.copy(model.tokenizer)
     for turn in ("<u>", "<v>"):
         tokenizer.chat_template = (
             "{% for m in messages %}" + turn + "{{ m['content'] }}{% endfor %}"  # a question, and an answer
         )
-        records.append(prompt_record(layout_for(tokenizer, task("{text}"))))
-    assert len({record["sha256"] for record in records}) == 3  # words of a template stand with the text
-    assert [record["chat"] for record in records] == [False, False, True, True]
+        records.append(prompt_record(layout_for(tokenizer, task("{text}")), task("{text}")))
+    assert len({record["sha256"] for record in records}) == 5
+    assert [record["chat"] for record in records] == [False, False, False, True, True]

@@ -72,12 +72,14 @@ def texts_results(evil: str = "isc", quoted: bool = True) -> dict:
     evaluation["notes"] = notes(evaluation, False, 1, [])
     evaluation["notComputed"] = []
     found = results()
-    found["labelers"] = [
-        {
-            "labeler": "asked",
-            "written": {seed: {"texts": 1000, "cutOff": 7, "empty": 2, "tokens": 9} for seed in "01"},
-        }
-    ]
+    counts = {"texts": 1000, "cutOff": 7, "empty": 2, "tokens": 9}
+    asked = {
+        "labeler": "asked",
+        "type": "Prompted",
+        "calibrated": False,
+        "written": {"0": counts, "1": counts},
+    }
+    found["labelers"] = [asked]
     found |= {
         "task": TASK.model_dump(mode="json", by_alias=True),
         "evaluation": evaluation,

@@ -52,11 +52,13 @@ def layout_for(tokenizer: Any, task: Task, shots: Sequence[tuple[str, str]] = ()
     return layout_of(tokenizer, task.instruction, shots, wording)
 
 
-def prompt_record(layout: Layout) -> dict[str, Any]:
-    """What artifacts keep of a prompt, to tell another run from it: a digest of all that stands around a text, and whether
-    that is the model's chat template."""
-    written = json.dumps([layout.head, layout.tail, layout.lead, layout.end])
-    return {"sha256": sha256(written.encode()).hexdigest(), "chat": layout.chat}
+def prompt_record(layout: Layout, task: Task) -> dict[str, Any]:
+    """What artifacts keep of a prompt, to tell another run from it: a digest of all that stands around a text, the task's
+    template included, and whether that is the model's chat template."""
+    around = [layout.head, layout.tail, layout.lead, layout.end]
+    if template_of(task) != TEXT_ALONE:
+        around.append(template_of(task))
+    return {"sha256": sha256(json.dumps(around).encode()).hexdigest(), "chat": layout.chat}
 
 
 def decoding_for(task: Task) -> Decoding:
@@ -103,5 +105,5 @@ def written_by(
         texts_of([str(text) for text in written.texts[:, 0]]),
         np.exp(written.log_likelihood[:, 0]),
         np.asarray(written.endings[:, 0] == "length"),
-        prompt_record(layout),
+        prompt_record(layout, task),
     )

@@ -72,7 +72,7 @@ def opinions(
             settings.agreement,
             truncated=truncated,
             unreadable=unreadable,
-            figures={"prompt": prompt_record(layout)},
+            figures={"prompt": prompt_record(layout, task)},
             shown=shots.rows,
         )
     return by_seed
