@@ -83,9 +83,8 @@ def pipeline(spec: Spec) -> tuple[Stage, ...]:
     labels = family_of(task).label_inputs(task)
 
     seen = sorted({uri for labeler in weak.labelers for uri in labeler.settings.sources()})
-    own_rows = (
-        [] if spec.synthesis.steps else weak.labelers
-    )  # beside pairs, what came with the rows is not read
+    # Beside pairs, what came with the rows is not read.
+    own_rows = [] if spec.synthesis.steps else weak.labelers
     votes = sorted({name for labeler in own_rows for name in labeler.settings.vote_fields()})
     numbers = sorted({name for labeler in own_rows for name in labeler.settings.number_fields()})
     given = [source.uri for source in (data.test, data.asked) if source]

@@ -43,7 +43,7 @@ def licences() -> Iterator[tuple[dict[str, Any], str]]:
         head, text = front_matter(path)
         facts = yaml.load(head, Loader=LOADER)
         if text and not facts.get("is_deprecated") and facts.get("language", "en") == "en":
-            yield facts, text
+            yield facts, "\n".join(text.splitlines())
 
 
 def passage_of(text: str) -> str:

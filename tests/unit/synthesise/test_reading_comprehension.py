@@ -1,5 +1,7 @@
 """What the wording of a text gives away, by hand."""
 
+import time
+
 import pytest
 
 from w2s_api.methods.synthesis_steps import ReadingComprehension
@@ -90,6 +92,15 @@ def test_tasks_take_turns():
 def test_of_a_text_without_such_wordings_nothing_is_made():
     assert mined(ReadingComprehension.model_validate({}), Document(0, "x" * 5000), 400) == []
     assert mined(ReadingComprehension.model_validate({}), Document(0, ""), 400) == []
+
+
+@pytest.mark.parametrize("filler", [" ", "\n", " \n", "(", '"', ".", "a ", '"a" means b; '])
+def test_a_text_of_nothing_but_one_thing_is_read_in_no_time(filler):
+    """What takes a square of the length here takes hours."""
+    text = f"Begin. {filler * (100_000 // len(filler))} end."
+    began = time.process_time()
+    mined(ReadingComprehension.model_validate({}), Document(0, text), 400)
+    assert time.process_time() - began < 20
 
 
 def test_sentences_end_where_sentences_end():

@@ -126,7 +126,10 @@ def by_rules(
 def _by_model(settings: QuestionAnswer, documents: Documents, size: int, context: StageContext) -> Made:
     """Asks the model about passages, each once; a pair is kept where its quotation stands in the passage."""
     assert settings.model is not None
+    dropped: Counter[str] = Counter(dict.fromkeys(_REASONS, 0))
     passages = list(_passages(settings, documents, size))
+    if not passages:
+        return Made([], dropped)
     model_uri = settings.model.uri
     directory = StageModel(ModelReference(uri=model_uri), context.objects, context.cache).directory
     model = load_causal(directory, model_uri)
@@ -147,7 +150,6 @@ def _by_model(settings: QuestionAnswer, documents: Documents, size: int, context
     )
     texts, endings = written.texts[:, 0].tolist(), written.endings[:, 0].tolist()
     pairs: list[Pair] = []
-    dropped: Counter[str] = Counter(dict.fromkeys(_REASONS, 0))
     for (document, span), text, ending in zip(passages, texts, endings, strict=True):
         pair = "cutOff" if ending == "length" else grounded(document, span, text, model_uri)
         if isinstance(pair, Pair):

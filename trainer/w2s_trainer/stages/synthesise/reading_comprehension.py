@@ -28,7 +28,9 @@ _BECAUSE = re.compile(r"(?si)^(?P<effect>.{20,}?),?\s+because\s+(?!of\b)(?P<caus
 _FOLLOWS = re.compile(
     r"(?si)^(?:therefore|consequently|accordingly|hence|as\s+a\s+(?:result|consequence)),?\s+(?P<effect>.{10,}?)[.;:]*$"
 )
-_HEADING = re.compile(r"(?m)(?:\A|\n[ \t]*\n)[ \t]*(?P<heading>[^\s][^\n]{2,80}?)[ \t]*\n(?:[ \t]*\n)+(?=\S)")
+_HEADING = re.compile(
+    r"(?m)(?:\A|\n[ \t]*\n)[ \t]*(?P<heading>[^\s][^\n]{2,80}?)[ \t]*\n(?:[ \t]*\n)+(?=[ \t]*\S)"
+)
 _NUMBERING = re.compile(
     r"^(?:(?:section|article|part|chapter)\s+)?(?:[\divxlc]{1,5}[.):]\s*|\d+(?:\.\d+)*\s+)*", re.IGNORECASE
 )
@@ -66,7 +68,7 @@ def mined(settings: ReadingComprehension, document: Document, size: int) -> list
 
 def _definitions(document: Document, spans: Sequence[Span], size: int) -> Iterator[Pair]:
     for span in spans:
-        for found in _DEFINITION.finditer(document.text[slice(*span)]):
+        for found in _DEFINITION.finditer(_said(document, span, size)):
             if len(found["answer"].split()) < _LEAST_DEFINITION:
                 continue
             yield from _asked_around(
@@ -77,13 +79,13 @@ def _definitions(document: Document, spans: Sequence[Span], size: int) -> Iterat
 def _causes(document: Document, spans: Sequence[Span], size: int) -> Iterator[Pair]:
     before: Span | None = None
     for span in spans:
-        sentence = document.text[slice(*span)]
+        sentence = _said(document, span, size)
         if found := _BECAUSE.match(sentence):
             yield from _asked_around(
                 document, span, size, f"Why is this so: {found['effect']}", found["cause"], "Cause"
             )
         elif before and (found := _FOLLOWS.match(sentence)):
-            cause = document.text[slice(*before)].rstrip(".;:")
+            cause = _said(document, before, size).rstrip(".;:")
             whole = (before[0], span[1])
             yield from _asked_around(
                 document, whole, size, f"What follows from this: {cause}", found["effect"], "Cause"
@@ -122,6 +124,11 @@ def _completions(document: Document, spans: Sequence[Span], size: int) -> Iterat
         half = len(words) // 2
         question = f"How does the next sentence go on: {' '.join(words[:half])} …"
         yield pair_of(document, question, " ".join(words[half:]), span, passage, "Completion")
+
+
+def _said(document: Document, span: Span, size: int) -> str:
+    """The words of a sentence, a space between them; none of one that is longer than a passage."""
+    return " ".join(document.text[slice(*span)].split()) if span[1] - span[0] <= size else ""
 
 
 def _asked_around(

@@ -4,7 +4,10 @@ import re
 
 from w2s_trainer.stages.synthesise.pairs import Span
 
-_END = re.compile(r"""[.!?:]?["”')\]]*(?:\s*\n\s*\n\s*|$)|[.!?]["”')\]]*\s+(?=["“(\[]?[A-Z0-9])""")
+_END = re.compile(
+    r"""(?<!\s)[.!?:]?["”')\]]{0,3}(?:\s*\n\s*\n\s*|\s*\Z)|[.!?]["”')\]]{0,3}\s+(?=["“(\[]?[A-Z0-9])"""
+)
+"""Runs of one character are looked through once: none begins within white space, and few quotation marks close a sentence."""
 _ABBREVIATED = re.compile(
     r"(?:\b[A-Z]|\b(?:Inc|Ltd|Corp|Co|No|Nos|Mr|Mrs|Ms|Dr|St|vs|cf|etc|e\.g|i\.e|Sec|Art|Fig|al|U\.S))\.$",
     re.ASCII,
