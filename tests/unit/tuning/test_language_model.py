@@ -91,6 +91,22 @@ def test_a_head_that_was_there_is_kept(models, tmp_path):
     assert float(load(tmp_path).model.cls.predictions.bias.detach().mean()) == 0.5
 
 
+def test_of_a_head_that_was_there_in_part_the_rest_is_set(models, tmp_path):
+    """Nothing is random: two loads are the same."""
+    from safetensors.torch import load_file, save_file
+
+    model = load(models["bert"])
+    model.model.save_pretrained(tmp_path)
+    model.tokenizer.save_pretrained(tmp_path)
+    file = tmp_path / "model.safetensors"
+    weights = load_file(file)
+    del weights["cls.predictions.transform.dense.weight"]
+    save_file(weights, file, metadata={"format": "pt"})
+    for _ in range(2):
+        dense = load(tmp_path).model.cls.predictions.transform.dense.weight
+        assert torch.equal(dense, torch.eye(32))
+
+
 def test_an_encoder_without_a_mask_token_is_refused(tmp_path):
     model = load(save_tiny("bert", tmp_path / "bert"))
     with pytest.raises(BadSpec, match="no `mask_token`"):

@@ -6,7 +6,7 @@ ends the load. Code that came with a model is never run: `trust_remote_code` is 
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -132,7 +132,14 @@ def load_tokenizer(directory: Path, name: str) -> Any:
     return tokenizer
 
 
-def load_model(directory: Path, name: str, config: Any, role: Role, dtype: Any) -> Any:
+def load_model(
+    directory: Path,
+    name: str,
+    config: Any,
+    role: Role,
+    dtype: Any,
+    fill: Callable[[Any, Collection[str]], None] = lambda _model, _lacking: None,
+) -> Any:
     """The model with its weights, each of which is a number that the files have.
 
     Args:
@@ -141,6 +148,7 @@ def load_model(directory: Path, name: str, config: Any, role: Role, dtype: Any) 
         config: of `load_config`.
         role: what for.
         dtype: of the weights.
+        fill: sets the weights that the files may lack; given the model and their names.
 
     Raises:
         BadSpec: there is no such class, or weights are missing, left over, of another shape, or no numbers.
@@ -170,6 +178,7 @@ def load_model(directory: Path, name: str, config: Any, role: Role, dtype: Any) 
             output_loading_info=True,
         )
     check_report(report, model, role, name)
+    fill(model, {*report["missing_keys"], *(key for key, *_ in report["mismatched_keys"])})
     check_finite_weights(model, name)
     model = model.eval()
     if role is BODY:
@@ -184,17 +193,6 @@ def check_architecture(directory: Path, name: str, role: Role) -> None:
         BadSpec: there is none, or the config cannot be read.
     """
     _loader(load_config(directory, name), role, name)
-
-
-def lacks_language_head(directory: Path, name: str) -> bool:
-    """Whether the files of an encoder have no weight of the head that fills in tokens."""
-    from safetensors import safe_open
-
-    for shard in folder.weight_files(directory, name):
-        with safe_open(directory / shard, "numpy") as file:
-            if any(_matches(_PRETRAINING_HEADS, key) for key in file.keys()):  # noqa: SIM118
-                return False
-    return True
 
 
 def weights_of_head(key: str) -> bool:

@@ -1,6 +1,6 @@
 """A pretrained model that goes on with its pretraining: a causal model, or an encoder with the head that fills in tokens."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,6 @@ from w2s_trainer.models.causal import is_causal
 from w2s_trainer.models.loading import (
     CAUSAL,
     MASKED,
-    lacks_language_head,
     load_config,
     load_model,
     load_tokenizer,
@@ -178,10 +177,7 @@ def load_language_model(
     causal = is_causal(directory)
     config = load_config(directory, name)
     tokenizer = load_tokenizer(directory, name)
-    model = load_model(directory, name, config, CAUSAL if causal else MASKED, dtype)
-    if not causal and lacks_language_head(directory, name):
-        _start_head(model)
-    model = model.to(device)
+    model = load_model(directory, name, config, CAUSAL if causal else MASKED, dtype, _start_head).to(device)
     fit_tokenizer(tokenizer, model, name)
     model.config.use_cache = False
     use_fast_matmul(model)
@@ -198,18 +194,19 @@ def blocks_of(model: Any) -> Any:
     return max(lists, key=len, default=torch.nn.ModuleList())
 
 
-def _start_head(model: Any) -> None:
-    """Sets a head that was not in the files: its layers pass on what they are given, and its biases are 0."""
+def _start_head(model: Any, lacking: Collection[str]) -> None:
+    """Sets the weights of a head that were not in the files: its layers pass on what they are given, biases are 0, and what
+    stands for the words are their embeddings."""
     import torch
 
-    body = {id(parameter) for parameter in model.base_model.parameters()}
+    words = model.get_input_embeddings().weight
     with torch.no_grad():
         for name, parameter in model.named_parameters():
-            if id(parameter) in body:
+            if name not in lacking:
                 continue
-            if parameter.ndim == 2 and parameter.shape[0] == parameter.shape[1]:
+            if parameter.shape == words.shape:
+                parameter.copy_(words)
+            elif parameter.ndim == 2:
                 torch.nn.init.eye_(parameter)
-            elif parameter.ndim == 1 and name.endswith("weight"):
-                parameter.fill_(1)
             elif parameter.ndim == 1:
-                parameter.zero_()
+                parameter.fill_(1 if name.endswith("weight") else 0)
