@@ -7,7 +7,7 @@ Fixed before the first run:
 
 * **Question.** A teacher that is right in 95 % of its votes says so with the log-odds of a vote, ln 5. Two students and
   zero-shot are added to that, and weights near 1 leave it there: is the combination worse than the teacher, and what mends it?
-* **Sets and splits** are those of combination.py: chosen on its choosing sets, confirmed once on its confirming ones and
+* **Sets and splits** are those of combination.py, its first four splits (eight helpers shared two cores): chosen on its choosing sets, confirmed once on its confirming ones and
   scancode_licence_category. Both are inside the halves of the study (docs/results/2026-11-29-does-it-pay.md). The constants
   that the forms begin with were chosen on the former with honest, poor teachers, and the latter were looked at then: they are not
   fresh, but nothing here was ever seen on them. lexglue_ledgar_1k stays out, with ten rows a class or fewer.
@@ -33,3 +33,272 @@ Fixed before the first run:
   the sets (Student's t), the worst d is not lower than that of *one* by more than .005, nor are more cells below −.010 in
   their lower bound; and over `elsewhere` the mean of (form − *one*) is above −.002. Else nothing is changed.
 """
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import combination as study
+import numpy as np
+from combination import CANDIDATES, Cell, Setting, lower_bound, macro_f1
+from combination_sources import SIZES, Budget, Split
+from combination_tasks import CHOOSING, CONFIRMING, Task, read_task
+from combination_teachers import read_with_teachers
+from numpy.typing import NDArray
+from scipy.stats import t as student_t
+
+from w2s_trainer.models.head import folds_of
+from w2s_trainer.stages.combine.log_odds import Source, centred, from_logits, log_softmax
+from w2s_trainer.stages.combine.reliability import matched_scale
+from w2s_trainer.stages.combine.stacking import PRIOR_LABELS, Shrinkage, Weights, combine, fit
+
+SETS = {"teachers": CHOOSING, "teachers-confirm": (*CONFIRMING, "scancode_licence_category")}
+SPLITS = 4
+FORMS = ("one", "matched", "matched-4", "matched-all", "confusion", "lambda", "convex")
+ELSEWHERE = ("nb", "nb-half", "lr", "votes", "rules")
+NEAR, HARM, WORSE = 0.001, 0.002, 0.005
+LAMBDAS = (3.0, 10.0, 30.0, 100.0)
+IN_FAVOUR = 8.0
+"""Labels that count for *one* in the convex sum."""
+STEPS = 500
+
+Floats = NDArray[np.float64]
+Sources = dict[str, Source]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is known of a set, a split, a teacher and a budget."""
+
+    task: Task
+    split: Split
+    budget: Budget
+    sources: Sources
+    """Of all texts."""
+    on_budget: Sources
+    """Of the budget, gold out of fold."""
+    start: Weights
+
+    @classmethod
+    def of(cls, task: Task, split: Split, teacher: str, size: int, setting: Setting) -> "Asked":
+        budget = split.budgets[size]
+        sources = study.sources_of(task, split, split.teachers[teacher], budget, setting)
+        on_budget = {name: source.at(budget.rows) for name, source in sources.items()}
+        on_budget["gold"] = from_logits(budget.held_out[setting.centre_row])
+        return cls(
+            task, split, budget, sources, on_budget, study.start_of(task, split, sources, budget, setting)
+        )
+
+    @property
+    def gold(self) -> NDArray[np.int64]:
+        return self.task.y[self.budget.rows]
+
+    @property
+    def fold(self) -> NDArray[np.int64]:
+        return folds_of(self.task.family[self.budget.rows], 0)
+
+    def fitted(self, scale: float = 30.0, rows: NDArray[np.bool_] | None = None) -> Weights:
+        kept = np.ones(len(self.gold), dtype=bool) if rows is None else rows
+        asked = {name: source.at(kept) for name, source in self.on_budget.items()}
+        return fit(asked, self.gold[kept], self.start, Shrinkage(scale, 10.0))
+
+    def answers(self, weights: Weights) -> Floats:
+        """On the test."""
+        return combine({name: source.at(self.split.test) for name, source in self.sources.items()}, weights)
+
+
+def matched(
+    asked: Asked, names: tuple[str, ...] = ("teacher",), prior_labels: float = PRIOR_LABELS
+) -> Floats:
+    families = asked.task.family[asked.budget.rows]
+    scales = {
+        name: matched_scale(
+            asked.sources[name].at(asked.split.pool),
+            asked.on_budget[name],
+            asked.gold,
+            families,
+            prior_labels,
+        )
+        for name in names
+    }
+    start = replace(asked.start, scale={**asked.start.scale, **scales})
+    return asked.answers(replace(asked, start=start).fitted())
+
+
+def confusion(asked: Asked) -> Floats:
+    """The teacher's vote by class; a budget text is judged by counts without its family."""
+    teacher, k = asked.sources["teacher"], len(asked.task.classes)
+    pool = teacher.at(asked.split.pool)
+    told = pool.log_odds[~pool.abstain]
+    counts = PRIOR_LABELS / max(1, len(told)) * np.exp(log_softmax(told)).T @ np.eye(k)[told.argmax(axis=1)]
+    counts += 1e-3
+    vote, rows = teacher.log_odds.argmax(axis=1), asked.budget.rows
+    cast = np.where(teacher.abstain[rows], 0.0, 1.0)
+    of_each = np.eye(k)[asked.gold][:, :, None] * np.eye(k)[vote[rows]][:, None, :] * cast[:, None, None]
+    family = asked.task.family[rows]
+    without = of_each.sum(axis=0) - np.stack([of_each[family == one].sum(axis=0) for one in family])
+
+    def likelihood(tables: Floats, votes: NDArray[np.int64]) -> Floats:
+        tables = np.log(tables / tables.sum(axis=-1, keepdims=True))
+        return centred(tables[np.arange(len(votes)) % len(tables), :, votes])
+
+    def spoken(log_odds: Floats, silent: NDArray[np.bool_]) -> Source:
+        return Source(log_odds, silent)
+
+    all_texts = likelihood((counts + of_each.sum(axis=0))[None], vote)
+    sources = {**asked.sources, "teacher": spoken(all_texts, teacher.abstain)}
+    held_out = spoken(likelihood(counts + without, vote[rows]), teacher.abstain[rows])
+    means = {**asked.start.mean_answer, "teacher": np.zeros(k)}
+    other = replace(
+        asked,
+        sources=sources,
+        on_budget={**asked.on_budget, "teacher": held_out},
+        start=replace(asked.start, mean_answer=means),
+    )
+    return other.answers(other.fitted())
+
+
+def cross_validated(asked: Asked) -> Floats:
+    losses = {}
+    for scale in sorted(LAMBDAS, reverse=True):
+        losses[scale] = -np.log(_held_out(asked, scale)[np.arange(len(asked.gold)), asked.gold]).sum()
+    return asked.answers(asked.fitted(min(losses, key=losses.__getitem__)))
+
+
+def convex(asked: Asked) -> Floats:
+    def parts(one: Floats, sources: Mapping[str, Source]) -> Floats:
+        each = [np.exp(log_softmax(source.log_odds)) for source in sources.values()]
+        silent = [source.abstain for source in sources.values()]
+        return np.stack([one, *(np.where(s[:, None], one, p) for p, s in zip(each, silent, strict=True))])
+
+    told = parts(_held_out(asked, 30.0), asked.on_budget)[:, np.arange(len(asked.gold)), asked.gold]
+    in_favour = np.eye(len(told))[0] * IN_FAVOUR
+    weights = np.full(len(told), 1 / len(told))
+    for _ in range(STEPS):
+        share = weights[:, None] * told
+        counts = (share / share.sum(axis=0)).sum(axis=1) + in_favour
+        weights = counts / counts.sum()
+    on_test = {name: source.at(asked.split.test) for name, source in asked.sources.items()}
+    return np.tensordot(weights, parts(asked.answers(asked.fitted()), on_test), axes=1)
+
+
+def _held_out(asked: Asked, scale: float) -> Floats:
+    """Of the budget, by weights fitted without the fold."""
+    p = np.empty((len(asked.gold), len(asked.task.classes)))
+    for number in np.unique(asked.fold):
+        out = asked.fold == number
+        weights = asked.fitted(scale, ~out)
+        p[out] = combine({name: source.at(out) for name, source in asked.on_budget.items()}, weights)
+    return p
+
+
+ANSWERS = {
+    "one": lambda asked: asked.answers(asked.fitted()),
+    "matched": matched,
+    "matched-4": lambda asked: matched(asked, prior_labels=4.0),
+    "matched-all": lambda asked: matched(asked, tuple(asked.sources)),
+    "confusion": confusion,
+    "lambda": cross_validated,
+    "convex": convex,
+}
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A cell's d by form, float64[splits]."""
+
+    cell: Cell
+    best: str
+    d: dict[str, Floats]
+
+    @property
+    def honest(self) -> bool:
+        return self.cell.teacher in ELSEWHERE
+
+
+def scored(cell: Cell, forms: tuple[str, ...]) -> Scored:
+    best, rival = study.best_part(cell, study.RIVALS[True])
+    k, scores = len(cell.task.classes), {form: [] for form in forms}  # type: ignore[var-annotated]
+    for split in cell.splits:
+        asked = Asked.of(cell.task, split, cell.teacher, cell.size, CANDIDATES["with zero-shot"])
+        for form in forms:
+            scores[form].append(macro_f1(cell.task.y[split.test], ANSWERS[form](asked).argmax(axis=1), k))
+    return Scored(cell, best, {form: np.array(values) - rival for form, values in scores.items()})
+
+
+def teachers(part: str, data: Path, cache: Path, forms: tuple[str, ...]) -> None:
+    """Prints a line for each cell, what each form is worth and, of the confirming sets, the comparison with *one*."""
+    lines = []
+    print(
+        "| set | teacher | gold | best part | " + " | ".join(forms) + " |\n" + "|---" * (4 + len(forms)) + "|"
+    )
+    for name in SETS[part]:
+        task = read_task(name, data, cache)
+        splits = tuple(read_with_teachers(task, number, cache) for number in range(SPLITS))
+        for teacher in splits[0].teachers:
+            for size in SIZES:
+                cell = study.CELLS[name, teacher, size] = Cell(task, teacher, size, splits)
+                line = scored(cell, forms)
+                lines.append(line)
+                row = " | ".join(f"{d.mean():+.3f}" for d in line.d.values())
+                print(f"| {cell.name} | {line.best} | {row} |", flush=True)
+    _whole(lines, forms)
+    _by_teacher(lines, forms)
+    _against_one(lines, forms)
+
+
+def _whole(lines: list[Scored], forms: tuple[str, ...]) -> None:
+    print(
+        "\n| form | teachers | cells | score | mean d | worst | d < −.010 | lower bound < −.010 |\n"
+        + "|---" * 8
+        + "|"
+    )
+    for form in forms:
+        for words, some in (
+            ("all", lines),
+            ("elsewhere", [line for line in lines if line.honest]),
+            ("good", [line for line in lines if not line.honest]),
+        ):
+            d = np.array([line.d[form].mean() for line in some])
+            low = np.array([lower_bound(line.d[form]) for line in some])
+            print(
+                f"| {form} | {words} | {len(d)} | {(d + np.minimum(d, 0)).mean():+.4f} | {d.mean():+.4f} | {d.min():+.3f}"
+                f" | {(d < -study.REGRET).sum()} | {(low < -study.REGRET).sum()} |"
+            )
+
+
+def _by_teacher(lines: list[Scored], forms: tuple[str, ...]) -> None:
+    print(
+        "\nmean d (worst) by teacher and budget\n\n| teacher | gold | "
+        + " | ".join(forms)
+        + " |\n"
+        + "|---" * (2 + len(forms))
+        + "|"
+    )
+    for teacher in dict.fromkeys(line.cell.teacher for line in lines):
+        for size in SIZES:
+            some = [line for line in lines if (line.cell.teacher, line.cell.size) == (teacher, size)]
+            each = [np.array([line.d[form].mean() for line in some]) for form in forms]
+            print(
+                f"| {teacher} | {size} | "
+                + " | ".join(f"{d.mean():+.3f} ({d.min():+.3f})" for d in each)
+                + " |"
+            )
+
+
+def _against_one(lines: list[Scored], forms: tuple[str, ...]) -> None:
+    print(
+        "\nform − one, mean over a set's cells, with 95 % over the sets\n\n| form | teachers | mean | interval |\n"
+        + "|---" * 4
+        + "|"
+    )
+    for form in forms[1:]:
+        for words, some in (("all", lines), ("elsewhere", [line for line in lines if line.honest])):
+            by_set = {}
+            for line in some:
+                by_set.setdefault(line.cell.task.name, []).append((line.d[form] - line.d["one"]).mean())
+            means = np.array([np.mean(values) for values in by_set.values()])
+            half = student_t.ppf(0.975, len(means) - 1) * means.std(ddof=1) / np.sqrt(len(means))
+            print(
+                f"| {form} | {words} | {means.mean():+.4f} | [{means.mean() - half:+.4f}, {means.mean() + half:+.4f}] |"
+            )
