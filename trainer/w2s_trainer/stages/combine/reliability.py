@@ -6,8 +6,6 @@ from numpy.typing import NDArray
 from w2s_trainer.stages.combine.log_odds import Source, log_softmax
 from w2s_trainer.stages.combine.stacking import MOST, PRIOR_LABELS
 
-_HALVINGS = 60
-
 
 def matched_scale(
     pool: Source,
@@ -32,6 +30,8 @@ def matched_scale(
     Returns:
         Between 0 and 4; 1 where it answers no text of the budget or of the pool.
     """
+    from scipy.optimize import brentq
+
     claims = pool.log_odds[~pool.abstain]
     told = ~budget.abstain
     if not len(claims) or not told.any():
@@ -41,11 +41,9 @@ def matched_scale(
     count = len(texts)
     times_right = float((np.bincount(family, weights=right) / texts).sum())
     wanted = (times_right + prior_labels * _claimed(claims, 1.0)) / (count + prior_labels)
-    low, high = 0.0, MOST
-    for _ in range(_HALVINGS):
-        middle = (low + high) / 2
-        low, high = (middle, high) if _claimed(claims, middle) < wanted else (low, middle)
-    return (low + high) / 2
+    if not _claimed(claims, 0.0) < wanted < _claimed(claims, MOST):
+        return 0.0 if wanted <= _claimed(claims, 0.0) else MOST
+    return float(brentq(lambda scale: _claimed(claims, scale) - wanted, 0.0, MOST, xtol=1e-9))
 
 
 def _claimed(claims: NDArray[np.float64], scale: float) -> float:
