@@ -10,7 +10,8 @@ from w2s_trainer.stages.combine.log_odds import Source, log_softmax
 from w2s_trainer.stages.combine.stacking import MOST, Shrinkage, Weights, fit, relative
 
 STEPS = 50
-SETTLED = 1e-10
+SETTLED = 1e-9
+ROUNDING = 1e-13
 
 
 def quick_fit(
@@ -46,7 +47,7 @@ def quick_fit(
         while True:
             to = np.clip(at - size * step, low, high)
             below, q = loss(to)
-            if below <= value - 1e-4 * gradient @ (at - to):
+            if below <= value - 1e-4 * gradient @ (at - to) + ROUNDING * abs(value):
                 break
             size /= 2
             if size < 1e-6:
