@@ -120,23 +120,22 @@ def fit(
     if rows != len(gold):
         raise ValueError(f"The sources speak of {rows} texts, and {len(gold)} have a gold label.")
     if len(np.unique(gold)) < 2:
-        return replace(start, bias=np.zeros(classes))
+        return unfitted(start.mean_answer, start.prior)
     truth = np.eye(classes)[gold]
-    centre = np.array([start.scale[name] for name in names])
 
     def loss(parameters: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         scale, bias = parameters[:count], parameters[count:]
         log_p = log_softmax(np.tensordot(scale, said, axes=1) + start.prior + bias)
         value = -(truth * log_p).sum()
-        value += 0.5 * (shrinkage.scale * ((scale - centre) ** 2).sum() + shrinkage.bias * (bias**2).sum())
+        value += 0.5 * (shrinkage.scale * ((scale - 1) ** 2).sum() + shrinkage.bias * (bias**2).sum())
         residual = np.exp(log_p) - truth
-        of_scale = (said * residual).sum(axis=(1, 2)) + shrinkage.scale * (scale - centre)
+        of_scale = (said * residual).sum(axis=(1, 2)) + shrinkage.scale * (scale - 1)
         of_bias = residual.sum(axis=0) + shrinkage.bias * bias
         return float(value), np.concatenate([of_scale, of_bias])
 
     best = minimize(
         loss,
-        np.concatenate([centre, np.zeros(classes)]),
+        np.concatenate([np.ones(count), np.zeros(classes)]),
         jac=True,
         method="L-BFGS-B",
         bounds=[(0.0, MOST)] * count + [(None, None)] * classes,

@@ -1,4 +1,4 @@
-"""How much a source is to count by how often it is right on the gold budget (docs/protocol.md, The combination). Pure."""
+"""How much a source would count by how often it is right on the gold budget. Pure; a form of combination_reliability.py."""
 
 import numpy as np
 from numpy.typing import NDArray
