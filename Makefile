@@ -20,7 +20,7 @@ test unit integration cluster e2e kill: export OMP_NUM_THREADS ?= 1
 test unit integration cluster e2e kill: export OMP_WAIT_POLICY ?= PASSIVE
 
 # What `make science` runs.
-PARTS := interval_coverage head_defaults deep_tuning does_it_pay
+PARTS := interval_coverage head_defaults deep_tuning combination does_it_pay
 
 .PHONY: help install demo test fresh verify unit integration science $(PARTS:%=science-%) perf perf-models perf-operator perf-memory kill tools cluster cluster-up cluster-down images e2e generate chart format clean
 
@@ -102,6 +102,12 @@ science-interval_coverage: $(STAMP)
 
 science-head_defaults science-deep_tuning: science-%: $(STAMP)
 	$(PY) tests/science/$*.py --data $(or $(DATA),../shared/data)
+
+# How much a good teacher counts: the choosing sets, then the confirming ones; it goes on where it was stopped.
+science-combination: export OMP_NUM_THREADS ?= 1
+science-combination: $(STAMP)
+	for part in teachers teachers-confirm; do \
+	  $(PY) tests/science/combination.py --data $(or $(DATA),../shared/data) --cache $(or $(STATE),.w2s/science/combination) --part $$part || exit 1; done
 
 # It goes on where it was stopped; QWEN names the files of the third student, JOBS is how many run at once.
 science-does_it_pay: export OMP_NUM_THREADS ?= 1

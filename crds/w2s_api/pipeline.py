@@ -136,14 +136,17 @@ def pipeline(spec: Spec) -> tuple[Stage, ...]:
         )
     opinions = build.names("label")
 
+    on_features = spec.aggregation.settings.reads_features
     build.add(
         "aggregate",
         "aggregate",
         {
             "aggregation": spec.aggregation.result_settings(),
+            **({"strong": _head_settings(strong)} if on_features else {}),
         },
         [spec.aggregation.method, *spec.aggregation.settings.uses()],
         {**build.examples, "opinions": opinions},
+        model=model if on_features else None,
     )
     _add_selection(build, spec, model)
     _add_training(build, spec, labels, model)
@@ -468,12 +471,19 @@ def _labeler_methods(labeler: Labeler) -> list[type[Method] | str]:
     return [labeler.method, *labeler.settings.uses(), *calibration]
 
 
-def _frozen_settings(strong: Strong) -> dict[str, Any]:
-    """What a head on the frozen model depends on, whatever is tuned beside it."""
+def _head_settings(strong: Strong) -> dict[str, Any]:
+    """What a head of the student's strength on the frozen model depends on, whatever it is taught."""
     return {
         "model": strong.model,
         "maxTokens": _unless_default(strong, "max_tokens"),
         "tuning": {"head": strong.tuning.head},
+    }
+
+
+def _frozen_settings(strong: Strong) -> dict[str, Any]:
+    """What a head on the frozen model depends on, whatever is tuned beside it."""
+    return {
+        **_head_settings(strong),
         "loss": {"crossEntropy": strong.loss.given(CrossEntropy)},
     }
 

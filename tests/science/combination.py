@@ -381,12 +381,29 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / "combination")
     parser.add_argument(
         "--part",
-        choices=("form", "numbers", "chosen", "confirm", "fresh", "lying", "bounds"),
+        choices=(
+            "form",
+            "numbers",
+            "chosen",
+            "confirm",
+            "fresh",
+            "lying",
+            "bounds",
+            "teachers",
+            "teachers-confirm",
+        ),
         default="confirm",
     )
     parser.add_argument("--relative", default=Setting.relative, help="of the form; `plain` is none")
     parser.add_argument("--zero-shot", default=Setting.zero_shot, help="of the form")
+    parser.add_argument("--forms", nargs="+", help="of the parts on good teachers, after `one`; all")
     arguments = parser.parse_args()
+    if arguments.part.startswith("teachers"):
+        from combination_reliability import FORMS, teachers  # it reads this module
+
+        forms = ("one", *arguments.forms) if arguments.forms else FORMS
+        teachers(arguments.part, arguments.data, arguments.cache, forms)
+        return
     setting = Setting(relative=arguments.relative.replace("plain", ""), zero_shot=arguments.zero_shot)
     names = {"confirm": CONFIRMING, "fresh": FRESH}.get(arguments.part, CHOOSING)
     for name in names:

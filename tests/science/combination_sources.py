@@ -69,12 +69,13 @@ class Split:
 
 def read_split(task: Task, number: int, cache: Path) -> Split:
     """A split, from the cache where it is there: what is learnt of gold and, in another file, the teachers."""
-    gold = _kept(cache / f"split-1-{task.name}-{number}.npz", lambda: _split(task, number))
+    gold = kept_in(cache / f"split-1-{task.name}-{number}.npz", lambda: _split(task, number))
     path = cache / f"teachers-2-{task.name}-{number}.npz"
-    return replace(gold, teachers=_kept(path, lambda: _taught(task, number, gold)))
+    return replace(gold, teachers=kept_in(path, lambda: _taught(task, number, gold)))
 
 
-def _kept(path: Path, made: Callable[[], Any]) -> Any:
+def kept_in(path: Path, made: Callable[[], Any]) -> Any:
+    """What a file keeps; it is made where there is no such file."""
     if not path.exists():
         np.savez(path, it=np.array([made()], dtype=object))
     with np.load(path, allow_pickle=True) as file:

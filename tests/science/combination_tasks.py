@@ -71,7 +71,7 @@ def read_task(name: str, data: Path, cache: Path) -> Task:
         path = data / name.removesuffix("-2") / "data.jsonl.gz"
         rows = _drawn([json.loads(line) for line in gzip.open(path, "rt")], name.endswith("-2"))
         texts = [_whole(row) for row in rows]
-        family = np.unique([_group(row) for row in rows], return_inverse=True)[1]
+        family = np.unique([group_of(row) for row in rows], return_inverse=True)[1]
         named = {label: label.replace("_", " ") for label in sorted({row["label"] for row in rows})}
         if "lf_votes" in rows[0]:
             cast = np.array([row["lf_votes"] for row in rows])
@@ -79,7 +79,7 @@ def read_task(name: str, data: Path, cache: Path) -> Task:
     classes = sorted(named)
     y = np.array([classes.index(row["label"]) for row in rows])
     words = [named[label] for label in classes]
-    x = _features(name, [*texts, *words], cache)
+    x = features_in(name, [*texts, *words], cache)
     return Task(name, texts, classes, y, family, x[: len(texts)], x[len(texts) :], votes)
 
 
@@ -96,12 +96,13 @@ def _whole(row: dict[str, Any]) -> str:
     return f"{row['question']}? {row['text']}" if "question" in row else str(row["text"])
 
 
-def _group(row: dict[str, Any]) -> str:
+def group_of(row: dict[str, Any]) -> str:
     """The group that came with the row, else its words, so that texts that differ by digits or marks are one."""
     return str(row.get("group") or re.sub(r"\d+", "0", " ".join(re.findall(r"\w+", row["text"].lower()))))
 
 
-def _features(name: str, texts: list[str], cache: Path) -> NDArray[np.float32]:
+def features_in(name: str, texts: list[str], cache: Path) -> NDArray[np.float32]:
+    """Features of texts of a set, float32[n, 384], from the cache where they are there."""
     tokens = TOKENS.get(name, OTHER_TOKENS)
     key = hashlib.sha256(json.dumps([MODEL, tokens, texts]).encode()).hexdigest()[:16]
     path = cache / f"features-{name}-{key}.npy"

@@ -32,6 +32,7 @@ AGGREGATIONS: tuple[dict[str, Any], ...] = (
     {"type": "MajorityVote"},
     {"type": "DawidSkene", "dawidSkene": {"abstentions": "Answers"}},
     {"type": "LabelModel"},
+    {"type": "CrowdLab"},
 )
 
 

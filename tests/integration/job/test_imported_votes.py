@@ -84,9 +84,12 @@ def test_the_annotators_are_told_from_one_another_without_gold(job):
         assert abs(source["error"]) < 0.2
 
 
+def accuracies(job) -> dict[str, float]:
+    return {arm["arm"]: arm["metrics"]["Accuracy"]["estimate"] for arm in job.results()["evaluation"]["arms"]}
+
+
 def test_the_weak_labels_are_better_than_a_typical_annotator(job):
-    arms = {arm["arm"]: arm["metrics"]["Accuracy"]["estimate"] for arm in job.results()["evaluation"]["arms"]}
-    assert arms["weak"] > 0.8
+    assert accuracies(job)["weak"] > 0.8
 
 
 def test_votes_are_beside_the_texts_and_no_gold_is(job):
@@ -121,6 +124,23 @@ def test_running_it_again_does_nothing_and_another_revision_asks_the_functions_a
     job.edit(lambda spec: spec["weak"]["labelers"][3]["python"].update(revision="2"))
     assert job.run().returncode == 0
     assert {name for name in job.worked if name.startswith("label")} == {"label-own-0", "label-own-1"}
+
+
+def test_votes_are_joined_with_a_head_that_reads_the_features_of_the_student(job):
+    before = accuracies(job)
+    job.edit(lambda spec: spec.update(aggregation={"type": "CrowdLab"}))
+    done = job.run()
+    assert done.returncode == 0, done.stderr
+    assert "aggregate" in job.worked
+    assert not any(name.startswith(("prepare", "label")) for name in job.worked)
+    features = {
+        info.uri.split("/features/")[1].split("/")[0]
+        for info in job.objects.list(f"{job.bucket}/w2s/artifacts/features/")
+    }
+    assert len(features) == 1  # those that the student's head was fitted on
+    assert accuracies(job)["weak"] > before["weak"] - 0.02
+    told = {source["labeler"]: source["estimated"] for source in job.results()["sources"]}
+    assert max(told, key=told.get) == "ann-1"
 
 
 def test_a_module_that_is_not_there_ends_the_job_before_anything_is_read(job):

@@ -67,6 +67,7 @@ VALUES = put(
     {"name": "small", "type": "Imported", "imported": {"field": "ann", "values": TWO_VALUES}},
 )
 CODE = {"name": "code", "type": "Python", "python": {"module": "rules", "functions": ["f"], "revision": "1"}}
+CROWD = put("aggregation", {"type": "CrowdLab"})
 
 EDITS_OF = [
     ("division of gold, where the test is given", OWN_TEST, put("data.testFraction", "0.6"), []),
@@ -87,6 +88,11 @@ EDITS_OF = [
     ("what an imported value means, in another order", VALUES, put("weak.labelers.1.imported", {"field": "ann", "values": TWO_VALUES[::-1]}), []),
     ("the revision of the code", put("weak.labelers.1", {**CODE, "name": "small"}), put("weak.labelers.1.python.revision", "2"), FROM_SMALL),
     ("a share of one", put("aggregation", {"type": "LabelModel"}), put("aggregation.labelModel", {"classShares": [{"className": "free", "share": "1.0"}]}), []),
+    ("model, of an aggregation that reads features", CROWD, put("strong.model.uri", "hf://org/other"), FROM_AGGREGATE),
+    ("strength, of an aggregation that fits heads", CROWD, put("strong.tuning", {"head": {"l2": "3"}}), FROM_AGGREGATE),
+    ("batch size of an aggregation's features", CROWD, put("strong.batchTokens", 512), []),
+    ("folds of an aggregation", CROWD, put("aggregation.crowdLab", {"folds": 4}), FROM_AGGREGATE),
+    ("default folds of an aggregation", CROWD, put("aggregation.crowdLab", {"folds": 5}), []),
     ("minus nothing", same, put("promotion.minLowerBound", "-0.0"), []),
 ]  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from w2s_api.methods.aggregations.aggregation import AggregationSettings
 from w2s_api.methods.aggregations.consensus import Consensus
+from w2s_api.methods.aggregations.crowd_lab import CrowdLab
 from w2s_api.methods.aggregations.dawid_skene import DawidSkene
 from w2s_api.methods.aggregations.label_model import LabelModel
 from w2s_api.methods.aggregations.majority_vote import MajorityVote
@@ -12,6 +13,7 @@ __all__ = [
     "AGGREGATIONS",
     "AggregationSettings",
     "Consensus",
+    "CrowdLab",
     "DawidSkene",
     "LabelModel",
     "MajorityVote",
@@ -19,5 +21,5 @@ __all__ = [
 ]
 
 AGGREGATIONS: dict[str, type[AggregationSettings]] = table(
-    WeightedAverage, MajorityVote, DawidSkene, LabelModel, Consensus
+    WeightedAverage, MajorityVote, DawidSkene, LabelModel, CrowdLab, Consensus
 )

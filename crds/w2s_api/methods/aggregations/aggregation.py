@@ -10,5 +10,7 @@ class AggregationSettings(Method):
 
     least_labelers: ClassVar[int] = 1
     """With fewer it has no answer, or more than one."""
+    reads_features: ClassVar[bool] = False
+    """It needs the features of the frozen strong model: only then are they computed for it."""
     by_text: ClassVar[bool] = False
     """The label of a text depends on nothing but what is said of that text: then it can be published."""

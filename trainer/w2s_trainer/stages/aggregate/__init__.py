@@ -1,19 +1,23 @@
 """`aggregate`: what several labelers say of a text becomes one weak label."""
 
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from w2s_trainer.contract.context import StageContext, StageResult
 from w2s_trainer.errors import BadData
 from w2s_trainer.families import family_of
-from w2s_trainer.stages.aggregate.methods import Sources, aggregation_of
+from w2s_trainer.stages.aggregate.methods import Sources, Texts, aggregation_of
 from w2s_trainer.stages.aggregate.summary import sources_summary, warnings_of
+from w2s_trainer.stages.features import features_of
 from w2s_trainer.stages.label.methods import tell
 from w2s_trainer.stages.label.summary import whole_summary
 from w2s_trainer.stages.tables import (
     EVERY_SEED,
+    Examples,
     column_of,
     of_seed,
     read_examples,
@@ -37,9 +41,10 @@ def run(context: StageContext) -> StageResult:
     settings = spec.aggregation.settings
     aggregate = aggregation_of(settings)
     pool = examples.rows("pool")
+    texts = _texts(context, examples) if settings.reads_features else None
     sources = {
         seed: Sources(
-            dict(zip(names, (of_seed(by_seed, seed) for by_seed in labels), strict=True)), pool, family
+            dict(zip(names, (of_seed(by_seed, seed) for by_seed in labels), strict=True)), pool, family, texts
         )
         for seed in seeds
     }
@@ -73,6 +78,16 @@ def run(context: StageContext) -> StageResult:
     return StageResult(
         summary, {"covered": summary["covered"], **({"warnings": len(warnings)} if warnings else {})}
     )
+
+
+def _texts(context: StageContext, examples: Examples) -> Texts:
+    strong = context.spec.strong
+
+    @cache
+    def features() -> NDArray[np.float32]:
+        return features_of(context, strong.max_tokens, strong.batch_tokens).matrix
+
+    return Texts(features, examples.families, float(strong.tuning.head_settings.l2), context.progress)
 
 
 def _nothing_to_train_on(texts: int, labelers: Sequence[str]) -> BadData:

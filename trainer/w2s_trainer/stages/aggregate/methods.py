@@ -3,7 +3,7 @@
 A module has the function `aggregate`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -17,6 +17,19 @@ from w2s_trainer.stages.tables import WeakLabels
 
 
 @dataclass(frozen=True)
+class Texts:
+    """What of all N texts an aggregation can read that `reads_features`."""
+
+    features: Callable[[], NDArray[np.floating]]
+    """Of the frozen strong model, float[N, d]; computed when it is called."""
+    families: NDArray[np.int64]
+    """int64[N]."""
+    l2: float
+    """Of the student's head."""
+    progress: Callable[[str, int, int], None] = lambda _phase, _done, _all: None
+
+
+@dataclass(frozen=True)
 class Sources:
     """The labelers of a job, on all N texts for one seed."""
 
@@ -26,6 +39,8 @@ class Sources:
     """int64[n], the rows of the pool: what is estimated is estimated on these alone."""
     family: TaskFamily
     """The kind of task, bound to it."""
+    texts: Texts | None = None
+    """Where the aggregation reads features."""
 
     @property
     def classes(self) -> tuple[str, ...]:
