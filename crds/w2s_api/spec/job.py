@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field
 
 from w2s_api.families import FAMILIES, Family, family_of
+from w2s_api.input_template import TEXT_ALONE
 from w2s_api.methods.adaptation_steps import ADAPTATION_STEPS
 from w2s_api.methods.aggregations import AGGREGATIONS, AggregationSettings
 from w2s_api.methods.labelers import LABELERS, LabelerSettings
@@ -455,6 +456,19 @@ def _pairs_have_no_gold() -> Rule:
     )
 
 
+def _pairs_are_read_as_written() -> Rule:
+    """The fields of a row are not those of the pairs that are made of its text."""
+    return Rule(
+        cel=f"size(self.synthesis.steps) == 0 || !has(self.task.generation) || self.task.generation.prompt == '{TEXT_ALONE}'",
+        message="beside `synthesis.steps`, models read pairs as `synthesis.text` writes them: leave out"
+        " `task.generation.prompt`",
+        holds=lambda s: (
+            not s.synthesis.steps or s.task.generation is None or s.task.generation.prompt == TEXT_ALONE
+        ),
+        field="task.generation.prompt",
+    )
+
+
 def _imported_of_pairs() -> Rule:
     """Beside a synthesis, what came with the rows is what came with the pairs."""
 
@@ -610,6 +624,7 @@ class Spec(Struct):
         *_no_gold_imported(),
         _pairs_are_written(),
         _pairs_have_no_gold(),
+        _pairs_are_read_as_written(),
         _imported_of_pairs(),
         *(
             _enough_labelers(name, method)

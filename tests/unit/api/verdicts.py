@@ -202,6 +202,7 @@ BAD = [
     ("a head that writes, said", writes_by(tuned(tuning={"type": "Head"})), "spec.weak.labelers[1].finetuned.tuning.type", "write `tuning: {type: LoRA}`"),
     ("pairs where there are classes", put("synthesis", {"steps": [MINED]}), "spec.synthesis.steps", "it is for tasks of type Generation"),
     ("gold labels of pairs", lambda spec: (synthesises(MINED)(spec), spec.update(evaluation={"ceiling": True})), "spec.evaluation.ceiling", "write `ceiling: false`"),
+    ("fields that pairs do not have", lambda spec: (synthesises(MINED)(spec), spec["task"]["generation"].update(prompt="{text} {party}")), "spec.task.generation.prompt", "as `synthesis.text` writes them"),
     ("what came with the rows beside pairs", synthesises(MINED, field="answers"), "spec.weak.labelers[1].imported.field", "did you mean `answer`"),
     ("pairs without a question", synthesises(MINED, text="{passage}"), "spec.synthesis.text", "has no {question}"),
     ("every two pairs alike", synthesises(MINED, mostAlike="0"), "spec.synthesis.mostAlike", "above 0"),

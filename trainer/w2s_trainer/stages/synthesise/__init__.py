@@ -14,7 +14,6 @@ from w2s_trainer.contract.context import StageContext, StageResult
 from w2s_trainer.contract.job import StageJob
 from w2s_trainer.data.normal_form import normalised
 from w2s_trainer.errors import BadData, BadSpec
-from w2s_trainer.stages.columns import Strings
 from w2s_trainer.stages.synthesise.methods import Made, make_of
 from w2s_trainer.stages.synthesise.pairs import Document, Pair
 from w2s_trainer.stages.synthesise.removal import kept_of
@@ -105,7 +104,7 @@ class _Pool:
         return (Document(row, text) for row, text in zip(self._rows.tolist(), self._texts, strict=True))
 
 
-def _check_examples(spec: Spec, test: Strings) -> None:
+def _check_examples(spec: Spec, test: Sequence[str]) -> None:
     """Raises BadSpec where a passage that a model is shown stands in a text of the test."""
     shown = [
         (f"spec.synthesis.steps[{number}].{field_of(step.method)}.examples[{place}]", normalised(passage))

@@ -43,7 +43,7 @@ def write(pairs: Sequence[Pair], texts: Sequence[str], examples: Examples, outpu
     write_table(
         {
             "id": ids,
-            "text": pa.concat_arrays([pa.array(texts, pa.string()), examples.texts.take(gold).arrow()]),
+            "text": [*texts, *examples.texts.take(gold)],
             "part": ["pool"] * len(pairs) + examples.parts[gold].tolist(),
             "family": examples.families[np.concatenate([rows, gold])],
         },
