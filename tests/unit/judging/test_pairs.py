@@ -1,13 +1,24 @@
 """Preferences in both orders: positions swapped, ties, and what is compared with the experts."""
 
+from hashlib import sha256
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from judging_kit import CHATS, TASK, judge_of, next_bytes
+from label_kit import label_context
+from memory_objects import MemoryObjects
 
+from w2s_api.arms import ARMS
+from w2s_api.spec.evaluation import PairwiseJudge
 from w2s_trainer.families.generation import Generation
 from w2s_trainer.families.generation.texts import texts_of
-from w2s_trainer.families.gold_test import GoldTest
-from w2s_trainer.stages.evaluate.judged import figures_of
+from w2s_trainer.families.gold_test import ArmAnswers, GoldTest
+from w2s_trainer.json_text import strict_json
+from w2s_trainer.models.causal import CausalModel
+from w2s_trainer.stages.evaluate import pairwise as evaluating
+from w2s_trainer.stages.evaluate.compare import Arms
+from w2s_trainer.stages.evaluate.pairwise import figures_of
 from w2s_trainer.stages.judging import pairs as module
 from w2s_trainer.stages.judging.pairs import OPTIONS, Preferences, pair_layout, prefer, shown_pair
 from w2s_trainer.stages.label.saved_answers import collect_unsaved
@@ -191,3 +202,48 @@ def test_where_all_texts_are_equal_nobody_is_asked_and_nothing_is_known():
     )
     assert (found["wins"], found["ties"], found["losses"]) == (0.0, 1.0, 0.0)
     assert found["gold"] == {"differ": 0, "decided": 0, "agreement": None, "isEvidence": False}
+
+
+def test_what_results_say_of_a_judge(monkeypatch, tmp_path):
+    """Of 30 items the 20 with the lowest hashes; what both wrote alike nobody is asked about; nothing is asked twice."""
+    n, judge = 30, judge_of()
+    gold = [f"city {row}" for row in range(n)]
+    weak = texts_of([text if row % 3 else "no" for row, text in enumerate(gold)])
+    strong = texts_of([text if row % 2 else "" for row, text in enumerate(gold)])
+    ids, rows = [f"id-{row}" for row in range(n)], np.arange(100, 100 + n)
+    asked = []
+    real = CausalModel.scores_of
+
+    def counting(self, prompts, answers, wanted, batch_tokens):
+        asked.append(len(wanted))
+        yield from real(self, prompts, answers, wanted, batch_tokens)
+
+    monkeypatch.setattr(CausalModel, "scores_of", counting)
+    monkeypatch.setattr(evaluating, "load_causal", lambda _directory, _uri: judge)
+    context = label_context(tmp_path, MemoryObjects())
+    context.spec = SimpleNamespace(task=TASK)
+    context.model_at = lambda uri: SimpleNamespace(directory=tmp_path, name=uri)
+    given = {
+        name: ArmAnswers(values[None], (values == "")[None])
+        for name, values in {"weak": weak, "strong": strong, "combined": weak}.items()
+    }
+    settings = PairwiseJudge.model_validate({"model": {"uri": "py://judge"}, "sample": 20})
+    texts = [f"text {row}" for row in range(n)]
+    found = evaluating.judged(
+        context,
+        settings,
+        of_test(gold),
+        Arms(given),
+        ARMS["combined"],
+        rows,
+        ids,
+        texts,
+        np.random.default_rng(0),
+    )
+    same, other = found["pairs"]
+    assert [pair["arm"] for pair in found["pairs"]] == ["combined", "strong"]
+    assert (same["items"], same["equal"], same["ties"]) == (20, 20, 1.0)
+    sampled = sorted(range(n), key=lambda row: sha256(ids[row].encode()).digest())[:20]
+    assert other["equal"] == sum(weak[row] == strong[row] for row in sampled)
+    assert sum(asked) == 2 * (20 - other["equal"])
+    assert strict_json(found)

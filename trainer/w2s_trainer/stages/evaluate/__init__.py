@@ -24,7 +24,7 @@ from w2s_trainer.stages.evaluate.costs import detailed_costs
 from w2s_trainer.stages.evaluate.decision_table import decision_table
 from w2s_trainer.stages.evaluate.error_groups import error_groups
 from w2s_trainer.stages.evaluate.gate import apply_gate
-from w2s_trainer.stages.evaluate.judged import judged
+from w2s_trainer.stages.evaluate.pairwise import judged
 from w2s_trainer.stages.evaluate.predictions import cascade_answers, stacked, weak_answers
 from w2s_trainer.stages.evaluate.sources import source_accuracies
 from w2s_trainer.stages.evaluate.training import student_settings, training_summary

@@ -1,4 +1,4 @@
-"""Answers of a labeler, collected batch by batch and saved on the way: after an interruption it goes on there."""
+"""Answers of a model that is asked, collected batch by batch and saved on the way: after an interruption it goes on there."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -95,7 +95,7 @@ class SavedAnswers:
     ) -> None:
         """
         Args:
-            context: of a `label` stage, or of one shard of it.
+            context: of a stage that asks a model, or of one shard of it.
             rows: of the examples that are asked about, int64[n].
             about: what the numbers depend on beside the key, as JSON: the device, for one.
             interval: seconds from one save to the next; None: INTERVAL.
