@@ -89,7 +89,7 @@ _TABLE = (
         tunings=("LoRA", "Full"),
         labelers=("Functions", "Imported", "Finetuned", "Prompted", "Endpoint"),
         aggregations=("WeightedAverage", "MajorityVote", "Consensus"),
-        selections=("Groundedness", "Shape", "Agreement"),
+        selections=("Groundedness", "Shape", "Agreement", "Refinement"),
         losses=("CrossEntropy",),
     ),
 )

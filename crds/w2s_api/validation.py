@@ -93,10 +93,14 @@ def _twin_classes(job: WeakToStrongJob) -> Iterator[Problem]:
 
 
 def _mistakes(job: WeakToStrongJob) -> Iterator[Problem]:
-    """What labelers know to be wrong in their settings. CEL cannot tell: `prepare` says it in a cluster."""
+    """What labelers and steps know to be wrong in their settings. CEL cannot tell: `prepare` says it in a cluster."""
     for number, labeler in enumerate(job.spec.weak.labelers):
         path = ("spec", "weak", "labelers", number, field_of(labeler.method))
         for place, mistake in labeler.settings.mistakes():
+            yield Problem((*path, *place), mistake)
+    for number, step in enumerate(job.spec.selection.steps):
+        path = ("spec", "selection", "steps", number, field_of(step.method))
+        for place, mistake in step.settings.mistakes():
             yield Problem((*path, *place), mistake)
 
 

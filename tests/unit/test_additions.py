@@ -56,7 +56,7 @@ KINDS: dict[str, tuple[dict, str, str, set[str]]] = {
         SELECTION_STEPS,
         "w2s_trainer.stages.select",
         "select",
-        {"audit", "held_out", "methods", "ordered", "ranking", "written"},
+        {"audit", "held_out", "methods", "ordered", "ranking", "refined", "written"},
     ),
     "loss": (LOSSES, "w2s_trainer.tuning.losses", "targets", set()),
     "tuning by gradient steps": (BY_STEPS, "w2s_trainer.tuning.tunings", "make_tunable", set()),

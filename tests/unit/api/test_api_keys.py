@@ -452,6 +452,20 @@ def of_texts(**task) -> dict[str, str]:
     return keys(writes_by(learner, **task), lambda spec: spec["weak"]["labelers"].append(prompted()))
 
 
+def test_an_edit_of_the_edits_selects_and_trains_again_what_is_selected_alone():
+    edits = [[{"type": "Remove", "pattern": pattern}] for pattern in ("a", "b")]
+    before, after = (
+        keys(
+            writes_by(tuned(tuning={"type": "LoRA"})),
+            put("selection.steps", [{"type": "Refinement", "refinement": {"edits": one}}]),
+        )
+        for one in edits
+    )
+    changed = {name for name in before if before[name] != after[name]}
+    assert {"select", "train-strong-0", "combine", "evaluate"} <= changed
+    assert not changed & {"prepare", "label-small", "aggregate", "train-unfiltered-0", "train-gold-only-0"}
+
+
 @pytest.mark.parametrize(
     "task",
     [{"instruction": "Which one?"}, {"generation": {"maxNewTokens": 9}}, {"generation": {"stop": [";"]}}],

@@ -28,7 +28,21 @@ EVERY_TEXT_STEP = [
     {"type": "Shape", "shape": {}},
     {"type": "Groundedness", "groundedness": {"atLeast": "0.5"}},
     {"type": "Agreement", "agreement": {"atLeast": "0.5", "leastAnswers": 2}},
+    {
+        "type": "Refinement",
+        "refinement": {
+            "edits": [
+                {"type": "DropLine", "pattern": "^note:"},
+                {"type": "Replace", "pattern": "v([0-9])", "replacement": "version {1}"},
+            ]
+        },
+    },
 ]
+
+
+def refines(*edits: dict[str, Any]) -> dict[str, Any]:
+    """A step that edits texts."""
+    return {"type": "Refinement", "refinement": {"edits": list(edits)}}
 
 
 def writes(*rules: dict[str, Any]) -> Callable[[dict[str, Any]], None]:
@@ -165,9 +179,12 @@ BAD = [
     ("confusion matrices of texts", lambda spec: (selects_texts(labelers=3)(spec), spec.update(aggregation={"type": "DawidSkene"})), "spec.aggregation.type", "a task of type Generation knows only WeightedAverage, MajorityVote, Consensus here"),
     ("consensus with nobody", lambda spec: (selects_texts(labelers=2)(spec), spec.update(aggregation={"type": "Consensus", "consensus": {"weights": [{"labeler": "x", "weight": "1"}]}})), "spec.aggregation.consensus.weights[0].labeler", "allowed: rules-0, rules-1"),
     ("a step for texts where there are classes", put("selection.steps", [{"type": "Shape", "shape": {}}]), "spec.selection.steps", "a task of type Classification knows only Confidence, ConfidentLearning, "),
-    ("a step for classes where texts are written", selects_texts(STEP), "spec.selection.steps", "a task of type Generation knows only Groundedness, Shape, Agreement here"),
+    ("a step for classes where texts are written", selects_texts(STEP), "spec.selection.steps", "a task of type Generation knows only Groundedness, Shape, Agreement, Refinement here"),
     ("agreement of one labeler", selects_texts(EVERY_TEXT_STEP[2]), "spec.selection.steps", "Agreement needs at least 2 labelers"),
     ("grounded in nothing", selects_texts({"type": "Groundedness", "groundedness": {"atLeast": "0"}}), "spec.selection.steps[0].groundedness.atLeast", "every text has that share"),
+    ("a text that is removed and replaced", selects_texts(refines({"type": "Remove", "pattern": "a", "replacement": "b"})), "spec.selection.steps[0].refinement.edits[0].replacement", "when `type` is Replace"),
+    ("a replacement that is not there", selects_texts(refines({"type": "Replace", "pattern": "a"})), "spec.selection.steps[0].refinement.edits[0].replacement", "when `type` is Replace"),
+    ("an operation that is not declared", selects_texts(refines({"type": "Rewrite", "pattern": "a"})), "spec.selection.steps[0].refinement.edits[0].type", "not one of the values"),
     ("longest as short as the shortest", selects_texts({"type": "Shape", "shape": {"shortestRatio": "0.5", "longestRatio": "0.5"}}), "spec.selection.steps[0].shape.longestRatio", "no text would be left"),
     ("trust in what learnt the budget", put("selection.steps", [TRUST]), "spec.selection.steps", "tuned on that budget"),
     ("no regularisation", put("strong.tuning", {"type": "Head", "head": {"l2": "0"}}), "spec.strong.tuning.head.l2", "above 0"),

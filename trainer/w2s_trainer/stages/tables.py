@@ -23,6 +23,9 @@ EXAMPLES = "examples.parquet"
 ASKED = "asked.parquet"
 """The file of a `prepare` artifact that says which rows of the budget `w2s ask` chose; there where there are any."""
 
+REFINED = "refined.parquet"
+"""The file of a `select` artifact that has every edit of a weak label; there where there are any."""
+
 EVERY_SEED = -1
 """The seed of rows that no draw changes."""
 
@@ -159,6 +162,37 @@ def read_selection(
         order = chosen[np.argsort(rows[chosen], kind="stable")]
         by_seed[int(seed)] = (rows[order], weights[order])
     return by_seed
+
+
+def read_refined(
+    artifact: Artifact, examples: Examples, directory: Path
+) -> dict[int, tuple[NDArray[np.int64], NDArray[Any]]]:
+    """Reads the texts that a `select` artifact edited, by seed: rows int64[e] and what each edit left of its text, str[e].
+
+    In the order of the edits, so that of several of one row the last counts. Empty where nothing was edited.
+    """
+    if REFINED not in artifact.files:
+        return {}
+    table = pq.read_table(_fetch(artifact, REFINED, directory), columns=["id", "seed", "after"])
+    seeds, rows = table["seed"].to_numpy(), examples.rows_of(table["id"])
+    after = np.array(table["after"].to_pylist(), dtype=object)
+    return {int(seed): (rows[seeds == seed], after[seeds == seed]) for seed in np.unique(seeds)}
+
+
+def refined_examples(artifact: Artifact, directory: Path, most: int) -> list[dict[str, str]]:
+    """Some of the edits of a `select` artifact, of its first seed and of each operation in turn: operation, before, after."""
+    if REFINED not in artifact.files:
+        return []
+    wanted = ["seed", "step", "edit", "operation", "before", "after"]
+    table = pq.read_table(_fetch(artifact, REFINED, directory), columns=wanted)
+    table = table.filter(pc.equal(table["seed"], pc.min(table["seed"])))
+    places: dict[tuple[int, int], int] = {}
+    turns = []
+    for of in zip(table["step"].to_pylist(), table["edit"].to_pylist(), strict=True):
+        places[of] = places.get(of, -1) + 1
+        turns.append((places[of], *of))
+    chosen = sorted(range(len(turns)), key=lambda row: turns[row])[:most]
+    return list(table.select(["operation", "before", "after"]).take(chosen).to_pylist())
 
 
 def unread(count: int) -> dict[str, int]:

@@ -7,6 +7,7 @@ from w2s_api.methods.selection_steps.confident_learning import ConfidentLearning
 from w2s_api.methods.selection_steps.diversity import Diversity
 from w2s_api.methods.selection_steps.groundedness import Groundedness
 from w2s_api.methods.selection_steps.neighbours import Neighbours
+from w2s_api.methods.selection_steps.refinement import Refinement
 from w2s_api.methods.selection_steps.shape import Shape
 from w2s_api.methods.selection_steps.shares import Shares
 from w2s_api.methods.selection_steps.step import StepSettings
@@ -21,6 +22,7 @@ __all__ = [
     "Diversity",
     "Groundedness",
     "Neighbours",
+    "Refinement",
     "Shape",
     "Shares",
     "StepSettings",
@@ -39,4 +41,5 @@ SELECTION_STEPS: dict[str, type[StepSettings]] = table(
     Groundedness,
     Shape,
     Agreement,
+    Refinement,
 )

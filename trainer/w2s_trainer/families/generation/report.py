@@ -20,6 +20,7 @@ _REASONS = {
     "long": "too long",
     "fewAnswers": "too few labelers answered",
     "disagree": "labelers disagreed",
+    "emptied": "nothing left after edits",
 }
 """Why selection steps drop texts, by what the audit calls it."""
 
@@ -50,6 +51,19 @@ def report_parts(results: Mapping[str, Any]) -> ReportParts:
     weak_labels = templates.get_template("weak_texts.html.j2").render(
         aggregation=results["aggregation"],
         steps=[{**step, "why": _reasons(step)} for step in results["selection"]["steps"]],
+        edited=[
+            (step["figures"]["edited"], [edit for edit in step["figures"]["edits"] if edit["texts"]])
+            for step in results["selection"]["steps"]
+            if step.get("figures", {}).get("edits")
+        ],
+        refined=[
+            {
+                **edit,
+                "before": marked(edit["before"], edit["after"]),
+                "after": marked(edit["after"], edit["before"]),
+            }
+            for edit in results["selection"].get("refined", ())
+        ],
     )
     return ReportParts((), Markup(sections), Markup(weak_labels))
 

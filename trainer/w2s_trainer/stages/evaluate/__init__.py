@@ -34,12 +34,14 @@ from w2s_trainer.stages.tables import (
     read_gold,
     read_labels,
     read_predictions,
+    refined_examples,
 )
 from w2s_trainer.store.artifacts import Artifact, ArtifactStore
 from w2s_trainer.store.objects import AlreadyExists, Objects
 
 BOOTSTRAP_SEED = 0
 EXCERPT_CHARACTERS = 300
+REFINED_EXAMPLES = 12
 RESULTS, REPORT, DECISIONS = "results.json", "report.html", "decisions.csv"
 
 
@@ -82,7 +84,7 @@ def run(context: StageContext) -> StageResult:
         "labelers": [whole_summary(opinion.summary) for opinion in context.artifacts("opinions")],
         "aggregation": dict(context.artifact("labels").summary),
         "sources": _sources(context, examples, rows, test),
-        "selection": dict(context.artifact("selection").summary),
+        "selection": _selection(context),
         "training": training,
         "combination": _combination(context),
         "promotion": spec.promotion.model_dump(mode="json", by_alias=True),
@@ -215,6 +217,15 @@ def _combined(context: StageContext) -> list[Artifact]:
 def _combination(context: StageContext) -> dict[str, Any] | None:
     """What results say of the combination; None where there is none."""
     return next((dict(artifact.summary) for artifact in _combined(context)), None)
+
+
+def _selection(context: StageContext) -> dict[str, Any]:
+    """What results say of the selection; with some of the edits of texts, where there are any and texts may be quoted."""
+    artifact = context.artifact("selection")
+    quoted = context.spec.report.examples == "Excerpts"
+    edits = refined_examples(artifact, context.scratch, REFINED_EXAMPLES) if quoted else []
+    cut = [{name: _excerpt(text) for name, text in edit.items()} for edit in edits]
+    return {**artifact.summary, **({"refined": cut} if cut else {})}
 
 
 def _count_evaluation(context: StageContext) -> int:

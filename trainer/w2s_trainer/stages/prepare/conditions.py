@@ -19,6 +19,7 @@ def verify(summary: Mapping[str, Any], spec: Spec) -> None:
         BadData: the test is too small, or the ceiling is wanted without gold in the pool.
     """
     check_labelers(spec)
+    check_steps(spec)
     check_votes(summary, spec)
     _check_test_size(summary, spec)
     _check_budget(summary, spec)
@@ -31,6 +32,14 @@ def check_labelers(spec: Spec) -> None:
 
     for number, labeler in enumerate(spec.weak.labelers):
         check(labeler.settings, f"spec.weak.labelers[{number}].{field_of(labeler.method)}")
+
+
+def check_steps(spec: Spec) -> None:
+    """Raises BadSpec if a step of the selection could not work, such as a pattern that does not compile."""
+    from w2s_trainer.stages.select.methods import check
+
+    for number, step in enumerate(spec.selection.steps):
+        check(step.settings, f"spec.selection.steps[{number}].{field_of(step.method)}")
 
 
 def _check_test_size(summary: Mapping[str, Any], spec: Spec) -> None:

@@ -12,12 +12,14 @@ from w2s_trainer.errors import BadData
 from w2s_trainer.families import family_of
 from w2s_trainer.stages.label.opinion import teaching_budget
 from w2s_trainer.stages.tables import (
+    EVERY_SEED,
     Examples,
     WeakLabels,
     has_gold,
     of_seed,
     read_gold,
     read_labels,
+    read_refined,
     read_selection,
 )
 from w2s_trainer.stages.train.arms import as_many, curve_sizes
@@ -52,9 +54,14 @@ class TrainingSets:
         raise ValueError(f"arm {arm.name} is not trained")
 
     def selected_labels(self, seed: int) -> TrainingSet:
-        """The selected weak labels."""
+        """The selected weak labels, as the selection edited them."""
         rows, weights = of_seed(self._selection, seed)
         weak: WeakLabels = of_seed(self._labels, seed)
+        if seed in self._refined or EVERY_SEED in self._refined:
+            edited, after = of_seed(self._refined, seed)
+            targets = weak.targets.copy()
+            targets[edited] = after  # of several edits of a row the last one counts
+            weak = WeakLabels(targets, weak.abstain)
         return self._weak(rows, weak, weights)
 
     def all_labels(self, seed: int) -> TrainingSet:
@@ -101,6 +108,11 @@ class TrainingSets:
     def _selection(self) -> dict[int, tuple[NDArray[np.int64], NDArray[np.float64]]]:
         context = self._context
         return read_selection(context.artifact("selection"), self._examples, context.scratch)
+
+    @cached_property
+    def _refined(self) -> dict[int, tuple[NDArray[np.int64], NDArray[Any]]]:
+        context = self._context
+        return read_refined(context.artifact("selection"), self._examples, context.scratch)
 
     @cached_property
     def _gold_budget(self) -> NDArray[Any]:
