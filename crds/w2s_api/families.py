@@ -90,7 +90,7 @@ _TABLE = (
         labelers=("Functions", "Imported", "Finetuned", "Prompted", "Endpoint"),
         aggregations=("WeightedAverage", "MajorityVote", "Consensus"),
         selections=("Groundedness", "Shape", "Agreement", "Refinement"),
-        losses=("CrossEntropy",),
+        losses=("CrossEntropy", "SoftTargets"),
     ),
 )
 

@@ -127,10 +127,9 @@ def read_labels(
     artifact: Artifact, examples: Examples, directory: Path, column: str
 ) -> dict[int, WeakLabels]:
     """Reads weak labels of a `label` or `aggregate` artifact by seed, from a column, of all its shards."""
-    names = sorted(name for name in artifact.files if name.startswith("labels") and name.endswith(".parquet"))
     wanted = ["id", "seed", column, "abstain"]
     table = pa.concat_tables(
-        [pq.read_table(_fetch(artifact, name, directory), columns=wanted) for name in names]
+        [pq.read_table(path, columns=wanted) for path in label_files(artifact, directory)]
     )
     seeds = table["seed"].to_numpy()
     rows = examples.rows_of(table["id"])
@@ -146,6 +145,12 @@ def read_labels(
         silent[rows[chosen]] = abstain[chosen]
         by_seed[int(seed)] = WeakLabels(aligned, silent)
     return by_seed
+
+
+def label_files(artifact: Artifact, directory: Path) -> list[Path]:
+    """The tables of a `label` or `aggregate` artifact, one a shard, fetched."""
+    names = sorted(name for name in artifact.files if name.startswith("labels") and name.endswith(".parquet"))
+    return [_fetch(artifact, name, directory) for name in names]
 
 
 def read_selection(
