@@ -8,7 +8,7 @@ from writing_kit import KINDS, VOCABULARY, tiny_layout, tiny_model
 from w2s_trainer.models.top_tokens import top_tokens_of
 
 TEXTS = ["w1 w2 w3", "w4", "w5 w6 w7 w8 w9", "w1 w2", "w30 w31"]
-ANSWERS = ["w10", "w11 w12 w13", "", "w14 w15", "w16 w17 w18 w19"]
+ANSWERS = ["w10", "w11 w12 w13", "w3", "w14 w15", "w16 w17 w18 w19"]
 
 
 def all_of(model, k, batch_tokens, rows):
@@ -53,6 +53,20 @@ def test_neither_batches_nor_company_matter():
     for row, top in together.items():
         assert np.array_equal(top.tokens, alone[row].tokens)
         assert top.log_probabilities == pytest.approx(alone[row].log_probabilities, abs=1e-5)
+
+
+def test_whoever_goes_on_after_any_batch_finds_the_same_bit_for_bit():
+    model = tiny_model()
+    layout, every = tiny_layout(model), np.arange(5)
+    batches = list(top_tokens_of(model, layout, TEXTS, ANSWERS, 4, 40, every))
+    assert len(batches) > 1
+    whole = {row: top for rows, tops in batches for row, top in zip(rows.tolist(), tops, strict=True)}
+    done = batches[0][0]
+    for rows, tops in top_tokens_of(model, layout, TEXTS, ANSWERS, 4, 40, np.setdiff1d(every, done)):
+        for row, top in zip(rows.tolist(), tops, strict=True):
+            assert np.array_equal(top.ids, whole[row].ids)
+            assert np.array_equal(top.log_probabilities, whole[row].log_probabilities)
+            assert np.array_equal(top.log_rest, whole[row].log_rest)
 
 
 def test_of_no_rows_there_are_none():

@@ -67,7 +67,7 @@ def top_tokens_of(
         model: that is asked.
         layout: of the prompts.
         texts: n texts, cut already.
-        answers: n answers.
+        answers: n answers, none of them empty. What all prompts begin with is that of all n, whichever rows are asked for.
         k: tokens of each place, at most the size of the vocabulary.
         batch_tokens: tokens in a batch.
         rows: which of them, int64[m], ascending.
@@ -81,13 +81,14 @@ def top_tokens_of(
     """
     if not len(rows):
         return
-    given = answered(model, layout, [texts[row] for row in rows], [answers[row] for row in rows])
-    for batch, logits, _ in logits_of(model, given, batch_tokens, np.arange(len(rows))):
-        of_all = logits.log_softmax(dim=-1)
+    given = answered(model, layout, texts, answers)
+    for batch, logits, targets in logits_of(model, given, batch_tokens, rows):
+        of_all = logits.log_softmax(dim=-1).clamp(min=IMPOSSIBLE)
         found = of_all.topk(min(k, logits.shape[-1]), dim=-1)
         rest = of_all.scatter(-1, found.indices, IMPOSSIBLE).logsumexp(dim=-1).cpu().numpy()
         ids, log_p = found.indices.cpu().numpy(), found.values.float().cpu().numpy()
-        check_finite(log_p[:, -1].sum(axis=-1), model.tokenizer.name_or_path, "logits", rows[batch])
+        counted = np.arange(targets.shape[1]) >= targets.shape[1] - given.tokens[batch][:, None]
+        check_finite(np.where(counted, log_p[..., 0], 0.0), model.tokenizer.name_or_path, "logits", batch)
         tops = []
         for line, row in enumerate(batch.tolist()):
             count = int(given.tokens[row])
@@ -98,7 +99,7 @@ def top_tokens_of(
                     answer, ids[line, -count:].astype(np.int32), log_p[line, -count:], rest[line, -count:]
                 )
             )
-        yield rows[batch], tops
+        yield batch, tops
 
 
 def vocabulary_digest(tokenizer: Any) -> str:

@@ -50,10 +50,10 @@ def divergence(logits: Tensor, ids: Tensor, log_q: Tensor, log_rest: Tensor, tem
     Returns:
         float[m], with a graph to the logits.
     """
-    log_p = logits.log_softmax(-1)
+    log_p = logits.log_softmax(-1).clamp(min=IMPOSSIBLE)
     others = log_p.scatter(1, ids, IMPOSSIBLE).logsumexp(-1, keepdim=True)
     student = torch.cat([log_p.gather(1, ids), others], dim=-1)
-    teacher = torch.cat([log_q, log_rest[:, None]], dim=-1)
+    teacher = torch.cat([log_q, log_rest[:, None]], dim=-1).clamp(min=IMPOSSIBLE)
     student, teacher = ((one / temperature).log_softmax(-1) for one in (student, teacher))
     return (teacher.exp() * (teacher - student)).sum(-1)
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from w2s_trainer.models.causal import CausalModel
 from w2s_trainer.models.layout import Layout
 from w2s_trainer.models.top_tokens import TopTokens, top_tokens_of, vocabulary_digest
+from w2s_trainer.stages.columns import taken
 from w2s_trainer.stages.label.saved_answers import Answers, Collect
 from w2s_trainer.stages.tables import EVERY_SEED, Examples, label_files
 from w2s_trainer.store.artifacts import Artifact
@@ -54,16 +55,18 @@ def collect_top_tokens(
         with their log-probabilities, and that of all others. And figures: `topK`, the `vocabulary` of the numbers, how many
         `places` there are, and `restMass`, the mean probability of all other tokens.
     """
+    spoken = np.flatnonzero(said != "")
+    about, answers = taken(texts, spoken), said[spoken].tolist()
 
     def answer(left: NDArray[np.int64]) -> Answers:
         silent = left[said[left] == ""]
         if len(silent):
             yield silent, np.full((len(silent), 1), "[[],[],[],[]]", dtype=object)
-        spoken = left[said[left] != ""]
-        for rows, tops in top_tokens_of(model, layout, texts, said.tolist(), k, batch_tokens, spoken):
+        places = np.searchsorted(spoken, left[said[left] != ""])
+        for rows, tops in top_tokens_of(model, layout, about, answers, k, batch_tokens, places):
             lines = np.empty((len(rows), 1), dtype=object)
             lines[:, 0] = [_line(top) for top in tops]
-            yield rows, lines
+            yield spoken[rows], lines
 
     lines = collect(f"{name}-top-{k}", len(texts), 1, object, answer, progress)
     read = [json.loads(line) for line in lines[:, 0]]
