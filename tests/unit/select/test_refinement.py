@@ -10,8 +10,9 @@ from written_kit import selected_texts, weak_of
 
 from w2s_api.methods.selection_steps import Refinement
 from w2s_trainer.errors import BadData, BadSpec
-from w2s_trainer.stages.select.refined import with_refined
+from w2s_trainer.stages.select.refined import with_refined, write_refined
 from w2s_trainer.stages.select.refinement import check, operations_of
+from w2s_trainer.stages.tables import EVERY_SEED, read_refined, refined_examples
 
 
 def edits(*given):
@@ -84,6 +85,43 @@ def test_texts_are_changed_recorded_and_dropped_where_nothing_is_left():
         "dropped": {"emptied": 1},
     }
     assert "MIT" not in str(audit), "the audit quotes no data"
+
+
+class Kept:
+    """An artifact whose files lie in a directory."""
+
+    stage, key = "select", "k"
+
+    def __init__(self, directory) -> None:
+        self._directory = directory
+        self.files = {file.name: None for file in directory.iterdir()}
+
+    def fetch(self, name, _directory):
+        return self._directory / name
+
+
+def test_what_was_recorded_is_read_again_and_shown_of_each_operation_in_turn(tmp_path):
+    said = ["a (1)", "b (2)", "c (3)", "d v4", "e"]
+    step = edits(
+        {"type": "Remove", "pattern": r" \([0-9]\)"},
+        {"type": "Replace", "pattern": "v([0-9])", "replacement": "version {1}"},
+    )
+    selected = selected_texts([(text, "") for text in said], step)
+    examples = selected.left.examples
+    write_refined({EVERY_SEED: selected.refined}, examples, tmp_path)
+    artifact = Kept(tmp_path)
+    rows, after = read_refined(artifact, examples, tmp_path)[EVERY_SEED]
+    assert dict(zip(rows.tolist(), after, strict=True)) == {0: "a", 1: "b", 2: "c", 3: "d version 4"}
+    assert refined_examples(artifact, tmp_path, 3) == [
+        {"operation": "Remove", "before": "a (1)", "after": "a"},
+        {"operation": "Replace", "before": "d v4", "after": "d version 4"},
+        {"operation": "Remove", "before": "b (2)", "after": "b"},
+    ]
+    nothing = tmp_path / "nothing"
+    nothing.mkdir()
+    write_refined({EVERY_SEED: ()}, examples, nothing)
+    assert read_refined(Kept(nothing), examples, nothing) == {}
+    assert refined_examples(Kept(nothing), nothing, 3) == []
 
 
 def test_later_steps_see_the_edited_texts_and_the_given_ones_stay_as_they_were():
