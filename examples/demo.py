@@ -1,7 +1,8 @@
 """The main job on real input: licence texts, rules as the weak source, a pretrained model as student.
 
 Builds the data set from an installed package, starts an embedded S3 server on loopback, uploads the data and
-runs the manifest. `python examples/demo.py restricted|lora|causal|copyleft|expressions|questions [--directory .w2s/demo]`
+runs the manifest.
+`python examples/demo.py restricted|lora|causal|copyleft|expressions|questions|titles [--directory .w2s/demo]`
 """
 
 import argparse
@@ -17,8 +18,12 @@ from w2s_trainer.store.embedded import EmbeddedStore
 from w2s_trainer.store.objects import Objects
 
 HERE = Path(__file__).parent
-EXAMPLES = ("restricted", "lora", "causal", "copyleft", "expressions", "questions")
-BUILDERS = {"expressions": ("notices.py",), "questions": ("questions.py",)}
+EXAMPLES = ("restricted", "lora", "causal", "copyleft", "expressions", "questions", "titles")
+BUILDERS = {
+    "expressions": ("notices.py",),
+    "questions": ("questions.py",),
+    "titles": ("titles.py",),
+}
 """The script of a data set and its arguments; of others `licences.py --task NAME`."""
 
 

@@ -89,8 +89,8 @@ _TABLE = (
         tunings=("LoRA", "Full"),
         labelers=("Functions", "Imported", "Finetuned", "Prompted", "Endpoint"),
         aggregations=("WeightedAverage", "MajorityVote", "Consensus"),
-        selections=("Groundedness", "Shape", "Agreement", "Judge", "Likelihood"),
-        losses=("CrossEntropy",),
+        selections=("Groundedness", "Shape", "Agreement", "Judge", "Likelihood", "Refinement"),
+        losses=("CrossEntropy", "SoftTargets"),
     ),
 )
 

@@ -344,6 +344,9 @@ def _add_training(build: _Builder, spec: Spec, labels: Mapping[str, Any], model:
             **(budget if arm.learns_from is LearnsFrom.GOLD_BUDGET else {}),
         }
         loss = CrossEntropy if gold else strong.loss.method
+        roles = _TRAINING_ROLES[arm.learns_from]
+        if strong.loss.settings.reads_opinions and not gold:
+            roles = {**roles, "opinions": build.names("label")}
         is_added_up = family.has_heads and ARMS["combined"].absent(spec) is None
         asked = ["PoolSample"] if arm.name == "strong" and is_added_up else []
         of_budget = arm.learns_from is LearnsFrom.GOLD_BUDGET and family.writes
@@ -354,7 +357,7 @@ def _add_training(build: _Builder, spec: Spec, labels: Mapping[str, Any], model:
                 "train",
                 {**inputs, "arm": arm.name, "seed": seed},
                 [strong.tuning.method, *strong.tuning.settings.uses(), Head, loss, *asked, *longer],
-                {**build.examples, **_TRAINING_ROLES[arm.learns_from]},
+                {**build.examples, **roles},
                 model=ModelReference(uri=strong.model.uri) if arm.unadapted else model,
                 processes="PerGPU",
                 arm=arm.name,

@@ -102,6 +102,10 @@ def _mistakes(job: WeakToStrongJob) -> Iterator[Problem]:
         path = ("spec", "synthesis", "steps", number, field_of(step.method))
         for place, mistake in step.settings.mistakes():
             yield Problem((*path, *place), mistake)
+    for number, selecting in enumerate(job.spec.selection.steps):
+        path = ("spec", "selection", "steps", number, field_of(selecting.method))
+        for place, mistake in selecting.settings.mistakes():
+            yield Problem((*path, *place), mistake)
 
 
 def _of_another_kind(document: Mapping[str, Any]) -> Iterator[Problem]:

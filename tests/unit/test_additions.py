@@ -58,7 +58,7 @@ KINDS: dict[str, tuple[dict, str, str, set[str]]] = {
         SELECTION_STEPS,
         "w2s_trainer.stages.select",
         "select",
-        {"audit", "distilled", "held_out", "methods", "ordered", "ranking", "written"},
+        {"audit", "distilled", "held_out", "methods", "ordered", "ranking", "refined", "written"},
     ),
     "synthesis step": (
         SYNTHESIS_STEPS,
@@ -86,7 +86,9 @@ def test_each_method_has_its_module_and_each_module_its_method(kind):
     assert modules - others - {"__init__"} == {module_of(method) for method in table.values()}
     for name, method in table.items():
         assert name == method.__name__
-        assert callable(getattr(implementation(package, method), function))
+        # a loss of texts that are written is of tokens, and no other
+        called = "token_targets" if kind == "loss" and method.only_for == {"Generation"} else function
+        assert callable(getattr(implementation(package, method), called))
 
 
 @pytest.mark.parametrize("method", EVERY_METHOD.values(), ids=list(EVERY_METHOD))

@@ -491,6 +491,24 @@ def _imported_of_pairs() -> Rule:
     )
 
 
+def _soft_targets_are_kept() -> Rule:
+    """A loss that looks at token probabilities needs a labeler that keeps some."""
+    keepers = [labeler for labeler in LABELERS.values() if "top_k" in labeler.model_fields]
+    kept = " || ".join(f"(has(l.{field_of(one)}) && has(l.{field_of(one)}.topK))" for one in keepers)
+    names = " or ".join(_name_of(one) for one in keepers)
+    return Rule(
+        cel=f"!({only_types(LOSSES, 'reads_opinions', 'self.strong.loss.type')})"
+        f" || self.weak.labelers.exists(l, {kept})",
+        message="the loss SoftTargets needs a labeler that keeps token probabilities: give one of type"
+        f" {names} `topK`",
+        holds=lambda s: (
+            not s.strong.loss.settings.reads_opinions
+            or any(getattr(labeler.settings, "top_k", None) for labeler in s.weak.labelers)
+        ),
+        field="strong.loss.type",
+    )
+
+
 def _apart(source: str, cel: str) -> Rule:
     """What is written must not be read again as data. Data may lie below `storage.uri`, beside what is written."""
     return Rule(
@@ -619,6 +637,7 @@ class Spec(Struct):
             ),
             field="task.generation.prompt",
         ),
+        _soft_targets_are_kept(),
         *(_labelers_are_tuned_to_write(family) for family in FAMILIES.values() if family.tunings),
         *(rule for labeler in LABELERS.values() for rule in _of_its_kind(labeler)),
         *_no_gold_imported(),

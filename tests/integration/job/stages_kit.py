@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 
 from w2s_api.pipeline import pipeline
 from w2s_api.spec.job import Spec
+from w2s_api.stage import Stage
 from w2s_trainer.contract.context import StageContext
 from w2s_trainer.contract.job import StageJob
 from w2s_trainer.stages.tables import write_table
@@ -46,6 +47,20 @@ class Kit:
             write_table(columns, attempt.directory / "examples.parquet")
             self.prepared = attempt.commit({}, {})
 
+    def context(self, stage: Stage, spec: Spec, done: dict[str, Artifact], directory) -> StageContext:
+        """What a stage is given."""
+        return StageContext(
+            StageJob("tests", "texts", spec, stage, stage.key),
+            self.objects,
+            self.store,
+            Silent(),  # type: ignore[arg-type]
+            directory,
+            self.directory / "scratch",
+            self.directory / "cache",
+            needs={name: done[name] for name in stage.needs},
+            key=stage.key,
+        )
+
     def until(self, last: str, spec: Spec) -> dict[str, Artifact]:
         """Artifacts of the stages up to the last, by name."""
         done = {"prepare": self.prepared}
@@ -56,17 +71,7 @@ class Kit:
             if found is None:
                 self.worked.append(stage.name)
                 with self.store.begin(kind, key) as attempt:
-                    context = StageContext(
-                        StageJob("tests", "texts", spec, stage, key),
-                        self.objects,
-                        self.store,
-                        Silent(),  # type: ignore[arg-type]
-                        attempt.directory,
-                        self.directory / "scratch",
-                        self.directory / "cache",
-                        needs={name: done[name] for name in stage.needs},
-                        key=key,
-                    )
+                    context = self.context(stage, spec, done, attempt.directory)
                     result = import_module(f"w2s_trainer.stages.{kind}").run(context)
                     found = attempt.commit(result.summary, {})
             done[stage.name] = found

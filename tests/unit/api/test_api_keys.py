@@ -479,6 +479,37 @@ def of_texts(**task) -> dict[str, str]:
     return keys(writes_by(learner, **task), lambda spec: spec["weak"]["labelers"].append(prompted()))
 
 
+def test_soft_targets_train_the_students_of_weak_labels_anew_from_the_opinions_and_no_other():
+    labeler = tuned(tuning={"type": "LoRA"})
+    softened = writes_by(tuned(tuning={"type": "LoRA"}, topK=8))
+    soft = put("strong.loss", {"type": "SoftTargets"})
+    plain, kept = keys(writes_by(labeler)), keys(softened)
+    assert plain["label-small"] != kept["label-small"], "what is kept is part of the work"
+    assert plain["label-rules"] == kept["label-rules"]
+    learnt = keys(softened, soft)
+    changed = {name for name in kept if kept[name] != learnt[name]}
+    assert {"train-strong-0", "train-strong-1", "combine", "evaluate"} <= changed
+    assert not changed & {"label-small", "aggregate", "select", "train-frozen", "train-gold-only-0"}
+    job = WeakToStrongJob.model_validate(manifest(softened, soft))
+    roles = {stage.name: set(stage.roles) for stage in pipeline(job.spec)}
+    assert "opinions" in roles["train-strong-0"]
+    assert "opinions" not in roles["train-gold-only-0"]
+
+
+def test_an_edit_of_the_edits_selects_and_trains_again_what_is_selected_alone():
+    edits = [[{"type": "Remove", "pattern": pattern}] for pattern in ("a", "b")]
+    before, after = (
+        keys(
+            writes_by(tuned(tuning={"type": "LoRA"})),
+            put("selection.steps", [{"type": "Refinement", "refinement": {"edits": one}}]),
+        )
+        for one in edits
+    )
+    changed = {name for name in before if before[name] != after[name]}
+    assert {"select", "train-strong-0", "combine", "evaluate"} <= changed
+    assert not changed & {"prepare", "label-small", "aggregate", "train-unfiltered-0", "train-gold-only-0"}
+
+
 @pytest.mark.parametrize(
     "task",
     [

@@ -29,6 +29,15 @@ EVERY_TEXT_STEP = [
     {"type": "Groundedness", "groundedness": {"atLeast": "0.5"}},
     {"type": "Agreement", "agreement": {"atLeast": "0.5", "leastAnswers": 2}},
     {"type": "Likelihood", "likelihood": {"dropLeastLikely": "0.1"}},
+    {
+        "type": "Refinement",
+        "refinement": {
+            "edits": [
+                {"type": "DropLine", "pattern": "^note:"},
+                {"type": "Replace", "pattern": "v([0-9])", "replacement": "version {1}"},
+            ]
+        },
+    },
 ]
 
 
@@ -56,6 +65,11 @@ def merge(*models: dict[str, Any], **settings: Any) -> dict[str, Any]:
         "type": "Merge",
         "merge": {**settings, "models": [{"uri": "py://other", **model} for model in models]},
     }
+
+
+def refines(*edits: dict[str, Any]) -> dict[str, Any]:
+    """A step that edits texts."""
+    return {"type": "Refinement", "refinement": {"edits": list(edits)}}
 
 
 def writes(*rules: dict[str, Any]) -> Callable[[dict[str, Any]], None]:
@@ -260,9 +274,18 @@ BAD = [
     ("confusion matrices of texts", lambda spec: (selects_texts(labelers=3)(spec), spec.update(aggregation={"type": "DawidSkene"})), "spec.aggregation.type", "a task of type Generation knows only WeightedAverage, MajorityVote, Consensus here"),
     ("consensus with nobody", lambda spec: (selects_texts(labelers=2)(spec), spec.update(aggregation={"type": "Consensus", "consensus": {"weights": [{"labeler": "x", "weight": "1"}]}})), "spec.aggregation.consensus.weights[0].labeler", "allowed: rules-0, rules-1"),
     ("a step for texts where there are classes", put("selection.steps", [{"type": "Shape", "shape": {}}]), "spec.selection.steps", "a task of type Classification knows only Confidence, ConfidentLearning, "),
-    ("a step for classes where texts are written", selects_texts(STEP), "spec.selection.steps", "a task of type Generation knows only Groundedness, Shape, Agreement, Judge, Likelihood here"),
+    ("a step for classes where texts are written", selects_texts(STEP), "spec.selection.steps", "a task of type Generation knows only Groundedness, Shape, Agreement, Judge, Likelihood, Refinement here"),
     ("agreement of one labeler", selects_texts(EVERY_TEXT_STEP[2]), "spec.selection.steps", "Agreement needs at least 2 labelers"),
     ("grounded in nothing", selects_texts({"type": "Groundedness", "groundedness": {"atLeast": "0"}}), "spec.selection.steps[0].groundedness.atLeast", "every text has that share"),
+    ("a text that is removed and replaced", selects_texts(refines({"type": "Remove", "pattern": "a", "replacement": "b"})), "spec.selection.steps[0].refinement.edits[0].replacement", "when `type` is Replace"),
+    ("a replacement that is not there", selects_texts(refines({"type": "Replace", "pattern": "a"})), "spec.selection.steps[0].refinement.edits[0].replacement", "when `type` is Replace"),
+    ("an operation that is not declared", selects_texts(refines({"type": "Rewrite", "pattern": "a"})), "spec.selection.steps[0].refinement.edits[0].type", "not one of the values"),
+    ("soft targets that nobody keeps", lambda spec: (writes_by(prompted())(spec), spec["strong"].update(loss={"type": "SoftTargets"})), "spec.strong.loss.type", "give one of type Finetuned or Prompted `topK`"),
+    ("soft targets of classes", lambda spec: spec["strong"].update(tuning={"type": "LoRA"}, loss={"type": "SoftTargets"}), "spec.strong.loss.type", "a task of type Classification knows only CrossEntropy, Product, LogConf here"),
+    ("token probabilities of classes", put("weak.labelers.1", prompted(topK=4)), "spec.weak.labelers[1].prompted.topK", "are for texts that are written: leave them out"),
+    ("no token probabilities", writes_by(prompted(topK=0)), "spec.weak.labelers[1].prompted.topK", "below 1"),
+    ("soft targets that count nothing", lambda spec: (writes_by(prompted(topK=4))(spec), spec["strong"].update(loss={"type": "SoftTargets", "softTargets": {"softWeight": "0"}})), "spec.strong.loss.softTargets.softWeight", "above 0"),
+    ("soft targets at no temperature", lambda spec: (writes_by(prompted(topK=4))(spec), spec["strong"].update(loss={"type": "SoftTargets", "softTargets": {"temperature": "0"}})), "spec.strong.loss.softTargets.temperature", "at least 0.1"),
     ("longest as short as the shortest", selects_texts({"type": "Shape", "shape": {"shortestRatio": "0.5", "longestRatio": "0.5"}}), "spec.selection.steps[0].shape.longestRatio", "no text would be left"),
     ("likelihood that drops nothing", selects_texts({"type": "Likelihood", "likelihood": {"per": "Text"}}), "spec.selection.steps[0].likelihood.dropLeastLikely", "would change nothing"),
     ("likelihood that drops all", selects_texts({"type": "Likelihood", "likelihood": {"dropLeastLikely": "0.5", "dropMostLikely": "0.5"}}), "spec.selection.steps[0].likelihood.dropLeastLikely", "nothing would be left"),
@@ -422,6 +445,7 @@ GOOD = [
     ("every step for texts", selects_texts(*EVERY_TEXT_STEP, labelers=2)),
     ("a consensus", lambda spec: (selects_texts(labelers=2)(spec), spec.update(aggregation={"type": "Consensus"}))),
     ("a consensus of unequals", lambda spec: (selects_texts(labelers=2)(spec), spec.update(aggregation={"type": "Consensus", "consensus": {"utility": "TokenF1", "weights": [{"labeler": "rules-1", "weight": "2"}]}}))),
+    ("soft targets", lambda spec: (writes_by(prompted(topK=4))(spec), spec["strong"].update(loss={"type": "SoftTargets", "softTargets": {"decay": "Linear"}}))),
     ("a longest length alone", selects_texts({"type": "Shape", "shape": {"longestRatio": "2"}})),
     ("every step with its defaults", lambda spec: (spec["weak"]["labelers"].pop(1), spec.update(selection={"steps": EVERY_STEP}))),
     ("shares of some classes", put("selection.steps", [{"type": "Shares", "shares": {"like": "Declared", "by": "Dropping", "shares": [{"className": "free", "share": "0.5"}]}}])),

@@ -1,8 +1,10 @@
 """The stage `label` with an endpoint that writes: one question a text, the answer is the text."""
 
 import io
+import json
 import os
 import signal
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,7 +14,8 @@ from bench import GOLD, TEXTS, Bench
 from fake_endpoint import FakeEndpoint, completion
 
 from w2s_trainer.errors import BadSpec, Stopped
-from w2s_trainer.stages.label.remote import patience
+from w2s_trainer.stages.label import endpoint
+from w2s_trainer.stages.label.remote import client, patience
 from w2s_trainer.stages.label.remote.reading import read_text
 from w2s_trainer.stages.label.remote.reply import Choice
 
@@ -112,6 +115,51 @@ def test_who_is_interrupted_asks_for_the_rest_alone_and_ends_with_the_same_texts
         found = rows_of(bench.label(bench.context(fake.url, concurrency=1)))
         assert fake.asked == dict.fromkeys(TEXTS, 1)
     assert found == whole
+
+
+def test_a_server_that_is_away_is_waited_for_and_no_text_is_lost(bench, monkeypatch):
+    """It dies after seven texts, is back at the third look, and is asked about each text once."""
+    looks: list[int] = []
+
+    def dice() -> float:
+        looks.append(1)
+        if len(looks) == 3:
+            fake.begin()
+        return 1.0
+
+    def dies(request: Any, before: int) -> Any:
+        if len(fake.requests) == 7:
+            fake.end()
+        return echo(request, before)
+
+    monkeypatch.setattr(endpoint, "Client", partial(client.Client, dice=dice))
+    with FakeEndpoint(dies) as fake:
+        artifact = bench.label(bench.context(fake.url, concurrency=1))
+    assert len(looks) == 3
+    assert fake.asked == dict.fromkeys(TEXTS, 1)
+    assert [row["answer"] for row in rows_of(artifact)[-1].values()] == [
+        f"The sound of {text}" for text in TEXTS
+    ]
+
+
+EVIL = {
+    "markup": "<script>alert('cat')</script> &amp; <b>",
+    "a terminal's colours": "\x1b[31mred\x1b[0m",
+    "what ends a string in C": "a\x00b",
+    "another direction": "\u202ekcab",
+    "a formula": "=HYPERLINK(1)",
+}
+
+
+@pytest.mark.parametrize("evil", EVIL.values(), ids=list(EVIL))
+def test_whatever_is_written_is_kept_as_it_is_and_nowhere_but_in_the_labels(bench, evil):
+    """It is harmless in a table; whoever shows it makes it so (`tests/unit/report/test_report_of_texts.py`)."""
+    with FakeEndpoint(lambda _request, _before: completion(evil)) as fake:
+        artifact = bench.label(bench.context(fake.url))
+    assert {row["answer"] for row in rows_of(artifact)[-1].values()} == {evil}
+    said = json.dumps(dict(artifact.summary)) + "".join(bench.told)
+    assert evil not in said
+    assert json.dumps(evil)[1:-1] not in said
 
 
 def test_the_limit_of_the_cost_knows_how_long_a_text_may_be(bench):

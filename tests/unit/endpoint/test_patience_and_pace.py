@@ -25,6 +25,16 @@ def test_what_the_endpoint_asks_for_is_granted():
     assert patience.wait(9, 1.0) == 30
 
 
+@pytest.mark.parametrize("luck", [0.0, 1.0])
+def test_a_minute_is_not_too_long(luck):
+    clock = Clock()
+    patience, attempt = Patience(clock, lambda: luck), 0
+    while clock.now < 1060:
+        attempt += 1
+        clock.now += patience.wait(attempt, None)
+    assert attempt < 15, "it is not asked all the time"
+
+
 def test_it_is_given_up_after_its_patience_and_not_while_others_are_answered():
     clock = Clock()
     patience = Patience(clock, lambda: 1.0, 60)

@@ -13,12 +13,14 @@ import yaml
 
 from w2s_api.spec.job import WeakToStrongJob
 from w2s_trainer.data.normal_form import normalised
+from w2s_trainer.families.generation.scores import rouge_l
 from w2s_trainer.stages.label.functions import compile_rules, vote, write
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 MANIFESTS = sorted(EXAMPLES.glob("*.yaml"))
 TASKS = ("restricted", "copyleft")
-SCRIPTS = {"expressions": ["notices.py"], "questions": ["questions.py"]} | {
+WRITTEN = {"expressions": "notices", "questions": "questions", "titles": "titles"}
+SCRIPTS = {name: [f"{script}.py"] for name, script in WRITTEN.items()} | {
     task: ["licences.py", "--task", task] for task in TASKS
 }
 
@@ -191,3 +193,38 @@ def test_every_question_has_one_answer_that_stands_in_its_text(tmp_path):
     build("questions", again)
     for name in ("gold.jsonl", "unlabeled.jsonl.gz"):
         assert (again / name).read_bytes() == (tmp_path / name).read_bytes()
+
+
+@pytest.fixture(scope="module")
+def titles(tmp_path_factory) -> Path:
+    pytest.importorskip("licensedcode", reason="pip install 'w2s[demo]'")
+    return build("titles", tmp_path_factory.mktemp("titles"))
+
+
+def test_titles_carry_the_fields_of_the_manifest_and_stand_in_one_file_only(titles, tmp_path):
+    spec = job(EXAMPLES / "titles.yaml").spec
+    fields, data = spec.data.fields, rows_of(titles)
+    every = data["gold"] + data["pool"]
+    assert all(set(row) == {fields.id, fields.text, fields.label} for row in every)
+    assert all(len(row["text"]) <= 400 and 3 <= len(row["title"].split()) <= 12 for row in every)
+    openings = [" ".join(row["text"].casefold().split()[:8]) for row in every]
+    assert len(set(openings)) == len({row["id"] for row in every}) == len(every)
+    assert len(data["gold"]) * (1 - float(spec.data.test_fraction)) >= 2 * spec.data.gold_budget
+    again = build("titles", tmp_path)
+    for name in ("gold.jsonl", "unlabeled.jsonl.gz"):
+        assert (again / name).read_bytes() == (titles / name).read_bytes()
+
+
+def test_a_heading_is_most_of_a_title_and_a_mention_little(titles):
+    spec = job(EXAMPLES / "titles.yaml").spec
+    rows = [row for part in rows_of(titles).values() for row in part]
+    score = {}
+    for labeler in spec.weak.labelers:
+        written = write(labeler.functions, [row["text"] for row in rows])
+        pairs = [(text, row["title"]) for text, row in zip(written, rows, strict=True) if text]
+        score[labeler.name] = (len(pairs) / len(rows), np.mean([rouge_l(*pair) for pair in pairs]))
+    (heads, of_heads), (mentions, of_mentions) = score["heading"], score["mention"]
+    assert 0.75 < heads < 0.9
+    assert 0.5 < of_heads < 0.7
+    assert 0.25 < mentions < 0.5
+    assert of_mentions < of_heads

@@ -93,10 +93,27 @@ def texts_results(evil: str = "isc", quoted: bool = True) -> dict:
                     "classesBefore": {},
                     "classesAfter": {},
                     "figures": {"dropped": {"loops": 1200, "repeated": 10, "short": 0, "long": 0}},
-                }
+                },
+                {
+                    "type": "Refinement",
+                    "before": 190,
+                    "after": 187,
+                    "classesBefore": {},
+                    "classesAfter": {},
+                    "figures": {
+                        "edited": 41,
+                        "edits": [{"type": "Remove", "texts": 38}, {"type": "Cut", "texts": 0}],
+                        "dropped": {"emptied": 3},
+                    },
+                },
             ],
-            "kept": 190,
+            "kept": 187,
             "warnings": [],
+            **(
+                {"refined": [{"operation": "Remove", "before": f"mit {evil}", "after": "mit"}]}
+                if quoted
+                else {}
+            ),
         },
         "promotion": {"metric": "ExactMatch", "mustBeat": ["Weak"], "minLowerBound": "0"},
         "decision": apply_gate(evaluation, ["Weak"], 0.0).to_json(),
@@ -224,6 +241,7 @@ def test_no_text_is_quoted_unless_excerpts_are_allowed():
     html = rendered(texts_results(evil="secretlicence", quoted=False))
     assert "secretlicence" not in html
     assert "Side by side" not in html
+    assert 'id="refined"' not in html
     assert "end in a loop" in html
 
 
@@ -281,6 +299,9 @@ def test_imitation_and_repetition_stand_beside_the_model_as_it_came(harmless):
 def test_what_the_selection_dropped_and_why(harmless):
     shown = re.sub(r"\s+", " ", harmless.text)
     assert "Shape1,400190endless repetition (1,200), repetition (10)" in shown
+    assert "Refinement190187nothing left after edits (3)" in shown
+    assert "41 texts were edited: Remove 38." in shown
+    assert re.search(r"Remove\s*mit isc\s*mit\s", shown), "before and after, side by side"
     none = texts_results()
     none["selection"] = {"steps": [], "kept": 1400, "warnings": []}
     assert "No selection: every text with a weak label was kept." in rendered(none)

@@ -106,6 +106,10 @@ class Opinion(Protocol):
     def probability(self) -> NDArray[np.float64] | None:
         """float64[n], of each by the labeler itself, where the label does not tell it."""
 
+    @property
+    def columns(self) -> Mapping[str, NDArray[Any]]:
+        """What else is kept, [n] each, by column."""
+
 
 class Predictor(Protocol):
     """A published model."""

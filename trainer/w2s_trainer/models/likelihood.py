@@ -131,6 +131,24 @@ def likelihoods_of(
     Yields:
         int64[b], some of the rows, and float64[b]. Errors as of `likelihoods`.
     """
+    for batch, logits, targets in logits_of(model, given, batch_tokens, rows):
+        of_tokens = logits.gather(2, targets[..., None])[..., 0].double()
+        of_tokens -= logits.logsumexp(dim=-1).double()
+        counted = np.arange(targets.shape[1]) >= targets.shape[1] - given.tokens[batch][:, None]
+        found = np.where(counted, of_tokens.cpu().numpy(), 0.0).sum(axis=1)
+        check_finite(found, model.tokenizer.name_or_path, "answers' likelihoods", batch)
+        yield batch, found
+
+
+def logits_of(
+    model: CausalModel, given: Answered, batch_tokens: int, rows: NDArray[np.int64]
+) -> "Iterator[tuple[NDArray[np.int64], torch.Tensor, torch.Tensor]]":
+    """What the model expects where each token of some answers comes, batch by batch; arguments as of `likelihoods_of`.
+
+    Yields:
+        int64[b], some of the rows; logits float32[b, a, V] and the tokens that came there, int64[b, a]. Of an answer of
+        t tokens the last t of the a places count.
+    """
     import torch
 
     from w2s_trainer.models.states import shared_states
@@ -149,12 +167,7 @@ def likelihoods_of(
             logits, targets = (
                 _in_full(model, given, batch) if states is None else _from_states(states, model, given, batch)
             )
-            of_tokens = logits.gather(2, targets[..., None])[..., 0].double()
-            of_tokens -= logits.logsumexp(dim=-1).double()
-            counted = np.arange(targets.shape[1]) >= targets.shape[1] - given.tokens[batch][:, None]
-            found = np.where(counted, of_tokens.cpu().numpy(), 0.0).sum(axis=1)
-            check_finite(found, model.tokenizer.name_or_path, "answers' likelihoods", batch)
-            yield batch, found
+            yield batch, logits, targets
 
 
 def _require_room(model: CausalModel, longest: int) -> None:

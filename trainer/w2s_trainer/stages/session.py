@@ -187,7 +187,10 @@ def tune_student(
         student,
         state.best.state if state.best else None,
         objective.alarms(),
-        _figures(state, student, len(kept), meter.joules() if not checkpoint else None),
+        {
+            **_figures(state, student, len(kept), meter.joules() if not checkpoint else None),
+            **objective.figures,
+        },
     )
 
 

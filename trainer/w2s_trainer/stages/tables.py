@@ -25,6 +25,8 @@ ASKED = "asked.parquet"
 """The file of a `prepare` artifact that says which rows of the budget `w2s ask` chose; there where there are any."""
 
 _INPUT = "input:"
+REFINED = "refined.parquet"
+"""The file of a `select` artifact that has every edit of a weak label; there where there are any."""
 
 EVERY_SEED = -1
 """The seed of rows that no draw changes."""
@@ -144,10 +146,9 @@ def read_labels(
     artifact: Artifact, examples: Examples, directory: Path, column: str
 ) -> dict[int, WeakLabels]:
     """Reads weak labels of a `label` or `aggregate` artifact by seed, from a column, of all its shards."""
-    names = sorted(name for name in artifact.files if name.startswith("labels") and name.endswith(".parquet"))
     wanted = ["id", "seed", column, "abstain"]
     table = pa.concat_tables(
-        [pq.read_table(_fetch(artifact, name, directory), columns=wanted) for name in names]
+        [pq.read_table(path, columns=wanted) for path in label_files(artifact, directory)]
     )
     seeds = table["seed"].to_numpy()
     rows = examples.rows_of(table["id"])
@@ -165,6 +166,12 @@ def read_labels(
     return by_seed
 
 
+def label_files(artifact: Artifact, directory: Path) -> list[Path]:
+    """The tables of a `label` or `aggregate` artifact, one a shard, fetched."""
+    names = sorted(name for name in artifact.files if name.startswith("labels") and name.endswith(".parquet"))
+    return [_fetch(artifact, name, directory) for name in names]
+
+
 def read_selection(
     artifact: Artifact, examples: Examples, directory: Path
 ) -> dict[int, tuple[NDArray[np.int64], NDArray[np.float64]]]:
@@ -179,6 +186,37 @@ def read_selection(
         order = chosen[np.argsort(rows[chosen], kind="stable")]
         by_seed[int(seed)] = (rows[order], weights[order])
     return by_seed
+
+
+def read_refined(
+    artifact: Artifact, examples: Examples, directory: Path
+) -> dict[int, tuple[NDArray[np.int64], NDArray[Any]]]:
+    """Reads the texts that a `select` artifact edited, by seed: rows int64[e] and what each edit left of its text, str[e].
+
+    In the order of the edits, so that of several of one row the last counts. Empty where nothing was edited.
+    """
+    if REFINED not in artifact.files:
+        return {}
+    table = pq.read_table(_fetch(artifact, REFINED, directory), columns=["id", "seed", "after"])
+    seeds, rows = table["seed"].to_numpy(), examples.rows_of(table["id"])
+    after = np.array(table["after"].to_pylist(), dtype=object)
+    return {int(seed): (rows[seeds == seed], after[seeds == seed]) for seed in np.unique(seeds)}
+
+
+def refined_examples(artifact: Artifact, directory: Path, most: int) -> list[dict[str, str]]:
+    """Some of the edits of a `select` artifact, of its first seed and of each operation in turn: operation, before, after."""
+    if REFINED not in artifact.files:
+        return []
+    wanted = ["seed", "step", "edit", "operation", "before", "after"]
+    table = pq.read_table(_fetch(artifact, REFINED, directory), columns=wanted)
+    table = table.filter(pc.equal(table["seed"], pc.min(table["seed"])))
+    places: dict[tuple[int, int], int] = {}
+    turns = []
+    for of in zip(table["step"].to_pylist(), table["edit"].to_pylist(), strict=True):
+        places[of] = places.get(of, -1) + 1
+        turns.append((places[of], *of))
+    chosen = sorted(range(len(turns)), key=lambda row: turns[row])[:most]
+    return list(table.select(["operation", "before", "after"]).take(chosen).to_pylist())
 
 
 def unread(count: int) -> dict[str, int]:

@@ -1,7 +1,7 @@
 """Training to distributions over classes: cross-entropy to targets that are made of the weak labels."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +38,11 @@ class ClassObjective:
         self.output_size = data.targets.shape[1]
         self._tokens, self._weak, self._targets = tokens, data.targets, targets
         self._decided = ClassShares(self.output_size, window=max(len(data), batch_size))
+
+    @property
+    def figures(self) -> Mapping[str, Any]:
+        """Nothing beside the loss."""
+        return {}
 
     def begin(self, progress: float) -> None:
         """Lets the targets prepare for the step."""

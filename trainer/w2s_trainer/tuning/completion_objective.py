@@ -1,7 +1,7 @@
 """Training to texts: the likelihood of completions, prompts being given."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +36,11 @@ class CompletionObjective:
         self.weights = weights
         self.output_size = 0
         self._examples = examples
+
+    @property
+    def figures(self) -> Mapping[str, Any]:
+        """Nothing beside the loss."""
+        return {}
 
     def begin(self, progress: float) -> None:
         """Does nothing: all steps are alike."""

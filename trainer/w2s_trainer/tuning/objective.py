@@ -1,7 +1,7 @@
 """What a training minimises, as the loop sees it: the loop knows examples by their number and nothing else of them."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +37,10 @@ class Objective(Protocol[S]):
     @property
     def output_size(self) -> int:
         """How many numbers the student puts out for an example that `observe` is told of; 0: none."""
+
+    @property
+    def figures(self) -> Mapping[str, Any]:
+        """What results say of it, as JSON."""
 
     def begin(self, progress: float) -> None:
         """Before each optimiser step.

@@ -77,6 +77,21 @@ class TextStudent(TunableModel):
         """
         import torch
 
+        logits, targets, counts = self.completion_logits(examples, rows)
+        losses = torch.nn.functional.cross_entropy(logits, targets, reduction="none")
+        return torch.stack([part.mean() for part in torch.split(losses, counts)])
+
+    def completion_logits(
+        self, examples: Answered, rows: NDArray[np.int64]
+    ) -> "tuple[torch.Tensor, torch.Tensor, list[int]]":
+        """What the student expects where each token of some completions comes; arguments as of `completion_losses`.
+
+        Returns:
+            Logits float32[m, V] and the tokens that come there, int64[m], of all completions end to end; and how many
+            are of each, b numbers.
+        """
+        import torch
+
         shared, rests = examples.sequences.shared, [examples.sequences.rests[row] for row in rows]
         counts = examples.tokens[rows].tolist()
         ids, _ = self.padded([rest[:-1] for rest in rests])
@@ -90,10 +105,7 @@ class TextStudent(TunableModel):
         with self._computing():
             after = self._after(shared, len(rows), width) if len(shared) else {}
             logits = self._logits_at(places, input_ids=ids, **after)
-        losses = torch.nn.functional.cross_entropy(
-            logits.float(), torch.tensor(targets, device=self.device), reduction="none"
-        )
-        return torch.stack([part.mean() for part in torch.split(losses, counts)])
+        return logits.float(), torch.tensor(targets, device=self.device), counts
 
     @contextmanager
     def answering(self) -> "Iterator[CausalModel]":

@@ -6,6 +6,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from w2s_trainer.models.top_tokens import TopTokens
+
+
+@dataclass(frozen=True)
+class SoftTarget:
+    """What a teacher thinks of each token of a text that it wrote."""
+
+    top: TopTokens
+    labeler: str
+    """Who wrote it."""
+    vocabulary: str
+    """Of the teacher's token numbers (`models.top_tokens.vocabulary_digest`)."""
+
 
 @dataclass(frozen=True)
 class TrainingSet:
@@ -22,10 +35,18 @@ class TrainingSet:
     """float64[n]."""
     families: NDArray[np.int64]
     """int64[n], of near-duplicates and groups."""
+    soft: NDArray[np.object_] | None = None
+    """object[n], a teacher's token probabilities of each target (`SoftTarget`), None where there are none; None: nowhere."""
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def part(self, mask: NDArray[np.bool_]) -> "TrainingSet":
         """Some of them, bool[n]."""
-        return TrainingSet(self.rows[mask], self.targets[mask], self.weights[mask], self.families[mask])
+        return TrainingSet(
+            self.rows[mask],
+            self.targets[mask],
+            self.weights[mask],
+            self.families[mask],
+            None if self.soft is None else self.soft[mask],
+        )

@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from w2s_api.methods.labelers.labeler import LabelerSettings
+from w2s_api.methods.labelers.samples import KEPT_TOKENS, TopK
 from w2s_api.methods.method import Method
 from w2s_api.methods.tunings import Head
 from w2s_api.spec.model import MaxTokens, Model
@@ -17,6 +18,7 @@ class Finetuned(LabelerSettings):
     version: ClassVar[int] = 3
     words: ClassVar[str] = "a small model that is tuned on the gold budget first"
     learns_budget: ClassVar[bool] = True
+    of_texts: ClassVar[tuple[str, ...]] = ("topK",)
     not_calibrated_because: ClassVar[str] = (
         "it was tuned on the gold budget, and what it says of that would make it far too sure"
     )
@@ -31,6 +33,8 @@ class Finetuned(LabelerSettings):
     training: Training | None = Field(
         default=None, description="The schedule of LoRA and Full. Default: two epochs of batches of 32."
     )
+
+    top_k: TopK | None = Field(default=None, description=KEPT_TOKENS)
 
     @property
     def schedule(self) -> Training:

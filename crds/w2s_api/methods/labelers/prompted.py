@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from w2s_api.methods.labelers.asked import AskedSettings, Orders, Shots
-from w2s_api.methods.labelers.samples import SampleAgreement, needs_temperature
+from w2s_api.methods.labelers.samples import KEPT_TOKENS, SampleAgreement, TopK, needs_temperature
 from w2s_api.spec.base import NonNegative, Rule, Struct, text
 from w2s_api.spec.model import MaxTokens, Model
 from w2s_api.spec.paths import Place
@@ -70,7 +70,7 @@ class Prompted(AskedSettings):
         "reasoningTokens",
         "strategies",
     )
-    of_texts: ClassVar[tuple[str, ...]] = ("samples", "temperature", "agreement")
+    of_texts: ClassVar[tuple[str, ...]] = ("samples", "temperature", "agreement", "topK")
 
     rules = (
         needs_temperature(),
@@ -138,6 +138,8 @@ class Prompted(AskedSettings):
         description="How `samples` are compared. ExactMatch: the most frequent one is taken. TokenF1, Chrf: the one"
         " that is most like all of them.",
     )
+
+    top_k: TopK | None = Field(default=None, description=KEPT_TOKENS)
 
     def tried(self) -> list[PromptStrategy]:
         """The ways to ask: those that are given, or the one that its own fields describe."""

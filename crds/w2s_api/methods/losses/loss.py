@@ -11,6 +11,9 @@ class LossSettings(Method):
     looks_at_student: ClassVar[bool] = True
     """Its targets move with what the student says: not for a head, which is fitted in one go."""
 
+    reads_opinions: ClassVar[bool] = False
+    """It looks at what the single labelers say beside the text that was aggregated: their `topK`."""
+
     def in_words(self) -> str:
         """What it is with these settings, for the report and the model card."""
         raise NotImplementedError

@@ -9,6 +9,7 @@ from w2s_api.methods.selection_steps.groundedness import Groundedness
 from w2s_api.methods.selection_steps.judge import Judge
 from w2s_api.methods.selection_steps.likelihood import Likelihood
 from w2s_api.methods.selection_steps.neighbours import Neighbours
+from w2s_api.methods.selection_steps.refinement import Refinement
 from w2s_api.methods.selection_steps.shape import Shape
 from w2s_api.methods.selection_steps.shares import Shares
 from w2s_api.methods.selection_steps.step import StepSettings
@@ -25,6 +26,7 @@ __all__ = [
     "Judge",
     "Likelihood",
     "Neighbours",
+    "Refinement",
     "Shape",
     "Shares",
     "StepSettings",
@@ -45,4 +47,5 @@ SELECTION_STEPS: dict[str, type[StepSettings]] = table(
     Agreement,
     Judge,
     Likelihood,
+    Refinement,
 )

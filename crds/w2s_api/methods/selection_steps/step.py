@@ -1,9 +1,11 @@
 """What every step of the selection says of itself."""
 
+from collections.abc import Iterator
 from typing import ClassVar, Literal
 
 from w2s_api.methods.method import Method
 from w2s_api.spec.base import Rule, attribute_of
+from w2s_api.spec.paths import Place
 
 Sight = Literal["features", "opinions", "students"]
 """What a step may look at beside the texts and their weak labels.
@@ -34,6 +36,10 @@ class StepSettings(Method):
     def sees_gold(self) -> bool:
         """Whether it reads expert labels of the budget, so that it keeps something else for each seed."""
         return False
+
+    def mistakes(self) -> Iterator[tuple[Place, str]]:
+        """What is wrong in the settings beyond what rules of the API can tell: the place in them, and a clause."""
+        yield from ()
 
 
 def above_nothing(field: str, of_nothing: str = "nothing would be left to train on") -> Rule:

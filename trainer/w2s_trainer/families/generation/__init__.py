@@ -78,7 +78,7 @@ class Generation(TaskFamily):
     def opinion_columns(self, opinion: Opinion) -> dict[str, NDArray[Any]]:
         """The texts, and how probable the labeler holds each, if it tells."""
         probability = {} if opinion.probability is None else {"probability": opinion.probability}
-        return {self.label_column: opinion.targets, **probability}
+        return {self.label_column: opinion.targets, **probability, **opinion.columns}
 
     def averaged(self, targets: Sequence[NDArray[Any]], weights: NDArray[np.float64]) -> NDArray[Any]:
         """The text that has the most weight, equal texts taken together; of a tie that of the first labeler."""
@@ -131,11 +131,18 @@ class Generation(TaskFamily):
         loss: "LossSettings",
         batch_size: int,
     ) -> "CompletionObjective":
-        """The likelihood of the texts that are to be written, prompts being given."""
+        """The likelihood of the texts that are to be written, prompts being given; beside it what else the loss looks at."""
         from w2s_trainer.tuning.completion_objective import CompletionObjective
+        from w2s_trainer.tuning.losses import make_token_targets
+        from w2s_trainer.tuning.soft_completion_objective import SoftCompletionObjective, soft_tokens_of
 
-        del loss, batch_size  # there is one loss, and it looks at one example at a time
-        return CompletionObjective(self._completions(student, texts, data, max_tokens), data.weights)
+        del batch_size  # every loss looks at one example at a time
+        targets = make_token_targets(loss)
+        if targets is None or data.soft is None:
+            return CompletionObjective(self._completions(student, texts, data, max_tokens), data.weights)
+        soft = soft_tokens_of(data.soft.tolist(), student, student.tokenizer.name_or_path)
+        completions = self._completions(student, texts, data, max_tokens)
+        return SoftCompletionObjective(completions, data.weights, soft, targets)
 
     def validation(
         self, student: "TextStudent", texts: Sequence[str], data: TrainingSet, *, max_tokens: int

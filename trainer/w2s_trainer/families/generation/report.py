@@ -31,6 +31,7 @@ _REASONS = {
     "disagree": "labelers disagreed",
     "unlikely": "unlikely in the eyes of a model",
     "likely": "what a model would have said anyway",
+    "emptied": "nothing left after edits",
 }
 """Why selection steps drop texts, by what the audit calls it."""
 
@@ -67,6 +68,19 @@ def report_parts(results: Mapping[str, Any]) -> ReportParts:
         written=written_by_labelers(results.get("labelers", ())),
         aggregation=results["aggregation"],
         steps=[{**step, "why": _reasons(step)} for step in results["selection"]["steps"]],
+        edited=[
+            (step["figures"]["edited"], [edit for edit in step["figures"]["edits"] if edit["texts"]])
+            for step in results["selection"]["steps"]
+            if step.get("figures", {}).get("edits")
+        ],
+        refined=[
+            {
+                **edit,
+                "before": marked(edit["before"], edit["after"]),
+                "after": marked(edit["after"], edit["before"]),
+            }
+            for edit in results["selection"].get("refined", ())
+        ],
     )
     return ReportParts((), Markup(sections), Markup(weak_labels))
 

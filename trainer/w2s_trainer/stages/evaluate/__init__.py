@@ -36,6 +36,7 @@ from w2s_trainer.stages.tables import (
     read_gold,
     read_labels,
     read_predictions,
+    refined_examples,
 )
 from w2s_trainer.stages.train.predictions import CUT_OFF
 from w2s_trainer.store.artifacts import Artifact, ArtifactStore
@@ -43,6 +44,7 @@ from w2s_trainer.store.objects import AlreadyExists, Objects
 
 BOOTSTRAP_SEED = 0
 EXCERPT_CHARACTERS = 300
+REFINED_EXAMPLES = 12
 RESULTS, REPORT, DECISIONS = "results.json", "report.html", "decisions.csv"
 
 
@@ -90,7 +92,7 @@ def run(context: StageContext) -> StageResult:
         "labelers": [whole_summary(opinion.summary) for opinion in context.artifacts("opinions")],
         "aggregation": dict(context.artifact("labels").summary),
         "sources": _sources(context, examples, rows, test),
-        "selection": dict(context.artifact("selection").summary),
+        "selection": _selection(context),
         "adaptation": _adaptation(context),
         "training": training,
         "combination": _combination(context),
@@ -246,6 +248,15 @@ def _synthesis(context: StageContext) -> dict[str, Any] | None:
     """What results say of the pairs that took the place of the pool; None where none did."""
     made, prepared = context.artifact("examples"), context.artifact("gold")
     return None if made.key == prepared.key else dict(made.summary)
+
+
+def _selection(context: StageContext) -> dict[str, Any]:
+    """What results say of the selection; with some of the edits of texts, where there are any and texts may be quoted."""
+    artifact = context.artifact("selection")
+    quoted = context.spec.report.examples == "Excerpts"
+    edits = refined_examples(artifact, context.scratch, REFINED_EXAMPLES) if quoted else []
+    cut = [{name: _excerpt(text) for name, text in edit.items()} for edit in edits]
+    return {**artifact.summary, **({"refined": cut} if cut else {})}
 
 
 def _count_evaluation(context: StageContext) -> int:

@@ -235,17 +235,37 @@ def _options() -> Any:
     return options
 
 
-def _compiled(pattern: str, path: str, options: Any) -> Any:
-    syntax = "Patterns are in RE2 syntax (no look-around, no back-references)."
+def compile_for_plain_text(pattern: str, path: str) -> Any:
+    """A pattern for texts as they are written, in any case unless it says `(?-i)`; arguments and errors as below."""
+    options = _options()
+    options.case_sensitive = False
+    return _accepted(pattern, path, options)
+
+
+def _accepted(pattern: str, path: str, options: Any) -> Any:
+    """Compiles a pattern as RE2 has it.
+
+    Args:
+        pattern: of a manifest.
+        path: where it stands there.
+        options: of RE2.
+
+    Raises:
+        BadSpec: it is not a regular expression; names the position of the fault.
+    """
     try:
-        re2.compile(pattern, options)
+        return re2.compile(pattern, options)
     except re2.error as error:
         raise BadSpec(
             "BadRegex",
             f"{path}: {pattern!r} is not a regular expression: {_reason(error)},"
             f" at character {fault_position(pattern, options)}.",
-            syntax,
+            "Patterns are in RE2 syntax (no look-around, no back-references).",
         ) from None
+
+
+def _compiled(pattern: str, path: str, options: Any) -> Any:
+    _accepted(pattern, path, options)
     try:
         return re2.compile(translated(pattern), options)
     except CaseAsked:

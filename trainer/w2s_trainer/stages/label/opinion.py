@@ -35,6 +35,8 @@ class Opinion:
     """Rows whose gold label the labeler was shown: what it says of them proves nothing."""
     probability: NDArray[np.float64] | None = None
     """float64[n], of each target by the labeler itself, where targets do not tell it."""
+    columns: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    """What else is kept of it, [n] each, by column."""
     order_sensitive: NDArray[np.bool_] | None = None
     """bool[n]: the answer changes with the order of the classes, where there are orders."""
 

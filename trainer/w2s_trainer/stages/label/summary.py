@@ -26,6 +26,11 @@ def whole_summary(summary: Mapping[str, Any]) -> dict[str, Any]:
             seed: {count: sum(shard["written"][seed][count] for shard in shards) for count in counts}
             for seed, counts in together["written"].items()
         }
+    if "softTargets" in together:
+        together["softTargets"] = {
+            seed: _top_tokens([shard["softTargets"][seed] for shard in shards])
+            for seed in together["softTargets"]
+        }
     if "asked" in together:
         together["asked"] = {
             seed: joined([shard["asked"][seed] for shard in shards]) for seed in together["asked"]
@@ -42,6 +47,13 @@ def whole_summary(summary: Mapping[str, Any]) -> dict[str, Any]:
         if count in together or whole:
             together[count] = whole
     return together
+
+
+def _top_tokens(shards: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The mass of the tokens that are not kept, over the places of all shards."""
+    places = sum(shard["places"] for shard in shards)
+    rest = sum(shard["restMass"] * shard["places"] for shard in shards if shard["places"])
+    return {**shards[0], "places": places, "restMass": round(rest / places, 6) if places else None}
 
 
 def _functions(shards: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

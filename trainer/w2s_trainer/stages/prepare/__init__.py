@@ -10,7 +10,7 @@ from w2s_api.warnings import labeler_warnings
 from w2s_trainer.errors import BadSpec
 from w2s_trainer.families import TaskFamily, family_of
 from w2s_trainer.families.task_family import NO_GOLD
-from w2s_trainer.stages.prepare.conditions import check_labelers, check_synthesis, verify
+from w2s_trainer.stages.prepare.conditions import check_labelers, check_steps, check_synthesis, verify
 from w2s_trainer.stages.prepare.corpus import Corpus, read_corpus
 from w2s_trainer.stages.prepare.duplicates import near_duplicates
 from w2s_trainer.stages.prepare.imported import (
@@ -42,6 +42,7 @@ def run(context: "StageContext") -> "StageResult":
     spec, progress = context.spec, context.progress
     check_labelers(spec)
     check_synthesis(spec)
+    check_steps(spec)
     task_family = family_of(spec)
     task_family.check()
     for doubt in labeler_warnings(spec):

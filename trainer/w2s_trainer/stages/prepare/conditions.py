@@ -21,6 +21,7 @@ def verify(summary: Mapping[str, Any], spec: Spec) -> None:
     """
     check_labelers(spec)
     check_synthesis(spec)
+    check_steps(spec)
     check_votes(summary, spec)
     _check_test_size(summary, spec)
     _check_budget(summary, spec)
@@ -41,6 +42,14 @@ def check_synthesis(spec: Spec) -> None:
 
     for number, step in enumerate(spec.synthesis.steps):
         check(step.settings, f"spec.synthesis.steps[{number}].{field_of(step.method)}")
+
+
+def check_steps(spec: Spec) -> None:
+    """Raises BadSpec if a step of the selection could not work, such as a pattern that does not compile."""
+    from w2s_trainer.stages.select.methods import check
+
+    for number, step in enumerate(spec.selection.steps):
+        check(step.settings, f"spec.selection.steps[{number}].{field_of(step.method)}")
 
 
 def _check_test_size(summary: Mapping[str, Any], spec: Spec) -> None:

@@ -12,6 +12,7 @@ from w2s_trainer.errors import BadData
 from w2s_trainer.families import family_of
 from w2s_trainer.stages.select.audit import entry, of_seeds, warnings
 from w2s_trainer.stages.select.methods import Candidates, Sights, step_of
+from w2s_trainer.stages.select.refined import Refined, of_step, with_refined, write_refined
 from w2s_trainer.stages.tables import (
     EVERY_SEED,
     Examples,
@@ -29,6 +30,8 @@ class Selected:
     left: Candidates
     audit: tuple[dict[str, Any], ...] = ()
     notes: tuple[str, ...] = ()
+    refined: tuple[Refined, ...] = ()
+    """Every edit of a weak label so far, in order."""
 
 
 def run(context: StageContext) -> StageResult:
@@ -46,6 +49,7 @@ def run(context: StageContext) -> StageResult:
         },
         context.output / "selection.parquet",
     )
+    write_refined({seed: one.refined for seed, one in selected.items()}, examples, context.output)
     summary = summary_of(selected)
     for warning in summary["warnings"]:
         context.progress.note(warning)
@@ -121,4 +125,7 @@ def _after(step: SelectionStep, so_far: Selected) -> Selected:
                 "Keep a larger share.",
             )
     left = replace(candidates, rows=candidates.rows[kept.positions], weights=kept.weights)
-    return Selected(left, (*so_far.audit, said), (*so_far.notes, *kept.notes))
+    refined = of_step(kept.edits, candidates.rows, len(so_far.audit))
+    if refined:
+        left = replace(left, labels=with_refined(left.labels, refined))
+    return Selected(left, (*so_far.audit, said), (*so_far.notes, *kept.notes), (*so_far.refined, *refined))

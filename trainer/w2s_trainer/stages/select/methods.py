@@ -1,10 +1,10 @@
 """The steps of the selection: one module of this package for each of `w2s_api.methods.selection_steps`, called as that of its
 settings.
 
-A module has the function `select`.
+A module has the function `select`, and `check(settings, path)` where there is something to be refused beforehand.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol
@@ -114,6 +114,20 @@ class Candidates:
 
 
 @dataclass(frozen=True)
+class Edited:
+    """One edit of one weak label that is a text."""
+
+    position: int
+    """Among the candidates."""
+    edit: int
+    """The place in the settings of what was done, from 0."""
+    operation: str
+    """What was done, as the manifest calls it."""
+    before: str
+    after: str
+
+
+@dataclass(frozen=True)
 class Kept:
     """What a step keeps of n candidates."""
 
@@ -125,6 +139,8 @@ class Kept:
     """What the audit says beside counts, as JSON: thresholds, what was found."""
     notes: tuple[str, ...] = ()
     """What the person who reads the report must know: sentences."""
+    edits: Sequence[Edited] = ()
+    """What it changed of the candidates' weak labels, in order: a label is from now on what it was last made."""
 
 
 class Select(Protocol):
@@ -137,3 +153,15 @@ class Select(Protocol):
 def step_of(settings: StepSettings) -> Select:
     """The implementation of a step."""
     return implementation(__package__, type(settings)).select  # type: ignore[no-any-return]
+
+
+def check(settings: StepSettings, path: str) -> None:
+    """Raises BadSpec if a step could not work, such as a pattern that does not compile.
+
+    Args:
+        settings: of a step.
+        path: of them in the manifest, for errors.
+    """
+    module = implementation(__package__, type(settings))
+    if hasattr(module, "check"):
+        module.check(settings, path)

@@ -12,15 +12,18 @@ from w2s_trainer.errors import BadData
 from w2s_trainer.families import family_of
 from w2s_trainer.stages.label.opinion import teaching_budget
 from w2s_trainer.stages.tables import (
+    EVERY_SEED,
     Examples,
     WeakLabels,
     has_gold,
     of_seed,
     read_gold,
     read_labels,
+    read_refined,
     read_selection,
 )
 from w2s_trainer.stages.train.arms import as_many, curve_sizes
+from w2s_trainer.stages.train.soft import soft_targets
 from w2s_trainer.tuning.training_set import TrainingSet
 
 
@@ -52,17 +55,22 @@ class TrainingSets:
         raise ValueError(f"arm {arm.name} is not trained")
 
     def selected_labels(self, seed: int) -> TrainingSet:
-        """The selected weak labels."""
+        """The selected weak labels, as the selection edited them."""
         rows, weights = of_seed(self._selection, seed)
         weak: WeakLabels = of_seed(self._labels, seed)
-        return self._weak(rows, weak, weights)
+        if seed in self._refined or EVERY_SEED in self._refined:
+            edited, after = of_seed(self._refined, seed)
+            targets = weak.targets.copy()
+            targets[edited] = after  # of several edits of a row the last one counts
+            weak = WeakLabels(targets, weak.abstain)
+        return self._weak(rows, weak, weights, seed)
 
     def all_labels(self, seed: int) -> TrainingSet:
         """All weak labels of the pool."""
         weak: WeakLabels = of_seed(self._labels, seed)
         pool = self._examples.rows("pool")
         voted = pool[~weak.abstain[pool]]
-        return self._weak(voted, weak, np.ones(len(voted)))
+        return self._weak(voted, weak, np.ones(len(voted)), seed)
 
     def gold_budget(self, seed: int) -> list[TrainingSet]:
         """The seed's gold budget, after its beginnings: the sizes of the gold-only curve, ascending."""
@@ -80,11 +88,16 @@ class TrainingSets:
         part = known[as_many(ids.take(known), wanted, seed)]
         return self._gold(part, gold)
 
-    def _weak(self, rows: NDArray[np.int64], weak: WeakLabels, weights: NDArray[np.float64]) -> TrainingSet:
+    def _weak(
+        self, rows: NDArray[np.int64], weak: WeakLabels, weights: NDArray[np.float64], seed: int
+    ) -> TrainingSet:
         targets = weak.targets[_some(rows)]
         if self._hard:
             targets = self._family.hard_targets(targets)
-        return TrainingSet(rows, targets, weights, self._examples.families[rows])
+        soft = None
+        if self._context.spec.strong.loss.settings.reads_opinions:
+            soft = soft_targets(self._context, self._examples, rows, targets, seed)
+        return TrainingSet(rows, targets, weights, self._examples.families[rows], soft)
 
     def _gold(self, rows: NDArray[np.int64], gold: NDArray[Any]) -> TrainingSet:
         targets = self._family.gold_targets(gold[rows])
@@ -101,6 +114,11 @@ class TrainingSets:
     def _selection(self) -> dict[int, tuple[NDArray[np.int64], NDArray[np.float64]]]:
         context = self._context
         return read_selection(context.artifact("selection"), self._examples, context.scratch)
+
+    @cached_property
+    def _refined(self) -> dict[int, tuple[NDArray[np.int64], NDArray[Any]]]:
+        context = self._context
+        return read_refined(context.artifact("selection"), self._examples, context.scratch)
 
     @cached_property
     def _gold_budget(self) -> NDArray[Any]:

@@ -16,7 +16,8 @@ from w2s_trainer.families.generation.writing import decoding_for, layout_for, wr
 from w2s_trainer.stages.label.methods import Published
 from w2s_trainer.stages.label.opinion import Opinion
 from w2s_trainer.stages.label.saved_answers import SavedAnswers
-from w2s_trainer.stages.label.texts.written import opinion_of, write_and_save
+from w2s_trainer.stages.label.texts.top_tokens import collect_top_tokens
+from w2s_trainer.stages.label.texts.written import chosen, opinion_of, write_and_save
 from w2s_trainer.stages.label.tuned import published_student, tuned_on_budget
 from w2s_trainer.stages.tables import Examples, WeakLabels
 
@@ -45,22 +46,38 @@ def opinion(
     tokens.require_some(context.model.name)
     if caution := tokens.caution(context.model.name):
         note(caution)
+    collect = SavedAnswers(context, rows, {"device": student.device, "precision": student.precision})
+    layout, top = layout_for(student.tokenizer, task), None
     with student.answering() as model:
+        read = read_by(model, task, texts, settings.max_tokens)
         written = write_and_save(
-            SavedAnswers(context, rows, {"device": student.device, "precision": student.precision}),
+            collect,
             f"seed-{seed}",
             model,
-            layout_for(student.tokenizer, task),
-            read_by(model, task, texts, settings.max_tokens),
+            layout,
+            read,
             decoding_for(task),
             labeler.batch_tokens,
             partial(context.progress, "labelling"),
         )
+        if settings.top_k:
+            top = collect_top_tokens(
+                collect,
+                f"seed-{seed}",
+                model,
+                layout,
+                read,
+                chosen(written, "ExactMatch")[0],
+                settings.top_k,
+                labeler.batch_tokens,
+                partial(context.progress, "reading what was written"),
+            )
     return opinion_of(
         written,
         truncated=tokens.truncated,
         unreadable=len(tokens.unreadable),
         figures={"tuned": {**tuned.figures, "tuning": settings.tuning.type}},
+        top=top,
     )
 
 

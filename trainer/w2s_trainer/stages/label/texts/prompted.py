@@ -20,6 +20,7 @@ from w2s_trainer.stages.label.methods import Published
 from w2s_trainer.stages.label.opinion import Opinion, place_to_publish
 from w2s_trainer.stages.label.saved_answers import SavedAnswers, collect_unsaved
 from w2s_trainer.stages.label.texts.shown import shown_texts
+from w2s_trainer.stages.label.texts.top_tokens import collect_top_tokens
 from w2s_trainer.stages.label.texts.written import chosen, opinion_of, write_and_save
 from w2s_trainer.stages.tables import EVERY_SEED, Examples, WeakLabels
 
@@ -67,6 +68,19 @@ def opinions(
         )
         if place := place_to_publish(context, seed):
             (place / _SHOWN).write_text(json.dumps({"shots": asked}, ensure_ascii=False), encoding="utf-8")
+        top = None
+        if settings.top_k:
+            top = collect_top_tokens(
+                collect,
+                "every-seed" if seed == EVERY_SEED else f"seed-{seed}",
+                model,
+                layout,
+                read,
+                chosen(written, settings.agreement)[0],
+                settings.top_k,
+                labeler.batch_tokens,
+                partial(context.progress, "reading what was written"),
+            )
         by_seed[seed] = opinion_of(
             written,
             settings.agreement,
@@ -74,6 +88,7 @@ def opinions(
             unreadable=unreadable,
             figures={"prompt": prompt_record(layout, task)},
             shown=shots.rows,
+            top=top,
         )
     return by_seed
 

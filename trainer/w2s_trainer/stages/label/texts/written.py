@@ -76,6 +76,7 @@ def opinion_of(
     unreadable: int,
     figures: Mapping[str, Any],
     shown: NDArray[np.int64] | None = None,
+    top: tuple[Mapping[str, NDArray[Any]], Mapping[str, Any]] | None = None,
 ) -> Opinion:
     """The opinion of a model that wrote about n texts: it abstains where no text came to an end, or none was written.
 
@@ -83,17 +84,20 @@ def opinion_of(
         written: [n, samples].
         agreement: how samples are compared.
         truncated, unreadable, figures, shown: as of Opinion.
+        top: columns and figures of `top_tokens.collect_top_tokens`, where it keeps token probabilities.
     """
     texts, probability = chosen(written, agreement)
+    columns, kept = top or ({}, None)
     return Opinion(
         np.zeros((len(texts), 0)),
         texts,
         np.asarray(texts == ""),
         truncated,
         unreadable,
-        {**figures, "written": figures_of(written)},
+        {**figures, "written": figures_of(written), **({"softTargets": kept} if kept else {})},
         shown=np.empty(0, dtype=np.int64) if shown is None else shown,
         probability=probability,
+        columns=columns,
     )
 
 
