@@ -69,7 +69,7 @@ def report_parts(results: Mapping[str, Any]) -> ReportParts:
 
 def rates(evaluation: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Of each arm {arm, length, shares: (share, how much more than as it came) for each of RATES}, in words."""
-    untuned = next((arm for arm in evaluation["arms"] if arm["arm"] == "zero-shot"), {})
+    untuned: Mapping[str, Any] = next((arm for arm in evaluation["arms"] if arm["arm"] == "zero-shot"), {})
     found = []
     for arm in evaluation["arms"]:
         shares = []
