@@ -39,7 +39,6 @@ DEFAULTS: dict[str, Any] = {
     " answer it, and the answer.",
     "spec.synthesis.steps.questionAnswer.examples": [],
     "spec.synthesis.steps.questionAnswer.maxNewTokens": 128,
-    "spec.synthesis.steps.questionAnswer.batchTokens": 8192,
     "spec.synthesis.steps.readingComprehension.perDocument": 4,
     "spec.synthesis.steps.readingComprehension.tasks": ["Definition", "Heading", "Completion", "Cause"],
     "spec.synthesis.text": "{question}\n\n{passage}",
