@@ -1,7 +1,7 @@
 """Does a good teacher count enough? Forms of the combination that hear how often the teacher is right on the budget.
 
 `python tests/science/combination.py --data ../shared/data --part teachers` (choosing sets) and `--part teachers-confirm`
-print the tables of docs/design/2026-11-30-a-good-teacher.md; the first run teaches the students of the new teachers.
+print the tables of docs/design/2026-11-30-a-good-teacher.md (`make science PART=combination` both); the first run teaches the students of the new teachers.
 
 Fixed before the first run:
 

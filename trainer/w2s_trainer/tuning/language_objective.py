@@ -1,7 +1,7 @@
 """Training to the texts themselves: what a language model says of the tokens of blocks."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,6 +64,11 @@ class LanguageObjective:
         """Of the step under way, or just done, from 0."""
         self._blocks, self._question, self._steps, self._seed = blocks, question, steps, seed
         self._checks = checks
+
+    @property
+    def figures(self) -> Mapping[str, Any]:
+        """Nothing beside the losses."""
+        return {}
 
     def begin(self, progress: float) -> None:
         """What is hidden follows from the step."""
