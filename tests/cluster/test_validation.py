@@ -190,7 +190,6 @@ def test_a_job_stays_with_its_controller(api: Api, namespace: str):
 
 def test_the_crd_is_applied_by_plain_kubectl_and_applying_it_again_changes_nothing(api: Api):
     """Client-side apply keeps the whole of it in an annotation, which may have 256 KiB."""
-    assert CRD.stat().st_size < 200_000
     text = re.sub(rf"\b{re.escape(GROUP)}\b", "plain.w2s.dev", CRD.read_text())
     name = f"{PLURAL}.plain.w2s.dev"  # in a group of its own: the tests beside this one use the other
     at = f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{name}"

@@ -152,7 +152,7 @@ def test_texts_are_cut_at_tokens_and_the_cut_is_said():
     assert was_cut.tolist() == [True, False, False, True]
 
 
-FREE = Wording("Expression", "Nothing else.", "\n###")
+FREE = Wording("Expression", "Nothing else.", end="\n###")
 
 
 def test_other_words_for_another_task():

@@ -316,7 +316,8 @@ def test_labels_of_the_pool_that_can_be_no_label_are_counted(run_prepare: Run) -
 
 
 COLUMNS: list[tuple[str, pa.Array, str]] = [
-    ("text", pa.array([["a"]] * 120), "of the type list<"),
+    ("text", pa.array([["a"]] * 120), "is not a string but a list"),
+    ("text", pa.array([[1]] * 120), "of the type list<"),
     ("text", pa.array([b"\xff"] * 120), "binary"),
     ("label", pa.array([{"name": "other"}] * 120), "of the type struct<"),
     ("contract", pa.array([datetime.date(2026, 1, 1)] * 120), "is a date"),

@@ -28,7 +28,7 @@ def test_every_field_is_documented() -> None:
         if cell.startswith("`evaluation")
         for name in re.findall(r"`(?:evaluation)?\.(\w+)(?:\[\])?`", cell)
     }
-    assert set(evaluation) == of_evaluation
+    assert {*evaluation, "judge"} == of_evaluation  # a judge is asked in few jobs
     words = named(FIELDS)
     for part in ("arms", "kinds", "errors", "exploratory", "notComputed", "notes"):
         assert set(evaluation[part][0]) - {"exploratory", "seeds", "families"} <= words, part

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Protocol, overload
+from typing import Any, Protocol, overload
 
 import numpy as np
 import pyarrow as pa
@@ -145,6 +145,12 @@ def names_of(column: pa.ChunkedArray) -> NDArray[np.str_]:
     """A column of few different strings, as str[n]."""
     coded = _whole(column).dictionary_encode()
     return np.asarray(np.array(coded.dictionary.to_pylist(), dtype=np.str_)[coded.indices.to_numpy()])
+
+
+def values_of(table: pa.Table, *names: str) -> Iterator[tuple[Any, ...]]:
+    """The rows of some columns as Python values, of which a batch is there at a time."""
+    for batch in table.select(names).to_batches(_BATCH):
+        yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
 
 
 def _whole(column: pa.ChunkedArray) -> pa.Array:

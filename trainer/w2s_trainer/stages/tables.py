@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from w2s_trainer.data.inputs import Inputs
 from w2s_trainer.families.task_family import NO_GOLD
-from w2s_trainer.stages.columns import Strings, names_of
+from w2s_trainer.stages.columns import Strings, names_of, values_of
 from w2s_trainer.store.artifacts import Artifact
 
 Part = Literal["pool", "budget", "test"]
@@ -123,7 +123,7 @@ def _labels(column: pa.ChunkedArray) -> NDArray[Any]:
     if not pa.types.is_list(column.type):
         return np.asarray(column.to_numpy())
     labels = np.empty(len(column), dtype=object)
-    labels[:] = [tuple(texts) for texts in column.to_pylist()]
+    labels[:] = [tuple(texts) for (texts,) in values_of(pa.table({"label": column}), "label")]
     return labels
 
 
@@ -199,7 +199,7 @@ def read_refined(
         return {}
     table = pq.read_table(_fetch(artifact, REFINED, directory), columns=["id", "seed", "after"])
     seeds, rows = table["seed"].to_numpy(), examples.rows_of(table["id"])
-    after = np.array(table["after"].to_pylist(), dtype=object)
+    after = np.asarray(table["after"].to_numpy(), dtype=object)
     return {int(seed): (rows[seeds == seed], after[seeds == seed]) for seed in np.unique(seeds)}
 
 
@@ -212,11 +212,12 @@ def refined_examples(artifact: Artifact, directory: Path, most: int) -> list[dic
     table = table.filter(pc.equal(table["seed"], pc.min(table["seed"])))
     places: dict[tuple[int, int], int] = {}
     turns = []
-    for of in zip(table["step"].to_pylist(), table["edit"].to_pylist(), strict=True):
+    for of in values_of(table, "step", "edit"):
         places[of] = places.get(of, -1) + 1
         turns.append((places[of], *of))
     chosen = sorted(range(len(turns)), key=lambda row: turns[row])[:most]
-    return list(table.select(["operation", "before", "after"]).take(chosen).to_pylist())
+    shown = ("operation", "before", "after")
+    return [dict(zip(shown, values, strict=True)) for values in values_of(table.take(chosen), *shown)]
 
 
 def unread(count: int) -> dict[str, int]:

@@ -11,7 +11,25 @@ from restricted_kit import violations
 from w2s_api.names import STAGE_KINDS
 from w2s_operator.children.settings import Defaults, settings_hash
 
-STAGES = ["prepare", "label-small", "aggregate", "select", "train-strong-0", "combine", "evaluate", "promote"]
+ADAPTED = {"strong__adaptation": {"steps": [{"type": "Pretrain", "pretrain": {}}]}}
+ASKS = {
+    "task": {"type": "Generation", "instruction": "Answer.", "generation": {}},
+    "synthesis": {"steps": [{"type": "ReadingComprehension", "readingComprehension": {}}]},
+    "weak": {"labelers": [{"name": "pairs", "type": "Imported", "imported": {"field": "answer"}}]},
+    "promotion": {"metric": "ExactMatch"},
+}
+STAGES: dict[str, dict[str, Any]] = {
+    "prepare": {},
+    "synthesise": ASKS,
+    "label-small": {},
+    "aggregate": {},
+    "select": {},
+    "adapt-1-pretrain": ADAPTED,
+    "train-strong-0": {},
+    "combine": {},
+    "evaluate": {},
+    "promote": {},
+}
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -19,13 +37,15 @@ STAGES = ["prepare", "label-small", "aggregate", "select", "train-strong-0", "co
     "defaults", [DEFAULTS, Defaults(image="i", user=None)], ids=["own user", "namespace's"]
 )
 def test_every_pod_meets_restricted(stage: str, defaults: Defaults) -> None:
+    job = STAGES[stage]
     changes: dict[str, Any] = {
+        **job,
         "pods__default": EVERYTHING,
         "storage__credentialsSecretRef": {"name": "keys"},
         "storage__caBundleRef": {"name": "ca", "key": "ca.pem"},
     }
     assert {one.partition("-")[0] for one in STAGES} == set(STAGE_KINDS)
-    for made in (child(stage, defaults=defaults), child(stage, defaults=defaults, **changes)):
+    for made in (child(stage, defaults=defaults, **job), child(stage, defaults=defaults, **changes)):
         template = made["spec"]["template"]
         assert violations(template) == []
         assert template["spec"]["containers"][0]["securityContext"]["readOnlyRootFilesystem"] is True

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from w2s_api.families import FAMILIES
+from w2s_api.families import family_of
 from w2s_api.spec.task import Task
 from w2s_trainer.models.causal import CausalModel
 from w2s_trainer.models.layout import Layout, Wording, layout_of
@@ -54,9 +54,10 @@ class Rated:
 
 def task_words(task: Task) -> str:
     """The task as a judge is told it: the instruction, and the classes where there are some; empty if nothing is said."""
-    if FAMILIES[task.type].writes:
+    family = family_of(task)
+    if family.writes:
         return task.instruction.strip()
-    return prompt_with(task, range(len(task.classes)), []).question
+    return prompt_with(task, range(len(family.label_names(task) or ())), []).question
 
 
 def rating_layout(tokenizer: object, task: Task, rubric: str, scale: str) -> Layout:

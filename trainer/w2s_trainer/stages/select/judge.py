@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from w2s_api.families import FAMILIES
+from w2s_api.families import family_of
 from w2s_api.methods.selection_steps.judge import ENDS, Judge
 from w2s_trainer.families.generation.grounded import grounding
 from w2s_trainer.families.generation.repetition import ends_in_loop, length_ratio, repeated_share
@@ -84,7 +84,8 @@ def said_of(candidates: Candidates, targets: NDArray[Any]) -> Sequence[str]:
     """Weak labels [n, …] as a judge reads them: the text that was written, or the name of the class."""
     if _writes(candidates):
         return [str(text) for text in targets.tolist()]
-    names = candidates.context.spec.task.class_names
+    task = candidates.context.spec.task
+    names = family_of(task).label_names(task) or ()
     return [names[place] for place in targets.argmax(axis=1).tolist()]
 
 
@@ -234,7 +235,7 @@ def _usable(settings: Judge, rated: Rated) -> NDArray[np.bool_]:
 
 
 def _writes(candidates: Candidates) -> bool:
-    return FAMILIES[candidates.context.spec.task.type].writes
+    return family_of(candidates.context.spec.task).writes
 
 
 def _quantiles(values: NDArray[np.float64]) -> dict[str, float] | None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from w2s_trainer.models.causal import CausalModel
 from w2s_trainer.models.layout import Layout
 from w2s_trainer.models.top_tokens import TopTokens, top_tokens_of, vocabulary_digest
-from w2s_trainer.stages.columns import taken
+from w2s_trainer.stages.columns import taken, values_of
 from w2s_trainer.stages.label.saved_answers import Answers, Collect
 from w2s_trainer.stages.tables import EVERY_SEED, Examples, label_files
 from w2s_trainer.store.artifacts import Artifact
@@ -95,8 +95,7 @@ def read_top_tokens(
             continue
         table = pq.read_table(path, columns=["id", "seed", *_COLUMNS])
         rows = examples.rows_of(table["id"])
-        columns = (table[name].to_pylist() for name in _COLUMNS)
-        for row, of, *parts in zip(rows.tolist(), table["seed"].to_pylist(), *columns, strict=True):
+        for row, (of, *parts) in zip(rows.tolist(), values_of(table, "seed", *_COLUMNS), strict=True):
             if of in (seed, EVERY_SEED) and parts[0]:
                 found[row] = TopTokens.of(*parts)
     return found
