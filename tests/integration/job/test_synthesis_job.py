@@ -182,7 +182,6 @@ BAD = {
     "no document yields anything": (
         [{"type": "QuestionAnswer", "questionAnswer": {"rules": [NOTHING]}}],
         65,
-        "NothingSynthesised",
         "no pair is left. The steps made 0.",
     ),
     "answers that are all too long": (
@@ -193,24 +192,21 @@ BAD = {
             }
         ],
         65,
-        "NothingSynthesised",
         "with an answer above `longestAnswer`",
     ),
     "a rule that is no rule": (
         [{"type": "QuestionAnswer", "questionAnswer": {"rules": [{**NOTHING, "pattern": "(?P<x>a"}]}}],
         64,
-        "BadRegex",
         "spec.synthesis.steps[0].questionAnswer.rules[0].pattern",
     ),
 }
 
 
-@pytest.mark.parametrize(("steps", "code", "reason", "says"), BAD.values(), ids=BAD)
-def test_bad_input_is_one_clear_line(new_workplace, questions, steps, code, reason, says):
+@pytest.mark.parametrize(("steps", "code", "says"), BAD.values(), ids=BAD)
+def test_bad_input_is_one_clear_line(new_workplace, questions, steps, code, says):
     place = new_workplace()
     asks(place, questions, steps, longestAnswer=1)
     done = place.run()
     assert done.returncode == code, done.stderr
-    assert reason in done.stderr + done.stdout
     assert says in done.stderr
     assert "Traceback" not in done.stderr

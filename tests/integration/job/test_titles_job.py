@@ -86,7 +86,7 @@ def test_the_consensus_of_two_sources_is_edited_and_every_edit_is_recorded(title
 def test_titles_are_measured_by_rouge_and_chrf_as_they_are(titled):
     """The figures of results.json are the means of the scores on the tables that the stages left."""
     arms = {arm["arm"]: arm["metrics"] for arm in titled.results()["evaluation"]["arms"]}
-    assert arms.keys() == {"weak", "strong", "zero-shot"}
+    assert arms.keys() == {"weak", "strong", "combined", "zero-shot"}
     examples = {row["id"] for row in table_of(titled, "prepare", "examples.parquet") if row["part"] == "test"}
     gold = {row["id"]: row["label"] for row in table_of(titled, "prepare", "gold-test/labels.parquet")}
     assert gold.keys() == examples
