@@ -226,3 +226,19 @@ def test_answers_come_back_aligned_with_the_rows_that_are_asked_for(tmp_path):
     assert found["strong", 9][0] == pytest.approx(given[3:], abs=1e-6)
     assert found["strong", 9][1] == pytest.approx(given[::-1][3:], abs=1e-6)
     assert matrix(pq.read_table(tmp_path / "predictions.parquet")["probabilities"]).shape == (12, 2)
+
+
+def test_who_was_not_asked_about_a_row_has_no_answers_where_it_is_wanted(tmp_path):
+    from w2s_trainer.stages.train.predictions import Predictions
+
+    test, every = EXAMPLES.rows("test"), EXAMPLES.rows("budget", "test")
+    predictions = Predictions(EXAMPLES, "probabilities", every)
+    given = np.random.default_rng(0).dirichlet([1, 1], len(every))
+    predictions.add("gold-only", 0, 2, given[:3][::-1], rows=test)
+    predictions.add("gold-only", 0, 3, given)
+    predictions.write(tmp_path / "predictions.parquet")
+    artifact = SimpleNamespace(stage="train", key="k", fetch=lambda name, _place: tmp_path / name)
+    of_test = read_predictions(artifact, test, EXAMPLES, tmp_path, "probabilities")
+    assert of_test["gold-only", 2][0] == pytest.approx(given[:3][::-1], abs=1e-6)
+    assert of_test["gold-only", 3][0] == pytest.approx(given[3:], abs=1e-6)
+    assert read_predictions(artifact, every, EXAMPLES, tmp_path, "probabilities").keys() == {("gold-only", 3)}

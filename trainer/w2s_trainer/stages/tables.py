@@ -269,7 +269,7 @@ def read_predictions(
 ) -> dict[tuple[str, int], dict[int, NDArray[Any]]]:
     """Reads the answers of a `train` artifact's arms on some rows, from a column: by (arm, size) and seed, [n, …].
 
-    Nothing, where an artifact of an earlier version has no such column.
+    Nothing of an arm that was not asked about all of them, nor where an artifact of an earlier version has no such column.
     """
     table = pq.read_table(_fetch(artifact, "predictions.parquet", directory))
     if column not in table.column_names:
@@ -282,6 +282,8 @@ def read_predictions(
     by_arm: dict[tuple[str, int], dict[int, NDArray[Any]]] = {}
     for arm, size, seed in sorted(set(zip(arms.tolist(), sizes.tolist(), seeds.tolist(), strict=True))):
         chosen = (arms == arm) & (sizes == size) & (seeds == seed) & (at >= 0)
+        if chosen.sum() < len(rows):
+            continue
         aligned = np.empty((len(rows), *answers.shape[1:]), dtype=answers.dtype)
         aligned[at[chosen]] = answers[chosen]
         by_arm.setdefault((arm, size), {})[seed] = aligned

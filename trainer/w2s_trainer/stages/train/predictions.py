@@ -27,7 +27,7 @@ class Predictions:
     column: str
     """Of the answers (`TaskFamily.label_column`)."""
     rows: NDArray[np.int64]
-    """The texts that each student is asked about, int64[n], ascending."""
+    """The texts that students are asked about, int64[n], ascending."""
     _parts: list[dict[str, Any]] = field(default_factory=list)
 
     def add(
@@ -38,6 +38,7 @@ class Predictions:
         answers: NDArray[Any],
         probability: NDArray[np.float64] | None = None,
         cut_off: NDArray[np.bool_] | None = None,
+        rows: NDArray[np.int64] | None = None,
     ) -> None:
         """Takes in one student's answers.
 
@@ -45,13 +46,16 @@ class Predictions:
             arm: which.
             seed: which.
             size: texts it was trained on.
-            answers: [n, …], in the order of `rows`.
+            answers: [n, …], in the order of the texts that it was asked about.
             probability: float64[n], of each answer, where answers do not tell it; of all students, or of none.
             cut_off: bool[n], where answers may be too long; likewise.
+            rows: the texts that it was asked about, int64[n]; by default those that students are asked about.
         """
-        n = len(self.rows)
+        rows = self.rows if rows is None else rows
+        n = len(rows)
         self._parts.append(
             {
+                "id": self.examples.ids.take(rows).arrow(),
                 "arm": np.full(n, arm, dtype=object),
                 "seed": np.full(n, seed, dtype=np.int32),
                 "size": np.full(n, size, dtype=np.int32),
@@ -66,7 +70,7 @@ class Predictions:
         columns: dict[str, Any] = {
             name: np.concatenate([part[name] for part in self._parts]) for name in ("arm", "seed", "size")
         }
-        columns["id"] = pa.concat_arrays([self.examples.ids.take(self.rows).arrow()] * len(self._parts))
+        columns["id"] = pa.concat_arrays([part["id"] for part in self._parts])
         for name in (self.column, PROBABILITY, CUT_OFF):
             if name in self._parts[0]:
                 columns[name] = column_of(np.concatenate([part[name] for part in self._parts]))

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from w2s_api.arms import ARMS, LearnsFrom, is_on_gold
 from w2s_api.families import FAMILIES
@@ -40,9 +41,19 @@ def tune_arm(context: StageContext) -> StageResult:
         examples.rows("budget", "test"), student_sample(examples) if is_added_up else examples.rows()
     )
     predictions = Predictions(examples, family_of(context.spec).label_column, asked)
+    sets = list(TrainingSets(context, examples).of(ARMS[arm], seed))
+    # Of students on more and more labels, all but the last are points of a curve that is measured on the test alone.
+    of_curve = examples.rows("test")
     done = [
-        _tune_and_ask(context, _on(data, recipe, context, examples), examples, data, predictions)
-        for data in TrainingSets(context, examples).of(ARMS[arm], seed)
+        _tune_and_ask(
+            context,
+            _on(data, recipe, context, examples),
+            examples,
+            data,
+            predictions,
+            asked if data is sets[-1] else of_curve,
+        )
+        for data in sets
     ]
     predictions.write(context.output / "predictions.parquet")
 
@@ -90,7 +101,12 @@ class _Done:
 
 
 def _tune_and_ask(
-    context: StageContext, recipe: Recipe, examples: Examples, data: TrainingSet, predictions: Predictions
+    context: StageContext,
+    recipe: Recipe,
+    examples: Examples,
+    data: TrainingSet,
+    predictions: Predictions,
+    rows: NDArray[np.int64],
 ) -> _Done:
     arm, seed = context.job.stage.arm, context.job.stage.seed
     assert arm is not None
@@ -99,7 +115,7 @@ def _tune_and_ask(
     texts = examples.texts.take(kept.rows)
     tuned = tune_student(context, recipe, texts, kept, name=str(len(data)), seed=seed)
     student = tuned.student
-    asked = examples.texts.take(predictions.rows)
+    asked = examples.texts.take(rows)
     family = family_of(context.spec)
     tokens = family.student_tokens(student, asked, recipe.max_tokens)
     tokens.require_some(context.model.name)
@@ -117,7 +133,7 @@ def _tune_and_ask(
             batch_tokens=recipe.batch_tokens,
             progress=partial(context.progress, "asking"),
         )
-        predictions.add(name, seed, len(data), answers.values, answers.probability, answers.cut_off)
+        predictions.add(name, seed, len(data), answers.values, answers.probability, answers.cut_off, rows)
     if arm in _kept(context.spec):
         save_student(student, context.output / STUDENT)
     figures = {"size": len(data), **tuned.figures, "collapsed": _collapsed(context, tuned)}
