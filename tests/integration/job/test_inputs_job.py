@@ -124,8 +124,8 @@ def test_how_it_was_asked_is_kept_and_shown(done):
     recorded = [artifact(done, stage).summary["prompt"] for stage in ("train-frozen", "train-strong-0")]
     assert recorded[0] == recorded[1]
     assert recorded[0]["chat"] is True
-    place = json.loads(done.objects.read(f"{done.bucket}/w2s/jobs/tests/inputs/model.json"))["uri"]
+    place = json.loads(done.objects.read(f"{done.bucket}/w2s/jobs/tests/inputs/candidate.json"))["uri"]
     card = (fetch_directory(place, done.objects, done.directory / "published") / "README.md").read_text()
     assert re.search(r"Name the licence\.\n\nNotice: \{text\}\nVersion: \{the version\}<\|im_end\|>", card)
-    rates = [arm["cutOff"] for arm in done.results()["evaluation"]["arms"] if arm["arm"] != "weak"]
-    assert all(0 <= rate <= 1 for rate in rates)
+    rates = {arm["arm"]: arm["cutOff"] for arm in done.results()["evaluation"]["arms"]}
+    assert all(0 <= rates[arm] <= 1 for arm in ("strong", "gold-only", "zero-shot"))
