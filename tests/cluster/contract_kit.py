@@ -56,16 +56,17 @@ def until(what: str, find: Callable[[], Value], seconds: float = 30.0) -> Value:
     Bounds are written for two quiet cores and stretched for slower machines (`w2s_cluster.PATIENCE`).
     """
     seconds *= PATIENCE
-    deadline = time.monotonic() + seconds
+    began = time.monotonic()
     while True:
         for one, log in _operators.items():
             assert one.poll() is None, f"an operator has ended:\n{log.read_text()[-4000:]}"
         found = find()
         if found:
             return found
-        if time.monotonic() > deadline:
+        waited = time.monotonic() - began
+        if waited > seconds:
             raise AssertionError(f"waited {seconds:g} s for {what}; at last: {found!r}")
-        time.sleep(0.05)
+        time.sleep(min(max(waited / 20, 0.05), 0.5))  # each look costs the API server 40 ms of a core
 
 
 def pods(**told: str) -> Object:
