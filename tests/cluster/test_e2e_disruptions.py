@@ -53,8 +53,8 @@ def test_a_training_that_is_evicted_three_times_and_deleted_once_ends_with_the_s
     def delete(pod: Object) -> None:  # `kubectl delete pod`: it is gone before its Job has failed
         job.api("DELETE", job.pod_path(pod))
 
-    calm = lora(here, namespace_with_operator, "calm", data, epochs=16).apply()
-    job = lora(here, namespace_with_operator, "evicted", data, epochs=16).apply()
+    calm = lora(here, namespace_with_operator, "calm", data, epochs=10).apply()
+    job = lora(here, namespace_with_operator, "evicted", data, epochs=10).apply()
     job.until_state("train-strong-0", "Running", seconds=150)
     reached, last = 0, ""
     for end in (job.evict, job.evict, job.evict, delete):
@@ -73,7 +73,7 @@ def test_a_training_that_is_evicted_three_times_and_deleted_once_ends_with_the_s
 
 
 def test_keys_that_are_rotated_while_it_trains(here, namespace_with_operator, data):
-    job = lora(here, namespace_with_operator, "rotated", data, epochs=40).apply()
+    job = lora(here, namespace_with_operator, "rotated", data, epochs=15).apply()
     job.until_state("train-strong-0", "Running", seconds=200)
     pod = job.running_pod("train-strong-0")
     until("the first steps", lambda: step(job, pod) > 0, 90)
@@ -109,7 +109,7 @@ def test_a_namespace_goes_while_its_jobs_run_and_the_others_go_on(here, two_name
     with here.operator(
         staying, watched, "crds.enabled=false", "rbac.aggregate=false", release="w2s-operator"
     ):
-        job = lora(here, going, "doomed", data, epochs=40).apply()
+        job = lora(here, going, "doomed", data, epochs=15).apply()
         job.until_state("prepare", "Running", "Done", seconds=60)
         here.api.core.delete_namespace(going)
         until("the namespace to go", lambda: namespace_gone(here, going), 90)
@@ -125,7 +125,7 @@ def test_a_namespace_goes_while_its_jobs_run_and_the_others_go_on(here, two_name
 
 def test_a_namespace_goes_with_its_jobs_and_no_operator(here, data):
     with here.namespace() as name, here.operator(name, "crds.enabled=false", "rbac.aggregate=false"):
-        job = lora(here, name, "doomed", data, epochs=40).apply()
+        job = lora(here, name, "doomed", data, epochs=15).apply()
         job.until_state("prepare", "Running", "Done", seconds=60)
         here.scale_operator(name, 0)
         here.api.core.delete_namespace(name)
