@@ -86,7 +86,9 @@ def layout_of(
         lines = "".join(f"{before}{text}\n{label}: {name}{between}" for text, name in plain)
         return Layout(f"{question}\n\n{lines}{before}", f"\n{label}:", " ", end, False, markers)
     ask = "\n\n".join([question, *filter(None, [wording.closing]), ""])
-    rendered = _render(tokenizer, template, _conversation(ask, "Text:\n" if wording.text else "", [*plain, (_TEXT, _ANSWER)]))
+    rendered = _render(
+        tokenizer, template, _conversation(ask, "Text:\n" if wording.text else "", [*plain, (_TEXT, _ANSWER)])
+    )
     if rendered.count(_TEXT) != 1 or rendered.count(_ANSWER) != 1:
         raise _unusable(tokenizer, "it does not write the question and the answer once each")
     head, _, rest = rendered.partition(_TEXT)
