@@ -6,6 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
+
+# A machine that does other work is no fault of the code.
+settings.register_profile("w2s", deadline=None)
+settings.load_profile("w2s")
 
 ARTIFACTS = Path(__file__).parents[1] / "docs" / "artifacts.md"
 _INSIDE = re.compile(r"\([^()]*\)|\{[^{}]*\}|\[[^\[\]]*\]")
