@@ -271,9 +271,10 @@ def read_predictions(
 
     Nothing of an arm that was not asked about all of them, nor where an artifact of an earlier version has no such column.
     """
-    table = pq.read_table(_fetch(artifact, "predictions.parquet", directory))
-    if column not in table.column_names:
+    path = _fetch(artifact, "predictions.parquet", directory)
+    if column not in pq.read_schema(path).names:
         return {}
+    table = pq.read_table(path, columns=["arm", "seed", "size", "id", column])
     place = np.full(len(examples), -1, dtype=np.int64)
     place[rows] = np.arange(len(rows))
     at = place[examples.rows_of(table["id"])]

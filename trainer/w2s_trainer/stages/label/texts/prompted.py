@@ -56,9 +56,10 @@ def opinions(
     for seed, shots in shown.items():
         asked = shots.read(read_by(model, task, shots.texts, settings.max_tokens)) if shots.answers else []
         layout = layout_for(model.tokenizer, task, asked)
+        name = "every-seed" if seed == EVERY_SEED else f"seed-{seed}"
         written = write_and_save(
             collect,
-            "every-seed" if seed == EVERY_SEED else f"seed-{seed}",
+            name,
             model,
             layout,
             read,
@@ -72,7 +73,7 @@ def opinions(
         if settings.top_k:
             top = collect_top_tokens(
                 collect,
-                "every-seed" if seed == EVERY_SEED else f"seed-{seed}",
+                name,
                 model,
                 layout,
                 read,
