@@ -11,10 +11,7 @@ the pool by a hash of its key, and classes are balanced in each, so the data nev
 """
 
 import argparse
-import gzip
-import hashlib
 import importlib.util
-import json
 import re
 from collections import defaultdict
 from collections.abc import Iterator
@@ -22,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from parts import lot, write
 
 TASKS: dict[str, dict[str, set[str]]] = {
     "restricted": {
@@ -76,11 +74,6 @@ def texts(data: Path) -> Iterator[tuple[str, str, str]]:
             yield f"rule/{path.stem}", key, text
 
 
-def lot(*words: object) -> float:
-    """A number from 0 to 1 that depends on nothing but the words."""
-    return int.from_bytes(hashlib.sha256("\0".join(map(str, words)).encode()).digest()[:8], "big") / 2**64
-
-
 def rows(task: str) -> list[dict[str, str]]:
     data = package_data()
     label_of = {category: label for label, names in TASKS[task].items() for category in names}
@@ -118,12 +111,7 @@ def main() -> None:
     found = rows(arguments.task)
     gold = balanced([row for row in found if lot("gold", row["licence"]) < GOLD_SHARE])
     pool = balanced([row for row in found if lot("gold", row["licence"]) >= GOLD_SHARE])
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    with (arguments.out / "gold.jsonl").open("w", encoding="utf-8") as file:
-        file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in gold)
-    # mtime 0, so that the same data are the same bytes and w2s finds its work again
-    with gzip.GzipFile(arguments.out / "unlabeled.jsonl.gz", "wb", mtime=0) as packed:
-        packed.writelines(json.dumps(row, ensure_ascii=False).encode() + b"\n" for row in pool)
+    write(gold, pool, arguments.out)
     print(f"{arguments.task}: {len(gold):,} gold rows, {len(pool):,} in the pool")
 
 

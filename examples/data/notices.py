@@ -12,21 +12,17 @@ pool by a hash of its words, so the data never depend on chance. Rules were writ
 """
 
 import argparse
-import gzip
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import yaml
-from licences import LOADER, front_matter, lot, package_data
+from licences import LOADER, front_matter, package_data
+from parts import sides, write
 
 SHORTEST, LONGEST = 40, 600
 """Characters of a notice."""
-OPENING = 8
-"""Words that tell notices apart."""
 GOLD, POOL = 400, 400
 """Rows of each file, so that students learn to write in minutes on two cores."""
-GOLD_SHARE = 0.5
 
 
 def notices() -> Iterator[dict[str, str]]:
@@ -45,32 +41,13 @@ def notices() -> Iterator[dict[str, str]]:
             yield {"id": path.stem, "text": plain, "expression": expression}
 
 
-def opening(row: dict[str, str]) -> str:
-    return " ".join(row["text"].casefold().split()[:OPENING])
-
-
-def sides() -> tuple[list[dict[str, str]], list[dict[str, str]]]:
-    """Gold's side and the pool's, one notice an opening, in an order by lot."""
-    by_lot = sorted(notices(), key=lambda row: lot("notice", row["id"]))
-    one_each = {opening(row): row for row in reversed(by_lot)}
-    rows = [row for row in by_lot if one_each[opening(row)] is row]
-    gold = [row for row in rows if lot("gold", opening(row)) < GOLD_SHARE]
-    pool = [row for row in rows if lot("gold", opening(row)) >= GOLD_SHARE]
-    return gold, pool
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
-    gold, pool = sides()
+    gold, pool = sides(notices(), "notice")
     gold, pool = gold[:GOLD], pool[:POOL]
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    with (arguments.out / "gold.jsonl").open("w", encoding="utf-8") as file:
-        file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in gold)
-    # mtime 0, so that the same data are the same bytes and w2s finds its work again
-    with gzip.GzipFile(arguments.out / "unlabeled.jsonl.gz", "wb", mtime=0) as packed:
-        packed.writelines(json.dumps(row, ensure_ascii=False).encode() + b"\n" for row in pool)
+    write(gold, pool, arguments.out)
     print(f"expressions: {len(gold):,} gold rows, {len(pool):,} in the pool")
 
 

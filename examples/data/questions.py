@@ -13,15 +13,14 @@ depend on chance.
 """
 
 import argparse
-import gzip
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import yaml
-from licences import LOADER, front_matter, lot, package_data
+from licences import LOADER, front_matter, package_data
+from parts import lot, write
 
 GOLD, POOL = 240, 300
 """Rows of each file, so that students learn in minutes on two cores."""
@@ -79,12 +78,7 @@ def main() -> None:
             gold.append({"id": f"{key}/{number}", "licence": key, "text": asked, "answer": answer})
     gold = sorted(gold, key=lambda row: lot("question", row["licence"]))[:GOLD]
     pool = sorted(pool, key=lambda row: lot("document", row["id"]))[:POOL]
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    with (arguments.out / "gold.jsonl").open("w", encoding="utf-8") as file:
-        file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in gold)
-    # mtime 0, so that the same data are the same bytes and w2s finds its work again
-    with gzip.GzipFile(arguments.out / "unlabeled.jsonl.gz", "wb", mtime=0) as packed:
-        packed.writelines(json.dumps(row, ensure_ascii=False).encode() + b"\n" for row in pool)
+    write(gold, pool, arguments.out)
     print(f"questions: {len(gold):,} gold rows, {len(pool):,} documents in the pool")
 
 

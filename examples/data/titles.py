@@ -12,23 +12,19 @@ with, so the data never depend on chance. Rules were written looking at the pool
 """
 
 import argparse
-import gzip
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import yaml
-from licences import LOADER, front_matter, lot, package_data
+from licences import LOADER, front_matter, package_data
+from parts import sides, write
 
 SHORTEST, LONGEST = 200, 400
 """Characters of a licence, and of the beginning that is read of it."""
 WORDS = 3, 12
 """Of a name: a title of fewer says little, of more it is a description."""
-OPENING = 8
-"""Words that tell texts apart."""
 GOLD, POOL = 240, 240
 """Rows of each file, so that students learn to write in minutes on two cores."""
-GOLD_SHARE = 0.5
 
 
 def licences() -> Iterator[dict[str, str]]:
@@ -44,32 +40,13 @@ def licences() -> Iterator[dict[str, str]]:
             yield {"id": path.stem, "text": "\n".join(line for line in lines if line), "title": title}
 
 
-def opening(row: dict[str, str]) -> str:
-    return " ".join(row["text"].casefold().split()[:OPENING])
-
-
-def sides() -> tuple[list[dict[str, str]], list[dict[str, str]]]:
-    """Gold's side and the pool's, one licence an opening, in an order by lot."""
-    by_lot = sorted(licences(), key=lambda row: lot("title", row["id"]))
-    one_each = {opening(row): row for row in reversed(by_lot)}
-    rows = [row for row in by_lot if one_each[opening(row)] is row]
-    gold = [row for row in rows if lot("gold", opening(row)) < GOLD_SHARE]
-    pool = [row for row in rows if lot("gold", opening(row)) >= GOLD_SHARE]
-    return gold, pool
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
-    gold, pool = sides()
+    gold, pool = sides(licences(), "title")
     gold, pool = gold[:GOLD], pool[:POOL]
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    with (arguments.out / "gold.jsonl").open("w", encoding="utf-8") as file:
-        file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in gold)
-    # mtime 0, so that the same data are the same bytes and w2s finds its work again
-    with gzip.GzipFile(arguments.out / "unlabeled.jsonl.gz", "wb", mtime=0) as packed:
-        packed.writelines(json.dumps(row, ensure_ascii=False).encode() + b"\n" for row in pool)
+    write(gold, pool, arguments.out)
     print(f"titles: {len(gold):,} gold rows, {len(pool):,} in the pool")
 
 

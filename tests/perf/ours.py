@@ -70,7 +70,8 @@ def student(directory: Path, precision: Precision = "float32") -> Student:
 def notices(count: int) -> list[str]:
     """Licence notices of 40 to 600 characters, drawn by a hash of their names."""
     sys.path.insert(0, str(DATA.parent))
-    from licences import front_matter, lot, package_data
+    from licences import front_matter, package_data
+    from parts import lot
 
     found: list[str] = []
     for path in sorted((package_data() / "rules").glob("*.RULE"), key=lambda path: lot("notice", path.stem)):
