@@ -8,6 +8,7 @@ import pytest
 
 from w2s_cli.main import main
 from w2s_trainer.store.artifacts import ArtifactStore
+from w2s_trainer.tuning.precision import precision_of
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +37,7 @@ def measured(job, arm, directory):
     }
 
 
-def assert_predicts_what_was_measured(job, arm, directory, capsys, *words):
+def assert_predicts_what_was_measured(job, arm, directory, capsys, *words, rounding=1e-4):
     texts, expected = measured(job, arm, directory)
     assert len(expected) == len(texts) > 20
     file = directory / "texts.jsonl"
@@ -45,7 +46,7 @@ def assert_predicts_what_was_measured(job, arm, directory, capsys, *words):
     classes = list(said[0]["probabilities"])
     for row in said:
         answered = [row["probabilities"][name] for name in classes]
-        assert np.abs(np.array(answered) - expected[row["id"]]).max() < 1e-4
+        assert np.abs(np.array(answered) - expected[row["id"]]).max() < rounding
 
 
 @pytest.mark.parametrize(("arm", "words"), [("combined", []), ("students", ["--students-only"])])
@@ -114,4 +115,6 @@ def test_a_labeler_that_was_tuned_comes_with_the_model(job, tmp_path, capsys, tu
     assert done.returncode == 0, done.stderr
     weights = job.results()["combination"]["goldLabels"]
     assert set(weights.values()) == {0}  # it was tuned on all of them: what it says of them proves nothing
-    assert_predicts_what_was_measured(job, "combined", tmp_path, capsys)
+    in_float32 = tuning["type"] == "Head" or precision_of("cpu") == "float32"  # as published models answer
+    rounding = 1e-4 if in_float32 else 0.05
+    assert_predicts_what_was_measured(job, "combined", tmp_path, capsys, rounding=rounding)

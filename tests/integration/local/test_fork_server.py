@@ -169,6 +169,7 @@ def test_one_that_is_stopped_before_it_is_there_never_begins(tmp_path, server):
         await asyncio.sleep(0)
         stage.process.stop()
         ended = await stage.end()
+        stage.process.stop(signal.SIGKILL)  # whoever asks again need not know
         assert (ended.code, ended.explanation) == (-signal.SIGTERM, "killed by SIGTERM")
         assert not stage.is_there.is_set()
         assert (await Stage(tmp_path, server, "exit", "64").end()).code == 64  # the server is well

@@ -100,7 +100,7 @@ class StageProcess:
         return Ended(code, words, tuple(self._watch.tail))
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
-        """Sends a signal to the process and its children; one that is not there yet will not be."""
+        """Sends a signal to the process and its children, as often as it is asked; one that is not there yet will not be."""
         if self._beginning.done():
             self._watch.kill_group(how)
         elif not self._stopped_by:
@@ -128,7 +128,7 @@ class _Watch(asyncio.SubprocessProtocol):
         self.tail: deque[str] = deque(maxlen=_TAIL)
         self._on_progress = on_progress
         self._rest = {_STDOUT: b"", _STDERR: b""}
-        self._transport: asyncio.SubprocessTransport
+        self._transport: asyncio.SubprocessTransport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.SubprocessTransport)
@@ -148,11 +148,13 @@ class _Watch(asyncio.SubprocessProtocol):
         self.kill_group(signal.SIGKILL)
 
     def connection_lost(self, _error: Exception | None) -> None:
-        code = self._transport.get_returncode()
+        code = self._transport.get_returncode() if self._transport else None
         if not self.ended.done():
             self.ended.set_result(int(ExitCode.OWN_FAULT) if code is None else code)
 
     def kill_group(self, how: signal.Signals) -> None:
+        if self._transport is None:  # it was called off before it was there
+            return
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self._transport.get_pid(), how)
 
