@@ -1,19 +1,26 @@
 """A small but real job: licence texts, two weak labelers, a pretrained encoder, an S3 server."""
 
 import gzip
+import io
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
+import pyarrow.parquet as pq
 import pytest
 import yaml
+from filelock import FileLock
 
 from w2s_cli.main import main
+from w2s_trainer.local.fork_server import ForkServer
+from w2s_trainer.store.artifacts import Artifact, ArtifactStore
 from w2s_trainer.store.objects import Objects
 from w2s_trainer.store.settings import Patience
 
@@ -74,7 +81,21 @@ class Workplace:
         output = ["--output", str(self.directory / "output"), "--cache", str(self.directory / "cache")]
         return [sys.executable, "-m", "w2s_cli.main", "run", str(path), *output, *more]
 
-    def run(self, *more: str, **environment: str) -> subprocess.CompletedProcess:
+    def run(self, *more: str) -> subprocess.CompletedProcess:
+        """`w2s run` by this process: stages are forked from the one server of all tests, and need not import anew."""
+        _, _, _, *words = self.command(*more)
+        stdout, stderr = io.StringIO(), io.StringIO()
+        with (
+            patch.dict(os.environ, self.environment, clear=True),
+            redirect_stdout(stdout),
+            redirect_stderr(stderr),
+        ):
+            code = main(words)
+        self.runs.append(subprocess.CompletedProcess(words, code, stdout.getvalue(), stderr.getvalue()))
+        return self.runs[-1]
+
+    def run_alone(self, *more: str, **environment: str) -> subprocess.CompletedProcess:
+        """`w2s run` as a user starts it: a process of its own."""
         done = subprocess.run(
             self.command(*more),
             env={**self.environment, **environment},
@@ -109,29 +130,92 @@ class Workplace:
     def results(self) -> dict[str, Any]:
         return json.loads((self.directory / "output/results.json").read_text())
 
+    def artifact(self, stage: str) -> Artifact:
+        """What a stage of the last run made."""
+        key = self.results()["provenance"][stage]["key"]
+        artifact = ArtifactStore(self.objects, f"{self.bucket}/w2s").find(stage.partition("-")[0], key)
+        assert artifact is not None
+        return artifact
 
-@pytest.fixture
-def workplace(embedded_s3, tmp_path, licences) -> Workplace:
-    return make_workplace(embedded_s3, tmp_path, licences)
+    def table(self, stage: str, name: str) -> list[dict[str, Any]]:
+        """The rows of a file of a stage's artifact."""
+        return pq.read_table(self.artifact(stage).fetch(name, self.directory / stage)).to_pylist()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_fork_server() -> Iterator[None]:
+    """Drivers in this process share a server that outlives them."""
+    shared: list[ForkServer] = []
+
+    class Shared(ForkServer):
+        def close(self) -> None:
+            """Leaves it to the next driver."""
+
+    def server(environment: dict[str, str]) -> ForkServer:
+        if not shared:
+            shared.append(Shared(environment))
+        return shared[0]
+
+    with patch("w2s_trainer.local.driver.ForkServer", server):
+        yield
+    for one in shared:
+        ForkServer.close(one)
 
 
 @pytest.fixture(scope="session")
-def new_workplace(embedded_s3, tmp_path_factory, licences) -> Callable[[], Workplace]:
-    """Makes a place that the tests of a module share."""
-    return lambda: make_workplace(embedded_s3, tmp_path_factory.mktemp("place"), licences)
+def features(embedded_s3, tmp_path_factory, licences) -> Path:
+    """What the student makes of these texts, as files of artifacts: computed once for all test processes.
+
+    They are addressed by their content, so that a job of other texts, or of other tokens, finds none of them.
+    """
+    root = tmp_path_factory.getbasetemp()
+    kept = (root.parent if "PYTEST_XDIST_WORKER" in os.environ else root) / "features-of-the-session"
+    with FileLock(f"{kept}.lock"):
+        if not kept.exists():
+            place = make_workplace(embedded_s3, tmp_path_factory.mktemp("features"), licences)
+            done = place.run()
+            assert done.returncode == 0, done.stderr
+            whole = f"{place.bucket}/w2s/artifacts/features/"
+            (half := kept.with_suffix(".half")).mkdir()
+            for info in place.objects.list(whole):
+                file = half / info.uri.removeprefix(whole)
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_bytes(place.objects.read(info.uri))
+            half.rename(kept)
+    return kept
+
+
+@pytest.fixture(scope="session")
+def new_workplace(embedded_s3, tmp_path_factory, licences, features) -> Callable[[], Workplace]:
+    """Makes a place whose store has the features of the texts as they are."""
+
+    def make() -> Workplace:
+        place = make_workplace(embedded_s3, tmp_path_factory.mktemp("place"), licences)
+        for file in features.rglob("*"):
+            if file.is_file():
+                name = file.relative_to(features)
+                place.objects.write(f"{place.bucket}/w2s/artifacts/features/{name}", file.read_bytes())
+        return place
+
+    return make
+
+
+@pytest.fixture
+def workplace(new_workplace) -> Workplace:
+    return new_workplace()
 
 
 @pytest.fixture(scope="module")
-def module_workplace(embedded_s3, tmp_path_factory, licences) -> Workplace:
+def module_workplace(new_workplace) -> Workplace:
     """One that the tests of a module share."""
-    return make_workplace(embedded_s3, tmp_path_factory.mktemp("workplace"), licences)
+    return new_workplace()
 
 
 @pytest.fixture(scope="module")
 def finished(embedded_s3, tmp_path_factory, licences) -> Workplace:
-    """A job that has run to its end once; tests of a module edit it in turn."""
+    """A job that has run to its end once, as a user runs it on an empty store; tests of a module edit it in turn."""
     place = make_workplace(embedded_s3, tmp_path_factory.mktemp("finished"), licences)
-    done = place.run()
+    done = place.run_alone()
     assert done.returncode == 0, done.stderr
     return place
 

@@ -36,7 +36,7 @@ def job(new_workplace):
 
 
 def test_they_run_a_job(job):
-    done = job.run()
+    done = job.run_alone()
     assert done.returncode == 0, done.stderr
     results = job.results()
     arms = {arm["arm"]: arm["metrics"]["Brier"]["estimate"] for arm in results["evaluation"]["arms"]}

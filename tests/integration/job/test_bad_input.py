@@ -107,7 +107,7 @@ def test_is_refused_in_one_line(workplace, licences, case):
 
 
 def test_wrong_key(workplace):
-    done = workplace.run(AWS_SECRET_ACCESS_KEY="wrong")
+    done = workplace.run_alone(AWS_SECRET_ACCESS_KEY="wrong")
     no_trace(done)
     assert done.returncode == 77
     assert workplace.events("started") == []

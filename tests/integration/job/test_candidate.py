@@ -3,11 +3,9 @@
 import json
 
 import numpy as np
-import pyarrow.parquet as pq
 import pytest
 
 from w2s_cli.main import main
-from w2s_trainer.store.artifacts import ArtifactStore
 from w2s_trainer.tuning.precision import precision_of
 
 
@@ -18,18 +16,11 @@ def job(module_workplace):
     return module_workplace
 
 
-def table_of(job, stage, name, directory):
-    """Of the job's newest run."""
-    key = job.results()["provenance"][stage]["key"]
-    artifact = ArtifactStore(job.objects, f"{job.bucket}/w2s").find(stage, key)
-    return pq.read_table(artifact.fetch(name, directory))
-
-
 def measured(job, arm, directory):
     """Probabilities of the test's texts by id, of the first seed, and the texts themselves."""
-    examples = table_of(job, "prepare", "examples.parquet", directory).to_pylist()
+    examples = job.table("prepare", "examples.parquet").to_pylist()
     texts = {row["id"]: row["text"] for row in examples if row["part"] == "test"}
-    answered = table_of(job, "combine", "predictions.parquet", directory).to_pylist()
+    answered = job.table("combine", "predictions.parquet").to_pylist()
     return texts, {
         row["id"]: row["probabilities"]
         for row in answered

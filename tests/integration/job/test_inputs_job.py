@@ -3,11 +3,9 @@
 import json
 import re
 
-import pyarrow.parquet as pq
 import pytest
 
 from w2s_trainer.models.uri import fetch_directory
-from w2s_trainer.store.artifacts import ArtifactStore
 
 NAMES = ("alder", "birch", "cedar", "elm")
 PROMPT = "Notice: {text}\nVersion: {the version}"
@@ -68,26 +66,15 @@ def done(module_workplace, smollm2):
     return place
 
 
-def artifact(place, stage: str):
-    store = ArtifactStore(place.objects, f"{place.bucket}/w2s")
-    return store.find(stage.partition("-")[0], place.results()["provenance"][stage]["key"])
-
-
-def table_of(place, stage: str, name: str) -> list[dict]:
-    return pq.read_table(artifact(place, stage).fetch(name, place.directory / stage)).to_pylist()
-
-
 def test_what_is_published_reads_what_was_read(done, capsys):
     """The file has the fields in another order, and other texts than those of the test would be told by their versions."""
-    test = [row for row in table_of(done, "prepare", "examples.parquet") if row["part"] == "test"]
+    test = [row for row in done.table("prepare", "examples.parquet") if row["part"] == "test"]
     assert {row["input:the version"] for row in test} == {"1", "2", "3"}
     file = done.directory / "rows.jsonl"
     rows = [{"the version": row["input:the version"], "id": row["id"], "text": row["text"]} for row in test]
     file.write_text("".join(json.dumps(row) + "\n" for row in rows))
     said = done.predict(capsys, "--job", str(done.directory / "job.yaml"), str(file))
-    strong = [
-        row for row in table_of(done, "train-strong-0", "predictions.parquet") if row["arm"] == "strong"
-    ]
+    strong = [row for row in done.table("train-strong-0", "predictions.parquet") if row["arm"] == "strong"]
     measured = {row["id"]: row["answer"] for row in strong}
     assert {row["id"]: row["text"] for row in said} == {row["id"]: measured[row["id"]] for row in rows}
 
@@ -105,7 +92,7 @@ def test_whoever_writes_the_second_text_is_right(done):
     """The rules write the second of two gold texts, wherever the version is 2."""
     evaluation = done.results()["evaluation"]
     weak = next(arm for arm in evaluation["arms"] if arm["arm"] == "weak")
-    gold = [row["label"] for row in table_of(done, "prepare", "gold-test/labels.parquet")]
+    gold = [row["label"] for row in done.table("prepare", "gold-test/labels.parquet")]
     right = sum(second.endswith(" 2.0") for _, second in gold) / len(gold)
     assert weak["metrics"]["ExactMatch"]["estimate"] == pytest.approx(right, abs=1e-6)
     assert 0.2 < right < 0.5
@@ -121,7 +108,7 @@ def test_students_on_gold_take_as_many_steps_as_the_pool_would(done):
 
 
 def test_how_it_was_asked_is_kept_and_shown(done):
-    recorded = [artifact(done, stage).summary["prompt"] for stage in ("train-frozen", "train-strong-0")]
+    recorded = [done.artifact(stage).summary["prompt"] for stage in ("train-frozen", "train-strong-0")]
     assert recorded[0] == recorded[1]
     assert recorded[0]["chat"] is True
     place = json.loads(done.objects.read(f"{done.bucket}/w2s/jobs/tests/inputs/candidate.json"))["uri"]

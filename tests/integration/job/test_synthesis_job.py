@@ -9,11 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pyarrow.parquet as pq
 import pytest
 import yaml
-
-from w2s_trainer.store.artifacts import ArtifactStore
 
 ROOT = Path(__file__).parents[3]
 EXAMPLE = yaml.safe_load((ROOT / "examples/questions.yaml").read_text())["spec"]
@@ -93,16 +90,6 @@ def synthesised(new_workplace, smollm2, questions):
     return place
 
 
-def artifact_of(place, stage: str):
-    store = ArtifactStore(place.objects, f"{place.bucket}/w2s")
-    return store.find(stage.partition("-")[0], place.results()["provenance"][stage]["key"])
-
-
-def table_of(place, stage: str, name: str) -> list[dict]:
-    """The rows of a file of an artifact of the job."""
-    return pq.read_table(artifact_of(place, stage).fetch(name, place.directory / stage)).to_pylist()
-
-
 def test_every_stage_runs(synthesised):
     assert synthesised.worked == [
         "prepare",
@@ -121,7 +108,7 @@ def test_every_stage_runs(synthesised):
 def test_a_pair_says_what_stands_in_its_document(synthesised, questions):
     """The oracle is the file that was uploaded."""
     documents = {row["id"]: row["text"] for row in questions[1]}
-    pairs = table_of(synthesised, "synthesise", "pairs.parquet")
+    pairs = synthesised.table("synthesise", "pairs.parquet")
     assert pairs
     for pair in pairs:
         text = documents[pair["document"]]
@@ -133,10 +120,10 @@ def test_a_pair_says_what_stands_in_its_document(synthesised, questions):
 
 
 def test_pairs_take_the_place_of_the_pool_and_are_of_their_documents_families(synthesised):
-    before = {row["id"]: row for row in table_of(synthesised, "prepare", "examples.parquet")}
-    after = table_of(synthesised, "synthesise", "examples.parquet")
-    pairs = {row["id"]: row for row in table_of(synthesised, "synthesise", "pairs.parquet")}
-    came = {row["id"]: row for row in table_of(synthesised, "synthesise", "imported.parquet")}
+    before = {row["id"]: row for row in synthesised.table("prepare", "examples.parquet")}
+    after = synthesised.table("synthesise", "examples.parquet")
+    pairs = {row["id"]: row for row in synthesised.table("synthesise", "pairs.parquet")}
+    came = {row["id"]: row for row in synthesised.table("synthesise", "imported.parquet")}
     assert {row["id"] for row in after if row["part"] == "pool"} == pairs.keys()
     test_families = {row["family"] for row in after if row["part"] == "test"}
     for row in after:
@@ -152,7 +139,7 @@ def test_pairs_take_the_place_of_the_pool_and_are_of_their_documents_families(sy
 
 
 def test_the_summary_counts_what_was_dropped(synthesised, summary_is_documented):
-    summary = artifact_of(synthesised, "synthesise").summary
+    summary = synthesised.artifact("synthesise").summary
     summary_is_documented(summary, "synthesise")
     assert summary == synthesised.results()["synthesis"]
     assert summary["pairs"] == sum(summary["generators"].values())

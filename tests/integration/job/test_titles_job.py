@@ -6,12 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pyarrow.parquet as pq
 import pytest
 import yaml
 
 from w2s_trainer.families.generation.scores import chrf, rouge_l
-from w2s_trainer.store.artifacts import ArtifactStore
 
 ROOT = Path(__file__).parents[3]
 GOLD, POOL = 110, 48
@@ -57,44 +55,36 @@ def titled(module_workplace, smollm2, tmp_path_factory):
     return place
 
 
-def table_of(place, stage: str, name: str) -> list[dict]:
-    store = ArtifactStore(place.objects, f"{place.bucket}/w2s")
-    artifact = store.find(stage.partition("-")[0], place.results()["provenance"][stage]["key"])
-    return pq.read_table(artifact.fetch(name, place.directory / stage)).to_pylist()
-
-
 def test_the_consensus_of_two_sources_is_edited_and_every_edit_is_recorded(titled):
-    by_id = {row["id"]: row["answer"] for row in table_of(titled, "aggregate", "labels.parquet")}
+    by_id = {row["id"]: row["answer"] for row in titled.table("aggregate", "labels.parquet")}
     sources = [
-        {row["id"]: row["answer"] for row in table_of(titled, f"label-{name}", "labels.parquet")}
+        {row["id"]: row["answer"] for row in titled.table(f"label-{name}", "labels.parquet")}
         for name in ("heading", "mention")
     ]
     both = [row for row in by_id if all(source[row] for source in sources)]
     assert both, "or there would be no consensus"
     assert all(text in (source.get(row, "") for source in sources) for row, text in by_id.items())
-    record = table_of(titled, "select", "refined.parquet")
+    record = titled.table("select", "refined.parquet")
     assert {one["operation"] for one in record} <= {"Cut", "Remove", "Replace"}
     now = dict(by_id)
     for one in record:
         assert now[one["id"]] == one["before"]
         now[one["id"]] = one["after"]
-    assert not any(
-        now[row["id"]].startswith("the ") for row in table_of(titled, "select", "selection.parquet")
-    )
+    assert not any(now[row["id"]].startswith("the ") for row in titled.table("select", "selection.parquet"))
 
 
 def test_titles_are_measured_by_rouge_and_chrf_as_they_are(titled):
     """The figures of results.json are the means of the scores on the tables that the stages left."""
     arms = {arm["arm"]: arm["metrics"] for arm in titled.results()["evaluation"]["arms"]}
     assert arms.keys() == {"weak", "strong", "combined", "zero-shot"}
-    examples = {row["id"] for row in table_of(titled, "prepare", "examples.parquet") if row["part"] == "test"}
-    gold = {row["id"]: row["label"] for row in table_of(titled, "prepare", "gold-test/labels.parquet")}
+    examples = {row["id"] for row in titled.table("prepare", "examples.parquet") if row["part"] == "test"}
+    gold = {row["id"]: row["label"] for row in titled.table("prepare", "gold-test/labels.parquet")}
     assert gold.keys() == examples
     said = {
-        "weak": {row["id"]: row["answer"] for row in table_of(titled, "aggregate", "labels.parquet")},
+        "weak": {row["id"]: row["answer"] for row in titled.table("aggregate", "labels.parquet")},
         "strong": {
             row["id"]: row["answer"]
-            for row in table_of(titled, "train-strong-0", "predictions.parquet")
+            for row in titled.table("train-strong-0", "predictions.parquet")
             if row["arm"] == "strong"
         },
     }

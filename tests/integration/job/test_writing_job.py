@@ -6,11 +6,9 @@ import re
 from html.parser import HTMLParser
 
 import numpy as np
-import pyarrow.parquet as pq
 import pytest
 
 from w2s_trainer.models.uri import fetch_directory
-from w2s_trainer.store.artifacts import ArtifactStore
 
 NAMES = ("alder", "birch", "cedar", "elm", "fir", "hazel", "larch", "maple")
 RULES = [
@@ -131,20 +129,13 @@ def test_the_report_has_the_texts_side_by_side(written):
     assert parser.rows == len((written.results()["excerpts"] or {"pairs": []})["pairs"])
 
 
-def table_of(place, stage: str, name: str) -> list[dict]:
-    """The rows of a file of an artifact of the only job."""
-    store = ArtifactStore(place.objects, f"{place.bucket}/w2s")
-    artifact = store.find(stage.partition("-")[0], place.results()["provenance"][stage]["key"])
-    return pq.read_table(artifact.fetch(name, place.directory / stage)).to_pylist()
-
-
 def test_what_is_published_writes_what_was_measured(written, capsys):
-    test = [row for row in table_of(written, "prepare", "examples.parquet") if row["part"] == "test"]
+    test = [row for row in written.table("prepare", "examples.parquet") if row["part"] == "test"]
     file = written.directory / "texts.jsonl"
     file.write_text("".join(json.dumps({"id": row["id"], "text": row["text"]}) + "\n" for row in test))
     said = written.predict(capsys, "--job", str(written.directory / "job.yaml"), str(file))
     assert {row["id"]: row["text"] for row in said} == {
-        row["id"]: row["answer"] for row in table_of(written, "combine", "predictions.parquet")
+        row["id"]: row["answer"] for row in written.table("combine", "predictions.parquet")
     }
 
 
@@ -158,10 +149,8 @@ def test_other_programs_write_the_same(written):
     head, tail = re.search(r"prompt = ('.*') \+ text\.strip\(\) \+ ('.*')", card).groups()
     model = AutoModelForCausalLM.from_pretrained(directory)
     tokenizer = AutoTokenizer.from_pretrained(directory)
-    texts = {row["id"]: row["text"] for row in table_of(written, "prepare", "examples.parquet")}
-    said = [
-        row for row in table_of(written, "train-strong-0", "predictions.parquet") if row["arm"] == "strong"
-    ]
+    texts = {row["id"]: row["text"] for row in written.table("prepare", "examples.parquet")}
+    said = [row for row in written.table("train-strong-0", "predictions.parquet") if row["arm"] == "strong"]
     for row in said[:6]:
         prompt = ast.literal_eval(head) + texts[row["id"]].strip() + ast.literal_eval(tail)
         ids = tokenizer(prompt, add_special_tokens=False, return_tensors="pt")
