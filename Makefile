@@ -16,13 +16,13 @@ PLAIN = (set -o pipefail; \
 CORES := $(shell env -u OMP_NUM_THREADS nproc 2>/dev/null || echo 2)
 
 # Threads that wait for each other on a shared machine cost more than they bring.
-test unit integration cluster e2e kill: export OMP_NUM_THREADS ?= 1
-test unit integration cluster e2e kill: export OMP_WAIT_POLICY ?= PASSIVE
+test unit integration slow cluster e2e kill: export OMP_NUM_THREADS ?= 1
+test unit integration slow cluster e2e kill: export OMP_WAIT_POLICY ?= PASSIVE
 
 # What `make science` runs.
 PARTS := interval_coverage head_defaults deep_tuning combination does_it_pay
 
-.PHONY: help install demo test fresh verify unit integration science $(PARTS:%=science-%) perf perf-models perf-operator perf-memory kill tools cluster cluster-up cluster-down images e2e generate chart format clean
+.PHONY: help install demo test fresh verify unit integration slow science $(PARTS:%=science-%) perf perf-models perf-operator perf-memory kill tools cluster cluster-up cluster-down images e2e generate chart format clean
 
 help: ## Show what there is
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -61,7 +61,10 @@ unit: $(STAMP) ## Tests of pure logic
 	$(PY) -m pytest tests/unit -q -n $(CORES)
 
 integration: $(STAMP) ## Tests on real parts: S3 server, model, processes
-	$(PY) -m pytest tests/integration -q -n 2 --dist loadfile --no-loadscope-reorder --durations 8
+	$(PY) -m pytest tests/integration -q -m "not slow" -n 2 --dist loadfile --no-loadscope-reorder --durations 8
+
+slow: $(STAMP) ## Those that take minutes each: models that write, steps of adaptation, many kills
+	$(PY) -m pytest tests/integration -q -m slow -n 2 --dist loadfile --no-loadscope-reorder --durations 20
 
 # The one step that fetches or builds anything beside .venv: in a cluster's network nothing can be.
 tools: ## Build what the test clusters need, once on a machine (10 minutes); none of Kubernetes if KUBECONFIG names yours

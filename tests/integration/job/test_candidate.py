@@ -18,9 +18,9 @@ def job(module_workplace):
 
 def measured(job, arm, directory):
     """Probabilities of the test's texts by id, of the first seed, and the texts themselves."""
-    examples = job.table("prepare", "examples.parquet").to_pylist()
+    examples = job.table("prepare", "examples.parquet")
     texts = {row["id"]: row["text"] for row in examples if row["part"] == "test"}
-    answered = job.table("combine", "predictions.parquet").to_pylist()
+    answered = job.table("combine", "predictions.parquet")
     return texts, {
         row["id"]: row["probabilities"]
         for row in answered
