@@ -7,6 +7,8 @@ import pytest
 
 from w2s_trainer.models.uri import fetch_directory
 
+pytestmark = pytest.mark.slow
+
 NAMES = ("alder", "birch", "cedar", "elm")
 PROMPT = "Notice: {text}\nVersion: {the version}"
 

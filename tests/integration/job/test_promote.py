@@ -34,6 +34,7 @@ def check_arm(place, capsys, stage, arm, *words) -> None:
         for row in tables(place, stage, "predictions.parquet")
         if (row["arm"], row["seed"]) == (arm, 0)
     }
+    said = dict(sorted(said.items())[::7])  # enough to see that the model is the same
     rows = place.directory / "rows.jsonl"
     rows.write_text("".join(json.dumps({"id": id, "text": texts[id]}) + "\n" for id in said))
     model = f"{place.bucket}/w2s/jobs/tests/copyleft/model.json"

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[3]
 EXAMPLE = yaml.safe_load((ROOT / "examples/questions.yaml").read_text())["spec"]
 SHOWN = [

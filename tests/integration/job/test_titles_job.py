@@ -11,6 +11,8 @@ import yaml
 
 from w2s_trainer.families.generation.scores import chrf, rouge_l
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[3]
 GOLD, POOL = 110, 48
 CHARACTERS = 150

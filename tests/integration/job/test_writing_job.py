@@ -10,6 +10,8 @@ import pytest
 
 from w2s_trainer.models.uri import fetch_directory
 
+pytestmark = pytest.mark.slow
+
 NAMES = ("alder", "birch", "cedar", "elm", "fir", "hazel", "larch", "maple")
 RULES = [
     {"pattern": r"licence of (?P<name>[a-z]+), version (?P<version>[0-9])", "write": "{name}-{version}"},

@@ -3,7 +3,10 @@
 A few moments here, a hundred by `make kill`; chosen places: test_kill_places.py.
 """
 
+import pytest
 from w2s_kill_kit import Workshop, kills_at_random
+
+pytestmark = pytest.mark.slow
 
 KILLS = 4
 SEED = 4
