@@ -31,7 +31,7 @@ from w2s_trainer.stages.combine.sources import CombinedSources
 from w2s_trainer.stages.tables import Examples, WeakLabels
 from w2s_trainer.stages.train.self_training import Round, last_accepted, train_round
 
-SETS = ("acord_indemnity", "mr_sentence_polarity", "sms_spam", "subjectivity", "youtube_spam_weak")
+SETS = ("youtube_spam_weak", "sms_spam", "subjectivity", "mr_sentence_polarity")
 TEACHERS = ("votes", "lr", "nb-half")
 BUDGETS, SPLITS, ROUNDS = (0, 16, 64), 3, 3
 Floats = NDArray[np.float64]
