@@ -10,6 +10,7 @@ from w2s_trainer.models.head import Head, folds_of
 from w2s_trainer.stages.combine.combination import STRONG, Combination, combination_of
 from w2s_trainer.stages.combine.log_odds import log_softmax, mean_answer
 from w2s_trainer.stages.combine.sources import CombinedSources
+from w2s_trainer.stages.label.calibration import at_temperature, fit_temperature
 
 Teach = Callable[[NDArray[np.float64]], Head]
 """Fits the student of labels of the whole pool, float64[n, K]."""
@@ -23,7 +24,8 @@ class Round:
     without: Mapping[int, Head]
     """By fold of the gold budget, the student that was taught without the fold's gold labels; empty where there is none."""
     losses: tuple[float, ...]
-    """Mean log loss on the gold budget, out of fold, of each round from the first to this one; empty where there is none."""
+    """Log loss on the gold budget (`loss_of`), out of fold, of each round from the first to this one; empty where there is
+    none."""
 
 
 def last_accepted(losses: Sequence[float], rounds: int) -> int:
@@ -79,17 +81,27 @@ def train_round(
         return Round(student, {}, ())
 
     without: dict[int, Head] = {}
-    ours, first = np.zeros(len(drawn)), np.zeros(len(drawn))
+    ours, first = (np.zeros((len(drawn), whole.weights.prior.shape[0])) for _ in range(2))
     for number in map(int, np.unique(fold[counted])):
         combination = labeler(drawn[fold != number], before.without[number] if before else None)
         head = without[number] = teach(combination.probabilities(known.pool))
         held_out = counted & (fold == number)
-        rows, truth = drawn[held_out], labels[held_out]
-        ours[held_out] = _log_loss(known.of_head(head)(rows).log_odds, truth)
+        ours[held_out] = np.exp(log_softmax(known.of_head(head)(drawn[held_out]).log_odds))
         if not before:
-            first[held_out] = _log_loss(np.log(combination.probabilities(rows)), truth)
-    losses = before.losses if before else (float(first[counted].mean()),)
-    return Round(student, without, (*losses, float(ours[counted].mean())))
+            first[held_out] = combination.probabilities(drawn[held_out])
+    losses = before.losses if before else (loss_of(first[counted], labels[counted]),)
+    return Round(student, without, (*losses, loss_of(ours[counted], labels[counted])))
+
+
+def loss_of(probabilities: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
+    """Mean log loss at the temperature that is best for it, so that being too sure, or not sure enough, does not count.
+
+    Args:
+        probabilities: float64[n, K].
+        labels: int64[n], class indices; n > 0.
+    """
+    tempered = at_temperature(probabilities, fit_temperature(probabilities, labels))
+    return float(-np.log(np.maximum(tempered[np.arange(len(labels)), labels], 1e-12)).mean())
 
 
 def _with_student(combination: Combination, known: CombinedSources, student: Head) -> Combination:
@@ -107,8 +119,3 @@ def _with_student(combination: Combination, known: CombinedSources, student: Hea
 
 def _can_judge(labels: NDArray[np.int64], families: NDArray[np.int64]) -> bool:
     return len(np.unique(labels)) > 1 and len(np.unique(families)) > 1
-
-
-def _log_loss(log_odds: NDArray[np.float64], truth: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Of each text, float64[n]."""
-    return np.asarray(-log_softmax(log_odds)[np.arange(len(truth)), truth])
