@@ -131,7 +131,7 @@ def _round_absent(number: int) -> Callable[["Spec"], str | None]:
     def absent(spec: "Spec") -> str | None:
         if spec.strong.rounds.max >= number:
             return None
-        return f"no self-training: `strong.rounds.max` is {spec.strong.rounds.max}"
+        return f"not asked for: `strong.rounds.max` is {spec.strong.rounds.max}"
 
     return absent
 

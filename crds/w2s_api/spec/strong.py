@@ -72,7 +72,6 @@ class Strong(Struct):
     training: Training | None = Field(
         default=None, description="The schedule of LoRA and Full. Default: two epochs of batches of 32."
     )
-
     rounds: Rounds = Field(
         default_factory=Rounds, description="Self-training: students that teach students. Default: none."
     )
