@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from w2s_api.spec.job import Spec
 
 
+MOST_ROUNDS = 4
+"""Rounds of self-training, the first of which is the job without it."""
+
+
 class LearnsFrom(Enum):
     """What the student of an arm is trained on."""
 
@@ -52,6 +56,8 @@ class Arm:
     """What the report calls it where the candidate is compared with it."""
     unadapted: bool = False
     """Made from the strong model as it came, without the steps of its adaptation."""
+    round: int | None = None
+    """The round of self-training whose student it is, from 2."""
     simpler: bool = False
     """Cheaper than the candidate: where it is clearly better, the report says so beside the answer."""
 
@@ -121,8 +127,22 @@ def _unadapted_absent(spec: "Spec") -> str | None:
     return None if spec.evaluation.unadapted else "not asked for in `evaluation.unadapted`"
 
 
+def _round_absent(number: int) -> Callable[["Spec"], str | None]:
+    def absent(spec: "Spec") -> str | None:
+        if spec.strong.rounds.max >= number:
+            return None
+        return f"not asked for: `strong.rounds.max` is {spec.strong.rounds.max}"
+
+    return absent
+
+
 def _ceiling_absent(spec: "Spec") -> str | None:
     return None if spec.evaluation.ceiling else "not asked for in `evaluation.ceiling`"
+
+
+def _round(name: str, number: int, before: str) -> Arm:
+    words = f"The student of round {number} of self-training, whether the stop rule accepts it or not."
+    return Arm(name, words, _round_absent(number), explores=(before,), round=number)
 
 
 _TABLE = (
@@ -149,6 +169,18 @@ _TABLE = (
         as_baseline="its students without the teacher",
         simpler=True,
     ),
+    Arm(
+        "self-trained",
+        "Self-training: the student of the last round that your gold labels accept, taught by the combination of the round"
+        " before; `combined` where they accept none.",
+        _round_absent(2),
+        candidate="SelfTrained",
+        beats=("weak", "zero-shot", "gold-only", "strong", "unfiltered"),
+        explores=("combined",),
+    ),
+    _round("round-2", 2, "combined"),
+    _round("round-3", 3, "round-2"),
+    _round("round-4", 4, "round-3"),
     Arm(
         "strong",
         "The student, trained on the weak labels.",

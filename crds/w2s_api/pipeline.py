@@ -26,6 +26,7 @@ VERSIONS: Mapping[str, int] = {
     "PoolSample": 1,
     "GoldSchedule": 1,
     "combine": 1,
+    "SelfTraining": 1,
     "evaluate": 5,
     "promote": 2,
 }
@@ -150,9 +151,10 @@ def pipeline(spec: Spec) -> tuple[Stage, ...]:
     )
     _add_selection(build, spec, model)
     _add_training(build, spec, labels, model)
-    students = build.names("train")
-    published = next(name for name in students if name in ("train", f"train-strong-{FIRST_SEED}"))
+    published = next(name for name in build.names("train") if name in ("train", f"train-strong-{FIRST_SEED}"))
     combined = _add_combination(build, spec, model)
+    rounds = _add_rounds(build, spec, model)
+    students = build.names("train")
     build.add(
         "evaluate",
         "evaluate",
@@ -175,6 +177,7 @@ def pipeline(spec: Spec) -> tuple[Stage, ...]:
             "selection": ("select",),
             "students": students,
             **combined,
+            **rounds,
             **({"adaptation": build.names("adapt")} if strong.adaptation.steps else {}),
         },
         always_runs=True,
@@ -188,7 +191,12 @@ def pipeline(spec: Spec) -> tuple[Stage, ...]:
         {
             "student": (published,),
             **_gold_student(build, spec),
-            **({**combined, "opinions": opinions} if candidate_of(spec).name == "combined" else {}),
+            **(
+                {**combined, "opinions": opinions}
+                if candidate_of(spec).name in ("combined", "self-trained")
+                else {}
+            ),
+            **(rounds if candidate_of(spec).name == "self-trained" else {}),
             "results": ("evaluate",),
         },
         always_runs=True,
@@ -429,6 +437,40 @@ def _add_combination(build: _Builder, spec: Spec, model: ModelReference) -> Mapp
         model=model,
     )
     return {"combination": ("combine",)}
+
+
+def _add_rounds(build: _Builder, spec: Spec, model: ModelReference) -> Mapping[Role, tuple[str, ...]]:
+    """A stage for each round of self-training after the first; the role by which all are read, if there are any.
+
+    No key depends on how many follow.
+    """
+    strong, evaluation = spec.strong, spec.evaluation
+    names: list[str] = []
+    for arm in ARMS.values():
+        if arm.round is None or arm.absent(spec):
+            continue
+        build.add(
+            arm.name,
+            "train",
+            {
+                **family_of(spec.task).question_inputs(spec.task),
+                "strong": _frozen_settings(strong),
+                "data.goldBudget": spec.data.gold_budget,
+                "evaluation.seeds": _unless_default(evaluation, "seeds"),
+                "arm": arm.name,
+            },
+            ["SelfTraining", "combine", Head, CrossEntropy],
+            {
+                **build.examples,
+                "labels": ("aggregate",),
+                "students": ("train",),
+                **({"round": (names[-1],)} if names else {}),
+            },
+            model=model,
+            arm=arm.name,
+        )
+        names.append(arm.name)
+    return {"rounds": tuple(names)} if names else {}
 
 
 _TRAINING_ROLES: Mapping[LearnsFrom, Mapping[Role, tuple[str, ...]]] = {

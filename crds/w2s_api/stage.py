@@ -16,6 +16,8 @@ Role = Literal[
     "model",
     "students",
     "combination",
+    "round",
+    "rounds",
     "student",
     "gold-student",
     "results",
@@ -25,7 +27,8 @@ Role = Literal[
 
 examples: every text, its part and family. gold: the experts' labels of them, apart by part. opinions: of each labeler, in the
 manifest's order. labels: what the opinions were aggregated to. selection: the rows to train on. model: one that a stage made.
-students: of every arm and seed. combination: of teacher and students. student: the one that is published; gold-student: the
+students: of every arm and seed. combination: of teacher and students. round: the students of the round of self-training before;
+rounds: those of all rounds, in order. student: the one that is published; gold-student: the
 one on gold labels that is published beside it. results: of the evaluation.
 adaptation: the models that the steps of the adaptation made.
 """

@@ -117,7 +117,8 @@ class Promotion(Struct):
         " student on weak labels, student on gold labels and the strong model as it came, added in log-odds; the"
         " students are published as one model, and beside it what `w2s predict` needs to add the teacher. Of texts that are"
         " written, the one of teacher, student and student on gold labels that is most probably right. Student: the"
-        " student on weak labels alone.",
+        " student on weak labels alone. SelfTrained: with `strong.rounds`, the student of the last round of self-training that"
+        " the gold budget accepts, one model without the teacher; as Combined where it accepts none.",
     )
     metric: Metric = Field(
         default="MacroF1",

@@ -589,6 +589,13 @@ class Spec(Struct):
             holds=lambda s: s.promotion.candidate != "Student" or "Strong" not in s.promotion.must_beat,
             field="promotion.mustBeat",
         ),
+        Rule(
+            cel="self.promotion.candidate != 'SelfTrained' || self.strong.rounds.max > 1",
+            message="`candidate: SelfTrained` is the student of a round of self-training, and there is none: write"
+            " `strong.rounds: {max: 2}`, or `candidate: Combined`",
+            holds=lambda s: s.promotion.candidate != "SelfTrained" or s.strong.rounds.max > 1,
+            field="promotion.candidate",
+        ),
         *(_needs_student(family) for family in FAMILIES.values() if not family.has_combination),
         *(_applies(metric) for metric in METRICS.values() if metric.cel),
         *(_measures(family) for family in FAMILIES.values() if len(FAMILIES) > 1),

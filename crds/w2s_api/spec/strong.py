@@ -9,6 +9,7 @@ from w2s_api.methods.tunings import TUNINGS
 from w2s_api.spec.adaptation import Adaptation
 from w2s_api.spec.base import Rule, Struct
 from w2s_api.spec.model import MaxTokens, Model
+from w2s_api.spec.rounds import Rounds
 from w2s_api.spec.tuning import Training, Tuning, needs_schedule
 from w2s_api.spec.unions import MethodUnion, of_methods, only_types
 
@@ -44,6 +45,13 @@ class Strong(Struct):
             ),
             field="loss",
         ),
+        Rule(
+            cel=f"self.rounds.max == 1 || {only_types(TUNINGS, 'on_frozen_model', 'self.tuning.type')}",
+            message="`rounds.max` can be above 1 only while `tuning.type` is Head, for tasks of type Classification: each round"
+            " would be another tuning. Leave `rounds` out, or write `tuning: {type: Head}`",
+            holds=lambda strong: strong.rounds.max == 1 or strong.tuning.settings.on_frozen_model,
+            field="rounds.max",
+        ),
     )
 
     model: Model = Field(description="The pretrained strong model, in the Hugging Face layout.")
@@ -63,6 +71,9 @@ class Strong(Struct):
     loss: Loss = Field(default_factory=Loss, description="What the tuning minimises.")
     training: Training | None = Field(
         default=None, description="The schedule of LoRA and Full. Default: two epochs of batches of 32."
+    )
+    rounds: Rounds = Field(
+        default_factory=Rounds, description="Self-training: students that teach students. Default: none."
     )
 
     @property

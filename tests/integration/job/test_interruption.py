@@ -3,26 +3,13 @@
 import json
 import os
 import signal
-import subprocess
+import sys
 import time
 from pathlib import Path
 
-import pytest
+sys.path.insert(0, str(Path(__file__).parent))
 
-
-def until_started(process: subprocess.Popen, stage: str) -> list[dict]:
-    """The run's lines until a stage has started; the pipe ends if the run does."""
-    assert process.stdout is not None
-    lines = []
-    for line in process.stdout:
-        lines.append(json.loads(line))
-        if (lines[-1]["stage"], lines[-1]["event"]) == (stage, "started"):
-            return lines
-    pytest.fail(f"{stage} was never started")
-
-
-def stages_of(lines: list[dict], event: str) -> list[str]:
-    return [line["stage"] for line in lines if line["event"] == event]
+from killing_kit import begin, stages_of, until_started
 
 
 def children(pid: int) -> list[int]:
@@ -43,16 +30,6 @@ def within(seconds: float, condition) -> bool:
             return True
         time.sleep(0.05)
     return False
-
-
-def begin(workplace) -> subprocess.Popen:
-    return subprocess.Popen(
-        workplace.command(),
-        env=workplace.environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
 
 
 def test_a_stage_is_killed_then_the_run_is_stopped_and_killed_and_what_was_finished_is_kept(workplace):

@@ -180,6 +180,8 @@ DEFAULTS: dict[str, Any] = {
     "spec.promotion.mustBeat": ["Weak"],
     "spec.promotion.publish": "Merged",
     "spec.strong.adaptation": {},
+    "spec.strong.rounds": {},
+    "spec.strong.rounds.max": 1,
     "spec.strong.adaptation.steps": [],
     "spec.strong.adaptation.steps.pretrain.pool": True,
     "spec.strong.adaptation.steps.pretrain.corpora": [],

@@ -19,6 +19,7 @@ from w2s_trainer.report.answers import (
 from w2s_trainer.report.differences import with_minus
 from w2s_trainer.report.pages import environment
 from w2s_trainer.report.parts import ReportParts
+from w2s_trainer.report.rounds import round_answers, round_rows
 from w2s_trainer.report.tuned import (
     alarms,
     cost_rows,
@@ -70,6 +71,8 @@ def render(results: Mapping[str, Any], parts: ReportParts) -> str:
             tuning_answers=[with_minus(sentence) for sentence in tuning_answers(results)],
             adaptation_answers=[with_minus(sentence) for sentence in adaptation_answers(results)],
             adaptation=adaptation_rows(results),
+            round_answers=[with_minus(sentence) for sentence in round_answers(results)],
+            rounds=[{name: with_minus(value) for name, value in row.items()} for row in round_rows(results)],
             costs=cost_rows(results),
             energy_known=any(cost["joulesEach"] is not None for cost in results["training"]["costs"]),
             reading=reading_sentence(results),

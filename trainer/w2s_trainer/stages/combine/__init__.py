@@ -13,8 +13,7 @@ from w2s_trainer.stages.combine.combination import Combination, combination_of
 from w2s_trainer.stages.combine.log_odds import log_softmax
 from w2s_trainer.stages.combine.sources import CombinedSources
 from w2s_trainer.stages.combine.texts import WEIGHTS, choose_texts
-from w2s_trainer.stages.label.opinion import drawn_budget, teaching_budget
-from w2s_trainer.stages.label.shots import shown_of
+from w2s_trainer.stages.label.opinion import teaching_budget
 from w2s_trainer.stages.tables import read_examples
 from w2s_trainer.stages.train.heads import named, write_heads
 from w2s_trainer.stages.train.predictions import Predictions
@@ -37,8 +36,7 @@ def run(context: StageContext) -> StageResult:
     combinations: dict[int, Combination] = {}
     for seed in range(spec.evaluation.seeds):
         drawn = teaching_budget(context, examples, known.gold, seed)
-        shown = _shown(context, drawn_budget(context, examples, known.gold, seed), drawn, known.gold, seed)
-        combination = combinations[seed] = combination_of(known, drawn, shown, seed)
+        combination = combinations[seed] = combination_of(known, drawn, known.shown(drawn, seed), seed)
         predictions.add("combined", seed, len(drawn), combination.probabilities(predictions.rows))
         if combination.heads:
             merged = combination.students
@@ -52,20 +50,6 @@ def run(context: StageContext) -> StageResult:
     by_seed = {str(seed): combination.weights.to_json() for seed, combination in combinations.items()}
     (context.output / WEIGHTS).write_text(json.dumps(by_seed))
     return StageResult(_summary(combinations))
-
-
-def _shown(
-    context: StageContext,
-    drawn: NDArray[np.int64],
-    taught: NDArray[np.int64],
-    gold: NDArray[np.int64],
-    seed: int,
-) -> NDArray[np.int64]:
-    """Rows of a seed's budget whose label any labeler was shown."""
-    labelers = context.spec.weak.labelers
-    return np.unique(
-        np.concatenate([shown_of(labeler.settings, drawn, taught, gold, seed) for labeler in labelers])
-    )
 
 
 def _summary(combinations: dict[int, Combination]) -> dict[str, Any]:

@@ -13,7 +13,9 @@ from w2s_trainer.families import family_of
 from w2s_trainer.models.causal import is_causal
 from w2s_trainer.models.head import Head
 from w2s_trainer.stages.combine.log_odds import Source, from_logits, from_probabilities
-from w2s_trainer.stages.features import features_of
+from w2s_trainer.stages.features import Features, features_of
+from w2s_trainer.stages.label.opinion import drawn_budget
+from w2s_trainer.stages.label.shots import shown_of
 from w2s_trainer.stages.pool_sample import student_sample
 from w2s_trainer.stages.tables import (
     Examples,
@@ -53,10 +55,15 @@ class CombinedSources:
         self._family = family_of(context.spec)
 
     @cached_property
+    def read(self) -> Features:
+        """What the frozen strong model makes of the texts."""
+        strong = self._context.spec.strong
+        return features_of(self._context, strong.max_tokens, strong.batch_tokens)
+
+    @property
     def features(self) -> NDArray[np.float32]:
         """Of the frozen strong model, float32[N, d]."""
-        strong = self._context.spec.strong
-        return features_of(self._context, strong.max_tokens, strong.batch_tokens).matrix
+        return self.read.matrix
 
     @cached_property
     def descriptions(self) -> NDArray[np.float32] | None:
@@ -70,6 +77,13 @@ class CombinedSources:
         """Labels of the gold budget, int64[N]."""
         context = self._context
         return read_gold(context.artifact("gold"), "budget", self.examples, context.scratch)
+
+    def shown(self, taught: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
+        """Rows whose label any labeler was shown, of a seed's gold budget int64[m]."""
+        drawn = drawn_budget(self._context, self.examples, self.gold, seed)
+        labelers = self._context.spec.weak.labelers
+        shown = [shown_of(labeler.settings, drawn, taught, self.gold, seed) for labeler in labelers]
+        return np.unique(np.concatenate(shown))
 
     def weak(self, seed: int) -> WeakLabels:
         """The teacher's labels."""

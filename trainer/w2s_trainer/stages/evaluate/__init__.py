@@ -25,7 +25,12 @@ from w2s_trainer.stages.evaluate.decision_table import decision_table
 from w2s_trainer.stages.evaluate.error_groups import error_groups
 from w2s_trainer.stages.evaluate.gate import apply_gate
 from w2s_trainer.stages.evaluate.pairwise import judged
-from w2s_trainer.stages.evaluate.predictions import cascade_answers, stacked, weak_answers
+from w2s_trainer.stages.evaluate.predictions import (
+    cascade_answers,
+    self_trained_answers,
+    stacked,
+    weak_answers,
+)
 from w2s_trainer.stages.evaluate.sources import source_accuracies
 from w2s_trainer.stages.evaluate.training import student_settings, training_summary
 from w2s_trainer.stages.label.summary import whole_summary
@@ -78,7 +83,9 @@ def run(context: StageContext) -> StageResult:
     )
     result["notes"] = notes(result, flattered, result["evaluations"], family.notes(training))
     result["notComputed"] = [
-        {"arm": arm.name, "why": why} for arm in ARMS.values() if (why := arm.absent(spec)) is not None
+        {"arm": arm.name, "why": why}
+        for arm in ARMS.values()
+        if (why := arm.absent(spec)) is not None and arm.round is None
     ]
     decision = apply_gate(result, spec.promotion.must_beat, float(spec.promotion.min_lower_bound))
 
@@ -96,6 +103,7 @@ def run(context: StageContext) -> StageResult:
         "adaptation": _adaptation(context),
         "training": training,
         "combination": _combination(context),
+        "rounds": _rounds(context),
         "promotion": spec.promotion.model_dump(mode="json", by_alias=True),
         "decision": decision.to_json(),
         "provenance": {name: _provenance(artifact) for name, artifact in context.needs.items()},
@@ -191,7 +199,13 @@ def _arms(
             )
     if any(arm.name == "cascade" for arm in arms_of(context.spec)):
         by_arm["cascade"] = cascade_answers(weak, by_arm["strong"])
-    return Arms(by_arm, curve, trained_on)
+    if rounds := _rounds(context):
+        by_arm["self-trained"] = self_trained_answers(
+            by_arm["combined"],
+            {arm.round: by_arm[arm.name] for arm in ARMS.values() if arm.round and arm.name in by_arm},
+            {int(seed): last for seed, last in rounds["accepted"].items()},
+        )
+    return Arms({name: by_arm[name] for name in ARMS if name in by_arm}, curve, trained_on)
 
 
 def _predictions(
@@ -242,6 +256,14 @@ def _adaptation(context: StageContext) -> list[dict[str, Any]]:
 def _combination(context: StageContext) -> dict[str, Any] | None:
     """What results say of the combination; None where there is none."""
     return next((dict(artifact.summary) for artifact in _combined(context)), None)
+
+
+def _rounds(context: StageContext) -> dict[str, Any] | None:
+    """What results say of the rounds of self-training, by seed; None where there are none."""
+    if "rounds" not in context.job.stage.roles:
+        return None
+    *_, last = context.artifacts("rounds")
+    return {name: last.summary[name] for name in ("heldOutLogLoss", "accepted")}
 
 
 def _synthesis(context: StageContext) -> dict[str, Any] | None:

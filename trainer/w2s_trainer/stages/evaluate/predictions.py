@@ -44,6 +44,21 @@ def cascade_answers(weak: ArmAnswers, strong: ArmAnswers) -> ArmAnswers:
     )
 
 
+def self_trained_answers(
+    combined: ArmAnswers, rounds: Mapping[int, ArmAnswers], accepted: Mapping[int, int]
+) -> ArmAnswers:
+    """Of each seed the answers of its last accepted round; those of the combination where that is the first.
+
+    Args:
+        combined: of the combination.
+        rounds: of the students of self-training, by round from 2.
+        accepted: the last accepted round by seed.
+    """
+    by_round = {1: combined, **rounds}
+    taken = [by_round[accepted[seed]].of_seed(place) for place, seed in enumerate(sorted(accepted))]
+    return ArmAnswers(np.stack([values for values, _ in taken]), np.stack([silent for _, silent in taken]))
+
+
 def stacked(by_seed: Mapping[int, NDArray[Any]]) -> NDArray[Any]:
     """Answers by seed as [S, n, …], seeds ascending."""
     return np.stack([of_seed(by_seed, seed) for seed in sorted(by_seed)])

@@ -76,13 +76,14 @@ def _write_model(context: StageContext, results: dict[str, Any]) -> None:
     spec, directory = context.spec, context.output / "model"
     family = family_of(spec)
     pretrained = context.model.directory
-    combined = context.artifact("combination") if "combination" in context.job.stage.roles else None
+    round_ = _accepted_round(context)
+    combined = context.artifact("combination") if _is_combined(context, round_) else None
     students = None
     if combined and not family.is_joined_by_choice:
         students = arrays_of(read_heads(combined, context.scratch), "students", FIRST_SEED)
     if spec.strong.tuning.settings.on_frozen_model:
-        trained = context.artifact("student")
-        arrays = students or arrays_of(read_heads(trained, context.scratch), "strong", FIRST_SEED)
+        trained, arm = (round_, round_.summary["arm"]) if round_ else (context.artifact("student"), "strong")
+        arrays = students or arrays_of(read_heads(trained, context.scratch), arm, FIRST_SEED)
         family.publish_head(pretrained, arrays, spec.strong, directory)
         students = None  # they are in the model itself
     else:
@@ -106,6 +107,19 @@ def _write_model(context: StageContext, results: dict[str, Any]) -> None:
     (directory / "README.md").write_text(
         model_card(results, spec, family.card(results, directory), has_adapter(directory))
     )
+
+
+def _accepted_round(context: StageContext) -> Artifact | None:
+    """The last round of self-training that the published seed accepts; None where that is the first, or there are no others."""
+    if "rounds" not in context.job.stage.roles:
+        return None
+    rounds = context.artifacts("rounds")
+    accepted = rounds[-1].summary["accepted"][str(FIRST_SEED)]
+    return rounds[accepted - 2] if accepted > 1 else None
+
+
+def _is_combined(context: StageContext, round_: Artifact | None) -> bool:
+    return "combination" in context.job.stage.roles and round_ is None
 
 
 def _write_gold_student(context: StageContext, directory: Path) -> None:

@@ -50,6 +50,7 @@ def model_card(results: Mapping[str, Any], spec: Spec, kind: ModelCard, apart: b
         "## How it was made",
         *_of_adaptation(results),
         *made,
+        *_of_rounds(results),
         *_of_combination(results, publishes_teacher(spec)),
         f"- Teacher: {labelers}.",
         f"- Test: {data['rows']['test']:,} texts that experts labelled, in {data['families']['test']:,} families"
@@ -83,9 +84,31 @@ def _of_adaptation(results: Mapping[str, Any]) -> list[str]:
     return [f"- The pretrained model was first {step['words']}." for step in results.get("adaptation", [])]
 
 
+def _of_rounds(results: Mapping[str, Any]) -> list[str]:
+    """Which round of self-training the model is of; nothing where that is not the candidate."""
+    if results["evaluation"]["candidate"] != "self-trained":
+        return []
+    accepted, losses = (results["rounds"][name][str(FIRST_SEED)] for name in ("accepted", "heldOutLogLoss"))
+    held = f"log loss out of fold by round: {', '.join(f'{loss:.3f}' for loss in losses)}"
+    why = (
+        f"by its gold budget ({held})"
+        if losses
+        else "without a gold budget to stop it, as many as were asked for"
+    )
+    if accepted == 1:
+        return [f"- No round of self-training was accepted {why}: this is the combination of the first."]
+    texts = results["training"]["examples"][f"round-{accepted}"]
+    return [
+        f"- Self-training: this is the student of round {accepted}, the last that was accepted {why}. It learnt the labels that"
+        f" the combination of the round before gave to all {texts:,} texts of the pool, and answers without the teacher."
+    ]
+
+
 def _of_combination(results: Mapping[str, Any], with_teacher: bool) -> list[str]:
     """What a combination adds to its student; nothing where the student is the candidate."""
-    if results["evaluation"]["candidate"] != "combined":
+    candidate = results["evaluation"]["candidate"]
+    is_first_round = candidate == "self-trained" and results["rounds"]["accepted"][str(FIRST_SEED)] == 1
+    if candidate != "combined" and not is_first_round:
         return []
     combination, seed = results["combination"], str(FIRST_SEED)
     if FAMILIES[results["task"]["type"]].writes:
