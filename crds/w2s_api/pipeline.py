@@ -26,6 +26,7 @@ VERSIONS: Mapping[str, int] = {
     "PoolSample": 1,
     "GoldSchedule": 1,
     "combine": 1,
+    "retention": 1,
     "evaluate": 5,
     "promote": 2,
 }
@@ -153,6 +154,7 @@ def pipeline(spec: Spec) -> tuple[Stage, ...]:
     students = build.names("train")
     published = next(name for name in students if name in ("train", f"train-strong-{FIRST_SEED}"))
     combined = _add_combination(build, spec, model)
+    retention = _add_retention(build, spec, model, published)
     build.add(
         "evaluate",
         "evaluate",
@@ -176,6 +178,7 @@ def pipeline(spec: Spec) -> tuple[Stage, ...]:
             "students": students,
             **combined,
             **({"adaptation": build.names("adapt")} if strong.adaptation.steps else {}),
+            **retention,
         },
         always_runs=True,
         reads=(Read(evaluation.judge.model.uri, "model"),) if evaluation.judge else (),
@@ -429,6 +432,33 @@ def _add_combination(build: _Builder, spec: Spec, model: ModelReference) -> Mapp
         model=model,
     )
     return {"combination": ("combine",)}
+
+
+def _add_retention(
+    build: _Builder, spec: Spec, model: ModelReference, published: str
+) -> Mapping[Role, tuple[str, ...]]:
+    """What the published seed's model forgot; the role by which it is read. No stage where no weight was changed."""
+    retention, strong = spec.evaluation.retention, spec.strong
+    tuned = not strong.tuning.settings.on_frozen_model
+    if retention is None or not (tuned or strong.adaptation.steps):
+        return {}
+    without = set() if family_of(spec.task).writes else {"prompts", "max_new_tokens"}
+    build.add(
+        "retention",
+        "retention",
+        {
+            "evaluation.retention": _settings(retention, without=without),
+            "strong": {"model": strong.model},
+        },
+        ["retention"],
+        {**build.examples, **({"student": (published,)} if tuned else {})},
+        model=model,
+        reads=(
+            Read(retention.texts.uri, "data"),
+            *([Read(strong.model.uri, "model")] if model.stage else []),
+        ),
+    )
+    return {"retention": ("retention",)}
 
 
 _TRAINING_ROLES: Mapping[LearnsFrom, Mapping[Role, tuple[str, ...]]] = {

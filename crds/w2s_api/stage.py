@@ -20,6 +20,7 @@ Role = Literal[
     "gold-student",
     "results",
     "adaptation",
+    "retention",
 ]
 """What an artifact is to the stage that reads it.
 
@@ -27,7 +28,7 @@ examples: every text, its part and family. gold: the experts' labels of them, ap
 manifest's order. labels: what the opinions were aggregated to. selection: the rows to train on. model: one that a stage made.
 students: of every arm and seed. combination: of teacher and students. student: the one that is published; gold-student: the
 one on gold labels that is published beside it. results: of the evaluation.
-adaptation: the models that the steps of the adaptation made.
+adaptation: the models that the steps of the adaptation made. retention: what the tuned model forgot.
 """
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from w2s_api.methods.tunings import TuningSettings
 from w2s_trainer.errors import BadSpec
 from w2s_trainer.models.causal import is_causal
+from w2s_trainer.models.folder import CONFIG, read_object
 from w2s_trainer.models.loading import (
     CAUSAL,
     MASKED,
@@ -184,6 +185,13 @@ def load_language_model(
     if gradient_checkpointing:
         model.gradient_checkpointing_enable({"use_reentrant": False})
     return LanguageModel(model, tokenizer, device, precision, tuning, dropout, causal, frozen_blocks)
+
+
+def fills_in_tokens(directory: Path) -> bool:
+    """Whether an encoder was saved with the layer that fills in tokens, by the classes that its config names."""
+    written = read_object(directory / CONFIG, str(directory), "BadModelConfig").get("architectures")
+    names = [name for name in written if isinstance(name, str)] if isinstance(written, list) else []
+    return any(name.endswith(("ForMaskedLM", "ForPreTraining")) for name in names)
 
 
 def blocks_of(model: Any) -> Any:
