@@ -64,7 +64,7 @@ WRITES = selects_texts()
         (WRITES, {"prompts": ["What is rain?"]}, AFTER),
         (WRITES, {"maxNewTokens": 8}, AFTER),
     ],
-    ids=str,
+    ids=["texts", "tokens", "defaults written out", "prompts", "length of an answer"],
 )
 def test_an_edit_measures_again_and_changes_nothing_before(base, settings, again):
     assert changed(plan(base, retained()), plan(base, retained(**settings))) == again
