@@ -141,23 +141,11 @@ def test_over_trained_it_is_flagged_and_refused_and_with_care_it_passes(place, s
     assert "is not shown to have forgotten" in card or "its loss on general texts" in card
 
 
-@pytest.mark.parametrize(
-    ("texts", "code", "says"),
-    [
-        ([], 65, "has no rows"),
-        ([{"text": text} for text in general(19, seed=3)], 65, "has 19 texts that can be used"),
-        ([{"body": "w1 w2"}] * 30, 65, "no row has the field `text`"),
-        (None, 65, "There are no data at"),
-    ],
-    ids=["empty", "too few", "another field", "not there"],
-)
-def test_texts_that_cannot_be_used_are_refused_by_prepare(place, texts, code, says):
-    uri = f"{place.bucket}/data/nothing.jsonl" if texts is None else place.put_rows("bad.jsonl", texts)
-    before = place.manifest["spec"]["evaluation"]["retention"]["texts"]["uri"]
+def test_texts_that_are_not_there_are_refused_by_prepare_before_anything_runs(place):
+    uri = f"{place.bucket}/data/nothing.jsonl"
     place.edit(lambda spec: spec["evaluation"]["retention"]["texts"].update(uri=uri))
     done = place.run()
-    place.edit(lambda spec: spec["evaluation"]["retention"]["texts"].update(uri=before))
-    assert done.returncode == code, done.stderr
-    assert says in done.stderr + done.stdout
+    assert done.returncode == 65, done.stderr
+    assert f"There are no data at {uri}" in done.stderr + done.stdout
     assert "Traceback" not in done.stderr
     assert place.worked == []
