@@ -1,11 +1,10 @@
 """What is asked about general texts, and how unlikely a model thinks it: against plain computations, token by token."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
-from tiny_kit import WORDS, save_tiny, some_texts
+from retention_kit import save
+from tiny_kit import WORDS, some_texts
 
 from w2s_api.methods.tunings import Full
 from w2s_api.spec.retention import Retention
@@ -19,22 +18,6 @@ TEXTS = sorted({text for text in some_texts(60, 5) if " " in text})
 
 def settings(**more) -> Retention:
     return Retention.model_validate({"texts": {"uri": "s3://general/texts.jsonl"}, **more})
-
-
-def save(kind: str, directory: Path, **special: str) -> Path:
-    """A tiny model with its output layer, whose tokenizer has these special tokens."""
-    from transformers import AutoTokenizer, BertConfig, BertForMaskedLM
-
-    save_tiny(kind, directory)
-    if kind == "bert":
-        torch.manual_seed(0)
-        config = BertConfig.from_pretrained(directory)
-        BertForMaskedLM(config).save_pretrained(directory)
-    tokenizer = AutoTokenizer.from_pretrained(directory)
-    for name, token in special.items():
-        setattr(tokenizer, name, token)
-    tokenizer.save_pretrained(directory)
-    return directory
 
 
 @pytest.fixture(scope="module")

@@ -4,11 +4,12 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from retention_kit import save
 from safetensors.torch import save_file
-from test_losses import save
-from tiny_kit import CLASSES, LORA, load
+from tiny_kit import CLASSES, LORA, load, save_tiny
 
 from w2s_api.methods.tunings import Full
+from w2s_trainer.errors import BadSpec
 from w2s_trainer.stages.retention import models
 
 IDS = torch.tensor([[5, 9, 14, 7]])
@@ -84,3 +85,20 @@ def test_without_a_student_it_is_the_adapted_model(tmp_path):
     model = models.tuned(context)
     assert model.causal
     assert model.tokenizer.name_or_path == "adapted"
+
+
+def test_an_encoder_whose_layer_is_not_in_its_files_is_refused_when_it_is_loaded(tmp_path):
+    """Its config names a class that its weights are not of: a discriminator's, or a body's that was renamed."""
+    import json
+
+    directory = save_tiny("bert", tmp_path / "model")
+    config = json.loads((directory / "config.json").read_text())
+    (directory / "config.json").write_text(json.dumps({**config, "architectures": ["BertForMaskedLM"]}))
+    model = SimpleNamespace(directory=directory, name="tiny", artifact=None)
+    with pytest.raises(BadSpec, match="tiny was published without the output layer"):
+        models._language_model(model, needs_head=True)
+    assert models._language_model(save_model(tmp_path), needs_head=True).head
+
+
+def save_model(root):
+    return SimpleNamespace(directory=save("bert", root / "whole", mask_token="[UNK]"), name="whole")

@@ -1,6 +1,7 @@
 """`retention`: what the model that is published forgot of what the strong model could before (docs/protocol.md, Retention)."""
 
 import time
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -54,7 +55,7 @@ def run(context: StageContext) -> StageResult:
         **{f"{name}Nats": of_items for name, of_items in nats.items()},
     }
     write_table(columns, context.output / ITEMS)
-    figures = compared(nats["base"], nats["tuned"], tokens, sizes, np.random.default_rng(BOOTSTRAP_SEED))
+    changed = compared(nats["base"], nats["tuned"], tokens, sizes, np.random.default_rng(BOOTSTRAP_SEED))
     answers = {name: found.to_json() for name, found in said.items() if found}
     summary: dict[str, Any] = {
         "base": context.spec.strong.model.uri,
@@ -64,12 +65,17 @@ def run(context: StageContext) -> StageResult:
         "tokens": int(tokens.sum()),
         "bytes": int(sizes.sum()),
         "leftOut": {**read.left_out, "tooShort": too_short},
-        **figures,
+        **changed,
         **({"answers": answers} if answers else {}),
         "device": device,
         "seconds": round(time.monotonic() - began, 1),
     }
-    return StageResult(summary, {"items": len(items), "forgetting": summary["forgetting"]["estimate"]})
+    return StageResult(summary, figures(summary))
+
+
+def figures(summary: Mapping[str, Any]) -> dict[str, Any]:
+    """What the last words tell of what was forgotten, whichever job measured it."""
+    return {"items": summary["items"], "forgetting": summary["forgetting"]["estimate"]}
 
 
 def check(spec: Spec, _stage: Stage, objects: Objects, cache: Path) -> None:

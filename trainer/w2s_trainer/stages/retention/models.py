@@ -15,7 +15,12 @@ from w2s_trainer.models.causal import is_causal
 from w2s_trainer.models.loading import weights_of_head
 from w2s_trainer.stages.adapt.methods import Before
 from w2s_trainer.store.objects import Objects
-from w2s_trainer.tuning.language_model import LanguageModel, fills_in_tokens, load_language_model
+from w2s_trainer.tuning.language_model import (
+    LanguageModel,
+    fills_in_tokens,
+    load_language_model,
+    without_head,
+)
 
 
 def before(context: StageContext) -> LanguageModel:
@@ -65,25 +70,13 @@ def check_base(spec: Spec, objects: Objects, cache: Path) -> None:
     if directory is None or not (directory / "config.json").is_file():
         return
     if not (is_causal(directory) or fills_in_tokens(directory)):
-        raise _without_head(uri)
+        raise without_head(uri)
 
 
 def _language_model(model: StageModel, *, needs_head: bool = False) -> LanguageModel:
-    directory, name = model.directory, model.name
-    if needs_head and not (is_causal(directory) or fills_in_tokens(directory)):
-        raise _without_head(name)
-    loaded = load_language_model(directory, tuning=Full(), name=name)
-    loaded.tokenizer.name_or_path = name
+    loaded = load_language_model(model.directory, tuning=Full(), name=model.name, starts_head=not needs_head)
+    loaded.tokenizer.name_or_path = model.name
     return loaded
-
-
-def _without_head(name: str) -> BadSpec:
-    return BadSpec(
-        "NoLanguageHead",
-        f"{name} was published without the output layer of its pretraining (sentence encoders are): how well it knows general"
-        " texts cannot be measured before, and so not what it forgot.",
-        "Leave `evaluation.retention` out, or name a strong model of a class …ForCausalLM or …ForMaskedLM.",
-    )
 
 
 def _put_body(place: Any, body: Any, name: str) -> None:
