@@ -16,8 +16,8 @@ OVER_TRAINED = {
     "training": {"epochs": 15, "batchSize": 8},
 }
 WITH_CARE = {
-    "tuning": {"type": "LoRA", "lora": {"rank": 2, "learningRate": "0.00001"}},
-    "training": {"epochs": 1, "batchSize": 8},
+    "tuning": {"type": "LoRA", "lora": {"rank": 4, "learningRate": "0.0002"}},
+    "training": {"epochs": 2, "batchSize": 8},
 }
 PROMPTS = ["w1 w2 w3", "w20 w30", "w5"]
 

@@ -121,3 +121,21 @@ def test_prompts_are_those_given_or_our_own():
     own = Retention.model_validate({**given, "prompts": ["Why?"]})
     assert list(answering.prompts_of(own)) == ["Why?"]
     assert len(set(answering.PROMPTS)) == len(answering.PROMPTS) == 20
+
+
+def test_results_say_that_a_head_has_nothing_to_forget_and_nothing_where_nobody_asked():
+    from types import SimpleNamespace
+
+    from w2s_trainer.stages.evaluate import _retention
+
+    def context(asked, roles):
+        evaluation = SimpleNamespace(retention=asked)
+        return SimpleNamespace(
+            spec=SimpleNamespace(evaluation=evaluation),
+            job=SimpleNamespace(stage=SimpleNamespace(roles=roles)),
+            artifact=lambda role: SimpleNamespace(summary={"of": role}),
+        )
+
+    assert _retention(context(object(), {})) == {"nothingToForget": True}
+    assert _retention(context(None, {})) is None
+    assert _retention(context(object(), {"retention": ("retention",)})) == {"of": "retention"}
