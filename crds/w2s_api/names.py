@@ -19,6 +19,7 @@ StageKind = Literal[
     "adapt",
     "train",
     "combine",
+    "retention",
     "evaluate",
     "promote",
 ]

@@ -27,6 +27,7 @@ VERSIONS: Mapping[str, int] = {
     "GoldSchedule": 1,
     "combine": 1,
     "SelfTraining": 1,
+    "retention": 1,
     "evaluate": 5,
     "promote": 2,
 }
@@ -155,6 +156,7 @@ def pipeline(spec: Spec) -> tuple[Stage, ...]:
     combined = _add_combination(build, spec, model)
     rounds = _add_rounds(build, spec, model)
     students = build.names("train")
+    retention = _add_retention(build, spec, model, published)
     build.add(
         "evaluate",
         "evaluate",
@@ -179,6 +181,7 @@ def pipeline(spec: Spec) -> tuple[Stage, ...]:
             **combined,
             **rounds,
             **({"adaptation": build.names("adapt")} if strong.adaptation.steps else {}),
+            **retention,
         },
         always_runs=True,
         reads=(Read(evaluation.judge.model.uri, "model"),) if evaluation.judge else (),
@@ -471,6 +474,33 @@ def _add_rounds(build: _Builder, spec: Spec, model: ModelReference) -> Mapping[R
         )
         names.append(arm.name)
     return {"rounds": tuple(names)} if names else {}
+
+
+def _add_retention(
+    build: _Builder, spec: Spec, model: ModelReference, published: str
+) -> Mapping[Role, tuple[str, ...]]:
+    """What the published seed's model forgot; the role by which it is read. No stage where no weight was changed."""
+    retention, strong = spec.evaluation.retention, spec.strong
+    tuned = not strong.tuning.settings.on_frozen_model
+    if retention is None or not (tuned or strong.adaptation.steps):
+        return {}
+    without = set() if family_of(spec.task).writes else {"prompts", "max_new_tokens"}
+    build.add(
+        "retention",
+        "retention",
+        {
+            "evaluation.retention": _settings(retention, without=without),
+            "strong": {"model": strong.model},
+        },
+        ["retention"],
+        {**build.examples, **({"student": (published,)} if tuned else {})},
+        model=model,
+        reads=(
+            Read(retention.texts.uri, "data"),
+            *([Read(strong.model.uri, "model")] if model.stage else []),
+        ),
+    )
+    return {"retention": ("retention",)}
 
 
 _TRAINING_ROLES: Mapping[LearnsFrom, Mapping[Role, tuple[str, ...]]] = {

@@ -22,6 +22,7 @@ Role = Literal[
     "gold-student",
     "results",
     "adaptation",
+    "retention",
 ]
 """What an artifact is to the stage that reads it.
 
@@ -30,7 +31,7 @@ manifest's order. labels: what the opinions were aggregated to. selection: the r
 students: of every arm and seed. combination: of teacher and students. round: the students of the round of self-training before;
 rounds: those of all rounds, in order. student: the one that is published; gold-student: the
 one on gold labels that is published beside it. results: of the evaluation.
-adaptation: the models that the steps of the adaptation made.
+adaptation: the models that the steps of the adaptation made. retention: what the tuned model forgot.
 """
 
 

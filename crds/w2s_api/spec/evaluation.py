@@ -6,9 +6,10 @@ from pydantic import Field
 
 from w2s_api.arms import BASELINES, CANDIDATES, CONTROLS
 from w2s_api.metrics import METRICS
-from w2s_api.spec.base import Fraction, OneOrder, Rule, Signed, Struct, text
+from w2s_api.spec.base import Fraction, NonNegative, OneOrder, Rule, Signed, Struct, text
 from w2s_api.spec.model import MaxTokens, Model
 from w2s_api.spec.pods import LocalObject
+from w2s_api.spec.retention import Retention
 
 if TYPE_CHECKING:
     Control = str
@@ -101,6 +102,12 @@ class Evaluation(Struct):
         " of the test, in both orders. Exploratory; its agreement with the experts is reported beside it. Default: nobody is"
         " asked.",
     )
+    retention: Retention | None = Field(
+        default=None,
+        description="What the strong model lost of what it could before, on general texts: perplexity before and after it was"
+        " adapted and tuned and, for tasks that write, answers to fixed prompts. `promotion.maxForgetting` refuses by it."
+        " Default: it is not measured.",
+    )
     credentials_secret_ref: LocalObject | None = Field(
         default=None,
         description="A Secret as in `storage.credentialsSecretRef` for the pods of `evaluate` alone, so that the"
@@ -138,6 +145,11 @@ class Promotion(Struct):
     )
     min_lower_bound: Signed = Field(
         default="0", description='What the lower bound of the gain must be above, e.g. "0.02".'
+    )
+    max_forgetting: NonNegative | None = Field(
+        default=None,
+        description="By which share the loss on the texts of `evaluation.retention` may have risen: the upper bound of its 95 %"
+        ' interval must not be above it, e.g. "0.05". Default: forgetting refuses nothing.',
     )
 
 

@@ -532,6 +532,7 @@ def _sources(spec: "Spec") -> dict[str, list[str]]:
         "strong.adaptation.steps": [
             uri for step in spec.strong.adaptation.steps for uri in step.settings.sources()
         ],
+        "evaluation.retention": [spec.evaluation.retention.texts.uri] if spec.evaluation.retention else [],
     }
 
 
@@ -563,6 +564,56 @@ def _pretrains_on_no_gold() -> Rule:
         field="strong.adaptation.steps",
         dangling=dangling,
     )
+
+
+_RETENTION = "self.evaluation.retention"
+
+
+def _retention_rules() -> Iterator[Rule]:
+    """What forgetting is measured on is nothing that was learnt, and what decides is measured."""
+    yield Rule(
+        cel=f"!has(self.promotion.maxForgetting) || has({_RETENTION})",
+        message="`promotion.maxForgetting` refuses by what `evaluation.retention` measures: give it, or leave this out",
+        holds=lambda s: s.promotion.max_forgetting is None or s.evaluation.retention is not None,
+        field="promotion.maxForgetting",
+    )
+    writing = [family.name for family in FAMILIES.values() if family.writes]
+    yield Rule(
+        cel=f"!has({_RETENTION}) || self.task.type in {writing}"
+        f" || !has({_RETENTION}.prompts) || size({_RETENTION}.prompts) == 0",
+        message=f"`evaluation.retention.prompts` are answered by models that write: they are for tasks of type"
+        f" {' or '.join(writing)}. Leave them out",
+        holds=lambda s: (
+            s.task.type in writing or s.evaluation.retention is None or not s.evaluation.retention.prompts
+        ),
+        field="evaluation.retention.prompts",
+    )
+    given = ("unlabeled", "gold", "test", "asked")
+    uri = f"{_RETENTION}.texts.uri"
+    yield Rule(
+        cel=f"!has({_RETENTION}) || ("
+        + " && ".join(
+            f"(!has(self.data.{name}) || !{cel_overlap(uri, f'self.data.{name}.uri')})" for name in given
+        )
+        + f" && ({_for_all_corpora(lambda corpus: f'!{cel_overlap(uri, corpus)}')}))",
+        message="`evaluation.retention.texts` may be no data of the job and no corpus of `strong.adaptation.steps`, nor overlap"
+        " with them: on what was learnt nothing is forgotten",
+        holds=_retention_is_apart,
+        field="evaluation.retention.texts.uri",
+    )
+
+
+def _retention_is_apart(spec: "Spec") -> bool:
+    retention, sources = spec.evaluation.retention, _sources(spec)
+    if retention is None:
+        return True
+    learnt = [
+        uri
+        for name, uris in sources.items()
+        if name not in ("evaluation.retention", "trainedOn.data")
+        for uri in uris
+    ]
+    return not any(overlap(retention.texts.uri, uri) for uri in learnt)
 
 
 class Spec(Struct):
@@ -631,6 +682,7 @@ class Spec(Struct):
         *_named("aggregation", AGGREGATIONS, lambda spec: [(("aggregation",), spec.aggregation)]),
         *_named("selection.steps[]", SELECTION_STEPS, _steps),
         _judge_of_texts(),
+        *_retention_rules(),
         _rules_write(),
         _writing_is_not_calibrated(),
         _writers_are_told_what(),
@@ -680,6 +732,10 @@ class Spec(Struct):
         ),
         _apart(
             "strong.adaptation.steps", _for_all_corpora(lambda uri: f"!{cel_below('self.storage.uri', uri)}")
+        ),
+        _apart(
+            "evaluation.retention",
+            f"!has(self.evaluation.retention) || !{cel_below('self.storage.uri', 'self.evaluation.retention.texts.uri')}",
         ),
         immutable("managedBy"),
     )

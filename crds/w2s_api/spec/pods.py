@@ -301,7 +301,7 @@ class Pods(Struct):
     """One entry per kind of stage, called after it, or `default` for all."""
 
     values_of_map: ClassVar[type[Struct]] = PodSettings
-    """In the CRD this is a map with one schema of its values, or they would be there nine times."""
+    """In the CRD this is a map with one schema of its values, or they would be there once for each kind."""
 
     default: PodSettings | None = Field(default=None, description="Of every stage.")
     prepare: PodSettings | None = Field(default=None, description="Of `prepare`.")
@@ -312,6 +312,7 @@ class Pods(Struct):
     adapt: PodSettings | None = Field(default=None, description="Of `adapt`.")
     train: PodSettings | None = Field(default=None, description="Of `train`.")
     combine: PodSettings | None = Field(default=None, description="Of `combine`.")
+    retention: PodSettings | None = Field(default=None, description="Of `retention`.")
     evaluate: PodSettings | None = Field(default=None, description="Of `evaluate`.")
     promote: PodSettings | None = Field(default=None, description="Of `promote`.")
 

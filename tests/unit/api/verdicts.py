@@ -67,6 +67,13 @@ def merge(*models: dict[str, Any], **settings: Any) -> dict[str, Any]:
     }
 
 
+def retained(uri: str = "s3://general/texts.jsonl", **settings: Any) -> Callable[[dict[str, Any]], None]:
+    """An edit: what was forgotten is measured."""
+    return lambda spec: spec.setdefault("evaluation", {}).update(
+        retention={"texts": {"uri": uri}, **settings}
+    )
+
+
 def refines(*edits: dict[str, Any]) -> dict[str, Any]:
     """A step that edits texts."""
     return {"type": "Refinement", "refinement": {"edits": list(edits)}}
@@ -297,6 +304,14 @@ BAD = [
     ("a pairwise judge of classes", put("evaluation.judge", {"model": {"uri": "py://judge"}}), "spec.evaluation.judge", "it is for tasks of type Generation"),
     ("a pairwise judge by whom nothing wins", both_edits(selects_texts(), put("evaluation", {"judge": {"model": {"uri": "py://judge"}, "margin": "0.5"}})), "spec.evaluation.judge.margin", "no text could win"),
     ("a pairwise judge of ten", both_edits(selects_texts(), put("evaluation", {"judge": {"model": {"uri": "py://judge"}, "sample": 10}})), "spec.evaluation.judge.sample", "below 20"),
+    ("retention: a gate without a measure", put("promotion.maxForgetting", "0.05"), "spec.promotion.maxForgetting", "`evaluation.retention` measures"),
+    ("retention: a limit below nothing", both_edits(retained(), put("promotion.maxForgetting", "-0.1")), "spec.promotion.maxForgetting", "at least 0"),
+    ("retention: prompts to a classifier", retained(prompts=["Why?"]), "spec.evaluation.retention.prompts", "for tasks of type Generation"),
+    ("retention: on the pool", retained("s3://legal/pool/part.jsonl"), "spec.evaluation.retention.texts.uri", "nothing is forgotten"),
+    ("retention: on gold", retained("s3://legal/gold.csv"), "spec.evaluation.retention.texts.uri", "nothing is forgotten"),
+    ("retention: on what is pretrained on", both_edits(adapted(pretrain(corpora=[{"uri": "s3://legal/general/"}])), retained("s3://legal/general/a.jsonl")), "spec.evaluation.retention.texts.uri", "nothing is forgotten"),
+    ("retention: storage in the texts", retained("s3://legal/w2s/"), "spec.storage.uri", "`evaluation.retention`, or lies below it"),
+    ("retention: a handful of texts", retained(maxTexts=19), "spec.evaluation.retention.maxTexts", "below 20"),
     ("a judge that cuts nothing", selects_texts(judged()), "spec.selection.steps[0].judge.keepFraction", "and not both"),
     ("a judge that cuts twice", selects_texts(judged(keepFraction="0.5", minimum="3")), "spec.selection.steps[0].judge.keepFraction", "and not both"),
     ("a judge that keeps all", selects_texts(judged(keepFraction="1")), "spec.selection.steps[0].judge.keepFraction", "below 1"),
@@ -444,6 +459,9 @@ GOOD = [
     ("selection", put("selection.steps", [STEP])),
     ("likelihood under a labeler's model", selects_texts({"type": "Likelihood", "likelihood": {"dropMostLikely": "0.1", "model": {"uri": "py://llm"}}})),
     ("a pairwise judge", both_edits(selects_texts(), put("evaluation", {"judge": {"model": {"uri": "py://judge"}, "margin": "0.1", "question": "Which is shorter?"}}))),
+    ("retention", both_edits(retained(maxTexts=20), put("promotion.maxForgetting", "0.05"))),
+    ("retention of who writes", both_edits(selects_texts(), retained(prompts=["What is rain?"], maxNewTokens=8))),
+    ("retention beside a corpus", both_edits(adapted(pretrain(corpora=[{"uri": "s3://legal/more/"}])), retained())),
     ("a judge of texts", selects_texts(judged(keepFraction="0.5", sample=32))),
     ("a judge of texts that says yes", selects_texts(judged(minimum="0.5", scale="YesNo"))),
     ("a judge of classes", put("selection.steps", [judged(minimum="4.5", scale="OneToFive")])),

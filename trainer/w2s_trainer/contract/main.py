@@ -162,7 +162,7 @@ def _run(
     complete: dict[str, str] = {}
     if stage.kind == "prepare":
         for later in job.stages:
-            if later.kind == "adapt":
+            if later.kind in ("adapt", "retention"):
                 _module(later.kind).check(job.spec, later, objects, cache)
         complete = complete_artifacts(job.stages, key, objects, store)
     return LastWords("Reused" if reused else "Done", artifact=key, figures=figures, artifacts=complete)

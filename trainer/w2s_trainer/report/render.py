@@ -17,6 +17,7 @@ from w2s_trainer.report.answers import (
     pgr_sentence,
 )
 from w2s_trainer.report.differences import with_minus
+from w2s_trainer.report.forgetting import forgetting_answers, forgetting_rows
 from w2s_trainer.report.pages import environment
 from w2s_trainer.report.parts import ReportParts
 from w2s_trainer.report.rounds import round_answers, round_rows
@@ -73,6 +74,8 @@ def render(results: Mapping[str, Any], parts: ReportParts) -> str:
             adaptation=adaptation_rows(results),
             round_answers=[with_minus(sentence) for sentence in round_answers(results)],
             rounds=[{name: with_minus(value) for name, value in row.items()} for row in round_rows(results)],
+            forgetting_answers=[with_minus(sentence) for sentence in forgetting_answers(results)],
+            forgetting=forgetting_rows(results),
             costs=cost_rows(results),
             energy_known=any(cost["joulesEach"] is not None for cost in results["training"]["costs"]),
             reading=reading_sentence(results),

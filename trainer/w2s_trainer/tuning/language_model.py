@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ import numpy as np
 from w2s_api.methods.tunings import TuningSettings
 from w2s_trainer.errors import BadSpec
 from w2s_trainer.models.causal import is_causal
+from w2s_trainer.models.folder import CONFIG, read_object
 from w2s_trainer.models.loading import (
     CAUSAL,
     MASKED,
@@ -150,6 +152,7 @@ def load_language_model(
     precision: Precision = "float32",
     gradient_checkpointing: bool = False,
     frozen_blocks: int = 0,
+    starts_head: bool = True,
 ) -> LanguageModel:
     """Loads a model with the output layer of its pretraining.
 
@@ -164,9 +167,11 @@ def load_language_model(
         precision: of the computations. Weights that are tuned are float32 in any case.
         gradient_checkpointing: compute activations twice in place of keeping them.
         frozen_blocks: so many of the first blocks are not tuned.
+        starts_head: whether a layer that the files lack is made; an encoder without it is refused otherwise.
 
     Raises:
-        BadSpec: transformers has no such class, or its files are not as they must be (`models.loading`).
+        BadSpec: transformers has no such class, the output layer is not there and is not to be made, or its files are not as
+            they must be (`models.loading`).
     """
     import torch
 
@@ -177,7 +182,8 @@ def load_language_model(
     causal = is_causal(directory)
     config = load_config(directory, name)
     tokenizer = load_tokenizer(directory, name)
-    model = load_model(directory, name, config, CAUSAL if causal else MASKED, dtype, _start_head).to(device)
+    fill = _start_head if starts_head else partial(_require_head, name)
+    model = load_model(directory, name, config, CAUSAL if causal else MASKED, dtype, fill).to(device)
     fit_tokenizer(tokenizer, model, name)
     model.config.use_cache = False
     use_fast_matmul(model)
@@ -186,12 +192,34 @@ def load_language_model(
     return LanguageModel(model, tokenizer, device, precision, tuning, dropout, causal, frozen_blocks)
 
 
+def fills_in_tokens(directory: Path) -> bool:
+    """Whether an encoder was saved with the layer that fills in tokens, by the classes that its config names."""
+    written = read_object(directory / CONFIG, str(directory), "BadModelConfig").get("architectures")
+    names = [name for name in written if isinstance(name, str)] if isinstance(written, list) else []
+    return any(name.endswith(("ForMaskedLM", "ForPreTraining")) for name in names)
+
+
 def blocks_of(model: Any) -> Any:
     """The blocks of a model, in order: the longest list of modules in it."""
     import torch
 
     lists = [module for module in model.modules() if isinstance(module, torch.nn.ModuleList)]
     return max(lists, key=len, default=torch.nn.ModuleList())
+
+
+def without_head(name: str) -> BadSpec:
+    """The error where a model is asked for tokens that was published without the layer which says them."""
+    return BadSpec(
+        "NoLanguageHead",
+        f"{name} was published without the output layer of its pretraining (sentence encoders are): how well it knows general"
+        " texts cannot be measured, and so not what it forgets.",
+        "Leave `evaluation.retention` out, or name a strong model of a class …ForCausalLM or …ForMaskedLM.",
+    )
+
+
+def _require_head(name: str, model: Any, lacking: Collection[str]) -> None:
+    if any(key in lacking and parameter.ndim > 1 for key, parameter in model.named_parameters()):
+        raise without_head(name)
 
 
 def _start_head(model: Any, lacking: Collection[str]) -> None:

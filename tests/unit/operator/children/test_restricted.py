@@ -12,6 +12,7 @@ from w2s_api.names import STAGE_KINDS
 from w2s_operator.children.settings import Defaults, settings_hash
 
 ADAPTED = {"strong__adaptation": {"steps": [{"type": "Pretrain", "pretrain": {}}]}}
+RETAINED = {"evaluation__retention": {"texts": {"uri": "s3://general/texts.jsonl"}}}
 ASKS = {
     "task": {"type": "Generation", "instruction": "Answer.", "generation": {}},
     "synthesis": {"steps": [{"type": "ReadingComprehension", "readingComprehension": {}}]},
@@ -27,6 +28,7 @@ STAGES: dict[str, dict[str, Any]] = {
     "adapt-1-pretrain": ADAPTED,
     "train-strong-0": {},
     "combine": {},
+    "retention": RETAINED,
     "evaluate": {},
     "promote": {},
 }

@@ -87,7 +87,14 @@ def run(context: StageContext) -> StageResult:
         for arm in ARMS.values()
         if (why := arm.absent(spec)) is not None and arm.round is None
     ]
-    decision = apply_gate(result, spec.promotion.must_beat, float(spec.promotion.min_lower_bound))
+    retention, limit = _retention(context), spec.promotion.max_forgetting
+    decision = apply_gate(
+        result,
+        spec.promotion.must_beat,
+        float(spec.promotion.min_lower_bound),
+        retention,
+        None if limit is None else float(limit),
+    )
 
     results: dict[str, Any] = {
         **_place(context.job),
@@ -101,6 +108,7 @@ def run(context: StageContext) -> StageResult:
         "sources": _sources(context, examples, rows, test),
         "selection": _selection(context),
         "adaptation": _adaptation(context),
+        "retention": retention,
         "training": training,
         "combination": _combination(context),
         "rounds": _rounds(context),
@@ -251,6 +259,13 @@ def _adaptation(context: StageContext) -> list[dict[str, Any]]:
     """What results say of each step that changed the strong model, in order."""
     names = context.job.stage.roles.get("adaptation", ())
     return [{"stage": name, **context.needs[name].summary} for name in names]
+
+
+def _retention(context: StageContext) -> dict[str, Any] | None:
+    """What results say of what was forgotten; None where nobody asked."""
+    if "retention" in context.job.stage.roles:
+        return dict(context.artifact("retention").summary)
+    return {"nothingToForget": True} if context.spec.evaluation.retention else None
 
 
 def _combination(context: StageContext) -> dict[str, Any] | None:

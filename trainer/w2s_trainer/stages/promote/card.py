@@ -9,6 +9,7 @@ from w2s_api.pipeline import FIRST_SEED
 from w2s_api.spec.job import Spec
 from w2s_trainer.families.task_family import ModelCard
 from w2s_trainer.models.adapter import CONFIG
+from w2s_trainer.report.forgetting import card_line
 from w2s_trainer.report.parts import LIKELIHOOD
 from w2s_trainer.stages.combine.teacher import publishes_teacher
 
@@ -60,6 +61,7 @@ def model_card(results: Mapping[str, Any], spec: Spec, kind: ModelCard, apart: b
         "- It was measured on texts like those of the test. Other texts, other figures.",
         "- It learned from a teacher that errs; where the teacher is wrong in the same way each time,"
         " expect the model to be wrong there too. The report says how often.",
+        *card_line(results),
         *(f"- {limit}" for limit in kind.limits),
         "",
         "## Use",
