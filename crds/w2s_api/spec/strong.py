@@ -8,6 +8,7 @@ from w2s_api.methods.losses import LOSSES, LossSettings
 from w2s_api.methods.tunings import TUNINGS
 from w2s_api.spec.adaptation import Adaptation
 from w2s_api.spec.base import Rule, Struct
+from w2s_api.spec.finish import Finish
 from w2s_api.spec.model import MaxTokens, Model
 from w2s_api.spec.tuning import Training, Tuning, needs_schedule
 from w2s_api.spec.unions import MethodUnion, of_methods, only_types
@@ -44,6 +45,14 @@ class Strong(Struct):
             ),
             field="loss",
         ),
+        Rule(
+            cel="size(self.finish.steps) == 0"
+            f" || !({only_types(TUNINGS, 'on_frozen_model', 'self.tuning.type')})",
+            message="`finish.steps` are for students whose model is tuned: beside a head, the model is as it came, and there is"
+            " nothing to merge. Write `tuning: {type: LoRA}`",
+            holds=lambda strong: not strong.finish.steps or not strong.tuning.settings.on_frozen_model,
+            field="finish.steps",
+        ),
     )
 
     model: Model = Field(description="The pretrained strong model, in the Hugging Face layout.")
@@ -63,6 +72,9 @@ class Strong(Struct):
     loss: Loss = Field(default_factory=Loss, description="What the tuning minimises.")
     training: Training | None = Field(
         default=None, description="The schedule of LoRA and Full. Default: two epochs of batches of 32."
+    )
+    finish: Finish = Field(
+        default_factory=Finish, description="What is done to the student after it was trained."
     )
 
     @property

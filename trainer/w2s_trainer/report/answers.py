@@ -9,6 +9,7 @@ from w2s_api.methods.labelers import LABELERS
 from w2s_api.metrics import METRICS
 from w2s_trainer.report.adaptation import adaptation_answers
 from w2s_trainer.report.differences import Differences, with_minus
+from w2s_trainer.report.finish import finish_answers
 from w2s_trainer.report.tuned import tuning_answers
 from w2s_trainer.tally import tally_of
 
@@ -38,6 +39,7 @@ def answers(results: Mapping[str, Any]) -> list[str]:
         sentences.append(_worth(evaluation))
     sentences += tuning_answers(results)
     sentences += adaptation_answers(results)
+    sentences += finish_answers(results)
     return [with_minus(sentence) for sentence in sentences]
 
 

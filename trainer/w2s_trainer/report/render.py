@@ -17,6 +17,7 @@ from w2s_trainer.report.answers import (
     pgr_sentence,
 )
 from w2s_trainer.report.differences import with_minus
+from w2s_trainer.report.finish import finish_answers, finish_rows
 from w2s_trainer.report.pages import environment
 from w2s_trainer.report.parts import ReportParts
 from w2s_trainer.report.tuned import (
@@ -70,6 +71,8 @@ def render(results: Mapping[str, Any], parts: ReportParts) -> str:
             tuning_answers=[with_minus(sentence) for sentence in tuning_answers(results)],
             adaptation_answers=[with_minus(sentence) for sentence in adaptation_answers(results)],
             adaptation=adaptation_rows(results),
+            finish_answers=[with_minus(sentence) for sentence in finish_answers(results)],
+            finish=finish_rows(results),
             costs=cost_rows(results),
             energy_known=any(cost["joulesEach"] is not None for cost in results["training"]["costs"]),
             reading=reading_sentence(results),

@@ -50,6 +50,7 @@ def model_card(results: Mapping[str, Any], spec: Spec, kind: ModelCard, apart: b
         "## How it was made",
         *_of_adaptation(results),
         *made,
+        *_of_finish(results),
         *_of_combination(results, publishes_teacher(spec)),
         f"- Teacher: {labelers}.",
         f"- Test: {data['rows']['test']:,} texts that experts labelled, in {data['families']['test']:,} families"
@@ -81,6 +82,16 @@ def _refused(decision: Mapping[str, Any]) -> list[str]:
 def _of_adaptation(results: Mapping[str, Any]) -> list[str]:
     """The steps that changed the pretrained model before anything was learnt from labels."""
     return [f"- The pretrained model was first {step['words']}." for step in results.get("adaptation", [])]
+
+
+def _of_finish(results: Mapping[str, Any]) -> list[str]:
+    """The steps that changed the published student after its training."""
+    steps = [step for step in results.get("finish", []) if step["seed"] == FIRST_SEED]
+    return [
+        f"- After its training {step['words']}"
+        f"{f'; taken was α = {share:g}' if (share := step['figures'].get('share')) is not None else ''}."
+        for step in steps
+    ]
 
 
 def _of_combination(results: Mapping[str, Any], with_teacher: bool) -> list[str]:

@@ -1,0 +1,10 @@
+"""The steps of the finish: what is done to the student after it was trained."""
+
+from w2s_api.methods.finish_steps.interpolate import Interpolate
+from w2s_api.methods.finish_steps.step import FinishSettings
+from w2s_api.methods.method import table
+
+__all__ = ["FINISH_STEPS", "FinishSettings", "Interpolate"]
+
+FINISH_STEPS: dict[str, type[FinishSettings]] = table(Interpolate)
+"""What every step of the finish says of itself."""
