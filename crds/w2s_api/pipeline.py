@@ -274,6 +274,16 @@ def _add_finish(build: _Builder, spec: Spec, model: ModelReference) -> Mapping[i
     return finished
 
 
+def _before_gold(build: _Builder, spec: Spec) -> Mapping[Role, tuple[str, ...]]:
+    """The students before the first step of the finish that learns from the gold budget, where there is one."""
+    learns = [step.settings.learns_budget for step in spec.strong.finish.steps]
+    if not any(learns):
+        return {}
+    first = learns.index(True)
+    made = [stage for stage in build.stages.values() if stage.kind == "finish" and stage.step == first]
+    return {"unfinished": tuple(name for stage in made for name in stage.roles["student"])}
+
+
 def _gold_student(build: _Builder, spec: Spec) -> Mapping[Role, tuple[str, ...]]:
     """The student on gold labels of the published seed, where of several texts one is taken and it may have written it."""
     name = f"train-gold-only-{FIRST_SEED}"
@@ -444,7 +454,9 @@ def _add_combination(
         """Those of some arms, as they are in the end."""
         trained = (build.stages[name] for name in build.names("train"))
         return tuple(
-            finished[stage.seed] if stage.arm == "strong" and stage.seed in finished else stage.name
+            finished.get(stage.seed, stage.name)
+            if stage.arm == "strong" and stage.seed is not None
+            else stage.name
             for stage in trained
             if stage.arm in arms
         )
@@ -464,6 +476,7 @@ def _add_combination(
                 **build.examples,
                 "labels": ("aggregate",),
                 "students": students("strong", "gold-only"),
+                **_before_gold(build, spec),
             },
         )
         return {"combination": ("combine",)}

@@ -254,6 +254,13 @@ def _known_methods(family: Family) -> Iterator[Rule]:
             "self.selection.steps.all(s, s.type in {})",
             lambda s: {step.type for step in s.selection.steps},
         ),
+        (
+            "strong.finish.steps",
+            None,
+            FINISH_STEPS,
+            "self.strong.finish.steps.all(s, s.type in {})",
+            lambda s: {step.type for step in s.strong.finish.steps},
+        ),
     ):
         names = _understood(family, known, methods)
         if names is not None:

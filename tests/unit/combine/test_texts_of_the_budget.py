@@ -34,7 +34,8 @@ def known_of(*labelers: dict[str, Any]) -> tuple[_Known, np.ndarray]:
         data=SimpleNamespace(gold_budget=6),
     )
     artifact = SimpleNamespace(files={})
-    context = SimpleNamespace(spec=spec, artifact=lambda _role: artifact, scratch=None)
+    job = SimpleNamespace(stage=SimpleNamespace(roles={}))
+    context = SimpleNamespace(job=job, spec=spec, artifact=lambda _role: artifact, scratch=None)
     known = _Known(context, examples)
     vars(known).update(
         gold=WRITTEN,
