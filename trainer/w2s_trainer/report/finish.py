@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from w2s_api.methods.finish_steps import FINISH_STEPS
 from w2s_trainer.report.differences import Differences
 from w2s_trainer.report.tuned import seconds
 
@@ -49,11 +50,22 @@ def finish_rows(results: Mapping[str, Any]) -> list[dict[str, str]]:
     ]
 
 
+def saw_gold(results: Mapping[str, Any]) -> bool:
+    """Whether the student on weak labels has learnt from expert labels after all."""
+    return any(FINISH_STEPS[step["type"]].learns_budget for step in results.get("finish", []))
+
+
 def _outcome(figures: Mapping[str, Any]) -> str:
     if "shares" in figures:
         tried = ", ".join(f"{one['share']:g}: {_value(one['value'])}" for one in figures["shares"])
         return f"α = {figures['share']:g}, by {figures['metric']} on {figures['goldLabels']:,} gold labels ({tried})"
-    return f"α = {figures['share']:g}"
+    if "share" in figures:
+        return f"α = {figures['share']:g}"
+    return (
+        f"{figures['pairs']:,} pairs; of {figures['heldOutPairs']:,} held out, the preferred text was the likelier one in"
+        f" {figures['accuracyBefore']:.0%} before and {figures['accuracy']:.0%} after, and gained more in"
+        f" {figures['rewardAccuracy']:.0%}"
+    )
 
 
 def _value(value: float | None) -> str:

@@ -17,7 +17,7 @@ from w2s_trainer.report.answers import (
     pgr_sentence,
 )
 from w2s_trainer.report.differences import with_minus
-from w2s_trainer.report.finish import finish_answers, finish_rows
+from w2s_trainer.report.finish import finish_answers, finish_rows, saw_gold
 from w2s_trainer.report.pages import environment
 from w2s_trainer.report.parts import ReportParts
 from w2s_trainer.report.tuned import (
@@ -73,6 +73,7 @@ def render(results: Mapping[str, Any], parts: ReportParts) -> str:
             adaptation=adaptation_rows(results),
             finish_answers=[with_minus(sentence) for sentence in finish_answers(results)],
             finish=finish_rows(results),
+            saw_gold=saw_gold(results),
             costs=cost_rows(results),
             energy_known=any(cost["joulesEach"] is not None for cost in results["training"]["costs"]),
             reading=reading_sentence(results),

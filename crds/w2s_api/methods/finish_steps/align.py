@@ -5,8 +5,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from w2s_api.methods.finish_steps.step import FinishSettings
-from w2s_api.methods.tunings.tuning import positive
-from w2s_api.spec.base import Fraction, NonNegative, Rule
+from w2s_api.spec.base import Fraction, NonNegative, Rule, attribute_of
 from w2s_api.spec.tuning import Schedule
 
 _DEFAULT_BETA = {"DPO": "0.1", "SimPO": "2"}
@@ -24,6 +23,19 @@ class AlignmentSchedule(Schedule):
     )
 
 
+def _positive(field: str) -> Rule:
+    def holds(step: "Align") -> bool:
+        given = getattr(step, attribute_of(type(step), field))
+        return given is None or float(given) > 0
+
+    return Rule(
+        cel=f"!has(self.{field}) || double(self.{field}) > 0.0",
+        message=f"`{field}` must be above 0: nothing would be learned",
+        holds=holds,
+        field=field,
+    )
+
+
 class Align(FinishSettings):
     """The student is trained on preferences: of two texts about the same text, the preferred one becomes the likelier one.
 
@@ -37,8 +49,8 @@ class Align(FinishSettings):
     learns_budget: ClassVar[bool] = True
     only_for: ClassVar[frozenset[str]] = frozenset({"Generation"})
     rules = (
-        positive("beta", "nothing would be learned"),
-        positive("learningRate", "nothing would be learned"),
+        _positive("beta"),
+        _positive("learningRate"),
         Rule(
             cel="!has(self.margin) || (has(self.method) && self.method == 'SimPO')",
             message="`margin` belongs to the method SimPO",
