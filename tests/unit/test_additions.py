@@ -77,7 +77,7 @@ KINDS: dict[str, tuple[dict, str, str, set[str]]] = {
         FINISH_STEPS,
         "w2s_trainer.stages.finish",
         "finish",
-        {"before", "methods"},
+        {"before", "methods", "pairs"},
     ),
     "loss": (LOSSES, "w2s_trainer.tuning.losses", "targets", set()),
     "tuning by gradient steps": (BY_STEPS, "w2s_trainer.tuning.tunings", "make_tunable", set()),

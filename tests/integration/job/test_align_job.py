@@ -108,20 +108,14 @@ def test_the_aligned_student_is_measured_and_answers(place, capsys):
     file = place.directory / "texts.jsonl"
     file.write_text("".join(json.dumps({"id": name, "text": texts[name]}) + "\n" for name in gold))
     answered = place.predict(capsys, "--job", str(place.directory / "job.yaml"), str(file))
-    aligned = said(place, KEPT)
-    assert {row["id"]: row["text"] for row in answered} == {name: aligned[name] for name in gold}
+    shares = {
+        stage: np.mean([row["text"] == said(place, stage)[row["id"]] for row in answered])
+        for stage in (KEPT, "train-strong-0")
+    }
+    # In bfloat16 a random model's tokens are as good as equal now and then; what is published is float32.
+    exact = results["finish"][0]["figures"]["precision"] == "float32"
+    assert shares[KEPT] >= (1 if exact else 0.9)
+    assert shares[KEPT] > shares["train-strong-0"]
     page = (place.directory / "output/report.html").read_text()
-    assert "preferred to" in page or "prefer the experts" in page
+    assert "the preferred text was the likelier one in" in page
     assert "which saw none" not in page, "it has seen the gold budget"
-
-
-def test_a_teacher_that_writes_what_experts_write_gives_no_pairs(place):
-    words = {"pattern": r"^(w0 )?(?P<word>w[0-9]+)", "write": "{word}"}
-    place.edit(lambda spec: spec["weak"]["labelers"][0]["functions"].update(rules=[words]))
-    place.edit(lambda spec: spec["promotion"].update(candidate="Combined"))
-    done = place.run()
-    assert done.returncode != 0
-    (line,) = (line for line in done.stdout.splitlines() if '"failed"' in line or "TooFewPairs" in line)
-    print(line, done.stderr[-500:])
-    assert "TooFewPairs" in line
-    assert ALIGN in line
