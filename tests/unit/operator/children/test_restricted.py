@@ -12,6 +12,7 @@ from w2s_api.names import STAGE_KINDS
 from w2s_operator.children.settings import Defaults, settings_hash
 
 ADAPTED = {"strong__adaptation": {"steps": [{"type": "Pretrain", "pretrain": {}}]}}
+FINISHED = {"strong__finish": {"steps": [{"type": "Interpolate"}]}}
 ASKS = {
     "task": {"type": "Generation", "instruction": "Answer.", "generation": {}},
     "synthesis": {"steps": [{"type": "ReadingComprehension", "readingComprehension": {}}]},
@@ -26,6 +27,7 @@ STAGES: dict[str, dict[str, Any]] = {
     "select": {},
     "adapt-1-pretrain": ADAPTED,
     "train-strong-0": {},
+    "finish-1-interpolate-0": FINISHED,
     "combine": {},
     "evaluate": {},
     "promote": {},
