@@ -48,6 +48,16 @@ class TestLoss:
         inner = 2 / n[:, 0] * p[:, 0] - 2 / n[:, 1] * p[:, 1] - 1
         assert SIMPO(log_p, tokens, reference).numpy() == pytest.approx(-np.log(1 / (1 + np.exp(-inner))))
 
+    def test_both_are_those_of_trl(self):
+        """Golden figures of `DPOTrainer.dpo_loss` and `CPOTrainer.cpo_loss` (simpo) of TRL 0.9.6, on the same figures."""
+        log_p = torch.tensor([[-12.5, -9.25], [-3, -17.5], [-8.125, -8], [-40, -2.5]], dtype=torch.float64)
+        reference = torch.tensor([[-11, -9.75], [-4.5, -16], [-8.125, -8.5], [-30, -2]], dtype=torch.float64)
+        tokens = torch.tensor([[5, 4], [2, 7], [3, 3], [8, 1]])
+        dpo = [0.7981388694, 0.5543552445, 0.718459648, 1.2769564069]
+        simpo = [1.6004126516, 0.3132616875, 1.3748570859, 6.0024756851]
+        assert DPO(log_p, tokens, reference).tolist() == pytest.approx(dpo, abs=1e-9)
+        assert SIMPO(log_p, tokens, reference).tolist() == pytest.approx(simpo, abs=1e-9)
+
     def test_by_hand(self):
         # log-ratios log 2 and −log 2 at β = 1: σ(log 4) = 4/5
         log_p = torch.tensor([[np.log(0.4), np.log(0.1)]])

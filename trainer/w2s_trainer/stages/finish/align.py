@@ -9,7 +9,7 @@ import torch
 from w2s_api.methods.finish_steps import Align
 from w2s_trainer.contract.context import StageContext
 from w2s_trainer.families import family_of
-from w2s_trainer.stages.finish.before import load_before
+from w2s_trainer.stages.finish.before import load_student_before
 from w2s_trainer.stages.finish.pairs import PreferencePairs, preference_pairs
 from w2s_trainer.stages.session import common_checkpoint
 from w2s_trainer.stages.tables import Examples
@@ -56,12 +56,12 @@ def finish(context: StageContext, settings: Align, examples: Examples) -> tuple[
     torch.set_num_threads(numbers.threads)
 
     began, meter = time.monotonic(), EnergyMeter()
-    student = load_before(
+    student = load_student_before(
         context,
         numbers.precision,
         dropout=float(training.dropout),
         gradient_checkpointing=training.gradient_checkpointing,
-    ).student
+    )
     batch_tokens = context.spec.strong.batch_tokens
     learnt, held_out = (
         _read(context, student, examples, given, chosen) for chosen in (~given.held_out, given.held_out)

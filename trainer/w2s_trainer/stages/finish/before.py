@@ -16,20 +16,28 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class StudentBefore:
-    """The student before a step."""
+    """The student before a step, and the model that it was tuned from."""
 
     student: Any
-    """A `TunableModel` of the task's family, made tunable, with the weights of the training."""
+    """A `TunableModel` of the task's family, made tunable."""
     base: "State"
-    """What of it was tuned, as it was before: the same names."""
+    """What of it is tuned, as it was before the training."""
     tuned: "State"
-    """What of it was tuned, as it is."""
+    """The same weights after it."""
+
+    @classmethod
+    def load(cls, context: StageContext, precision: Precision) -> "StudentBefore":
+        """Arguments as of `load_student_before`. The student has the weights after the training."""
+        student = _load(context, precision)
+        base = {name: tensor.clone() for name, tensor in student.state().items()}
+        student.load(_weights(context))
+        return cls(student, base, {name: tensor.clone() for name, tensor in student.state().items()})
 
 
-def load_before(
+def load_student_before(
     context: StageContext, precision: Precision, *, gradient_checkpointing: bool = False, dropout: float = 0.0
-) -> StudentBefore:
-    """Loads the model and puts the weights of the training in.
+) -> Any:
+    """The student before a step, a `TunableModel` of the task's family, made tunable.
 
     Args:
         context: of the stage.
@@ -37,8 +45,12 @@ def load_before(
         gradient_checkpointing: compute activations twice in place of keeping them.
         dropout: while it is trained on.
     """
-    from safetensors.torch import load_file
+    student = _load(context, precision, gradient_checkpointing=gradient_checkpointing, dropout=dropout)
+    student.load(_weights(context))
+    return student
 
+
+def _load(context: StageContext, precision: Precision, *, dropout: float = 0.0, **more: Any) -> Any:
     seed = context.job.stage.seed
     assert seed is not None
     student = family_of(context.spec).load_student(
@@ -47,11 +59,13 @@ def load_before(
         tuning=context.spec.strong.tuning.settings,
         dropout=dropout,
         precision=precision,
-        gradient_checkpointing=gradient_checkpointing,
+        **more,
     )
     student.make_tunable(seed)
-    base = {name: tensor.clone() for name, tensor in student.state().items()}
-    weights = context.artifact("student").fetch(STUDENT, context.scratch / "student")
-    student.load(load_file(weights))
-    tuned = {name: tensor.clone() for name, tensor in student.state().items()}
-    return StudentBefore(student, base, tuned)
+    return student
+
+
+def _weights(context: StageContext) -> "State":
+    from safetensors.torch import load_file
+
+    return load_file(context.artifact("student").fetch(STUDENT, context.scratch / "student"))

@@ -14,7 +14,7 @@ from w2s_trainer.contract.context import StageContext
 from w2s_trainer.families import family_of
 from w2s_trainer.families.gold_test import GoldTest
 from w2s_trainer.stages.evaluate.metrics import replicates_of
-from w2s_trainer.stages.finish.before import StudentBefore, load_before
+from w2s_trainer.stages.finish.before import StudentBefore
 from w2s_trainer.stages.label.opinion import teaching_budget
 from w2s_trainer.stages.tables import Examples, read_gold
 from w2s_trainer.tuning.precision import precision_of
@@ -26,7 +26,7 @@ def finish(context: StageContext, settings: Interpolate, examples: Examples) -> 
     import torch
 
     began = time.monotonic()
-    before = load_before(context, precision_of("cuda" if torch.cuda.is_available() else "cpu"))
+    before = StudentBefore.load(context, precision_of("cuda" if torch.cuda.is_available() else "cpu"))
     shares = [float(share) for share in settings.shares]
     figures: dict[str, Any] = {"share": shares[0]}
     if settings.reads_budget:
