@@ -266,7 +266,7 @@ BAD = [
     ("adaptation: nothing kept", adapted(merge({}, method="TIES", density="0")), f"{ADAPTED}.merge.density", "`density` must be above 0"),
     ("finish: of a head", finished({"type": "Interpolate"}, tuning="Head"), "spec.strong.finish.steps", "Write `tuning: {type: LoRA}`"),
     ("finish: no share", finished({"type": "Interpolate", "interpolate": {"shares": []}}), f"{FINISHED}.interpolate.shares", "1"),
-    ("finish: more than all", finished({"type": "Interpolate", "interpolate": {"shares": ["1.5"]}}), f"{FINISHED}.interpolate.shares[0]", "between 0 and 1"),
+    ("finish: more than all", finished({"type": "Interpolate", "interpolate": {"shares": ["1.5"]}}), f"{FINISHED}.interpolate.shares[0]", "from 0 to 1"),
     ("finish: preferences of classes", finished({"type": "Align"}), "spec.strong.finish.steps", "a task of type Classification knows only Interpolate here"),
     ("finish: margin of DPO", finished({"type": "Align", "align": {"margin": "1"}}), f"{FINISHED}.align.margin", "`margin` belongs to the method SimPO"),
     ("finish: nothing to learn by", finished({"type": "Align", "align": {"beta": "0"}}), f"{FINISHED}.align.beta", "`beta` must be above 0"),
@@ -499,7 +499,7 @@ BAD_NAMES = [
     ("x" * 38, same, "at most 37"),
     ("x" * 34, same, "`metadata.name` and the longest name in `spec.weak.labelers` may have 38 characters together, for Jobs are named after both: shorten one of them (1 too many)"),
     ("x" * 17, LONG_LABELER, "shorten one of them (3 too many)"),
-    ("x" * 27, finished({"type": "Interpolate"}), "`metadata.name` may have 26 characters where there are `spec.strong.finish.steps`: Jobs are named after it, after the step and its seed (1 too many)"),
+    ("x" * 26, finished({"type": "Interpolate"}), "`metadata.name` may have 25 characters where there are `spec.strong.finish.steps`: Jobs are named after it, after the step and its seed (1 too many)"),
     ("x" * 33, adapted(pretrain()), "`metadata.name` may have 32 characters where there are `spec.strong.adaptation.steps`: Jobs are named after it and after the step (1 too many)"),
     ("x" * 33, LORA, "`metadata.name` may have 29 characters where `spec.strong.tuning.type` is LoRA or Full: Jobs are named after it and after the arm and seed that they tune (4 too many)"),
 ]  # fmt: skip
