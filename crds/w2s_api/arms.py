@@ -136,6 +136,12 @@ def _round_absent(number: int) -> Callable[["Spec"], str | None]:
     return absent
 
 
+def _unfinished_absent(spec: "Spec") -> str | None:
+    if not spec.strong.finish.steps:
+        return "the student was not changed after its training: it would be `strong`"
+    return None if spec.evaluation.unfinished else "not asked for in `evaluation.unfinished`"
+
+
 def _ceiling_absent(spec: "Spec") -> str | None:
     return None if spec.evaluation.ceiling else "not asked for in `evaluation.ceiling`"
 
@@ -188,7 +194,7 @@ _TABLE = (
         learns_from=LearnsFrom.SELECTED_LABELS,
         candidate="Student",
         beats=("weak", "zero-shot", "gold-only", "unfiltered"),
-        explores=("head", "full-schedule", "unadapted"),
+        explores=("head", "full-schedule", "unfinished", "unadapted"),
         as_baseline="the student on the weak labels alone",
         simpler=True,
     ),
@@ -213,6 +219,14 @@ _TABLE = (
         learns_from=LearnsFrom.SELECTED_LABELS,
         as_baseline="the student of the model before its adaptation",
         unadapted=True,
+        simpler=True,
+    ),
+    Arm(
+        "unfinished",
+        "The student as it was trained, without the steps that changed it afterwards.",
+        _unfinished_absent,
+        explores=("full-schedule", "unadapted"),
+        as_baseline="the student before it was finished",
         simpler=True,
     ),
     Arm(

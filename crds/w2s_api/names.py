@@ -18,6 +18,7 @@ StageKind = Literal[
     "select",
     "adapt",
     "train",
+    "finish",
     "combine",
     "retention",
     "evaluate",
@@ -38,5 +39,13 @@ child Jobs are called <object>-<stage>-<mark>-<run>, and the host of a shard <ch
 
 def adaptation_stage(place: int, method: str) -> str:
     """The name of the stage of a step of the adaptation, such as `adapt-1-pretrain`; places count from 0."""
-    words = re.sub(r"(?<=[a-z])(?=[A-Z])", "-", method).lower()
-    return f"adapt-{place + 1}-{words}"
+    return f"adapt-{place + 1}-{_words(method)}"
+
+
+def finish_stage(place: int, method: str, seed: int) -> str:
+    """The name of the stage of a step of the finish, such as `finish-1-interpolate-0`; places and seeds count from 0."""
+    return f"finish-{place + 1}-{_words(method)}-{seed}"
+
+
+def _words(method: str) -> str:
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "-", method).lower()

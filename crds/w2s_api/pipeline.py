@@ -10,7 +10,7 @@ from w2s_api.keys import canonical, stage_key
 from w2s_api.methods.losses import CrossEntropy
 from w2s_api.methods.method import Method
 from w2s_api.methods.tunings import Head
-from w2s_api.names import StageKind, adaptation_stage
+from w2s_api.names import StageKind, adaptation_stage, finish_stage
 from w2s_api.spec.base import Struct
 from w2s_api.spec.job import Spec
 from w2s_api.spec.strong import Strong
@@ -152,8 +152,11 @@ def pipeline(spec: Spec) -> tuple[Stage, ...]:
     )
     _add_selection(build, spec, model)
     _add_training(build, spec, labels, model)
-    published = next(name for name in build.names("train") if name in ("train", f"train-strong-{FIRST_SEED}"))
-    combined = _add_combination(build, spec, model)
+    finished = _add_finish(build, spec, model)
+    published = finished.get(FIRST_SEED) or next(
+        name for name in build.names("train") if name in ("train", f"train-strong-{FIRST_SEED}")
+    )
+    combined = _add_combination(build, spec, model, finished)
     rounds = _add_rounds(build, spec, model)
     students = build.names("train")
     retention = _add_retention(build, spec, model, published)
@@ -182,6 +185,7 @@ def pipeline(spec: Spec) -> tuple[Stage, ...]:
             **rounds,
             **({"adaptation": build.names("adapt")} if strong.adaptation.steps else {}),
             **retention,
+            **({"finish": build.names("finish")} if finished else {}),
         },
         always_runs=True,
         reads=(Read(evaluation.judge.model.uri, "model"),) if evaluation.judge else (),
@@ -234,6 +238,61 @@ def _add_adaptation(build: _Builder, spec: Spec) -> ModelReference:
         )
         model = ModelReference(stage=name)
     return model
+
+
+def _add_finish(build: _Builder, spec: Spec, model: ModelReference) -> Mapping[int, str]:
+    """A stage for each step and seed that changes a student after its training; the last one of each seed."""
+    strong, evaluation = spec.strong, spec.evaluation
+    seeds = range(FIRST_SEED, FIRST_SEED + evaluation.seeds)
+    finished: dict[int, str] = {}
+    for place, step in enumerate(strong.finish.steps):
+        settings = step.settings
+        on_budget = {
+            "data.goldBudget": spec.data.gold_budget,
+            "promotion.metric": spec.promotion.metric,
+        }
+        for seed in seeds:
+            before = finished.get(seed, f"train-strong-{seed}")
+            name = finish_stage(place, step.type, seed)
+            build.add(
+                name,
+                "finish",
+                {
+                    **_taught(spec.task),
+                    "strong": {
+                        "model": strong.model,
+                        "maxTokens": _unless_default(strong, "max_tokens"),
+                        "tuning": strong.tuning.result_settings(),
+                    },
+                    **(on_budget if settings.reads_budget else {}),
+                    "strong.finish.steps[]": step.result_settings(),
+                    "seed": seed,
+                },
+                [step.method, *settings.uses(), strong.tuning.method],
+                {
+                    **build.examples,
+                    "student": (before,),
+                    **({"labels": ("aggregate",)} if settings.reads_labels else {}),
+                },
+                model=model,
+                reads=tuple(Read(uri, "data") for uri in dict.fromkeys(settings.sources())),
+                processes=settings.processes,
+                arm="strong",
+                seed=seed,
+                step=place,
+            )
+            finished[seed] = name
+    return finished
+
+
+def _before_gold(build: _Builder, spec: Spec) -> Mapping[Role, tuple[str, ...]]:
+    """The students before the first step of the finish that learns from the gold budget, where there is one."""
+    learns = [step.settings.learns_budget for step in spec.strong.finish.steps]
+    if not any(learns):
+        return {}
+    first = learns.index(True)
+    made = [stage for stage in build.stages.values() if stage.kind == "finish" and stage.step == first]
+    return {"unfinished": tuple(name for stage in made for name in stage.roles["student"])}
 
 
 def _gold_student(build: _Builder, spec: Spec) -> Mapping[Role, tuple[str, ...]]:
@@ -329,7 +388,9 @@ def _add_training(build: _Builder, spec: Spec, labels: Mapping[str, Any], model:
     settings: dict[str, Any] = {
         **_taught(spec.task),
         "strong": {
-            **_settings(strong, without={"adaptation", "batch_tokens", "tuning", "loss", "training"}),
+            **_settings(
+                strong, without={"adaptation", "batch_tokens", "finish", "tuning", "loss", "training"}
+            ),
             "tuning": strong.tuning.result_settings(),
             "loss": strong.loss.result_settings(),
             "training": strong.training.result_settings() if strong.training else None,
@@ -392,11 +453,25 @@ def _add_unadapted_heads(build: _Builder, spec: Spec, labels: Mapping[str, Any])
     )
 
 
-def _add_combination(build: _Builder, spec: Spec, model: ModelReference) -> Mapping[Role, tuple[str, ...]]:
+def _add_combination(
+    build: _Builder, spec: Spec, model: ModelReference, finished: Mapping[int, str]
+) -> Mapping[Role, tuple[str, ...]]:
     """The combination reads what each of its sources is made from; the role by which it is read, if there is one."""
     if ARMS["combined"].absent(spec):
         return {}
     strong, evaluation, family = spec.strong, spec.evaluation, family_of(spec.task)
+
+    def students(*arms: str | None) -> tuple[str, ...]:
+        """Those of some arms, as they are in the end."""
+        trained = (build.stages[name] for name in build.names("train"))
+        return tuple(
+            finished.get(stage.seed, stage.name)
+            if stage.arm == "strong" and stage.seed is not None
+            else stage.name
+            for stage in trained
+            if stage.arm in arms
+        )
+
     if not family.has_heads:
         build.add(
             "combine",
@@ -411,9 +486,8 @@ def _add_combination(build: _Builder, spec: Spec, model: ModelReference) -> Mapp
             {
                 **build.examples,
                 "labels": ("aggregate",),
-                "students": tuple(
-                    name for name in build.names("train") if build.stages[name].arm in ("strong", "gold-only")
-                ),
+                "students": students("strong", "gold-only"),
+                **_before_gold(build, spec),
             },
         )
         return {"combination": ("combine",)}
@@ -431,11 +505,7 @@ def _add_combination(build: _Builder, spec: Spec, model: ModelReference) -> Mapp
         {
             **build.examples,
             "labels": ("aggregate",),
-            "students": tuple(
-                name
-                for name in build.names("train")
-                if build.stages[name].arm == ("strong" if deep else None)
-            ),
+            "students": students("strong" if deep else None),
         },
         model=model,
     )

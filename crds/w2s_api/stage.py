@@ -23,15 +23,18 @@ Role = Literal[
     "results",
     "adaptation",
     "retention",
+    "finish",
+    "unfinished",
 ]
 """What an artifact is to the stage that reads it.
 
 examples: every text, its part and family. gold: the experts' labels of them, apart by part. opinions: of each labeler, in the
 manifest's order. labels: what the opinions were aggregated to. selection: the rows to train on. model: one that a stage made.
 students: of every arm and seed. combination: of teacher and students. round: the students of the round of self-training before;
-rounds: those of all rounds, in order. student: the one that is published; gold-student: the
-one on gold labels that is published beside it. results: of the evaluation.
-adaptation: the models that the steps of the adaptation made. retention: what the tuned model forgot.
+rounds: those of all rounds, in order. student: the one that is published, of a step of the finish the one before it;
+gold-student: the one on gold labels that is published beside it. results: of the evaluation.
+retention: what the tuned model forgot. adaptation: the models that the steps of the adaptation made. finish: the students that those of the finish made.
+unfinished: the students before the first of these that learns from the gold budget.
 """
 
 
@@ -81,7 +84,7 @@ class Stage:
     seed: int | None = None
     """Its seed."""
     step: int | None = None
-    """The step of `strong.adaptation` that an `adapt` stage does, from 0."""
+    """The step of `strong.adaptation` that an `adapt` stage does, or of `strong.finish` that a `finish` stage does, from 0."""
 
     @cached_property
     def needs(self) -> tuple[str, ...]:

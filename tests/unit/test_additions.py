@@ -11,6 +11,7 @@ from w2s_api.arms import ARMS
 from w2s_api.families import FAMILIES
 from w2s_api.methods.adaptation_steps import ADAPTATION_STEPS
 from w2s_api.methods.aggregations import AGGREGATIONS
+from w2s_api.methods.finish_steps import FINISH_STEPS
 from w2s_api.methods.labelers import LABELERS
 from w2s_api.methods.losses import LOSSES
 from w2s_api.methods.method import Method, field_of, module_of
@@ -72,6 +73,12 @@ KINDS: dict[str, tuple[dict, str, str, set[str]]] = {
         "adapt",
         {"methods", "texts", "written"},
     ),
+    "finish step": (
+        FINISH_STEPS,
+        "w2s_trainer.stages.finish",
+        "finish",
+        {"before", "methods", "pairs"},
+    ),
     "loss": (LOSSES, "w2s_trainer.tuning.losses", "targets", set()),
     "tuning by gradient steps": (BY_STEPS, "w2s_trainer.tuning.tunings", "make_tunable", set()),
 }
@@ -112,6 +119,7 @@ def test_a_method_is_for_kinds_of_task_that_there_are_and_that_know_it(method: t
         "labelers": LABELERS,
         "aggregations": AGGREGATIONS,
         "adaptations": ADAPTATION_STEPS,
+        "finishes": FINISH_STEPS,
         "selections": SELECTION_STEPS,
         "losses": LOSSES,
         "tunings": TUNINGS,

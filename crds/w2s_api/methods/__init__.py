@@ -10,6 +10,7 @@ rules for the API server, field reference, versions and keys come from the table
 | aggregation | `aggregations.AGGREGATIONS` | `stages.aggregate` |
 | selection step | `selection_steps.SELECTION_STEPS` | `stages.select` |
 | adaptation step | `adaptation_steps.ADAPTATION_STEPS` | `stages.adapt` |
+| finish step | `finish_steps.FINISH_STEPS` | `stages.finish` |
 | loss | `losses.LOSSES` | `tuning.losses` |
 | tuning | `tunings.TUNINGS` | `tuning.tunings` |
 | synthesis step | `synthesis_steps.SYNTHESIS_STEPS` | `stages.synthesise` |

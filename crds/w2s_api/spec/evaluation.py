@@ -83,6 +83,11 @@ class Evaluation(Struct):
         description="While the strong model is adapted (`strong.adaptation.steps`), train the student of the model before, too,"
         " to see what the adaptation is worth.",
     )
+    unfinished: bool = Field(
+        default=True,
+        description="While the student is changed after its training (`strong.finish.steps`), report the student before, too,"
+        " to see what these steps are worth. It costs nothing: that student is there.",
+    )
     controls: Annotated[list[Control], Field(max_length=5), OneOrder] = Field(
         default_factory=lambda: list(CONTROLS),
         description="What else is compared. Unfiltered: trained without selection. GoldOnly: tuned on the gold"

@@ -11,6 +11,7 @@ from w2s_api.families import FAMILIES, Family, family_of
 from w2s_api.input_template import TEXT_ALONE
 from w2s_api.methods.adaptation_steps import ADAPTATION_STEPS
 from w2s_api.methods.aggregations import AGGREGATIONS, AggregationSettings
+from w2s_api.methods.finish_steps import FINISH_STEPS
 from w2s_api.methods.labelers import LABELERS, LabelerSettings
 from w2s_api.methods.losses import LOSSES
 from w2s_api.methods.method import Method, field_of
@@ -18,7 +19,7 @@ from w2s_api.methods.selection_steps import SELECTION_STEPS, StepSettings
 from w2s_api.methods.synthesis_steps.step import PAIR_FIELDS
 from w2s_api.methods.tunings import TUNINGS
 from w2s_api.metrics import METRICS, Metric
-from w2s_api.names import ROOM, adaptation_stage
+from w2s_api.names import ROOM, adaptation_stage, finish_stage
 from w2s_api.places import cel_below, cel_overlap, is_below, overlap
 from w2s_api.spec.adaptation import MOST_STEPS
 from w2s_api.spec.base import (
@@ -35,6 +36,7 @@ from w2s_api.spec.base import (
 )
 from w2s_api.spec.data import Data
 from w2s_api.spec.evaluation import Evaluation, Promotion, Report
+from w2s_api.spec.finish import MOST_FINISH_STEPS
 from w2s_api.spec.paths import Place, cel_for_all, values_at
 from w2s_api.spec.pods import Execution, Pods
 from w2s_api.spec.selection import Selection
@@ -251,6 +253,13 @@ def _known_methods(family: Family) -> Iterator[Rule]:
             SELECTION_STEPS,
             "self.selection.steps.all(s, s.type in {})",
             lambda s: {step.type for step in s.selection.steps},
+        ),
+        (
+            "strong.finish.steps",
+            None,
+            FINISH_STEPS,
+            "self.strong.finish.steps.all(s, s.type in {})",
+            lambda s: {step.type for step in s.strong.finish.steps},
         ),
     ):
         names = _understood(family, known, methods)
@@ -792,6 +801,8 @@ _LABEL = len("label-") + len("-255")
 """Of the name of a shard, beside the labeler's."""
 _DEEP = len("train-unfiltered-19")
 """The longest name of a stage that tunes beyond a head."""
+_FINISH = max(len(finish_stage(MOST_FINISH_STEPS - 1, name, 19)) for name in FINISH_STEPS)
+"""The longest name of a stage that changes what was tuned."""
 _ADAPT = max(len(adaptation_stage(MOST_STEPS, name)) for name in ADAPTATION_STEPS)
 """The longest name of a stage where the strong model is adapted and students are heads."""
 LONGEST_NAME = ROOM - _LABEL - 1
@@ -854,6 +865,13 @@ class WeakToStrongJob(Struct):
             " named after it and after the step",
             "metadata.name",
             lambda job: len(job.metadata.name) - (ROOM - _ADAPT) if job.spec.strong.adaptation.steps else 0,
+        ),
+        fits(
+            f"size(self.spec.strong.finish.steps) == 0 ? 0 : size(self.metadata.name) - {ROOM - _FINISH}",
+            f"`metadata.name` may have {ROOM - _FINISH} characters where there are `spec.strong.finish.steps`: Jobs are named"
+            " after it, after the step and its seed",
+            "metadata.name",
+            lambda job: len(job.metadata.name) - (ROOM - _FINISH) if job.spec.strong.finish.steps else 0,
         ),
         Rule(
             cel=f"self.metadata.name.matches('{NAME_PATTERN}')",

@@ -311,6 +311,7 @@ class Pods(Struct):
     select: PodSettings | None = Field(default=None, description="Of `select`.")
     adapt: PodSettings | None = Field(default=None, description="Of `adapt`.")
     train: PodSettings | None = Field(default=None, description="Of `train`.")
+    finish: PodSettings | None = Field(default=None, description="Of `finish`.")
     combine: PodSettings | None = Field(default=None, description="Of `combine`.")
     retention: PodSettings | None = Field(default=None, description="Of `retention`.")
     evaluate: PodSettings | None = Field(default=None, description="Of `evaluate`.")

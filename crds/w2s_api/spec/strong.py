@@ -8,6 +8,7 @@ from w2s_api.methods.losses import LOSSES, LossSettings
 from w2s_api.methods.tunings import TUNINGS
 from w2s_api.spec.adaptation import Adaptation
 from w2s_api.spec.base import Rule, Struct
+from w2s_api.spec.finish import Finish
 from w2s_api.spec.model import MaxTokens, Model
 from w2s_api.spec.rounds import Rounds
 from w2s_api.spec.tuning import Training, Tuning, needs_schedule
@@ -52,6 +53,14 @@ class Strong(Struct):
             holds=lambda strong: strong.rounds.max == 1 or strong.tuning.settings.on_frozen_model,
             field="rounds.max",
         ),
+        Rule(
+            cel="size(self.finish.steps) == 0"
+            f" || !({only_types(TUNINGS, 'on_frozen_model', 'self.tuning.type')})",
+            message="`finish.steps` are for students whose model is tuned: beside a head, the model is as it came, and there is"
+            " nothing to merge. Write `tuning: {type: LoRA}`",
+            holds=lambda strong: not strong.finish.steps or not strong.tuning.settings.on_frozen_model,
+            field="finish.steps",
+        ),
     )
 
     model: Model = Field(description="The pretrained strong model, in the Hugging Face layout.")
@@ -74,6 +83,9 @@ class Strong(Struct):
     )
     rounds: Rounds = Field(
         default_factory=Rounds, description="Self-training: students that teach students. Default: none."
+    )
+    finish: Finish = Field(
+        default_factory=Finish, description="What is done to the student after it was trained."
     )
 
     @property

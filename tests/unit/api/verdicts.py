@@ -47,6 +47,12 @@ def judged(**more: Any) -> dict[str, Any]:
 
 
 ADAPTED = "spec.strong.adaptation.steps[0]"
+FINISHED = "spec.strong.finish.steps[0]"
+
+
+def finished(*steps: dict[str, Any], tuning: str = "LoRA") -> Callable[[dict[str, Any]], None]:
+    """An edit: the student, tuned by that, is finished by these steps."""
+    return lambda spec: spec["strong"].update(tuning={"type": tuning}, finish={"steps": list(steps)})
 
 
 def adapted(*steps: dict[str, Any]) -> Callable[[dict[str, Any]], None]:
@@ -270,6 +276,14 @@ BAD = [
     ("adaptation: base of a mean", adapted(merge({}, base={"uri": "py://b"})), f"{ADAPTED}.merge.base", "`base` belongs to"),
     ("adaptation: density of a mean", adapted(merge({}, density="0.5")), f"{ADAPTED}.merge.density", "TIES and DARE"),
     ("adaptation: nothing kept", adapted(merge({}, method="TIES", density="0")), f"{ADAPTED}.merge.density", "`density` must be above 0"),
+    ("finish: of a head", finished({"type": "Interpolate"}, tuning="Head"), "spec.strong.finish.steps", "Write `tuning: {type: LoRA}`"),
+    ("finish: no share", finished({"type": "Interpolate", "interpolate": {"shares": []}}), f"{FINISHED}.interpolate.shares", "1"),
+    ("finish: more than all", finished({"type": "Interpolate", "interpolate": {"shares": ["1.5"]}}), f"{FINISHED}.interpolate.shares[0]", "from 0 to 1"),
+    ("finish: preferences of classes", finished({"type": "Align"}), "spec.strong.finish.steps", "a task of type Classification knows only Interpolate here"),
+    ("finish: margin of DPO", finished({"type": "Align", "align": {"margin": "1"}}), f"{FINISHED}.align.margin", "`margin` belongs to the method SimPO"),
+    ("finish: nothing to learn by", finished({"type": "Align", "align": {"beta": "0"}}), f"{FINISHED}.align.beta", "`beta` must be above 0"),
+    ("finish: no pair held out", finished({"type": "Align", "align": {"heldOutFraction": "0"}}), f"{FINISHED}.align.heldOutFraction", "above 0 and below 1"),
+    ("finish: five steps", finished(*[{"type": "Interpolate"}] * 5), "spec.strong.finish.steps", "4"),
     ("adaptation: an adapter on it", lambda spec: (adapted(pretrain())(spec), spec["strong"].update(tuning={"type": "LoRA"}), put("promotion.publish", "Adapter")(spec)), "spec.promotion.publish", "this job's"),
     ("step without settings", put("selection.steps", [{"type": "Confidence"}]), "spec.selection.steps[0].confidence", "when `type` is Confidence"),
     ("nothing kept", put("selection.steps", [{**STEP, "confidence": {"keepFractionPerClass": "0"}}]), "spec.selection.steps[0].confidence.keepFractionPerClass", "above 0"),
@@ -439,6 +453,7 @@ BAD = [
 ]  # fmt: skip
 
 GOOD = [
+    ("finish by every method", finished({"type": "Interpolate"}, {"type": "Interpolate", "interpolate": {"shares": ["0", "0.5", "1"]}})),
     ("adaptation by every method", adapted(pretrain(corpora=[{"uri": "s3://legal/more/"}], tuning={"type": "LoRA"}), merge({"weight": "0.3"}, {"weight": "0.7"}), merge({}, method="Slerp"), merge({"weight": "2"}, method="TIES", density="0.3", base={"uri": "py://older"}))),
     ("nearest shots", put("weak.labelers.1", asked(shots=4, shotSelection="Nearest"))),
     ("several ways to ask", put("weak.labelers.1", asked(shots=0, strategies=[{}, {"shots": 4}, {"shots": 4, "shotSelection": "Nearest", "instruction": "Free?"}, {"reasoningTokens": 64}]))),
@@ -507,6 +522,7 @@ BAD_NAMES = [
     ("x" * 38, same, "at most 37"),
     ("x" * 34, same, "`metadata.name` and the longest name in `spec.weak.labelers` may have 38 characters together, for Jobs are named after both: shorten one of them (1 too many)"),
     ("x" * 17, LONG_LABELER, "shorten one of them (3 too many)"),
+    ("x" * 26, finished({"type": "Interpolate"}), "`metadata.name` may have 25 characters where there are `spec.strong.finish.steps`: Jobs are named after it, after the step and its seed (1 too many)"),
     ("x" * 33, adapted(pretrain()), "`metadata.name` may have 32 characters where there are `spec.strong.adaptation.steps`: Jobs are named after it and after the step (1 too many)"),
     ("x" * 33, LORA, "`metadata.name` may have 29 characters where `spec.strong.tuning.type` is LoRA or Full: Jobs are named after it and after the arm and seed that they tune (4 too many)"),
 ]  # fmt: skip

@@ -34,7 +34,8 @@ def known_of(*labelers: dict[str, Any]) -> tuple[_Known, np.ndarray]:
         data=SimpleNamespace(gold_budget=6),
     )
     artifact = SimpleNamespace(files={})
-    context = SimpleNamespace(spec=spec, artifact=lambda _role: artifact, scratch=None)
+    job = SimpleNamespace(stage=SimpleNamespace(roles={}))
+    context = SimpleNamespace(job=job, spec=spec, artifact=lambda _role: artifact, scratch=None)
     known = _Known(context, examples)
     vars(known).update(
         gold=WRITTEN,
@@ -57,3 +58,18 @@ def test_the_teacher_is_silent_where_one_of_its_labelers_was_taught(labelers, si
     assert written[STRONG].texts.tolist() == WRITTEN[drawn].tolist()
     assert written[STRONG].cut_off.tolist() == [row == 1 for row in drawn.tolist()]
     assert known.on(drawn, 0)[TEACHER].texts.tolist() == WRITTEN[drawn].tolist(), "elsewhere it is heard"
+
+
+def test_for_a_student_that_learnt_from_the_budget_the_one_before_speaks_there_and_nowhere_else():
+    known, drawn = known_of(RULES)
+    roles = {"students": ("finish-1-align-0",), "unfinished": ("train-strong-0",)}
+    known._context.job.stage.roles = roles
+    before = np.array([f"before {row}" for row in range(N)], dtype=object)
+    half = {("strong", 4): {0: np.full(N, 0.25)}}
+    vars(known).update(_before=[{("strong", 4): {0: before}}, half, {}])
+    written = known.on_budget(0, drawn)
+    assert written[STRONG].texts.tolist() == before[drawn].tolist()
+    assert set(written[STRONG].probability.tolist()) == {0.25}
+    assert known.on(drawn, 0)[STRONG].texts.tolist() == WRITTEN[drawn].tolist(), (
+        "elsewhere it is asked itself"
+    )

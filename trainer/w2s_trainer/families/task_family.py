@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from w2s_api.methods.losses import LossSettings
     from w2s_api.spec.job import Spec
     from w2s_api.spec.strong import Strong
+    from w2s_trainer.models.likelihood import Answered
     from w2s_trainer.tuning.collapse import Alarm
     from w2s_trainer.tuning.objective import Objective, Validation
     from w2s_trainer.tuning.tunable import TunableModel
@@ -345,6 +346,22 @@ class TaskFamily(ABC):
             BadData: the student cannot be trained to one of the targets.
         """
         raise NotImplementedError(f"{type(self).__name__} tunes heads only")
+
+    def completions(
+        self, student: Any, texts: Sequence[str], answers: Sequence[str], *, max_tokens: int
+    ) -> "Answered":
+        """Answers to n texts as a student that writes is asked for them, so that it can say how likely they are.
+
+        Args:
+            student: made tunable.
+            texts: n texts.
+            answers: n answers, one of each text.
+            max_tokens: that are read of a text.
+
+        Raises:
+            BadData: one is empty, or longer than the student can read.
+        """
+        raise NotImplementedError(f"{type(self).__name__} is not written")
 
     def validation(
         self, student: Any, texts: Sequence[str], data: TrainingSet, *, max_tokens: int

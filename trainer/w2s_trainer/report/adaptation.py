@@ -12,11 +12,13 @@ _NOT_SHOWN = "–"
 def adaptation_answers(results: Mapping[str, Any]) -> list[str]:
     """Says whether adapting the strong model was worth it; empty where nothing was adapted, or nothing compared."""
     steps = results.get("adaptation", [])
+    # Where the student was changed after its training too, what came before is seen on the one that was not.
+    student = "unfinished" if results.get("finish") else "strong"
     comparison = next(
         (
             one
             for one in results["evaluation"]["exploratory"]
-            if (one["arm"], one["baseline"]) == ("strong", "unadapted")
+            if (one["arm"], one["baseline"]) == (student, "unadapted")
         ),
         None,
     )

@@ -17,6 +17,7 @@ from w2s_trainer.report.answers import (
     pgr_sentence,
 )
 from w2s_trainer.report.differences import with_minus
+from w2s_trainer.report.finish import finish_answers, finish_rows, saw_gold
 from w2s_trainer.report.forgetting import forgetting_answers, forgetting_rows
 from w2s_trainer.report.pages import environment
 from w2s_trainer.report.parts import ReportParts
@@ -76,6 +77,9 @@ def render(results: Mapping[str, Any], parts: ReportParts) -> str:
             rounds=[{name: with_minus(value) for name, value in row.items()} for row in round_rows(results)],
             forgetting_answers=[with_minus(sentence) for sentence in forgetting_answers(results)],
             forgetting=forgetting_rows(results),
+            finish_answers=[with_minus(sentence) for sentence in finish_answers(results)],
+            finish=finish_rows(results),
+            saw_gold=saw_gold(results),
             costs=cost_rows(results),
             energy_known=any(cost["joulesEach"] is not None for cost in results["training"]["costs"]),
             reading=reading_sentence(results),

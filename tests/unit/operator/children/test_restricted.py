@@ -13,6 +13,7 @@ from w2s_operator.children.settings import Defaults, settings_hash
 
 ADAPTED = {"strong__adaptation": {"steps": [{"type": "Pretrain", "pretrain": {}}]}}
 RETAINED = {"evaluation__retention": {"texts": {"uri": "s3://general/texts.jsonl"}}}
+FINISHED = {"strong__finish": {"steps": [{"type": "Interpolate"}]}}
 ASKS = {
     "task": {"type": "Generation", "instruction": "Answer.", "generation": {}},
     "synthesis": {"steps": [{"type": "ReadingComprehension", "readingComprehension": {}}]},
@@ -27,6 +28,7 @@ STAGES: dict[str, dict[str, Any]] = {
     "select": {},
     "adapt-1-pretrain": ADAPTED,
     "train-strong-0": {},
+    "finish-1-interpolate-0": FINISHED,
     "combine": {},
     "retention": RETAINED,
     "evaluate": {},

@@ -152,16 +152,22 @@ class Generation(TaskFamily):
 
         return CompletionValidation(self._completions(student, texts, data, max_tokens), data.weights)
 
-    def _completions(
-        self, student: "TextStudent", texts: Sequence[str], data: TrainingSet, max_tokens: int
+    def completions(
+        self, student: "TextStudent", texts: Sequence[str], answers: Sequence[str], *, max_tokens: int
     ) -> "Answered":
+        """Prompts of the task, each with its answer."""
         from w2s_trainer.families.generation.reading import read_by
         from w2s_trainer.families.generation.writing import layout_for
         from w2s_trainer.tuning.completions import completions_of
 
         with student.answering() as model:
             read = read_by(model, self.task, texts, max_tokens)
-        return completions_of(student, layout_for(student.tokenizer, self.task), read, data.targets.tolist())
+        return completions_of(student, layout_for(student.tokenizer, self.task), read, answers)
+
+    def _completions(
+        self, student: "TextStudent", texts: Sequence[str], data: TrainingSet, max_tokens: int
+    ) -> "Answered":
+        return self.completions(student, texts, data.targets.tolist(), max_tokens=max_tokens)
 
     def student_tokens(self, student: Any, texts: Sequence[str], max_tokens: int) -> Tokens:
         """What a student reads of texts and the fields beside them."""

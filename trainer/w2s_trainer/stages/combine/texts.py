@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from w2s_api.stage import Role
 from w2s_trainer.contract.context import StageContext, StageResult
 from w2s_trainer.families import family_of
 from w2s_trainer.families.generation.choice import Sources, Weights, Written, choose, fit, unfitted
@@ -93,9 +94,12 @@ class _Known:
 
         The student on gold labels is that of the curve that was trained on half of the budget or less, on the rows of
         other families than those; the teacher wrote nothing about rows whose gold text one of its labelers was shown:
-        what a model says of its own training texts proves nothing.
+        what a model says of its own training texts proves nothing. For a student that learnt from the budget after its
+        training, the one before that speaks.
         """
         written = {**self.on(drawn, seed)}
+        if before := self._unfinished(drawn, seed):
+            written[STRONG] = before
         written[TEACHER].texts[np.isin(drawn, self._shown(drawn, seed))] = ""
         if GOLD not in written:
             return written
@@ -139,6 +143,25 @@ class _Known:
         assert answers is not None
         return Written(answers, probabilities, cut_off).at(places)
 
+    def _unfinished(self, rows: NDArray[np.int64], seed: int) -> Written | None:
+        """What the student wrote before a step of the finish that learns from the budget; None where there is none."""
+        if "unfinished" not in self._context.job.stage.roles:
+            return None
+        places = np.searchsorted(self._asked, rows)
+        answers, probabilities, cut_off = (
+            next(
+                (by_seed[seed] for (arm, _), by_seed in table.items() if arm == STRONG and seed in by_seed),
+                None,
+            )
+            for table in self._before
+        )
+        assert answers is not None
+        return Written(answers, probabilities, cut_off).at(places)
+
+    @cached_property
+    def _before(self) -> list[ByArm]:
+        return [self._read(column, "unfinished") for column in (self._column, PROBABILITY, CUT_OFF)]
+
     @property
     def _sizes(self) -> list[int]:
         return sorted(size for arm, size in self._answers if arm == "gold-only")
@@ -160,10 +183,10 @@ class _Known:
     def _cut_off(self) -> ByArm:
         return self._read(CUT_OFF)
 
-    def _read(self, column: str) -> ByArm:
+    def _read(self, column: str, role: Role = "students") -> ByArm:
         context = self._context
         found: ByArm = {}
-        for artifact in context.artifacts("students"):
+        for artifact in context.artifacts(role):
             read = read_predictions(artifact, self._asked, self._examples, context.scratch, column)
             for key, by_seed in read.items():
                 found.setdefault(key, {}).update(by_seed)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from w2s_api.arms import ARMS, arms_of, candidate_of
 from w2s_api.keys import digest
+from w2s_api.stage import Role
 from w2s_trainer.contract.context import StageContext, StageResult
 from w2s_trainer.contract.job import StageJob
 from w2s_trainer.data.inputs import shown_with_fields
@@ -107,7 +108,8 @@ def run(context: StageContext) -> StageResult:
         "aggregation": dict(context.artifact("labels").summary),
         "sources": _sources(context, examples, rows, test),
         "selection": _selection(context),
-        "adaptation": _adaptation(context),
+        "adaptation": _steps(context, "adaptation"),
+        "finish": _steps(context, "finish"),
         "retention": retention,
         "training": training,
         "combination": _combination(context),
@@ -213,6 +215,8 @@ def _arms(
             {arm.round: by_arm[arm.name] for arm in ARMS.values() if arm.round and arm.name in by_arm},
             {int(seed): last for seed, last in rounds["accepted"].items()},
         )
+    if "unfinished" in by_arm:
+        trained_on = {**trained_on, "unfinished": trained_on["strong"]}
     return Arms({name: by_arm[name] for name in ARMS if name in by_arm}, curve, trained_on)
 
 
@@ -221,10 +225,15 @@ def _predictions(
 ) -> dict[tuple[str, int], dict[int, NDArray[Any]]]:
     """A column of what all students and the combination say of some rows, by (arm, size) and seed."""
     predictions: dict[tuple[str, int], dict[int, NDArray[Any]]] = {}
-    for artifact in [*_trained(context), *_combined(context)]:
+    finished, has_unfinished = _finished(context), ARMS["unfinished"].absent(context.spec) is None
+    for artifact in [*_trained(context), *finished, *_combined(context)]:
         read = read_predictions(artifact, rows, examples, context.scratch, column)
-        for key, by_seed in read.items():
-            predictions.setdefault(key, {}).update(by_seed)
+        for (arm, size), by_seed in read.items():
+            if arm == "strong" and finished and artifact not in finished:
+                if not has_unfinished:
+                    continue
+                arm = "unfinished"
+            predictions.setdefault((arm, size), {}).update(by_seed)
     return predictions
 
 
@@ -255,9 +264,17 @@ def _combined(context: StageContext) -> list[Artifact]:
     return context.artifacts("combination") if "combination" in context.job.stage.roles else []
 
 
-def _adaptation(context: StageContext) -> list[dict[str, Any]]:
-    """What results say of each step that changed the strong model, in order."""
-    names = context.job.stage.roles.get("adaptation", ())
+def _finished(context: StageContext) -> list[Artifact]:
+    """The artifacts of the students that the last step of the finish made; none where there are no steps."""
+    last = len(context.spec.strong.finish.steps) - 1
+    step_of = {stage.name: stage.step for stage in context.job.stages}
+    names = context.job.stage.roles.get("finish", ())
+    return [context.needs[name] for name in names if step_of[name] == last]
+
+
+def _steps(context: StageContext, role: Role) -> list[dict[str, Any]]:
+    """What results say of each step that changed the strong model, or the student, in order."""
+    names = context.job.stage.roles.get(role, ())
     return [{"stage": name, **context.needs[name].summary} for name in names]
 
 
@@ -301,7 +318,7 @@ def _count_evaluation(context: StageContext) -> int:
     test = context.artifact("gold").files["gold-test/labels.parquet"].sha256
     place = f"{context.store.uri}/evaluations/{test[:32]}/"
     spec = context.spec
-    students = [artifact.key for artifact in [*_trained(context), *_combined(context)]]
+    students = [artifact.key for artifact in [*_trained(context), *_finished(context), *_combined(context)]]
     model_and_metric = [
         students[0] if len(students) == 1 else students,
         spec.promotion.metric,

@@ -52,6 +52,7 @@ def model_card(results: Mapping[str, Any], spec: Spec, kind: ModelCard, apart: b
         *_of_adaptation(results),
         *made,
         *_of_rounds(results),
+        *_of_finish(results),
         *_of_combination(results, publishes_teacher(spec)),
         f"- Teacher: {labelers}.",
         f"- Test: {data['rows']['test']:,} texts that experts labelled, in {data['families']['test']:,} families"
@@ -103,6 +104,16 @@ def _of_rounds(results: Mapping[str, Any]) -> list[str]:
     return [
         f"- Self-training: this is the student of round {accepted}, the last that was accepted {why}. It learnt the labels that"
         f" the combination of the round before gave to all {texts:,} texts of the pool, and answers without the teacher."
+    ]
+
+
+def _of_finish(results: Mapping[str, Any]) -> list[str]:
+    """The steps that changed the published student after its training."""
+    steps = [step for step in results.get("finish", []) if step["seed"] == FIRST_SEED]
+    return [
+        f"- After its training {step['words']}"
+        f"{f'; taken was α = {share:g}' if (share := step['figures'].get('share')) is not None else ''}."
+        for step in steps
     ]
 
 

@@ -9,6 +9,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from w2s_api.arms import ARMS
+from w2s_api.spec.job import Spec
+from w2s_trainer.families import family_of
+from w2s_trainer.stages.pool_sample import student_sample
 from w2s_trainer.stages.tables import Examples, column_of, write_table
 
 PROBABILITY = "probability"
@@ -80,3 +84,13 @@ class Predictions:
 def asked_by(prompt: Mapping[str, Any] | None) -> dict[str, Any]:
     """The part of a summary that says how a model was asked; nothing of one that is not asked in words."""
     return {} if prompt is None else {"prompt": dict(prompt)}
+
+
+def asked_rows(spec: Spec, arm: str, examples: Examples) -> NDArray[np.int64]:
+    """The texts that a tuned student of an arm is asked about, int64[n], ascending."""
+    is_added_up = (
+        arm == "strong" and ARMS["combined"].absent(spec) is None and not family_of(spec).is_joined_by_choice
+    )
+    return np.union1d(
+        examples.rows("budget", "test"), student_sample(examples) if is_added_up else examples.rows()
+    )

@@ -13,11 +13,10 @@ from w2s_api.families import FAMILIES
 from w2s_api.spec.job import Spec
 from w2s_trainer.contract.context import StageContext, StageResult
 from w2s_trainer.families import family_of
-from w2s_trainer.stages.pool_sample import student_sample
 from w2s_trainer.stages.session import Recipe, Tuned, save_student, tune_student
 from w2s_trainer.stages.tables import Examples, read_examples, unread
 from w2s_trainer.stages.train.arms import epochs_on_gold
-from w2s_trainer.stages.train.predictions import Predictions, asked_by
+from w2s_trainer.stages.train.predictions import Predictions, asked_by, asked_rows
 from w2s_trainer.stages.train.sets import TrainingSets
 from w2s_trainer.tuning.training_set import TrainingSet
 
@@ -32,14 +31,7 @@ def tune_arm(context: StageContext) -> StageResult:
     strong = context.spec.strong
     examples = read_examples(context.artifact("examples"), context.scratch)
     recipe = Recipe.of_strong(strong, on_gold=is_on_gold(ARMS[arm]))
-    is_added_up = (
-        arm == "strong"
-        and ARMS["combined"].absent(context.spec) is None
-        and not family_of(context.spec).is_joined_by_choice
-    )
-    asked = np.union1d(
-        examples.rows("budget", "test"), student_sample(examples) if is_added_up else examples.rows()
-    )
+    asked = asked_rows(context.spec, arm, examples)
     predictions = Predictions(examples, family_of(context.spec).label_column, asked)
     sets = list(TrainingSets(context, examples).of(ARMS[arm], seed))
     # Of students on more and more labels, all but the last are points of a curve that is measured on the test alone.

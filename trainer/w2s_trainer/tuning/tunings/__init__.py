@@ -1,12 +1,15 @@
 """What of a model is tuned by gradient steps: one module for each such tuning of `w2s_api.methods.tunings`.
 
-A module has the function `make_tunable`.
+A module has the functions `make_tunable` and `interpolated`.
 """
 
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from w2s_api.methods.tunings import TuningSettings
 from w2s_trainer.methods import implementation
+
+if TYPE_CHECKING:
+    import torch
 
 
 class TuningMethod(Protocol):
@@ -27,6 +30,18 @@ class TuningMethod(Protocol):
 
         Returns:
             What is called, tuned and saved in its place.
+        """
+
+    def interpolated(
+        self, name: str, base: "torch.Tensor", tuned: "torch.Tensor", share: float
+    ) -> "torch.Tensor":
+        """A tuned weight between what it was and what it is, so that the model's own weights are (1 − α) θ_base + α θ_tuned.
+
+        Args:
+            name: of the parameter, as `make_tunable` left it.
+            base: before the tuning.
+            tuned: after it, of the same shape.
+            share: α, from 0 to 1.
         """
 
 

@@ -1,8 +1,11 @@
 """Tuning `Full`: all weights."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from w2s_api.methods.tunings import Full
+
+if TYPE_CHECKING:
+    import torch
 
 
 def make_tunable(
@@ -13,3 +16,11 @@ def make_tunable(
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(".pooler." not in name)
     return model
+
+
+def interpolated(name: str, base: "torch.Tensor", tuned: "torch.Tensor", share: float) -> "torch.Tensor":
+    """On the line between both weights."""
+    import torch
+
+    del name
+    return torch.lerp(base, tuned, share)

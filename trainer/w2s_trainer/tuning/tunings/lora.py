@@ -1,9 +1,12 @@
 """Tuning `LoRA`: low-rank adapters beside the frozen weights (Hu et al. 2021), by peft."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from w2s_api.methods.tunings import LoRA
 from w2s_trainer.errors import BadSpec
+
+if TYPE_CHECKING:
+    import torch
 
 QUERIES_AND_VALUES = frozenset(
     ["q_proj", "v_proj", "q_lin", "v_lin", "query", "value", "qkv_proj", "Wqkv", "c_attn", "query_key_value"]
@@ -37,6 +40,12 @@ def make_tunable(
         modules_to_save=[head] if has_new_head else None,
     )
     return get_peft_model(model, config)
+
+
+def interpolated(name: str, base: "torch.Tensor", tuned: "torch.Tensor", share: float) -> "torch.Tensor":
+    """Adapters change a weight by B A, and B was 0: that change is multiplied where B is."""
+    del base
+    return tuned * share if ".lora_B." in name else tuned
 
 
 def adapter_targets(model: Any, targets: str, head: str) -> list[str]:
