@@ -38,7 +38,8 @@ def tune_arm(context: StageContext) -> StageResult:
         and not family_of(context.spec).is_joined_by_choice
     )
     asked = np.union1d(
-        examples.rows("budget", "test"), student_sample(examples) if is_added_up else examples.rows()
+        examples.rows("budget", "test", "oracle"),
+        student_sample(examples) if is_added_up else examples.rows(),
     )
     predictions = Predictions(examples, family_of(context.spec).label_column, asked)
     sets = list(TrainingSets(context, examples).of(ARMS[arm], seed))
