@@ -5,6 +5,7 @@ uploaded, and figures by the table of predictions.
 """
 
 import json
+import re
 
 import pyarrow.parquet as pq
 import pytest
@@ -136,6 +137,10 @@ def table_of(place, stage: str, name: str) -> list[dict]:
     return pq.read_table(artifact(place, stage).fetch(name, place.directory / stage)).to_pylist()
 
 
+def words(text: str) -> str:
+    return " ".join(["", *re.findall(r"\w+", text.lower()), ""])
+
+
 def test_passages_stand_beside_the_texts_before_anybody_is_asked(done):
     assert done.worked[:4] == ["prepare", "synthesise", "retrieve", "label-pairs"]
 
@@ -199,8 +204,14 @@ def test_every_arm_is_measured_with_distractors_and_without(done):
         right = sum(written[name.format(item)].lower().split() == [gold[item].lower()] for item in items)
         assert arms["strong"][figure] == pytest.approx(right / len(items), abs=1e-5)
     assert evaluation["passages"]["items"] == len(items)
-    texts = [text for name, text in written.items() if name in set(items) and text]
-    assert arms["strong"]["verbatim"] is not None if texts else arms["strong"]["verbatim"] is None
+    shown = {row["id"]: row for row in table_of(done, "retrieve", "examples.parquet")}
+    said = [
+        (words(text), words(shown[name]["input:passages"]))
+        for name, text in written.items()
+        if shown[name]["part"] == "test" and text
+    ]
+    stand = sum(text in source for text, source in said)
+    assert arms["strong"]["verbatim"] == pytest.approx(stand / len(said), abs=1e-5)
 
 
 def test_the_report_tells_of_passages(done):
