@@ -9,12 +9,20 @@ TEXT = "text"
 TEXT_ALONE = "{text}"
 """The template of tasks that say none."""
 
+PASSAGES = "passages"
+"""The field of a template that stands for retrieved passages, where the task has some (`task.generation.passages`)."""
+
 PATTERN = r"^([^{}]|\{\{|\}\}|\{[^{}:!\[\]]+\})+$"
 MEANING = (
     'a template such as "Contract: {text}": a field in braces, and a brace that is meant twice, {{ or }}'
 )
 READS_TEXT = r"(^|[^{])(\{\{)*\{text\}"
 """A pattern that is found in a template that reads the text."""
+
+READS_PASSAGES = r"(^|[^{])(\{\{)*\{passages\}"
+"""A pattern that is found in a template that reads passages."""
+OF_PAIRS = r"^([^{}]|\{\{|\}\}|\{text\}|\{passages\})+$"
+"""What matches templates that read of a row nothing but its text and passages."""
 
 
 def fields_of(template: str) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ SHORT_NAME = "w2s"
 StageKind = Literal[
     "prepare",
     "synthesise",
+    "retrieve",
     "label",
     "aggregate",
     "select",

@@ -21,6 +21,7 @@ from w2s_api.stage import ModelReference, Read, Role, Stage
 VERSIONS: Mapping[str, int] = {
     "prepare": 2,
     "synthesise": 1,
+    "retrieve": 1,
     "Temperature": 1,
     "ZeroShot": 1,
     "PoolSample": 1,
@@ -64,7 +65,7 @@ class _Builder:
     @property
     def examples(self) -> dict[Role, tuple[str, ...]]:
         """Whose texts are labelled, learnt from and measured on, and who has the experts' labels."""
-        texts = [*self.names("prepare"), *self.names("synthesise")]
+        texts = [*self.names("prepare"), *self.names("synthesise"), *self.names("retrieve")]
         return {"examples": (texts[-1],), "gold": ("prepare",)}
 
     def names(self, kind: StageKind) -> tuple[str, ...]:
@@ -97,7 +98,7 @@ def pipeline(spec: Spec) -> tuple[Stage, ...]:
         {
             **labels,
             "data": _settings(data, without={"gold_budget", *(_DIVISION if data.test else ())}),
-            "task.generation.prompt": sorted(task.inputs) or None,
+            "task.generation.prompt": sorted(task.row_fields) or None,
             "weak.labelers[].classifier.trainedOn.data": seen or None,
             "weak.labelers[].imported": {"votes": votes or None, "numbers": numbers or None},
         },
@@ -110,7 +111,10 @@ def pipeline(spec: Spec) -> tuple[Stage, ...]:
         build.add(
             "synthesise",
             "synthesise",
-            {"synthesis": spec.synthesis.result_settings()},
+            {
+                "synthesis": spec.synthesis.result_settings(),
+                "task.generation.passages.oracle": task.passages.oracle if task.passages else None,
+            },
             ["synthesise", *(method for step in steps for method in (type(step), *step.uses()))],
             build.examples,
             reads=tuple(
@@ -118,6 +122,7 @@ def pipeline(spec: Spec) -> tuple[Stage, ...]:
             ),
         )
 
+    _add_passages(build, spec)
     model = _add_adaptation(build, spec)
     budget = {"data.goldBudget": data.gold_budget}
     seeds = {"evaluation.seeds": _unless_default(evaluation, "seeds")}
@@ -183,6 +188,7 @@ def pipeline(spec: Spec) -> tuple[Stage, ...]:
             "students": students,
             **combined,
             **rounds,
+            **({"pairs": build.names("synthesise")} if task.passages and spec.synthesis.steps else {}),
             **({"adaptation": build.names("adapt")} if strong.adaptation.steps else {}),
             **retention,
             **({"finish": build.names("finish")} if finished else {}),
@@ -210,6 +216,28 @@ def pipeline(spec: Spec) -> tuple[Stage, ...]:
         model=model,
     )
     return tuple(build.stages.values())
+
+
+def _add_passages(build: _Builder, spec: Spec) -> None:
+    """The stage that puts passages beside the texts, where prompts have some."""
+    passages = spec.task.passages
+    if passages is None:
+        return
+    model = passages.model or spec.strong.model
+    build.add(
+        "retrieve",
+        "retrieve",
+        {
+            "task.generation.prompt": sorted(spec.task.inputs),
+            "task.generation.passages": {**passages.result_settings(), "model": model},
+            "strong": {"maxTokens": _unless_default(spec.strong, "max_tokens")},
+            "data.nearDuplicates": spec.data.near_duplicates,
+        },
+        ["retrieve"],
+        build.examples,
+        model=ModelReference(uri=model.uri),
+        reads=(Read(passages.more.uri, "data"),) if passages.more else (),
+    )
 
 
 def _add_adaptation(build: _Builder, spec: Spec) -> ModelReference:

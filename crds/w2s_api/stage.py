@@ -9,6 +9,7 @@ from w2s_api.names import StageKind
 
 Role = Literal[
     "examples",
+    "pairs",
     "gold",
     "opinions",
     "labels",
@@ -28,13 +29,13 @@ Role = Literal[
 ]
 """What an artifact is to the stage that reads it.
 
-examples: every text, its part and family. gold: the experts' labels of them, apart by part. opinions: of each labeler, in the
-manifest's order. labels: what the opinions were aggregated to. selection: the rows to train on. model: one that a stage made.
+examples: every text, its part and family. pairs: those that took the place of the pool, where something was put beside them
+since. gold: the experts' labels of them, apart by part. opinions: of each labeler, in the manifest's order. labels: what the opinions were aggregated to. selection: the rows to train on. model: one that a stage made.
 students: of every arm and seed. combination: of teacher and students. round: the students of the round of self-training before;
 rounds: those of all rounds, in order. student: the one that is published, of a step of the finish the one before it;
 gold-student: the one on gold labels that is published beside it. results: of the evaluation.
-retention: what the tuned model forgot. adaptation: the models that the steps of the adaptation made. finish: the students that those of the finish made.
-unfinished: the students before the first of these that learns from the gold budget.
+retention: what the tuned model forgot. adaptation: the models that the steps of the adaptation made.
+finish: the students that those of the finish made. unfinished: the students before the first of these that learns from the gold budget.
 """
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field
 
 from w2s_api.families import FAMILIES, Family, family_of
-from w2s_api.input_template import TEXT_ALONE
+from w2s_api.input_template import OF_PAIRS, PASSAGES, TEXT_ALONE
 from w2s_api.methods.adaptation_steps import ADAPTATION_STEPS
 from w2s_api.methods.aggregations import AGGREGATIONS, AggregationSettings
 from w2s_api.methods.finish_steps import FINISH_STEPS
@@ -468,11 +468,16 @@ def _pairs_have_no_gold() -> Rule:
 def _pairs_are_read_as_written() -> Rule:
     """The fields of a row are not those of the pairs that are made of its text."""
     return Rule(
-        cel=f"size(self.synthesis.steps) == 0 || !has(self.task.generation) || self.task.generation.prompt == '{TEXT_ALONE}'",
-        message="beside `synthesis.steps`, models read pairs as `synthesis.text` writes them: leave out"
-        " `task.generation.prompt`",
+        cel="size(self.synthesis.steps) == 0 || !has(self.task.generation)"
+        f" || self.task.generation.prompt == '{TEXT_ALONE}'"
+        f" || (has(self.task.generation.passages) && self.task.generation.prompt.matches(r'{OF_PAIRS}'))",
+        message="beside `synthesis.steps`, models read pairs as `synthesis.text` writes them, and passages: leave other fields"
+        " out of `task.generation.prompt`",
         holds=lambda s: (
-            not s.synthesis.steps or s.task.generation is None or s.task.generation.prompt == TEXT_ALONE
+            not s.synthesis.steps
+            or s.task.generation is None
+            or s.task.generation.prompt == TEXT_ALONE
+            or (s.task.passages is not None and set(s.task.inputs) <= {PASSAGES})
         ),
         field="task.generation.prompt",
     )
@@ -704,6 +709,14 @@ class Spec(Struct):
                 s.task.generation is None or f"{{{s.data.fields.label}}}" not in s.task.generation.prompt
             ),
             field="task.generation.prompt",
+        ),
+        Rule(
+            cel="!has(self.task.generation) || !has(self.task.generation.passages)"
+            " || self.task.generation.passages.oracle != self.data.fields.label",
+            message="`task.generation.passages.oracle` is the expert's text (data.fields.label): prompts would hold what is to"
+            " be written. Name the field with the passage in which it stands",
+            holds=lambda s: s.task.passages is None or s.task.passages.oracle != s.data.fields.label,
+            field="task.generation.passages.oracle",
         ),
         _soft_targets_are_kept(),
         *(_labelers_are_tuned_to_write(family) for family in FAMILIES.values() if family.tunings),

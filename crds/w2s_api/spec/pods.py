@@ -306,6 +306,7 @@ class Pods(Struct):
     default: PodSettings | None = Field(default=None, description="Of every stage.")
     prepare: PodSettings | None = Field(default=None, description="Of `prepare`.")
     synthesise: PodSettings | None = Field(default=None, description="Of `synthesise`.")
+    retrieve: PodSettings | None = Field(default=None, description="Of `retrieve`.")
     label: PodSettings | None = Field(default=None, description="Of `label`.")
     aggregate: PodSettings | None = Field(default=None, description="Of `aggregate`.")
     select: PodSettings | None = Field(default=None, description="Of `select`.")

@@ -7,8 +7,18 @@ from pydantic import Field
 from pydantic.alias_generators import to_snake
 
 from w2s_api.families import FAMILIES
-from w2s_api.input_template import MEANING, PATTERN, READS_TEXT, TEXT_ALONE, fields_of, reads_text
+from w2s_api.input_template import (
+    MEANING,
+    PASSAGES,
+    PATTERN,
+    READS_PASSAGES,
+    READS_TEXT,
+    TEXT_ALONE,
+    fields_of,
+    reads_text,
+)
 from w2s_api.spec.base import DanglingReference, Rule, Struct, refers, text
+from w2s_api.spec.passages import Passages
 
 if TYPE_CHECKING:
     Kind = str
@@ -37,6 +47,13 @@ class TextToWrite(Struct):
             holds=lambda generation: reads_text(generation.prompt),
             field="prompt",
         ),
+        Rule(
+            cel=f"!has(self.passages) || self.prompt.matches(r'{READS_PASSAGES}')",
+            message="`prompt` leaves out `{passages}`: that stands for the passages of a row, as in `{passages}`, an empty line"
+            " and `{text}`",
+            holds=lambda generation: not generation.passages or PASSAGES in fields_of(generation.prompt),
+            field="prompt",
+        ),
     )
 
     prompt: Annotated[str, text(4000, 1, PATTERN, MEANING)] = Field(
@@ -55,10 +72,23 @@ class TextToWrite(Struct):
         json_schema_extra={"x-kubernetes-list-type": "set"},
     )
 
+    passages: Passages | None = Field(
+        default=None,
+        description="Passages that stand in the prompt beside the text, as `{passages}`: what is retrieved. Default: none.",
+    )
+
     @property
     def inputs(self) -> tuple[str, ...]:
-        """The fields of the rows that a model reads beside the text."""
+        """What a model reads of a row beside the text: fields, and passages where there are some."""
         return fields_of(self.prompt)
+
+    @property
+    def row_fields(self) -> tuple[str, ...]:
+        """The fields of the rows, beside the text, that prompts are made of."""
+        if self.passages is None:
+            return self.inputs
+        named = (*(name for name in self.inputs if name != PASSAGES), self.passages.oracle)
+        return tuple(dict.fromkeys(named))
 
 
 def _fields(of: str) -> list[str]:
@@ -136,6 +166,16 @@ class Task(Struct):
     def inputs(self) -> tuple[str, ...]:
         """The fields of the rows that a model reads beside the text."""
         return self.generation.inputs if self.generation else ()
+
+    @property
+    def row_fields(self) -> tuple[str, ...]:
+        """The fields of the rows, beside the text, that prompts are made of."""
+        return self.generation.row_fields if self.generation else ()
+
+    @property
+    def passages(self) -> Passages | None:
+        """The passages that stand in prompts, if there are some."""
+        return self.generation.passages if self.generation else None
 
 
 def _dangling_positive_class(task: Task) -> Iterator[DanglingReference]:

@@ -22,6 +22,8 @@ DEFAULTS: dict[str, Any] = {
     "spec.task.generation.prompt": "{text}",
     "spec.task.generation.maxNewTokens": 64,
     "spec.task.generation.stop": [],
+    "spec.task.generation.passages.count": 4,
+    "spec.task.generation.passages.oracleShare": "0.8",
     "spec.task.instruction": "",
     "spec.data.fields": {},
     "spec.data.fields.text": "text",

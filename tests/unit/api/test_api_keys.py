@@ -7,7 +7,7 @@ from api_server_kit import schema, with_defaults
 from hypothesis import given, settings
 from hypothesis.strategies import randoms
 from manifests import DEEP, FULL, MINIMAL, PODS, RULES, SOUND, asked, llm, manifest, put
-from verdicts import EVERY_SYNTHESIS_STEP, judged, prompted, synthesises, tuned, writes_by
+from verdicts import EVERY_SYNTHESIS_STEP, judged, prompted, retrieves, synthesises, tuned, writes_by
 
 from w2s_api.crd import FRESH
 from w2s_api.keys import canonical, content_key
@@ -578,6 +578,41 @@ def test_pairs_are_made_of_what_is_prepared_and_their_gold_stays_there():
         if "examples" in stage.roles and stage.name != "synthesise":
             assert stage.roles["examples"] == ("synthesise",)
             assert stage.roles["gold"] == ("prepare",)
+
+
+PASSAGE_EDITS = [
+    ("how many", put("task.generation.passages.count", 5), True),
+    ("how many by default, written out", put("task.generation.passages.count", 4), False),
+    ("how often the oracle is shown", put("task.generation.passages.oracleShare", "0.5"), True),
+    ("further ones", put("task.generation.passages.more", {"uri": "s3://one/passages/"}), True),
+    ("by which model", put("task.generation.passages.model", {"uri": "py://encoder"}), True),
+    ("the strong model as it came, written out", lambda spec: spec["task"]["generation"]["passages"].update(model=dict(spec["strong"]["model"])), None),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("what", "edit", "again"), PASSAGE_EDITS, ids=[row[0] for row in PASSAGE_EDITS])
+def test_an_edit_of_the_passages_is_work_from_there_on(what, edit, again):
+    before, after = keys(retrieves()), keys(retrieves(), edit)
+    changed = [name for name in before if before[name] != after[name]]
+    assert "prepare" not in changed
+    assert ("retrieve" in changed) is bool(again)
+    if again is not None:
+        assert changed == ([name for name in before if name != "prepare"] if again else [])
+
+
+def test_passages_stand_beside_what_was_prepared_or_made_of_it():
+    plain = {
+        stage.name: stage for stage in pipeline(WeakToStrongJob.model_validate(manifest(retrieves())).spec)
+    }
+    assert plain["retrieve"].roles["examples"] == ("prepare",)
+    assert plain["retrieve"].model == plain["train-strong-0"].model
+    assert {stage.roles["examples"] for stage in plain.values() if "labels" in stage.roles} == {("retrieve",)}
+    assert "pairs" not in plain["evaluate"].roles
+    paired = retrieves(synthesises(*EVERY_SYNTHESIS_STEP, text="{question}"))
+    stages = {stage.name: stage for stage in pipeline(WeakToStrongJob.model_validate(manifest(paired)).spec)}
+    assert stages["retrieve"].roles["examples"] == ("synthesise",)
+    assert stages["evaluate"].roles["pairs"] == ("synthesise",)
+    assert "retrieve" not in keys(PAIRS)
 
 
 def test_what_is_imported_from_pairs_is_nothing_that_rows_must_have():

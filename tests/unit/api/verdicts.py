@@ -152,6 +152,19 @@ def synthesises(
     return edit
 
 
+def retrieves(
+    *edits: Callable[[dict[str, Any]], None], prompt: str = "{passages}\n\n{text}", **passages: Any
+) -> Callable[[dict[str, Any]], None]:
+    """An edit: a job that writes, whose prompts hold passages."""
+
+    def edit(spec: dict[str, Any]) -> None:
+        for one in edits or (writes_by({**VOTES, "imported": {"field": "answer"}}),):
+            one(spec)
+        spec["task"]["generation"] |= {"prompt": prompt, "passages": {"oracle": "context", **passages}}
+
+    return edit
+
+
 def both_edits(*edits: Callable[[dict[str, Any]], None]) -> Callable[[dict[str, Any]], None]:
     """Edits one after another."""
 
@@ -230,6 +243,12 @@ BAD = [
     ("pairs where there are classes", put("synthesis", {"steps": [MINED]}), "spec.synthesis.steps", "it is for tasks of type Generation"),
     ("gold labels of pairs", lambda spec: (synthesises(MINED)(spec), spec.update(evaluation={"ceiling": True})), "spec.evaluation.ceiling", "write `ceiling: false`"),
     ("fields that pairs do not have", lambda spec: (synthesises(MINED)(spec), spec["task"]["generation"].update(prompt="{text} {party}")), "spec.task.generation.prompt", "as `synthesis.text` writes them"),
+    ("other fields beside pairs and passages", retrieves(synthesises(MINED), prompt="{passages} {text} {party}"), "spec.task.generation.prompt", "leave other fields out"),
+    ("passages that no prompt reads", retrieves(prompt="{{passages}} {text}"), "spec.task.generation.prompt", "leaves out `{passages}`"),
+    ("the expert's text as a passage", retrieves(oracle="label"), "spec.task.generation.passages.oracle", "what is to be written"),
+    ("passages of nothing", retrieves(oracle=""), "spec.task.generation.passages.oracle", ""),
+    ("no passage in a prompt", retrieves(count=0), "spec.task.generation.passages.count", ""),
+    ("an oracle too often", retrieves(oracleShare="1.5"), "spec.task.generation.passages.oracleShare", ""),
     ("what came with the rows beside pairs", synthesises(MINED, field="answers"), "spec.weak.labelers[1].imported.field", "did you mean `answer`"),
     ("pairs without a question", synthesises(MINED, text="{passage}"), "spec.synthesis.text", "has no {question}"),
     ("every two pairs alike", synthesises(MINED, mostAlike="0"), "spec.synthesis.mostAlike", "above 0"),
@@ -467,6 +486,9 @@ GOOD = [
     ("as it is", same),
     ("a template of several fields", writes_by(prompted(), generation={"prompt": "In JSON, {{}}:\n{text}\nParty: {the party}, {{{year}}}"})),
     ("every step of a synthesis", synthesises(*EVERY_SYNTHESIS_STEP, field="quotation", text="{passage} {question}")),
+    ("passages beside fields", retrieves(prompt="{passages} {party} {text}", more={"uri": "s3://one/passages/"}, model={"uri": "py://e"})),
+    ("passages beside pairs", retrieves(synthesises(MINED, text="{question}"))),
+    ("a field that is called passages", lambda spec: (retrieves()(spec), spec["task"]["generation"].pop("passages"))),
     ("gold whose field is called as that of pairs", lambda spec: (synthesises(MINED)(spec), spec["data"].update(fields={"label": "answer"}))),
     ("a synthesis of nothing", put("synthesis", {})),
     ("rules that write", writes({"write": "gpl-{version}", "pattern": "gpl (?P<version>[0-9.]+)"}, {"write": "mit", "keywords": ["mit"]})),

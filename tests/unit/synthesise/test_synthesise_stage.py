@@ -37,19 +37,21 @@ class Prepared:
     def __init__(self, directory, rows):
         self.directory = directory
         columns = zip(*rows, strict=True)
-        table = dict(zip(("id", "text", "part", "family"), map(pa.array, map(list, columns)), strict=True))
+        names = ("id", "text", "part", "family", "input:context")
+        table = dict(zip(names, map(pa.array, map(list, columns)), strict=False))
         pq.write_table(pa.table(table), directory / "examples.parquet")
 
     def fetch(self, name, _directory):
         return self.directory / name
 
 
-def synthesised(place, *steps, rows=TEXTS, **more):
+def synthesised(place, *steps, rows=TEXTS, oracle=None, **more):
     """The result of the stage, and the tables it wrote."""
     output = place / "output"
     output.mkdir()
     prepared = Prepared(place, rows)
     spec = SimpleNamespace(
+        task=SimpleNamespace(passages=oracle and SimpleNamespace(oracle=oracle)),
         synthesis=Synthesis.model_validate({"steps": list(steps), **more}),
         data=Data.model_validate({"gold": {"uri": "s3://one/g.csv"}, "unlabeled": {"uri": "s3://one/p.csv"}}),
     )
@@ -79,6 +81,25 @@ def test_pairs_take_the_place_of_documents_and_keep_their_families(tmp_path, sum
     assert result.summary["documents"] == {"read": 3, "used": 2}
     assert result.summary["steps"][0]["dropped"] == {"overQuota": 1, "tooLong": 0}
     assert result.summary["generators"] == {"QuestionAnswer rules[0]": 3}
+
+
+def test_where_prompts_hold_passages_that_of_a_pair_is_its_own_and_gold_keeps_its_own(tmp_path):
+    """The same may be asked of several passages: what a test row asks of another is no near-duplicate."""
+    rows = [
+        *((*row, "") for row in TEXTS[:2]),
+        ("g1", "By whom?", "budget", 8, "Cedar was made by Eve in 1970."),
+        ("t1", "By whom?", "test", 9, "Elm was painted by Fay in 1871."),
+    ]
+    _, tables = synthesised(
+        tmp_path, STEP, rows=rows, oracle="context", text="{question}", passageCharacters=60
+    )
+    assert {row["id"]: row["input:context"] for row in tables["examples"]} == {
+        "d1#1": "Alder was written by Ada in 1841, after a long journey to",
+        "d2#1": "Birch was printed by Bo in 1902 and again, with maps of it,",
+        "d2#2": "and again, with maps of it, by Cy in 1911. By Di in 1950.",
+        "g1": "Cedar was made by Eve in 1970.",
+        "t1": "Elm was painted by Fay in 1871.",
+    }
 
 
 def test_an_id_that_is_taken_is_not_given_twice(tmp_path):

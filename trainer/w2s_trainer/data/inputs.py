@@ -51,10 +51,11 @@ def sources_of(texts: Sequence[str]) -> Iterator[str]:
     return ("\n".join(values) for values in zip(texts, *fields_beside(texts).values(), strict=True))
 
 
-def shown_with_fields(texts: Sequence[str], place: int) -> str:
-    """The text at a place for people: after its fields, each with its name."""
-    named = [f"{name}: {values[place]}" for name, values in fields_beside(texts).items()]
-    return "\n".join([*named, texts[place]])
+def shown_with_fields(texts: Sequence[str], place: int, last: str = "") -> str:
+    """The text at a place for people: after its fields, each with its name, but for one that is to come last."""
+    named = {name: f"{name}: {values[place]}" for name, values in fields_beside(texts).items()}
+    behind = [named.pop(last)] if last in named else []
+    return "\n".join([*named.values(), texts[place], *behind])
 
 
 def _at(column: Sequence[str], rows: NDArray[np.int64]) -> Sequence[str]:

@@ -16,7 +16,8 @@ from w2s_trainer.families.task_family import NO_GOLD
 from w2s_trainer.stages.columns import Strings, names_of, values_of
 from w2s_trainer.store.artifacts import Artifact
 
-Part = Literal["pool", "budget", "test"]
+Part = Literal["pool", "budget", "test", "oracle"]
+"""`oracle` are rows of the test once more, with nothing beside them but the passage in which their answer stands."""
 
 EXAMPLES = "examples.parquet"
 """The file of a `prepare` artifact that has the texts."""
@@ -27,6 +28,9 @@ ASKED = "asked.parquet"
 _INPUT = "input:"
 REFINED = "refined.parquet"
 """The file of a `select` artifact that has every edit of a weak label; there where there are any."""
+
+RETRIEVED = "retrieved.parquet"
+"""The file of a `retrieve` artifact that says which passages stand beside each row."""
 
 EVERY_SEED = -1
 """The seed of rows that no draw changes."""
@@ -258,6 +262,21 @@ def write_table(columns: Mapping[str, Any], path: Path) -> None:
     """Writes a table as Parquet (zstd)."""
     path.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(pa.table(dict(columns)), path, compression="zstd")
+
+
+def read_asked_again(
+    artifact: Artifact, examples: Examples, directory: Path
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """The rows of the test that rows of part `oracle` of a `retrieve` artifact are once more, and whose oracle was retrieved.
+
+    Returns:
+        int64[m], in the order of the rows of part `oracle`, and bool[m].
+    """
+    table = pq.read_table(_fetch(artifact, RETRIEVED, directory))
+    again = examples.rows_of(table["of"].drop_null())
+    shown = table.take(pa.array(again))
+    found = [oracle in numbers for oracle, numbers in values_of(shown, "oracle", "passages")]
+    return again, np.array(found, dtype=bool)
 
 
 def _fetch(artifact: Artifact, name: str, directory: Path) -> Path:

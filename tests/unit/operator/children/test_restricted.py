@@ -20,9 +20,18 @@ ASKS = {
     "weak": {"labelers": [{"name": "pairs", "type": "Imported", "imported": {"field": "answer"}}]},
     "promotion": {"metric": "ExactMatch"},
 }
+RETRIEVES = {
+    **ASKS,
+    "task": {
+        "type": "Generation",
+        "instruction": "Answer.",
+        "generation": {"prompt": "{passages} {text}", "passages": {"oracle": "context"}},
+    },
+}
 STAGES: dict[str, dict[str, Any]] = {
     "prepare": {},
     "synthesise": ASKS,
+    "retrieve": RETRIEVES,
     "label-small": {},
     "aggregate": {},
     "select": {},

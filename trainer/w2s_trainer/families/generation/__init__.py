@@ -248,7 +248,7 @@ class Generation(TaskFamily):
         return {
             **super().marks(spec),
             "instruction": self.task.instruction,
-            "generation": self.task.model_dump(mode="json", by_alias=True)["generation"],
+            "generation": self.task.model_dump(mode="json", by_alias=True, exclude_none=True)["generation"],
             "maxTokens": spec.strong.max_tokens,
         }
 

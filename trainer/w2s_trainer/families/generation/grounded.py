@@ -48,17 +48,32 @@ def grounding(text: str, source: str) -> Grounding:
     Quotations are to stand there word by word, punctuation aside; names as whole words of any case; numbers by their
     value, so that 2.0 is 2, and 1,000 is 1000.
     """
-    said = " ".join(["", *words(folded(source)), ""])
+    said = _words(source)
     numbers = {_value(number) for number in _numbers(source)}
-    kinds = dict.fromkeys(_names(text), "names") | dict.fromkeys(_quotations(text), "quotations")
-    unique = dict.fromkeys([*_quotations(text), *_names(text)])
-    verdicts = {part: " ".join(["", *words(folded(part)), ""]) in said for part in unique}
+    kinds = dict.fromkeys(_names(text), "names") | dict.fromkeys(quotations(text), "quotations")
+    unique = dict.fromkeys([*quotations(text), *_names(text)])
+    verdicts = {part: _words(part) in said for part in unique}
     verdicts |= {number: _value(number) in numbers for number in _numbers(text)}
     missing = tuple(part for part, found in verdicts.items() if not found)
     return Grounding(sum(verdicts.values()), missing, Counter(kinds.get(part, "numbers") for part in missing))
 
 
-def _quotations(text: str) -> list[str]:
+def is_verbatim(text: str, source: str) -> bool:
+    """Whether all quotations of a text stand in its source word by word, or, where it has none, the whole text.
+
+    Case and punctuation aside; a text without a word is not.
+    """
+    said = _words(source)
+    return bool(words(folded(text))) and all(_words(part) in said for part in quotations(text) or [text])
+
+
+def _words(text: str) -> str:
+    """The words of a text, each between two spaces."""
+    return " ".join(["", *words(folded(text)), ""])
+
+
+def quotations(text: str) -> list[str]:
+    """What stands in quotation marks in a text, in order."""
     return [quoted for groups in _QUOTATION.findall(text) for quoted in groups if words(quoted)]
 
 

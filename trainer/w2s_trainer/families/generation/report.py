@@ -53,6 +53,8 @@ def report_parts(results: Mapping[str, Any]) -> ReportParts:
         rates=rates(evaluation),
         judge=evaluation.get("judge"),
         judge_sentences=judge_sentences(evaluation),
+        passages=passages_table(results),
+        passage_sentences=passage_sentences(results),
         shown=results["excerpts"] is not None,
         pairs=[
             {
@@ -126,6 +128,45 @@ def repetition_sentence(evaluation: Mapping[str, Any]) -> str | None:
         f"Of the texts of the new model {new['loops']:.1%} end in a loop and {new['repetition']:.1%} of its runs of four words"
         f" were there before; as it came, before it was tuned, {untuned['loops']:.1%} and {untuned['repetition']:.1%}."
     )
+
+
+def passages_table(results: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
+    """Of each arm its name and what it writes with passages, in words; empty where prompts hold none."""
+    names = ("retrieved", "found", "oracleAlone", "verbatim", "verbatimAlone", "quoting")
+    return [
+        (
+            arm["arm"],
+            [
+                *("–" if arm[name] is None else f"{arm[name]:.3f}" for name in names[:3]),
+                *("–" if arm[name] is None else f"{arm[name]:.1%}" for name in names[3:]),
+            ],
+        )
+        for arm in results["evaluation"].get("passages", {}).get("arms", ())
+    ]
+
+
+def passage_sentences(results: Mapping[str, Any]) -> list[str]:
+    """Says how often the passage in which an answer stands was retrieved, and of which prompts it was kept away."""
+    made = results.get("passages")
+    if not made:
+        return []
+    test, count = made["test"], made["count"]
+    sentence = f"{made['passages']:,} passages, {count:,} in a prompt, by the features of {made['model']}."
+    if shares := test["recall"]:
+        told = " and ".join(f"{share:.1%} at {k}" for k, share in shares.items())
+        sentence += f" Of {test['oracleKnown']:,} test rows that come with theirs it was retrieved for {told} (recall)."
+    if test["oracleUnknown"]:
+        sentence += f" Of {test['oracleUnknown']:,} test rows nobody knows it."
+    sentences = [sentence]
+    for part in ("pool", "budget"):
+        counts = made[part]
+        told = f"Of the {part}, {counts['withOracle']:,} prompts hold it and {counts['distractorsAlone']:,} do not"
+        if counts["oracleUnknown"]:
+            told += f", of {counts['oracleUnknown']:,} nobody knows it"
+        if counts["oracleOfTest"]:
+            told += f", and {counts['oracleOfTest']:,} were kept from it, for it is one of a test row"
+        sentences.append(told + ".")
+    return sentences
 
 
 def judge_sentences(evaluation: Mapping[str, Any]) -> list[str]:

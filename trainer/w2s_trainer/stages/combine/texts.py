@@ -39,7 +39,7 @@ def choose_texts(context: StageContext) -> StageResult:
     spec, family = context.spec, family_of(context.spec)
     examples = read_examples(context.artifact("examples"), context.scratch)
     known = _Known(context, examples)
-    predictions = Predictions(examples, family.label_column, examples.rows("test"))
+    predictions = Predictions(examples, family.label_column, examples.rows("test", "oracle"))
     fitted: dict[int, Weights] = {}
     sizes: dict[int, int] = {}
     for seed in range(spec.evaluation.seeds):
@@ -75,7 +75,7 @@ class _Known:
         self._context = context
         self._examples = examples
         self._column = family_of(context.spec).label_column
-        self._asked = examples.rows("budget", "test")
+        self._asked = examples.rows("budget", "test", "oracle")
 
     @cached_property
     def gold(self) -> NDArray[Any]:

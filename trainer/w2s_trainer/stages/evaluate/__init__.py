@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2s_api.arms import ARMS, arms_of, candidate_of
+from w2s_api.input_template import PASSAGES
 from w2s_api.keys import digest
 from w2s_api.stage import Role
 from w2s_trainer.contract.context import StageContext, StageResult
 from w2s_trainer.contract.job import StageJob
-from w2s_trainer.data.inputs import shown_with_fields
+from w2s_trainer.data.inputs import fields_beside, shown_with_fields
 from w2s_trainer.families import family_of
 from w2s_trainer.families.gold_test import ArmAnswers, GoldTest
 from w2s_trainer.json_text import strict_json
@@ -26,6 +27,7 @@ from w2s_trainer.stages.evaluate.decision_table import decision_table
 from w2s_trainer.stages.evaluate.error_groups import error_groups
 from w2s_trainer.stages.evaluate.gate import apply_gate
 from w2s_trainer.stages.evaluate.pairwise import judged
+from w2s_trainer.stages.evaluate.passages import AskedAgain, compare_passages
 from w2s_trainer.stages.evaluate.predictions import (
     cascade_answers,
     self_trained_answers,
@@ -38,6 +40,7 @@ from w2s_trainer.stages.label.summary import whole_summary
 from w2s_trainer.stages.tables import (
     Examples,
     WeakLabels,
+    read_asked_again,
     read_examples,
     read_gold,
     read_labels,
@@ -71,6 +74,9 @@ def run(context: StageContext) -> StageResult:
     arms = _arms(context, examples, rows, training["examples"])
     result = compare(test, arms, candidate, np.random.default_rng(BOOTSTRAP_SEED))
     texts = examples.texts.take(rows)
+    if spec.task.passages:
+        again = _asked_again(context, examples, rows, training["examples"])
+        result["passages"] = compare_passages(test, arms.answers, fields_beside(texts)[PASSAGES], again)
     ids = list(examples.ids.take(rows))
     if spec.evaluation.judge:
         rng = np.random.default_rng(BOOTSTRAP_SEED)
@@ -104,6 +110,7 @@ def run(context: StageContext) -> StageResult:
         "evaluation": result,
         "data": dict(prepared.summary),
         "synthesis": _synthesis(context),
+        **({"passages": dict(context.artifact("examples").summary)} if spec.task.passages else {}),
         "labelers": [whole_summary(opinion.summary) for opinion in context.artifacts("opinions")],
         "aggregation": dict(context.artifact("labels").summary),
         "sources": _sources(context, examples, rows, test),
@@ -121,7 +128,7 @@ def run(context: StageContext) -> StageResult:
             test,
             arms.answers["weak"].values[0],
             arms.answers[candidate.name].values[0],
-            lambda item: _excerpt(shown_with_fields(texts, item)),
+            lambda item: _excerpt(shown_with_fields(texts, item, PASSAGES if spec.task.passages else "")),
         )
         if spec.report.examples == "Excerpts"
         else None,
@@ -220,6 +227,20 @@ def _arms(
     return Arms({name: by_arm[name] for name in ARMS if name in by_arm}, curve, trained_on)
 
 
+def _asked_again(
+    context: StageContext, examples: Examples, rows: NDArray[np.int64], trained_on: dict[str, int]
+) -> AskedAgain:
+    """What was written about the rows of the test, int64[n], that were asked again with their oracle alone."""
+    again, found = read_asked_again(context.artifact("examples"), examples, context.scratch)
+    alone = examples.rows("oracle")
+    return AskedAgain(
+        np.searchsorted(rows, again),
+        found,
+        _arms(context, examples, alone, trained_on).answers,
+        fields_beside(examples.texts.take(alone))[PASSAGES],
+    )
+
+
 def _predictions(
     context: StageContext, examples: Examples, rows: NDArray[np.int64], column: str
 ) -> dict[tuple[str, int], dict[int, NDArray[Any]]]:
@@ -300,8 +321,8 @@ def _rounds(context: StageContext) -> dict[str, Any] | None:
 
 def _synthesis(context: StageContext) -> dict[str, Any] | None:
     """What results say of the pairs that took the place of the pool; None where none did."""
-    made, prepared = context.artifact("examples"), context.artifact("gold")
-    return None if made.key == prepared.key else dict(made.summary)
+    made = context.artifact("pairs" if "pairs" in context.job.stage.roles else "examples")
+    return dict(made.summary) if made.stage == "synthesise" else None
 
 
 def _selection(context: StageContext) -> dict[str, Any]:

@@ -72,7 +72,7 @@ def read_corpus(spec: Spec, objects: "Objects", scratch: Path, progress: "Progre
     prefixed = _ambiguous(files)
     wanted = wanted_by(spec)
     gold, test, unlabeled = (Rows(imported=ImportedColumns(wanted)) for _ in range(3))
-    inputs = spec.task.inputs
+    inputs = spec.task.row_fields
     corpus = Corpus(Texts(inputs), gold, test, unlabeled, Rows(), [])
     for (role, uri), data_files in files.items():
         rows: Rows = getattr(corpus, role)
@@ -81,7 +81,9 @@ def read_corpus(spec: Spec, objects: "Objects", scratch: Path, progress: "Progre
         reader = SourceReader(role, uri, data_files, spec.data.fields, corpus.quarantine)
         reader.has_references = FAMILIES[spec.task.type].writes
         if role != "seen":
-            reader.imported, reader.inputs = wanted, inputs
+            # Documents that pairs are made of have no fields of a question.
+            of_pairs = role == "unlabeled" and bool(spec.synthesis.steps)
+            reader.imported, reader.inputs = wanted, () if of_pairs else inputs
         for example in reader.examples(objects, scratch):
             rows.text.append(corpus.texts.add(example.text, example.inputs))
             rows.label.append(example.label)

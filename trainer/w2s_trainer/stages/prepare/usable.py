@@ -45,7 +45,7 @@ class Example:
     """What labelers import, in the order of `Wanted`: votes in the one form of keys, or texts as they are."""
     numbers: tuple[float, ...] = ()
     inputs: tuple[str, ...] = ()
-    """What models read beside the text, in the order of the template's fields."""
+    """What prompts are made of beside the text, in the order of `Task.row_fields`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from w2s_api.methods.method import field_of
 from w2s_api.spec.job import Spec
 from w2s_trainer.contract.context import StageContext, StageResult
 from w2s_trainer.contract.job import StageJob
+from w2s_trainer.data.inputs import sources_of
 from w2s_trainer.data.normal_form import normalised
 from w2s_trainer.errors import BadData, BadSpec
 from w2s_trainer.stages.synthesise.methods import Made, make_of
@@ -44,10 +45,12 @@ def run(context: StageContext) -> StageResult:
         progress.note(f"{step.type}: {len(done.pairs):,} pairs{_without(done.dropped)}")
     short = [pair for pair in pairs if len(pair.answer.split()) <= synthesis.longest_answer]
     texts = [pair.as_text(synthesis.text) for pair in short]
+    oracle = context.spec.task.passages.oracle if context.spec.task.passages else None
+    # With passages the same may be asked of several: what is compared is the question with its passage.
     kept, removed = kept_of(
         short,
-        texts,
-        list(test),
+        [f"{text}\n{pair.shown}" for text, pair in zip(texts, short, strict=True)] if oracle else texts,
+        list(sources_of(test)),
         context.spec.data.near_duplicates,
         float(synthesis.most_alike),
         partial(progress, "near-duplicates"),
@@ -57,7 +60,9 @@ def run(context: StageContext) -> StageResult:
     summary = summary_of(context.spec, made, [short[place] for place in kept], removed, examples)
     if not kept:
         raise _nothing(summary)
-    write([short[place] for place in kept], [texts[place] for place in kept], examples, context.output)
+    write(
+        [short[place] for place in kept], [texts[place] for place in kept], examples, context.output, oracle
+    )
     progress.note(
         f"{len(kept):,} pairs of {summary['documents']['used']:,} of {summary['documents']['read']:,} documents"
         f"{_without(removed)}"

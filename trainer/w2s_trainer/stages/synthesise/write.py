@@ -6,9 +6,11 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from w2s_trainer.data.inputs import fields_beside
+from w2s_trainer.stages.columns import taken
 from w2s_trainer.stages.imported import IMPORTED, text_column
 from w2s_trainer.stages.synthesise.pairs import Pair
-from w2s_trainer.stages.tables import EXAMPLES, Examples, write_table
+from w2s_trainer.stages.tables import EXAMPLES, Examples, input_column, write_table
 
 PAIRS = "pairs.parquet"
 
@@ -28,7 +30,13 @@ def names_of(pairs: Sequence[Pair], examples: Examples) -> list[str]:
     return names
 
 
-def write(pairs: Sequence[Pair], texts: Sequence[str], examples: Examples, output: Path) -> None:
+def write(
+    pairs: Sequence[Pair],
+    texts: Sequence[str],
+    examples: Examples,
+    output: Path,
+    oracle: str | None = None,
+) -> None:
     """Writes the pairs in place of the pool, before the rows of budget and test as they were; and where each is from.
 
     Args:
@@ -36,9 +44,10 @@ def write(pairs: Sequence[Pair], texts: Sequence[str], examples: Examples, outpu
         texts: as they are written.
         examples: of the job, whose pool the documents are.
         output: the directory of the artifact.
+        oracle: the field with the passage in which an answer stands, where prompts hold passages.
     """
     names, rows = names_of(pairs, examples), np.array([pair.row for pair in pairs], dtype=np.int64)
-    gold = examples.rows("budget", "test")
+    gold, beside = examples.rows("budget", "test"), fields_beside(examples.texts)
     ids = pa.concat_arrays([pa.array(names, pa.string()), examples.ids.take(gold).arrow()])
     write_table(
         {
@@ -46,6 +55,11 @@ def write(pairs: Sequence[Pair], texts: Sequence[str], examples: Examples, outpu
             "text": [*texts, *examples.texts.take(gold)],
             "part": ["pool"] * len(pairs) + examples.parts[gold].tolist(),
             "family": examples.families[np.concatenate([rows, gold])],
+            **(
+                {input_column(oracle): [*(pair.shown for pair in pairs), *taken(beside[oracle], gold)]}
+                if oracle
+                else {}
+            ),
         },
         output / EXAMPLES,
     )

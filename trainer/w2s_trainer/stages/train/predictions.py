@@ -92,5 +92,6 @@ def asked_rows(spec: Spec, arm: str, examples: Examples) -> NDArray[np.int64]:
         arm == "strong" and ARMS["combined"].absent(spec) is None and not family_of(spec).is_joined_by_choice
     )
     return np.union1d(
-        examples.rows("budget", "test"), student_sample(examples) if is_added_up else examples.rows()
+        examples.rows("budget", "test", "oracle"),
+        student_sample(examples) if is_added_up else examples.rows(),
     )

@@ -10,10 +10,10 @@ from w2s_trainer.stages.train.predictions import Predictions, asked_by
 
 
 def ask_untuned(context: StageContext) -> StageResult:
-    """Asks the model as it came about budget and test, and writes what it says."""
+    """Asks the model as it came about budget and test, the latter with its passages alone too, and writes what it says."""
     strong, family = context.spec.strong, family_of(context.spec)
     examples = read_examples(context.artifact("examples"), context.scratch)
-    predictions = Predictions(examples, family.label_column, examples.rows("budget", "test"))
+    predictions = Predictions(examples, family.label_column, examples.rows("budget", "test", "oracle"))
     began = time.monotonic()
     asked = family.untuned_answers(
         context.model.directory,
