@@ -272,12 +272,15 @@ def _add_finish(build: _Builder, spec: Spec, model: ModelReference) -> Mapping[i
     """A stage for each step and seed that changes a student after its training; the last one of each seed."""
     strong, evaluation = spec.strong, spec.evaluation
     seeds = range(FIRST_SEED, FIRST_SEED + evaluation.seeds)
+    is_added_up = family_of(spec.task).has_heads and ARMS["combined"].absent(spec) is None
+    asked = ["PoolSample"] if is_added_up else []
     finished: dict[int, str] = {}
     for place, step in enumerate(strong.finish.steps):
         settings = step.settings
         on_budget = {
             "data.goldBudget": spec.data.gold_budget,
-            "promotion.metric": spec.promotion.metric,
+            # What learns from the budget chooses nothing by it.
+            "promotion.metric": None if settings.learns_budget else spec.promotion.metric,
         }
         for seed in seeds:
             before = finished.get(seed, f"train-strong-{seed}")
@@ -296,7 +299,7 @@ def _add_finish(build: _Builder, spec: Spec, model: ModelReference) -> Mapping[i
                     "strong.finish.steps[]": step.result_settings(),
                     "seed": seed,
                 },
-                [step.method, *settings.uses(), strong.tuning.method],
+                [step.method, *settings.uses(), strong.tuning.method, *asked],
                 {
                     **build.examples,
                     "student": (before,),
