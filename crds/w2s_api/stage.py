@@ -29,13 +29,17 @@ Role = Literal[
 ]
 """What an artifact is to the stage that reads it.
 
-examples: every text, its part and family. pairs: those that took the place of the pool, where something was put beside them
-since. gold: the experts' labels of them, apart by part. opinions: of each labeler, in the manifest's order. labels: what the opinions were aggregated to. selection: the rows to train on. model: one that a stage made.
-students: of every arm and seed. combination: of teacher and students. round: the students of the round of self-training before;
-rounds: those of all rounds, in order. student: the one that is published, of a step of the finish the one before it;
-gold-student: the one on gold labels that is published beside it. results: of the evaluation.
-retention: what the tuned model forgot. adaptation: the models that the steps of the adaptation made.
-finish: the students that those of the finish made. unfinished: the students before the first of these that learns from the gold budget.
+- examples: every text, its part and family; pairs: those that took the place of the pool, where something was put beside
+  them since; gold: the experts' labels of them, apart by part.
+- opinions: of each labeler, in the manifest's order; labels: what they were aggregated to; selection: the rows to train on.
+- model: one that a stage made; adaptation: the models that the steps of the adaptation made.
+- students: of every arm and seed; combination: of teacher and students.
+- round: the students of the round of self-training before; rounds: those of all rounds, in order.
+- finish: the students that the steps of the finish made; unfinished: those before the first step that learns from the
+  gold budget.
+- student: the one that is published, of a step of the finish the one before it; gold-student: the one on gold labels that
+  is published beside it.
+- retention: what the tuned model forgot; results: of the evaluation.
 """
 
 
