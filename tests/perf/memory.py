@@ -21,8 +21,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from w2s_api.pipeline import Stage, pipeline
+from w2s_api.pipeline import pipeline
 from w2s_api.spec.job import Spec
+from w2s_api.stage import Stage
 from w2s_trainer.contract.job import StageJob
 from w2s_trainer.contract.last_words import read_last_words
 from w2s_trainer.store.artifacts import ArtifactStore

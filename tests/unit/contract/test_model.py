@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from w2s_api.pipeline import _Builder, pipeline
+from w2s_api.pipeline import Builder, pipeline
 from w2s_api.spec.job import Spec
 from w2s_api.stage import ModelReference, Read
 from w2s_trainer.contract.context import StageContext
@@ -29,19 +29,19 @@ class Made:
 
 
 def test_a_model_that_a_stage_makes_is_a_need_and_nothing_is_read_from_outside():
-    build = _Builder()
+    build = Builder()
     build.add("adapt", "train", {}, [])
     build.add("train", "train", {}, [], model=ModelReference(stage="adapt"))
     stage = build.stages["train"]
     assert (stage.needs, stage.reads) == (("adapt",), ())
-    other = _Builder()
+    other = Builder()
     other.add("adapt", "train", {"another": "setting"}, [])
     other.add("train", "train", {}, [], model=ModelReference(stage="adapt"))
     assert other.stages["train"].key != stage.key, "another model is other work"
 
 
 def test_a_model_that_is_given_is_read_from_outside():
-    build = _Builder()
+    build = Builder()
     build.add("train", "train", {}, [], model=ModelReference(uri=URI))
     stage = build.stages["train"]
     assert (stage.needs, stage.reads) == ((), (Read(URI, "model"),))
