@@ -126,7 +126,7 @@ def test_prompts_are_those_given_or_our_own():
 def test_results_say_that_a_head_has_nothing_to_forget_and_nothing_where_nobody_asked():
     from types import SimpleNamespace
 
-    from w2s_trainer.stages.evaluate import _retention
+    from w2s_trainer.stages.evaluate.summaries import of_retention
 
     def context(asked, roles):
         evaluation = SimpleNamespace(retention=asked)
@@ -136,6 +136,6 @@ def test_results_say_that_a_head_has_nothing_to_forget_and_nothing_where_nobody_
             artifact=lambda role: SimpleNamespace(summary={"of": role}),
         )
 
-    assert _retention(context(object(), {})) == {"nothingToForget": True}
-    assert _retention(context(None, {})) is None
-    assert _retention(context(object(), {"retention": ("retention",)})) == {"of": "retention"}
+    assert of_retention(context(object(), {})) == {"nothingToForget": True}
+    assert of_retention(context(None, {})) is None
+    assert of_retention(context(object(), {"retention": ("retention",)})) == {"of": "retention"}
