@@ -6,10 +6,8 @@ from w2s_trainer.contract.context import StageContext, StageResult
 from w2s_trainer.contract.job import StageJob
 from w2s_trainer.families import family_of
 from w2s_trainer.stages.finish.methods import finish_method
-from w2s_trainer.stages.session import save_student
 from w2s_trainer.stages.tables import read_examples
 from w2s_trainer.stages.train.predictions import Predictions, asked_by, asked_rows
-from w2s_trainer.stages.train.tuned import STUDENT
 from w2s_trainer.store.artifacts import Artifact, ArtifactStore
 from w2s_trainer.store.checkpoints import clear_checkpoints
 from w2s_trainer.store.objects import Objects
@@ -20,6 +18,9 @@ ARM = "strong"
 
 def run(context: StageContext) -> StageResult:
     """Does the step that the stage is for; its files are those of a student that was trained."""
+    from w2s_trainer.stages.session import save_student  # imports torch, which other stages need not wait for
+    from w2s_trainer.stages.train.tuned import STUDENT
+
     stage, spec, family = context.job.stage, context.spec, family_of(context.spec)
     assert stage.step is not None
     assert stage.seed is not None
