@@ -14,11 +14,18 @@ from w2s_trainer.store.settings import StorageSettings
 
 LONGEST_FIRST = (
     "test_kill_places",
-    "test_main_job",
+    "test_writing_job",
+    "test_synthesis_job",
     "test_kills",
+    "test_judge",
+    "test_adaptation",
+    "test_inputs_job",
+    "test_main_job",
     "test_local_run",
     "test_published",
+    "test_label_models",
     "test_promote",
+    "test_candidate",
     "test_store_outage",
 )
 

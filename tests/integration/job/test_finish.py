@@ -12,6 +12,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from published_kit import check_predictions, tables
 
+pytestmark = pytest.mark.slow
+
 TUNING = {"type": "LoRA", "lora": {"rank": 4, "learningRate": "0.003"}}
 FIRST, SECOND, THIRD = (f"finish-{place}-interpolate-0" for place in (1, 2, 3))
 

@@ -3,9 +3,13 @@
 import sys
 from pathlib import Path
 
+import pytest
+
 sys.path.insert(0, str(Path(__file__).parent))
 
 from published_kit import check_predictions, model_of
+
+pytestmark = pytest.mark.slow
 
 
 def test_a_student_is_published_merged_then_apart_then_refused(workplace, capsys):

@@ -22,6 +22,8 @@ from w2s_trainer.stages.promote.student import publish_student
 from w2s_trainer.stages.session import save_student
 from w2s_trainer.tuning.student import load_student
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[3]
 CLASSES = ["free", "restricted", "unclear"]
 MAX_TOKENS = 48

@@ -16,6 +16,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from killing_kit import begin, stages_of, until_started
 
+pytestmark = pytest.mark.slow
+
 
 def self_trained(spec):
     spec["strong"]["rounds"] = {"max": 2}

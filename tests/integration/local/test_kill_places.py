@@ -16,6 +16,8 @@ from w2s_kill_kit import STAGE, TUNING, Running, Workshop
 from w2s_local_kit import eventually, is_alive
 from w2s_proxy import Door
 
+pytestmark = pytest.mark.slow
+
 OBJECT = r"^PUT \S*/checkpoints/\S*/state\.safetensors"
 MANIFEST = r"^PUT \S*/checkpoints/\S*/manifest\.json"
 

@@ -145,6 +145,7 @@ def test_the_embedded_store_and_local_data_are_all_it_needs(finished):
         assert probe.connect_ex(("127.0.0.1", state["port"])) != 0  # it is stopped
 
 
+@pytest.mark.slow
 def test_stages_that_were_forked_make_the_same_bytes_as_those_that_were_started_anew(finished):
     """No library takes notice of that variable, but where one like it is set no stage is forked."""
     forked = artifacts(finished.home / "s3")

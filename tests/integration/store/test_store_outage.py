@@ -34,7 +34,11 @@ def until(condition: Callable[[], object]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "killed"), [(5, True), (20, False)], ids=["5 s, killed", "20 s, stopped"]
+    ("seconds", "killed"),
+    [
+        pytest.param(5, True, id="5 s, killed"),
+        pytest.param(20, False, id="20 s, stopped", marks=pytest.mark.slow),
+    ],
 )
 def test_transfers_go_on_when_the_server_is_back(
     server: EmbeddedStore, tmp_path: Path, seconds: float, killed: bool
