@@ -81,9 +81,9 @@ clean: cluster-down # its folder holds mounts while it runs
 # However the tests end, clusters that they brought up end with them; those of `make cluster-up` stay.
 TIDY = trap 'for mode in node kwok; do python3 tests/cluster/cluster.py down --unused --mode $$mode; done' EXIT
 
-# They wait more than they compute: three processes suit two cores.
+# They wait more than they compute: four processes suit two cores.
 cluster: $(STAMP) tools ## Tests on a real API server, with real pods and with fake ones
-	$(TIDY); $(PY) -m pytest tests/cluster -q -m "not e2e" $(if $(KUBECONFIG),,-n 3 --dist loadfile) --durations 8
+	$(TIDY); $(PY) -m pytest tests/cluster -q -m "not e2e" $(if $(KUBECONFIG),,-n 4 --dist loadfile) --durations 8
 
 # docker, podman and buildah take the same words.
 BUILD ?= docker build

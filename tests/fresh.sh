@@ -4,8 +4,13 @@
 set -euo pipefail
 repository=$(git -C "$(dirname "$0")" rev-parse --show-toplevel)
 folder=$(mktemp -d "${TMPDIR:-/tmp}/w2s-fresh.XXXXXX")
-# Go keeps its modules without write bits.
-trap 'chmod -R u+w "$folder"; rm -rf "$folder"' EXIT
+remove() {
+  # buildah leaves layers of the images that it sent mounted in its storage, which is in the cache; the deepest go first.
+  cut -d' ' -f2 /proc/mounts | { grep "^$folder/" || true; } | sort -r | xargs -r -n1 umount
+  chmod -R u+w "$folder" # Go keeps its modules without write bits
+  rm -rf "$folder"
+}
+trap remove EXIT
 
 git clone -q "$repository" "$folder/w2s"
 export XDG_CONFIG_HOME=${XDG_CONFIG_HOME:-$HOME/.config}

