@@ -21,7 +21,7 @@ from w2s_trainer.models.causal import load_causal
 from w2s_trainer.models.head import Head
 from w2s_trainer.models.published import publish_model
 from w2s_trainer.models.uri import fetch_model
-from w2s_trainer.stages import label, session
+from w2s_trainer.stages import label, resumable
 from w2s_trainer.stages.label import functions, saved_answers
 from w2s_trainer.stages.label.question import Question
 from w2s_trainer.stages.label.summary import whole_summary
@@ -306,7 +306,7 @@ def test_a_labeler_that_is_interrupted_ends_with_the_same_labels(bench, how, see
 
 @pytest.mark.parametrize(("precision", "rounding"), [("float32", 1e-5), ("bfloat16", 5e-3)])
 def test_each_shard_tunes_for_itself_to_the_same_model(bench, monkeypatch, precision, rounding):
-    monkeypatch.setattr(session, "precision_of", lambda _device: precision)
+    monkeypatch.setattr(resumable, "precision_of", lambda _device: precision)
     whole = labels(bench.label(bench.context(tuned("LoRA"), seeds=1)))[0]
     other = replace(bench, uri=f"{bench.uri}/in-parts")
     first, second = (other.context(tuned("LoRA"), seeds=1, shard=(index, 2)) for index in range(2))

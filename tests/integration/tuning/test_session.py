@@ -21,7 +21,7 @@ from w2s_trainer.errors import Stopped
 from w2s_trainer.families import classification
 from w2s_trainer.families.task_family import TaskFamily
 from w2s_trainer.models.layout import FREE_TEXT, layout_of
-from w2s_trainer.stages import session
+from w2s_trainer.stages import resumable, session
 from w2s_trainer.stages.session import Recipe, tune_student
 from w2s_trainer.store.checkpoints import Checkpoints
 from w2s_trainer.store.objects import Objects
@@ -140,7 +140,7 @@ def new_place(embedded_s3, tiny, tmp_path) -> Callable[..., Place]:
 @pytest.fixture(autouse=True)
 def float32(monkeypatch) -> None:
     """What this machine is fastest in is not what is tested here."""
-    monkeypatch.setattr(session, "precision_of", lambda _device: "float32")
+    monkeypatch.setattr(resumable, "precision_of", lambda _device: "float32")
 
 
 def assert_same(mine: Any, theirs: Any) -> None:
@@ -165,7 +165,7 @@ def test_stopped_by_a_signal_it_goes_on_elsewhere_and_ends_bitwise_equal(new_pla
         assert place.newest().step == stop
         # The next machine has other habits; the training keeps those that it began with.
         torch.set_num_threads(2)
-        monkeypatch.setattr(session, "precision_of", lambda _device: "bfloat16")
+        monkeypatch.setattr(resumable, "precision_of", lambda _device: "bfloat16")
     found, watched = place.tune(recipe)
     assert watched.notes == [f"going on from step {steps}"]
     assert found.student.precision == "float32"
@@ -209,7 +209,7 @@ def test_a_checkpoint_of_another_format_is_passed_over(new_place, recipe):
 
 def test_saving_by_the_clock_keeps_the_newest_two(new_place, recipe, monkeypatch):
     monkeypatch.setattr(
-        session,
+        resumable,
         "StoreKeeper",
         lambda *given, **named: session_keeper(*given, **{**named, "interval": 0.0}),
     )
@@ -220,7 +220,7 @@ def test_saving_by_the_clock_keeps_the_newest_two(new_place, recipe, monkeypatch
     assert place.newest().step == watched.steps[-1] == found.figures["steps"]
 
 
-session_keeper = session.StoreKeeper
+session_keeper = resumable.StoreKeeper
 
 
 def test_figures(new_place, recipe):

@@ -17,21 +17,16 @@ from w2s_api.methods.tunings import TuningSettings
 from w2s_api.spec.strong import Strong
 from w2s_api.spec.tuning import Stopping, Training
 from w2s_trainer.contract.context import StageContext
-from w2s_trainer.errors import StoreUnavailable
 from w2s_trainer.families import family_of
 from w2s_trainer.stages.columns import taken
-from w2s_trainer.store.checkpoints import Checkpoints, Found
+from w2s_trainer.stages.resumable import ResumableTraining, schedule_of
 from w2s_trainer.tuning.collapse import Alarm
 from w2s_trainer.tuning.energy import EnergyMeter
-from w2s_trainer.tuning.keeper import StoreKeeper, unfit
-from w2s_trainer.tuning.loop import Schedule, tune
-from w2s_trainer.tuning.numerics import NumericSettings, agree_on_numerics
-from w2s_trainer.tuning.precision import precision_of
+from w2s_trainer.tuning.loop import Schedule
 from w2s_trainer.tuning.state import TrainingState
 from w2s_trainer.tuning.stop import StopRequest
 from w2s_trainer.tuning.training_set import TrainingSet
 from w2s_trainer.tuning.tunable import TunableModel
-from w2s_trainer.tuning.world import World
 
 if TYPE_CHECKING:
     import torch
@@ -104,32 +99,15 @@ def tune_student(
         name: tells the trainings of one stage apart.
         seed: of initialisation and order.
     """
-    import torch
-
-    world = World.join()
-    note = context.progress.note
-    home = context.store.home_uri(context.job.stage.kind, context.key)
-    checkpoints = Checkpoints(context.objects, home, name, unfit=unfit, note=note, saved=context.headway)
-    checkpoint = common_checkpoint(checkpoints, context.scratch / "checkpoints", world)
-    directory = context.model.directory
-    if checkpoint:
-        numbers = NumericSettings(checkpoint.meta["precision"], checkpoint.meta["threads"])
-        note(f"going on from step {checkpoint.step}")
-    else:
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-        proposed = NumericSettings(precision_of(device), torch.get_num_threads())
-        numbers = world.broadcast_object(
-            agree_on_numerics(context.objects, home, proposed) if world.leads else proposed
-        )
-    torch.set_num_threads(numbers.threads)
+    run = ResumableTraining.open(context, name)
     training = recipe.training
     family = family_of(context.spec)
     student = family.load_student(
-        directory,
+        context.model.directory,
         context.model.name,
         tuning=recipe.tuning,
         dropout=float(training.dropout),
-        precision=numbers.precision,
+        precision=run.numbers.precision,
         gradient_checkpointing=training.gradient_checkpointing,
     )
     held_out = np.zeros(len(data), dtype=bool)
@@ -137,7 +115,7 @@ def tune_student(
         held_out = hold_out(data.families, float(training.stopping.validation.fraction), seed)
     kept, kept_texts = data.part(~held_out), _some(texts, ~held_out)
     began, meter = time.monotonic(), EnergyMeter()
-    if not checkpoint:
+    if not run.checkpoint:
         family.start_student(
             student,
             kept_texts,
@@ -164,23 +142,13 @@ def tune_student(
             validation = family.validation(
                 student, _some(texts, held_out), data.part(held_out), max_tokens=recipe.max_tokens
             )
-        state = tune(
+        state = run.tune(
             student,
             objective,
-            schedule_of(recipe, seed),
-            keeper=StoreKeeper(
-                checkpoints,
-                checkpoint,
-                interval=training.checkpoint_interval_seconds,
-                staging=context.scratch,
-                precision=numbers.precision,
-                threads=numbers.threads,
-                note=note,
-            ),
+            _schedule(recipe, seed),
+            interval=training.checkpoint_interval_seconds,
             validation=validation,
             stop=stop,
-            world=world,
-            progress=context.progress,
             spent=time.monotonic() - began,
         )
     return Tuned(
@@ -188,26 +156,19 @@ def tune_student(
         state.best.state if state.best else None,
         objective.alarms(),
         {
-            **_figures(state, student, len(kept), meter.joules() if not checkpoint else None),
+            **_figures(state, student, len(kept), meter.joules() if not run.checkpoint else None),
             **objective.figures,
         },
     )
 
 
-def schedule_of(recipe: Recipe, seed: int) -> Schedule:
-    """The schedule of a recipe, in numbers."""
-    training = recipe.training
-    validation = training.stopping.validation
-    return Schedule(
-        epochs=training.epochs,
-        batch_size=training.batch_size,
+def _schedule(recipe: Recipe, seed: int) -> Schedule:
+    stopping = recipe.training.stopping
+    return schedule_of(
+        recipe.training,
         learning_rate=recipe.tuning.rate,
-        shape=training.schedule,
-        warmup_fraction=float(training.warmup_fraction),
-        weight_decay=float(training.weight_decay),
-        gradient_clipping=float(training.gradient_clipping),
         batch_tokens=recipe.batch_tokens,
-        checks=validation.checks if training.stopping.type == "WeakValidation" else 0,
+        checks=stopping.validation.checks if stopping.type == "WeakValidation" else 0,
         seed=seed,
     )
 
@@ -231,20 +192,6 @@ def hold_out(families: NDArray[np.int64], fraction: float, seed: int) -> NDArray
             break
         held.append(place)
     return np.isin(families, kinds[held])
-
-
-def common_checkpoint(checkpoints: Checkpoints, directory: Path, world: World) -> Found | None:
-    """Returns the checkpoint that all processes go on from: the newest that the leading process can read."""
-    checkpoint = checkpoints.newest(directory) if world.leads else None
-    step = world.broadcast_object(checkpoint.step if checkpoint else None)
-    if world.leads or step is None:
-        return checkpoint
-    checkpoint = checkpoints.newest(directory, step_at_most=step)
-    if checkpoint is None or checkpoint.step != step:
-        raise StoreUnavailable(
-            "CheckpointGone", f"Process {world.rank} cannot read the checkpoint of step {step}.", "Try again."
-        )
-    return checkpoint
 
 
 def _some(texts: Sequence[str], mask: NDArray[np.bool_]) -> Sequence[str]:

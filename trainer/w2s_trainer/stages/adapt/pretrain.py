@@ -8,8 +8,6 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-import torch
-
 from w2s_api.methods.adaptation_steps import Pretrain
 from w2s_trainer.contract.context import StageContext
 from w2s_trainer.errors import BadData, BadSpec
@@ -21,20 +19,16 @@ from w2s_trainer.stages.adapt.methods import Before
 from w2s_trainer.stages.adapt.texts import SEED, PretrainingTexts, check_corpora, pretraining_texts
 from w2s_trainer.stages.adapt.written import write_made
 from w2s_trainer.stages.columns import taken
-from w2s_trainer.stages.session import common_checkpoint
-from w2s_trainer.store.checkpoints import Checkpoints
+from w2s_trainer.stages.resumable import ResumableTraining, schedule_of
 from w2s_trainer.tuning.blocks import pack
 from w2s_trainer.tuning.energy import EnergyMeter
-from w2s_trainer.tuning.keeper import StoreKeeper, unfit
 from w2s_trainer.tuning.language_model import LanguageModel, load_language_model
 from w2s_trainer.tuning.language_objective import Checks, HeldOutBlocks, LanguageObjective
-from w2s_trainer.tuning.loop import HELD_OUT_BATCHES, Schedule, tune
-from w2s_trainer.tuning.numerics import NumericSettings, agree_on_numerics
+from w2s_trainer.tuning.loop import HELD_OUT_BATCHES
+from w2s_trainer.tuning.numerics import NumericSettings
 from w2s_trainer.tuning.order import Order
-from w2s_trainer.tuning.precision import precision_of
 from w2s_trainer.tuning.state import TrainingState
 from w2s_trainer.tuning.stop import StopRequest
-from w2s_trainer.tuning.world import World
 
 _CHUNK = 256
 """Texts that are tokenised at once."""
@@ -52,62 +46,44 @@ def adapt(context: StageContext, settings: Pretrain) -> dict[str, Any]:
         BadSpec: the model cannot be pretrained, or training went where numbers end.
         Stopped: it was asked to stop, and what was done is saved.
     """
-    world, note = World.join(), context.progress.note
-    home = context.store.home_uri(context.job.stage.kind, context.key)
-    checkpoints = Checkpoints(context.objects, home, TRAINING, unfit=unfit, note=note, saved=context.headway)
-    checkpoint = common_checkpoint(checkpoints, context.scratch / "checkpoints", world)
-    if checkpoint:
-        numbers = NumericSettings(checkpoint.meta["precision"], checkpoint.meta["threads"])
-        note(f"going on from step {checkpoint.step}")
-    else:
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-        proposed = NumericSettings(precision_of(device), torch.get_num_threads())
-        numbers = world.broadcast_object(
-            agree_on_numerics(context.objects, home, proposed) if world.leads else proposed
-        )
-    torch.set_num_threads(numbers.threads)
-
-    model, read = _model(context, settings, numbers), pretraining_texts(context, settings)
+    run = ResumableTraining.open(context, TRAINING)
+    model, read = _model(context, settings, run.numbers), pretraining_texts(context, settings)
     learnt, held_out = (
         _blocks(model, taken(read.texts, rows), settings.block_tokens)
         for rows in (read.learnt, read.held_out)
     )
     training, batch_tokens = settings.training, context.spec.strong.batch_tokens
     _check_size(learnt, held_out, read, settings)
-    schedule = schedule_of(settings, batch_tokens)
+    schedule = schedule_of(
+        training,
+        learning_rate=settings.tuning.settings.rate,
+        batch_tokens=batch_tokens,
+        checks=settings.checks,
+        seed=SEED,
+    )
     question = model.question(float(settings.mask_fraction), context.model.name)
     steps = Order(len(learnt), schedule.batch_size, schedule.epochs, SEED).steps
     checks = Checks()
     objective = LanguageObjective(learnt, question, steps=steps, seed=SEED, checks=checks)
     validation = HeldOutBlocks(held_out, question, objective=objective, checks=checks)
     began, meter = time.monotonic(), EnergyMeter()
-    if not checkpoint:
+    if not run.checkpoint:
         checks.losses.append((0, validation.measure(model, HELD_OUT_BATCHES * batch_tokens)))
     model.make_tunable(SEED)
     with StopRequest() as stop:
-        state = tune(
+        state = run.tune(
             model,
             objective,
             schedule,
-            keeper=StoreKeeper(
-                checkpoints,
-                checkpoint,
-                interval=training.checkpoint_interval_seconds,
-                staging=context.scratch,
-                precision=numbers.precision,
-                threads=numbers.threads,
-                note=note,
-            ),
+            interval=training.checkpoint_interval_seconds,
             validation=validation,
             keep_best=False,
             stop=stop,
-            world=world,
-            progress=context.progress,
             spent=time.monotonic() - began,
         )
-    if world.leads:
+    if run.world.leads:
         _write(context, settings, model)
-    joules = None if checkpoint else meter.joules()
+    joules = None if run.checkpoint else meter.joules()
     return {
         **read.counts,
         **_figures(state, model, learnt, held_out, training.epochs),
@@ -124,23 +100,6 @@ def check(before: Before, settings: Pretrain) -> None:
         return
     assert before.model is not None
     check_architecture(directory, before.model, CAUSAL if is_causal(directory) else MASKED)
-
-
-def schedule_of(settings: Pretrain, batch_tokens: int) -> Schedule:
-    """The schedule of a step, in numbers."""
-    training = settings.training
-    return Schedule(
-        epochs=training.epochs,
-        batch_size=training.batch_size,
-        learning_rate=settings.tuning.settings.rate,
-        shape=training.schedule,
-        warmup_fraction=float(training.warmup_fraction),
-        weight_decay=float(training.weight_decay),
-        gradient_clipping=float(training.gradient_clipping),
-        batch_tokens=batch_tokens,
-        checks=settings.checks,
-        seed=SEED,
-    )
 
 
 def curve(losses: list[tuple[int, float]]) -> dict[str, Any]:

@@ -10,11 +10,9 @@ from numpy.typing import NDArray
 from w2s_api.methods.adaptation_steps import Pretrain
 from w2s_api.spec.data import Data
 from w2s_trainer.contract.context import StageContext
-from w2s_trainer.data.sources import listing
 from w2s_trainer.errors import BadData
 from w2s_trainer.stages.prepare.duplicates import near_duplicates
-from w2s_trainer.stages.prepare.imported import Wanted
-from w2s_trainer.stages.prepare.usable import Quarantined, SourceReader
+from w2s_trainer.stages.prepare.usable import SourceReader
 from w2s_trainer.stages.session import hold_out
 from w2s_trainer.stages.tables import Examples, read_examples
 from w2s_trainer.store.objects import Objects
@@ -74,25 +72,19 @@ def check_corpora(data: Data, settings: Pretrain, objects: Objects, scratch: Pat
         BadSpec, BadData: it cannot be read.
     """
     for source in settings.corpora:
-        reader = _reader(source.uri, data, objects)
+        reader = SourceReader.beside(source.uri, data.fields, objects)
         next(reader.examples(objects, scratch), None)
 
 
 def _corpora(context: StageContext, settings: Pretrain) -> Iterator[str]:
     for source in settings.corpora:
-        reader = _reader(source.uri, context.spec.data, context.objects)
+        reader = SourceReader.beside(source.uri, context.spec.data.fields, context.objects)
         before = 0
         for example in reader.examples(context.objects, context.scratch):
             before += 1
             yield example.text
         passed = f"; {len(reader.quarantine):,} cannot be used" if reader.quarantine else ""
         context.progress.note(f"Read {before:,} usable rows of {source.uri}{passed}")
-
-
-def _reader(uri: str, data: Data, objects: Objects) -> SourceReader:
-    quarantine: list[Quarantined] = []
-    files = listing(uri, objects).files
-    return SourceReader("seen", uri, files, data.fields, quarantine, Wanted())
 
 
 def _unlike_the_test(found: Sequence[str], examples: Examples, data: Data) -> list[str]:

@@ -11,7 +11,7 @@ from w2s_api.spec.data import Fields
 from w2s_trainer.data.keys import says_missing
 from w2s_trainer.data.row import Row, Unusable
 from w2s_trainer.data.rows import read_rows
-from w2s_trainer.data.sources import DataFile
+from w2s_trainer.data.sources import DataFile, listing
 from w2s_trainer.data.values import Unfit, answer_of, input_of, key_of, references_of, share_of, text_of
 from w2s_trainer.errors import BadData
 from w2s_trainer.stages.prepare.imported import Wanted
@@ -92,6 +92,15 @@ class SourceReader:
     """The one of them with the most lines, and its file."""
     _names: dict[str, None] = field(default_factory=dict)
     _present: set[str] = field(default_factory=set)
+
+    @classmethod
+    def beside(cls, uri: str, fields: Fields, objects: "Objects") -> "SourceReader":
+        """That of texts which are no part of a job's data: a corpus, general texts, passages.
+
+        Raises:
+            BadSpec, BadData: the place cannot be listed, or has no files.
+        """
+        return cls("seen", uri, listing(uri, objects).files, fields, [])
 
     def examples(self, objects: "Objects", scratch: Path) -> Iterator[Example]:
         """The usable rows, in order.

@@ -10,9 +10,8 @@ from pathlib import Path
 from w2s_api.spec.data import Data
 from w2s_api.spec.retention import LEAST_TEXTS, Retention
 from w2s_trainer.contract.context import StageContext
-from w2s_trainer.data.sources import listing
 from w2s_trainer.errors import BadData
-from w2s_trainer.stages.prepare.usable import Quarantined, SourceReader
+from w2s_trainer.stages.prepare.usable import SourceReader
 from w2s_trainer.stages.tables import read_examples
 from w2s_trainer.store.objects import Objects
 
@@ -33,7 +32,7 @@ def read_texts(context: StageContext, settings: Retention) -> RetentionTexts:
     """
     examples = read_examples(context.artifact("examples"), context.scratch)
     known = {digest_of(text) for text in examples.texts}
-    reader = _reader(context.spec.data, settings, context.objects)
+    reader = SourceReader.beside(settings.texts.uri, context.spec.data.fields, context.objects)
     left_out = {"unusable": 0, "repeated": 0, "ofTheJob": 0}
 
     def fresh() -> Iterator[tuple[str, str]]:
@@ -61,7 +60,7 @@ def check_texts(data: Data, settings: Retention, objects: Objects, scratch: Path
     Raises:
         BadSpec, BadData: they cannot be read, or are too few.
     """
-    reader = _reader(data, settings, objects)
+    reader = SourceReader.beside(settings.texts.uri, data.fields, objects)
     found = sum(1 for _ in islice(reader.examples(objects, scratch), LEAST_TEXTS))
     if found < LEAST_TEXTS:
         raise too_few(settings.texts.uri, found, "that can be used")
@@ -80,9 +79,3 @@ def too_few(uri: str, found: int, which: str) -> BadData:
 def digest_of(text: str) -> str:
     """What a text is known by, in hexadecimal digits."""
     return sha256(text.encode(errors="surrogatepass")).hexdigest()
-
-
-def _reader(data: Data, settings: Retention, objects: Objects) -> SourceReader:
-    quarantine: list[Quarantined] = []
-    uri = settings.texts.uri
-    return SourceReader("seen", uri, listing(uri, objects).files, data.fields, quarantine)

@@ -9,9 +9,7 @@ import numpy as np
 from w2s_api.spec.passages import Passages
 from w2s_trainer.contract.context import StageContext, StageResult
 from w2s_trainer.data.inputs import fields_beside
-from w2s_trainer.data.sources import listing
 from w2s_trainer.models.encoder import load_encoder
-from w2s_trainer.stages.prepare.imported import Wanted
 from w2s_trainer.stages.prepare.usable import SourceReader
 from w2s_trainer.stages.retrieve.passages import UNKNOWN, PassageSet, passages_of, require_enough
 from w2s_trainer.stages.retrieve.prompts import Chosen, choose, recall
@@ -115,8 +113,7 @@ def _more(context: StageContext, settings: Passages) -> Iterator[str]:
     if settings.more is None:
         return
     uri = settings.more.uri
-    files = listing(uri, context.objects).files
-    reader = SourceReader("seen", uri, files, context.spec.data.fields, [], Wanted())
+    reader = SourceReader.beside(uri, context.spec.data.fields, context.objects)
     for example in reader.examples(context.objects, context.scratch):
         yield example.text
     passed = f"; {len(reader.quarantine):,} rows cannot be used" if reader.quarantine else ""
