@@ -54,12 +54,12 @@ from combination_newton import quick_fit
 from combination_sources import SIZES, Budget, Split, kept_in
 from combination_tasks import CHOOSING, CONFIRMING, Task, read_task
 from combination_teachers import read_with_teachers
-from matched_scale import matched_scale
 from numpy.typing import NDArray
 from scipy.stats import t as student_t
 
 from w2s_trainer.models.head import folds_of
 from w2s_trainer.stages.combine.log_odds import Source, centred, from_logits, log_softmax
+from w2s_trainer.stages.combine.matched_scale import matched_scale
 from w2s_trainer.stages.combine.stacking import PRIOR_LABELS, Shrinkage, Weights, combine
 
 SETS = {"teachers": CHOOSING, "teachers-confirm": (*CONFIRMING, "scancode_licence_category")}

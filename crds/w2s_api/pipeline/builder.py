@@ -17,7 +17,7 @@ VERSIONS: Mapping[str, int] = {
     "ZeroShot": 1,
     "PoolSample": 1,
     "GoldSchedule": 1,
-    "combine": 1,
+    "combine": 2,
     "SelfTraining": 1,
     "retention": 1,
     "evaluate": 5,

@@ -3,7 +3,7 @@
     PYTHONPATH=tests/science python -m does_it_pay --data ../shared/data --state .w2s/science/does_it_pay
 
 SIGTERM and Ctrl-C stop it at any moment: the job in progress is begun again by the next run, of which the store keeps
-the stages that were finished.
+the stages that were finished. Records that stand beside the page count as those of this machine.
 """
 
 import argparse
@@ -22,8 +22,9 @@ from w2s_trainer.store.embedded import EmbeddedStore
 
 from .cells import Cell, cells
 from .declared import SETS, STUDENTS
+from .kept_records import DECLARATION, keep, restore
 from .manifest import BUCKET, declaration_digest, manifest_of
-from .page import write_page
+from .page import NAME, write_page
 from .records import Records, read
 from .running import Runner
 from .task_files import TaskFiles, task_files
@@ -40,9 +41,14 @@ def main() -> int:
     models = {"qwen": f"file://{arguments.qwen.resolve()}"} if arguments.qwen else {}
     if arguments.retry:
         print(f"{records.forget_failures()} failed jobs are run again")
+    kept = arguments.page / f"{NAME}.jsonl" if arguments.page else None
+    if kept:
+        restore(kept, records)
     code = run(arguments, state, records, models) if arguments.hours > 0 else 0
-    if arguments.page:
-        write_page(declared_records(state, records), arguments.page)
+    if kept:
+        found = declared_records(arguments.data, state, records)
+        keep(found, kept)
+        write_page(found, arguments.page)
     return code
 
 
@@ -103,14 +109,15 @@ def run(arguments: argparse.Namespace, state: Path, records: Records, models: di
     return 143 if stopping.is_set() else 0
 
 
-def declared_records(state: Path, records: Records) -> list[dict[str, Any]]:
+def declared_records(data: Path, state: Path, records: Records) -> list[dict[str, Any]]:
     """The records of jobs as they are declared now, in order."""
     found = []
     for cell in cells():
-        if (state / "data" / cell.task / "task.json").exists():
-            files = task_files(SETS[cell.task], state, state / "data" / cell.task)
-            path = records.path(cell, declaration_digest(manifest_of(cell, files, {})))
-            found += [read(path)] if path.exists() else []
+        if records.any(cell):
+            files = task_files(SETS[cell.task], data, state / "data" / cell.task)
+            digest = declaration_digest(manifest_of(cell, files, {}))
+            if records.has(cell, digest):
+                found.append({**read(records.path(cell, digest)), DECLARATION: digest})
     return found
 
 

@@ -23,6 +23,10 @@ class Records:
         """Whether it has come to its end, well or not."""
         return self.path(cell, digest).exists()
 
+    def any(self, cell: Cell) -> bool:
+        """Whether there is one of a job, however it was declared."""
+        return any(self._directory.glob(f"{cell}.*.json"))
+
     def keep(self, cell: Cell, digest: str, record: dict[str, Any]) -> None:
         """Keeps a record."""
         path = self.path(cell, digest)

@@ -1,6 +1,6 @@
 """The combination of a seed, on made-up texts: 60 of the pool, 24 of the budget, 3 classes."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -9,6 +9,7 @@ import pytest
 from w2s_trainer.models.head import Head, fit
 from w2s_trainer.stages.combine.combination import combination_of
 from w2s_trainer.stages.combine.log_odds import from_logits, from_probabilities, log_softmax
+from w2s_trainer.stages.combine.matched_scale import raised_scale
 from w2s_trainer.stages.combine.sources import CombinedSources
 from w2s_trainer.stages.combine.stacking import fit as fit_weights
 from w2s_trainer.stages.combine.students import gold_student
@@ -89,14 +90,27 @@ def test_weights_are_fitted_on_what_the_gold_student_says_out_of_fold():
         FEATURES[DRAWN], TRUTH[DRAWN], np.arange(POOL, N), classes=K, mean=STRONG.mean, seed=1
     )
     said = {name: answers(DRAWN) for name, answers in made.sources.items()} | {"gold": gold.held_out}
-    expected = fit_weights(said, TRUTH[DRAWN], made.weights)
+    pool = np.arange(POOL)
+    raised = raised_scale(made.sources["teacher"](pool), said["teacher"], TRUTH[DRAWN], np.arange(POOL, N))
+    start = replace(made.weights, scale={**dict.fromkeys(said, 1.0), "teacher": raised})
+    expected = fit_weights(said, TRUTH[DRAWN], start)
     assert dict(made.weights.scale) == pytest.approx(dict(expected.scale))
     in_sample = fit_weights(
-        {name: answers(DRAWN) for name, answers in made.sources.items()}, TRUTH[DRAWN], expected
+        {name: answers(DRAWN) for name, answers in made.sources.items()}, TRUTH[DRAWN], start
     )
     assert in_sample.scale["gold"] > made.weights.scale["gold"] + 0.01
     assert list(made.sources) == ["teacher", "strong", "gold", "zero-shot"]
     assert (made.gold_labels, made.gold_l2) == (BUDGET, gold.l2)
+
+
+def test_a_teacher_that_is_right_more_often_than_it_claims_counts_more():
+    right = np.eye(K)[TRUTH] * 0.4 + 0.2  # of three classes .6, and always right
+    counts, lowered = (
+        combination_of(Known(said=said), DRAWN, NONE, seed=0).weights.scale["teacher"]
+        for said in (right, right[:, [1, 2, 0]])
+    )
+    assert counts > 1.5
+    assert lowered < 1
 
 
 def test_texts_whose_label_a_labeler_was_shown_do_not_count():

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from does_it_pay.__main__ import Todo
 from does_it_pay.cells import cells
+from does_it_pay.kept_records import keep, restore
 from does_it_pay.known_beforehand import _agreement, _seed
 from does_it_pay.manifest import declaration_digest, manifest_of
 from does_it_pay.records import Records, read
@@ -48,6 +49,41 @@ def test_a_record_is_whole_or_not_there_and_failures_can_be_forgotten(tmp_path):
     assert not records.has(one, "d2")
     assert records.forget_failures() == 1
     assert (records.has(one, "d1"), records.has(other, "d1")) == (False, True)
+
+
+def test_another_machine_goes_on_from_the_records_beside_the_page(tmp_path):
+    ran, failed = cells()[:2]
+    evaluation = {
+        "arms": [{"arm": "weak", "metrics": {"MacroF1": {"estimate": 0.5, "low": 0.4}, "Accuracy": {}}}],
+        "comparisons": [
+            {"baseline": "weak", "estimate": 0.1, "low": 0.0, "high": 0.2, "verdict": "better"},
+            {"baseline": "unfiltered"},
+        ],
+        "goldOnlyCurve": [{"labels": 16, "estimate": 0.3, "low": 0.1}],
+        "judge": {},
+    }
+    told = [
+        {
+            "cell": str(ran),
+            "declaration": "d1",
+            "known": {"classes": 2},
+            "results": {"evaluation": evaluation},
+        },
+        {"cell": str(failed), "declaration": "d2", "failed": {"code": 65}},
+    ]
+    keep(told, tmp_path / "kept.jsonl")
+    records = Records(tmp_path / "records")
+    records.keep(failed, "d2", {"cell": str(failed), "failed": {"code": 70}})
+    restore(tmp_path / "kept.jsonl", records)
+    assert read(records.path(failed, "d2"))["failed"] == {"code": 70}
+    short = read(records.path(ran, "d1"))
+    assert short["known"] == {"classes": 2}
+    assert short["results"]["evaluation"] == {
+        "arms": [{"arm": "weak", "metrics": {"MacroF1": {"estimate": 0.5}}}],
+        "comparisons": [{"baseline": "weak", "estimate": 0.1, "low": 0.0, "high": 0.2}],
+        "goldOnlyCurve": [{"labels": 16, "estimate": 0.3}],
+    }
+    restore(tmp_path / "nothing.jsonl", records)
 
 
 def test_a_job_in_progress_is_ended_when_the_study_is_asked_to_stop(tmp_path):

@@ -1,7 +1,7 @@
 """The combination of one seed: its sources, their weights, and what it answers (docs/protocol.md, The combination)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from w2s_trainer.models.head import Head
 from w2s_trainer.stages.combine.log_odds import mean_answer
+from w2s_trainer.stages.combine.matched_scale import raised_scale
 from w2s_trainer.stages.combine.sources import Answers, CombinedSources
 from w2s_trainer.stages.combine.stacking import Weights, combine, fit, prior, unfitted
 from w2s_trainer.stages.combine.students import description_head, gold_student, merged_head
@@ -83,8 +84,12 @@ def combination_of(
     if gold is None:
         return Combination(sources, start, heads, 0, None)
     unseen = ~np.isin(drawn, shown)
-    said = {name: answers(drawn) for name, answers in sources.items()} | {GOLD: gold.held_out}
-    weights = fit({name: source.at(unseen) for name, source in said.items()}, labels[unseen], start)
+    said = {name: answers(drawn[unseen]) for name, answers in sources.items()}
+    said |= {GOLD: gold.held_out.at(unseen)}
+    families = known.examples.families[drawn[unseen]]
+    raised = raised_scale(sources[TEACHER](known.pool), said[TEACHER], labels[unseen], families)
+    start = replace(start, scale={**start.scale, TEACHER: raised})
+    weights = fit(said, labels[unseen], start)
     return Combination(sources, weights, heads, int(unseen.sum()), gold.l2)
 
 

@@ -24,7 +24,7 @@ class Shrinkage:
     """How strongly weights are held to what they are without gold labels, in units of one label's log loss."""
 
     scale: float = 30.0
-    """λₐ of ½ λₐ Σ (a − 1)²; above 0."""
+    """λₐ of ½ λₐ Σ (a − a⁰)²; above 0."""
     bias: float = 10.0
     """λ_b of ½ λ_b Σ b²; above 0."""
 
@@ -96,17 +96,17 @@ def fit(
     """Finds the weights of smallest penalised log loss on gold labels.
 
     With the relative log-odds vₛᵢ = uₛᵢ − mean answer, 0 where the source abstains, minimises
-    Σᵢ −ln softmax(Σₛ aₛ vₛᵢ + prior + b)[yᵢ] + ½ λₐ Σₛ (aₛ − 1)² + ½ λ_b Σₖ bₖ²  with 0 ≤ aₛ ≤ 4, which is
+    Σᵢ −ln softmax(Σₛ aₛ vₛᵢ + prior + b)[yᵢ] + ½ λₐ Σₛ (aₛ − a⁰ₛ)² + ½ λ_b Σₖ bₖ²  with 0 ≤ aₛ ≤ 4, which is
     strictly convex.
 
     Args:
         sources: what each says of the n gold texts, none of which it was trained on.
         gold: int64[n], class indices.
-        start: of just these sources; its scale and bias are not read.
+        start: of just these sources; its scale is a⁰, its bias is not read.
         shrinkage: of the weights; None: the default.
 
     Returns:
-        `start` with other scale and bias; unfitted where the labels are of fewer than two classes.
+        `start` with other scale and bias; unfitted, with scale 1, where the labels are of fewer than two classes.
 
     Raises:
         ValueError: `start` is of other sources or another number of classes, or shapes differ.
@@ -122,20 +122,21 @@ def fit(
     if len(np.unique(gold)) < 2:
         return unfitted(start.mean_answer, start.prior)
     truth = np.eye(classes)[gold]
+    centre = np.array([start.scale[name] for name in names])
 
     def loss(parameters: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         scale, bias = parameters[:count], parameters[count:]
         log_p = log_softmax(np.tensordot(scale, said, axes=1) + start.prior + bias)
         value = -(truth * log_p).sum()
-        value += 0.5 * (shrinkage.scale * ((scale - 1) ** 2).sum() + shrinkage.bias * (bias**2).sum())
+        value += 0.5 * (shrinkage.scale * ((scale - centre) ** 2).sum() + shrinkage.bias * (bias**2).sum())
         residual = np.exp(log_p) - truth
-        of_scale = (said * residual).sum(axis=(1, 2)) + shrinkage.scale * (scale - 1)
+        of_scale = (said * residual).sum(axis=(1, 2)) + shrinkage.scale * (scale - centre)
         of_bias = residual.sum(axis=0) + shrinkage.bias * bias
         return float(value), np.concatenate([of_scale, of_bias])
 
     best = minimize(
         loss,
-        np.concatenate([np.ones(count), np.zeros(classes)]),
+        np.concatenate([centre, np.zeros(classes)]),
         jac=True,
         method="L-BFGS-B",
         bounds=[(0.0, MOST)] * count + [(None, None)] * classes,

@@ -1,10 +1,22 @@
-"""How much a source would count by how often it is right on the gold budget. Pure; a form of combination_reliability.py."""
+"""How much a teacher counts by how often it is right on the gold budget (docs/protocol.md, The combination). Pure."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 from w2s_trainer.stages.combine.log_odds import Source, log_softmax
-from w2s_trainer.stages.combine.stacking import MOST, PRIOR_LABELS
+from w2s_trainer.stages.combine.stacking import MOST
+
+OWN_WORD = 4.0
+"""n₀: labels that what a teacher claims of itself counts as much as."""
+
+
+def raised_scale(pool: Source, budget: Source, gold: NDArray[np.int64], families: NDArray[np.int64]) -> float:
+    """The weight that a teacher's is shrunk to: `matched_scale`, or 1 where that is less.
+
+    A poor teacher is not lowered by it: few labels tell poor from fair badly, and the other sources outvote it. Arguments
+    and bounds are those of `matched_scale`.
+    """
+    return max(1.0, matched_scale(pool, budget, gold, families))
 
 
 def matched_scale(
@@ -12,7 +24,7 @@ def matched_scale(
     budget: Source,
     gold: NDArray[np.int64],
     families: NDArray[np.int64],
-    prior_labels: float = PRIOR_LABELS,
+    prior_labels: float = OWN_WORD,
 ) -> float:
     """The scale of a source's log-odds at which it claims to be right as often as it is estimated to be.
 
