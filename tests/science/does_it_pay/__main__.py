@@ -106,6 +106,7 @@ def run(arguments: argparse.Namespace, state: Path, records: Records, models: di
                         say(job.cell, record)
                 store.tidy(idle=not running)
                 runner.server = store.server
+        runner.close()
     return 143 if stopping.is_set() else 0
 
 

@@ -1,15 +1,12 @@
 """Runs jobs of the study through `w2s run`, in one store, and keeps a record of each that has ended."""
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 import threading
 import time
-from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import Any
 
 import yaml
@@ -19,10 +16,10 @@ from w2s_trainer.store.embedded import EmbeddedStore
 from w2s_trainer.store.objects import Objects
 
 from .cells import Cell
+from .job_process import JobProcess
 from .known_beforehand import known_beforehand
 from .manifest import BUCKET, job_name
 
-STOPPED = (130, 143, -2, -9, -15)
 PUBLISHED = ("candidate.json", "model.json")
 
 
@@ -34,6 +31,8 @@ class Runner:
     server: EmbeddedStore
     stopping: threading.Event
     commit: str
+    idle: SimpleQueue[JobProcess] = field(default_factory=SimpleQueue)
+    """Processes that wait for a job."""
 
     def run(self, cell: Cell, manifest: dict[str, Any]) -> dict[str, Any] | None:
         """Runs a job to its end.
@@ -46,45 +45,36 @@ class Runner:
         work.mkdir(parents=True)
         path = work / "job.yaml"
         path.write_text(yaml.safe_dump(manifest, allow_unicode=True), encoding="utf-8")
-        command = [sys.executable, "-m", "w2s_cli.main", "run", str(path), "--parallel", "1"]
-        environment = {**os.environ, **self.server.environment()}
-        began, used = time.monotonic(), sum(os.times()[2:4])
-        with (work / "log").open("wb") as log:
-            process = subprocess.Popen(
-                [*command, "--output", str(work / "output")],
-                env=environment,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-            self._wait(process)
-        seconds = {
-            "clock": round(time.monotonic() - began, 1),
-            "processor": round(sum(os.times()[2:4]) - used, 1),
-        }
-        if process.returncode in STOPPED or self.stopping.is_set():
+        words = ["run", str(path), "--parallel", "1", "--output", str(work / "output")]
+        began = time.monotonic()
+        process = self._idle()
+        ended = process.run(words, work / "log", self.server.environment(), self.stopping)
+        self.idle.put(process)
+        if ended is None or self.stopping.is_set():
             return None
+        seconds = {"clock": round(time.monotonic() - began, 1), "processor": round(ended.processor, 1)}
         record = {"cell": str(cell), "commit": self.commit, "seconds": seconds}
-        if process.returncode:
+        if ended.code:
             tail = (work / "log").read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
-            return {**record, "failed": {"code": process.returncode, "message": " ".join(tail)[:600]}}
+            return {**record, "failed": {"code": ended.code, "message": " ".join(tail)[:600]}}
         results = json.loads((work / "output/results.json").read_text(encoding="utf-8"))
         known = self._look(cell, results, work)
         shutil.rmtree(work, ignore_errors=True)
         return {**record, "known": known, "results": results}
 
-    def _wait(self, process: "subprocess.Popen[bytes]") -> None:
-        """Until it ends. Asked to stop, it is given half a minute to save what it has."""
-        while process.poll() is None:
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(1)
-            if self.stopping.is_set() and process.poll() is None:
-                process.terminate()
-                try:
-                    process.wait(30)
-                except subprocess.TimeoutExpired:
-                    process.kill()
-                    process.wait()
+    def close(self) -> None:
+        """Ends the processes; none runs a job."""
+        while (process := self._waiting()) is not None:
+            process.close()
+
+    def _idle(self) -> JobProcess:
+        return self._waiting() or JobProcess()
+
+    def _waiting(self) -> JobProcess | None:
+        try:
+            return self.idle.get_nowait()
+        except Empty:
+            return None
 
     def _look(self, cell: Cell, results: dict[str, Any], work: Path) -> dict[str, Any]:
         """What was known beforehand; then the model that was published is removed, which is most of what is kept."""

@@ -1,19 +1,18 @@
 """The study goes on where it was stopped, at any moment."""
 
 import json
-import subprocess
-import sys
+import os
 import threading
 from pathlib import Path
 
 import numpy as np
 from does_it_pay.__main__ import Todo
 from does_it_pay.cells import cells
+from does_it_pay.job_process import JobProcess
 from does_it_pay.kept_records import keep, restore
 from does_it_pay.known_beforehand import _agreement, _seed
 from does_it_pay.manifest import declaration_digest, manifest_of
 from does_it_pay.records import Records, read
-from does_it_pay.running import Runner
 from does_it_pay.task_files import TaskFiles
 
 from w2s_trainer.stages.tables import WeakLabels
@@ -86,16 +85,23 @@ def test_another_machine_goes_on_from_the_records_beside_the_page(tmp_path):
     restore(tmp_path / "nothing.jsonl", records)
 
 
+def test_a_process_runs_job_after_job_and_says_how_each_ended(tmp_path):
+    process, stopping = JobProcess(), threading.Event()
+    for number in range(2):
+        log = tmp_path / f"log-{number}"
+        ended = process.run(["validate", str(tmp_path / "none.yaml")], log, {}, stopping)
+        assert ended
+        assert ended.code == 64
+        assert "none.yaml" in log.read_text()
+    process.close()
+
+
 def test_a_job_in_progress_is_ended_when_the_study_is_asked_to_stop(tmp_path):
     stopping = threading.Event()
     stopping.set()
-    runner = Runner(tmp_path, server=None, stopping=stopping, commit="")  # type: ignore[arg-type]
-    endless = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
-    try:
-        runner._wait(endless)
-        assert endless.returncode == -15
-    finally:
-        endless.kill()
+    endless = tmp_path / "endless.yaml"
+    os.mkfifo(endless)
+    assert JobProcess().run(["validate", str(endless)], tmp_path / "log", {}, stopping) is None
 
 
 def weak(answers: list[int | None]) -> WeakLabels:
