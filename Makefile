@@ -109,7 +109,7 @@ science-head_defaults science-deep_tuning: science-%: $(STAMP)
 # How much a good teacher counts: the choosing sets, then the confirming ones; it goes on where it was stopped.
 science-combination: export OMP_NUM_THREADS ?= 1
 science-combination: $(STAMP)
-	for part in teachers teachers-confirm; do \
+	for part in teachers teachers-confirm teachers-fresh; do \
 	  $(PY) tests/science/combination.py --data $(or $(DATA),../shared/data) --cache $(or $(STATE),.w2s/science/combination) --part $$part || exit 1; done
 
 # It goes on where it was stopped; QWEN names the files of the third student, JOBS is how many run at once.

@@ -391,6 +391,7 @@ def main() -> None:
             "bounds",
             "teachers",
             "teachers-confirm",
+            "teachers-fresh",
         ),
         default="confirm",
     )
