@@ -172,16 +172,43 @@ def combined(
     prior = np.log(share) - np.log(16 + len(part) - share)
     known, sign = relative(part, held_out), np.where(y[part] == 1, 1, -1)
 
+    told = part[voted[part]]
+    right = (says["teacher"](told) > 0) == (y[told] == 1)
+    centre_of = np.array([earned(says["teacher"](covered), right, family[told]), 1, 1, 1])
+
     def loss_of(parameters: np.ndarray) -> float:
         a, b = parameters[:-1], parameters[-1]
         errors = np.logaddexp(0, -sign * (a @ known + prior + b)).sum()
-        return float(errors + 15 * ((a - 1) ** 2).sum() + 5 * b * b / 2)
+        return float(errors + 15 * ((a - centre_of) ** 2).sum() + 5 * b * b / 2)
 
-    start = np.append(np.ones(len(says)), 0.0)
+    start = np.append(centre_of, 0.0)
     fitted = minimize(
         loss_of, start, method="SLSQP", bounds=[(0, 4)] * len(says) + [(None, None)], tol=1e-10
     ).x
     return (fitted[:-1] @ relative(asked) + prior + fitted[-1] >= 0).astype(int)
+
+
+def earned(claims: np.ndarray, right: np.ndarray, family: np.ndarray) -> float:
+    """The weight that a teacher's is shrunk to, by bisection.
+
+    Args:
+        claims: its log-odds on the pool's texts that it answers.
+        right: of the budget texts that it answers, whether it is.
+        family: of these.
+    """
+
+    def claimed(a: float) -> float:
+        return float(np.mean(1 / (1 + np.exp(-a * np.abs(claims)))))
+
+    shares = [right[family == one].mean() for one in np.unique(family)]
+    wanted = (sum(shares) + 4 * claimed(1)) / (len(shares) + 4)
+    low, high = 1.0, 4.0
+    if not shares or wanted <= claimed(low):
+        return low
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if claimed(middle) < wanted else (low, middle)
+    return low
 
 
 def draw_budget(rows: np.ndarray, y: np.ndarray, rng: np.random.Generator) -> np.ndarray:
