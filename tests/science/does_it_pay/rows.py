@@ -2,7 +2,7 @@
 
 import gzip
 import hashlib
-import importlib.util
+import importlib
 import json
 import re
 import sys
@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from w2s_api.canonical_text import canonical_text
 from w2s_trainer.stages.prepare.duplicates import near_duplicates
@@ -88,13 +89,8 @@ def _set_rows(path: Path) -> list[dict[str, Any]]:
 
 def _licence_rows(task: str) -> list[dict[str, Any]]:
     """As many of each class as there are: the demo itself balances them."""
-    name = "does_it_pay_licences"
-    spec = importlib.util.spec_from_file_location(name, EXAMPLES / "data" / "licences.py")
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
+    with patch.object(sys, "path", [str(EXAMPLES / "data"), *sys.path]):
+        module = importlib.import_module("licences")
     return [{**row, "text": row["text"][:CHARACTERS]} for row in module.rows(task)]
 
 

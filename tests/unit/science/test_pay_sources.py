@@ -5,7 +5,7 @@ from does_it_pay.cells import CURVE_BUDGET, CURVE_SOURCE, cells
 from does_it_pay.declared import BUDGETS, PRIMARY_BUDGET, PRIMARY_STUDENT, SETS, SOURCES, sources_of
 from does_it_pay.keyword_rules import WORDS_A_CLASS, keyword_rules
 from does_it_pay.manifest import declaration_digest, manifest_of
-from does_it_pay.rows import Row
+from does_it_pay.rows import Row, _licence_rows
 from does_it_pay.task_files import TaskFiles
 from does_it_pay.weak_sources import VOTE, field_of, imported_fields
 
@@ -107,3 +107,8 @@ def test_votes_that_are_no_class_are_abstentions_and_probabilities_leave_one_cla
     ham = [fields[field_of(0)] for fields in found]
     assert ham[1] > 0.5 > ham[0]
     assert all(field_of(1) not in fields for fields in found)
+
+
+@pytest.mark.parametrize("task", [name for name, one in SETS.items() if one.licences])
+def test_the_texts_of_the_examples_are_there(task):
+    assert {"id", "text", "label"} <= set(_licence_rows(task)[0])
