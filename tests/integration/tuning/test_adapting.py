@@ -1,5 +1,6 @@
 """Steps of the adaptation on a real S3 server: pretraining that is stopped and goes on elsewhere, merging of real files."""
 
+import json
 import os
 import signal
 from collections.abc import Callable
@@ -262,8 +263,6 @@ def test_a_corpus_has_what_is_new_and_nothing_of_the_test(new_place, examples, t
         *({"text": text} for text in some_texts(30, 77)),
     ]
     corpus = tmp_path / "corpus.jsonl"
-    import json
-
     corpus.write_text("".join(json.dumps(row) + "\n" for row in rows))
     place = new_place("llama")
     asked = settings(corpora=[{"uri": f"file://{corpus}"}], subset="0.5")
@@ -280,6 +279,57 @@ def test_a_corpus_has_what_is_new_and_nothing_of_the_test(new_place, examples, t
     (tmp_path / "wrong.jsonl").write_text('{"body": "no field of that name"}\n')
     with pytest.raises(BadData, match="text"):
         check(place, pretrain, settings(corpora=[{"uri": f"file://{tmp_path}/wrong.jsonl"}]))
+
+
+@pytest.fixture
+def general(tmp_path) -> dict[str, Any]:
+    """General texts, one of them of the pool too."""
+    texts = [*some_texts(40, 99), *list(dict.fromkeys(some_texts(N + 10, 5)))[30:31]]
+    (tmp_path / "general.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
+    return {"corpora": [{"uri": f"file://{tmp_path}/general.jsonl"}]}
+
+
+def test_what_is_replayed_is_learnt_too_and_measured_and_stopped_it_makes_the_same_bits(new_place, general):
+    asked = settings(replay={**general, "fraction": "0.25"}, heldOutFraction="0.1", tuning={"type": "LoRA"})
+    figures, whole = new_place("llama").pretrain(asked)
+    place = new_place("llama")
+    check(place, pretrain, asked)
+    for stop in (1, figures["steps"] - 1):
+        with pytest.raises(Stopped):
+            place.pretrain(asked, stop_in=stop)
+    again, resumed = place.pretrain(asked)
+    assert (whole / WEIGHTS).read_bytes() == (resumed / WEIGHTS).read_bytes()
+    assert again["replay"] == figures["replay"]
+
+    replay, drawn = figures["replay"], round(2 * figures["blocks"] / 3)
+    assert (replay["drawn"], replay["fraction"]) == (drawn, 0.25)
+    assert figures["steps"] == -(-(2 * figures["blocks"] + drawn) // 8)
+    assert replay["knownBefore"] == 1
+    assert replay["texts"] + replay["likeTheTest"] == 40
+    assert [one["step"] for one in replay["heldOutLosses"]] == [
+        one["step"] for one in figures["heldOutLosses"]
+    ]
+    assert replay["lossBefore"] != figures["lossBefore"], "other texts"
+
+
+def test_what_is_measured_alone_changes_no_bit(new_place, general):
+    _, without = new_place("llama").pretrain(settings())
+    figures, measured = new_place("llama").pretrain(settings(replay={**general, "fraction": "0"}))
+    assert (without / WEIGHTS).read_bytes() == (measured / WEIGHTS).read_bytes()
+    assert (figures["replay"]["drawn"], figures["replay"]["epochs"]) == (0, 0)
+    assert len(figures["replay"]["heldOutLosses"]) == 5
+
+
+def test_general_texts_of_which_nothing_is_left_are_refused(new_place, examples, tmp_path):
+    table = pq.read_table(examples).to_pydict()
+    rows = [{"text": text} for text in table["text"]]
+    (tmp_path / "same.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    replay = {"corpora": [{"uri": f"file://{tmp_path}/same.jsonl"}], "fraction": "0.5"}
+    with pytest.raises(BadData, match=r"Of 90 texts of `replay\.corpora`, 0 are neither"):
+        new_place("llama").pretrain(settings(replay=replay))
+    place, gone = new_place("llama"), {**replay, "corpora": [{"uri": f"file://{tmp_path}/missing.jsonl"}]}
+    with pytest.raises(BadData, match="no data at"):
+        check(place, pretrain, settings(replay=gone))
 
 
 def test_too_few_texts_for_a_step_are_refused(new_place):

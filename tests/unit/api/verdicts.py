@@ -46,6 +46,8 @@ def judged(**more: Any) -> dict[str, Any]:
     return {"type": "Judge", "judge": {"model": {"uri": "py://judge"}, "rubric": "It is true.", **more}}
 
 
+GENERAL = {"corpora": [{"uri": "s3://general/replayed/"}]}
+"""What a step replays."""
 ADAPTED = "spec.strong.adaptation.steps[0]"
 FINISHED = "spec.strong.finish.steps[0]"
 
@@ -289,6 +291,10 @@ BAD = [
     ("adaptation: a head is no pretraining", adapted(pretrain(tuning={"type": "Head"})), f"{ADAPTED}.pretrain.tuning.type", "LoRA"),
     ("adaptation: on gold", adapted(pretrain(corpora=[{"uri": "s3://legal/gold.csv"}])), f"{ADAPTED}.pretrain.corpora[0].uri", "would have read the test"),
     ("adaptation: storage in a corpus", adapted(pretrain(corpora=[{"uri": "s3://legal/w2s/"}])), "spec.storage.uri", "`strong.adaptation.steps`, or lies below it"),
+    ("adaptation: replay of nothing", adapted(pretrain(replay={"fraction": "0.5"})), f"{ADAPTED}.pretrain.replay.corpora", "required"),
+    ("adaptation: all replayed", adapted(pretrain(replay=GENERAL | {"fraction": "1"})), f"{ADAPTED}.pretrain.replay.fraction", "`fraction` must be below 1"),
+    ("adaptation: gold replayed", adapted(pretrain(replay={"fraction": "0.5", "corpora": [{"uri": "s3://legal/gold.csv"}]})), f"{ADAPTED}.pretrain.replay.corpora[0].uri", "would have read the test"),
+    ("adaptation: forgetting of what is replayed", lambda spec: (adapted(pretrain(replay={"fraction": "0.5", "corpora": [{"uri": "s3://general/texts.jsonl"}]}))(spec), retained()(spec)), "spec.evaluation.retention.texts.uri", "on what was learnt nothing is forgotten"),
     ("adaptation: nothing merged", adapted(merge()), f"{ADAPTED}.merge.models", "1"),
     ("adaptation: a mean of more than everything", adapted(merge({"weight": "0.7"}, {})), f"{ADAPTED}.merge.models", "may be 1 together"),
     ("adaptation: an arc between three", adapted(merge({}, {}, method="Slerp")), f"{ADAPTED}.merge.models", "one other"),
@@ -498,6 +504,7 @@ GOOD = [
     ("a pairwise judge", both_edits(selects_texts(), put("evaluation", {"judge": {"model": {"uri": "py://judge"}, "margin": "0.1", "question": "Which is shorter?"}}))),
     ("retention", both_edits(retained(maxTexts=20), put("promotion.maxForgetting", "0.05"))),
     ("retention of who writes", both_edits(selects_texts(), retained(prompts=["What is rain?"], maxNewTokens=8))),
+    ("adaptation with replay", both_edits(adapted(pretrain(replay=GENERAL | {"fraction": "0.25"})), retained())),
     ("retention beside a corpus", both_edits(adapted(pretrain(corpora=[{"uri": "s3://legal/more/"}])), retained())),
     ("a judge of texts", selects_texts(judged(keepFraction="0.5", sample=32))),
     ("a judge of texts that says yes", selects_texts(judged(minimum="0.5", scale="YesNo"))),

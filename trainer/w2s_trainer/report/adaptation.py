@@ -53,6 +53,7 @@ def adaptation_rows(results: Mapping[str, Any]) -> list[dict[str, str]]:
                 "words": step["words"],
                 "loss": _loss(figures),
                 "gap": _gap(figures),
+                "general": _general(figures),
                 "tokens": f"{figures['tokens']:,}" if "tokens" in figures else _NOT_SHOWN,
                 "seconds": seconds(figures["seconds"]),
             }
@@ -66,6 +67,18 @@ def _loss(figures: Mapping[str, Any]) -> str:
     return (
         f"{figures['lossBefore']:.3f} → {figures['lossAfter']:.3f} (perplexity {figures['perplexityBefore']:,.1f} →"
         f" {figures['perplexityAfter']:,.1f}, {figures['objective']})"
+    )
+
+
+def _general(figures: Mapping[str, Any]) -> str:
+    """What is forgotten: the loss on general texts that were held out, where `replay` names some."""
+    replay = figures.get("replay")
+    if not replay:
+        return _NOT_SHOWN
+    rise = replay["lossAfter"] / replay["lossBefore"] - 1 if replay["lossBefore"] else 0.0
+    return (
+        f"{replay['lossBefore']:.3f} → {replay['lossAfter']:.3f} ({rise:+.1%}; {replay['fraction']:.0%} of the blocks"
+        " replayed)"
     )
 
 

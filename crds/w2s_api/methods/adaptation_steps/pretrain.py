@@ -10,6 +10,7 @@ from w2s_api.methods.method import Method
 from w2s_api.methods.tunings import TUNINGS, TuningSettings
 from w2s_api.spec.base import Fraction, Rule, attribute_of
 from w2s_api.spec.data import Source
+from w2s_api.spec.replay import Replay
 from w2s_api.spec.tuning import AnyTuning, Schedule
 from w2s_api.spec.unions import of_methods
 
@@ -92,6 +93,10 @@ class Pretrain(AdaptationSettings):
         " the test are left out.",
         json_schema_extra={"x-kubernetes-list-type": "atomic"},
     )
+    replay: Replay | None = Field(
+        default=None,
+        description="General texts that are mixed in, against forgetting. Default: none.",
+    )
     subset: Fraction = Field(
         default="1",
         description="The share of the texts that is learnt from, whole families at a time: a part of them, seen in more"
@@ -151,4 +156,7 @@ class Pretrain(AdaptationSettings):
         times = "1 epoch" if epochs == 1 else f"{epochs:,} epochs"
         part = "" if float(self.subset) == 1 else f"{float(self.subset):.0%} of "
         frozen = f"; the first {self.freeze_blocks} blocks stayed as they were" if self.freeze_blocks else ""
-        return f"pretrained on {part}{what}, {times}; tuned: {self.tuning.settings.in_words()}{frozen}"
+        replay = f"; {self.replay.in_words()}" if self.replay else ""
+        return (
+            f"pretrained on {part}{what}, {times}; tuned: {self.tuning.settings.in_words()}{frozen}{replay}"
+        )
