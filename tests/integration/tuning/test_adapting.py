@@ -312,6 +312,22 @@ def test_what_is_replayed_is_learnt_too_and_measured_and_stopped_it_makes_the_sa
     assert replay["lossBefore"] != figures["lossBefore"], "other texts"
 
 
+@pytest.mark.parametrize("retain", ["Distillation", "StartingPoint", "BlockExpansion"])
+def test_what_is_retained_is_gone_on_with_to_the_same_bits(new_place, retain):
+    of_added = {"blockExpansion": {"blocks": 1}} if retain == "BlockExpansion" else {}
+    asked = settings(retain={"type": retain, **of_added}, subset="0.6")
+    figures, whole = new_place("llama").pretrain(asked)
+    place = new_place("llama")
+    with pytest.raises(Stopped):
+        place.pretrain(asked, stop_in=2)
+    again, resumed = place.pretrain(asked)
+    assert (whole / WEIGHTS).read_bytes() == (resumed / WEIGHTS).read_bytes()
+    assert again["heldOutLosses"] == figures["heldOutLosses"]
+    made = load_encoder(whole)  # a model like any other, in its real size
+    assert made.model.config.num_hidden_layers == (3 if of_added else 2)
+    assert figures["lossAfter"] < figures["lossBefore"]
+
+
 def test_what_is_measured_alone_changes_no_bit(new_place, general):
     _, without = new_place("llama").pretrain(settings())
     figures, measured = new_place("llama").pretrain(settings(replay={**general, "fraction": "0"}))

@@ -12,6 +12,7 @@ from w2s_trainer.models.ragged import Ragged
 from w2s_trainer.tuning.blocks import Asked, Question
 from w2s_trainer.tuning.collapse import Alarm
 from w2s_trainer.tuning.language_model import LanguageModel
+from w2s_trainer.tuning.retainers import Penalty
 from w2s_trainer.tuning.tunable import diverged
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ class LanguageObjective:
         seed: int,
         checks: Checks,
         general: Checks | None = None,
+        penalty: Penalty | None = None,
     ) -> None:
         """
         Args:
@@ -65,6 +67,7 @@ class LanguageObjective:
             seed: of what is drawn.
             checks: what is kept beside the training.
             general: the same of general texts, where the loss is measured on such.
+            penalty: what is added to the loss of each block.
         """
         self.lengths = blocks.lengths
         self.tokens_a_pass = 0
@@ -73,6 +76,7 @@ class LanguageObjective:
         self.step = 0
         """Of the step under way, or just done, from 0."""
         self._blocks, self._question, self._steps, self._seed = blocks, question, steps, seed
+        self._penalty = penalty
         self._checks = {_CHECKS: checks, **({_GENERAL: general} if general else {})}
 
     @property
@@ -87,7 +91,10 @@ class LanguageObjective:
     def losses(self, student: LanguageModel, rows: NDArray[np.int64]) -> "tuple[torch.Tensor, torch.Tensor]":
         """Losses float32[b], and no outputs."""
         asked = [_asked(self._blocks, self._question, (self._seed, self.step), row) for row in rows]
-        losses = student.token_losses(asked)
+        logits = student.logits(asked)
+        losses = student.losses_of(logits, asked)
+        if self._penalty:
+            losses = losses + self._penalty(student, asked, logits)
         return losses, losses.new_zeros((len(rows), self.output_size))
 
     def observe(self, rows: NDArray[np.int64], outputs: "torch.Tensor") -> None:

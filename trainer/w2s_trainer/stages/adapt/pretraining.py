@@ -11,6 +11,7 @@ from w2s_trainer.tuning.language_model import LanguageModel
 from w2s_trainer.tuning.language_objective import BothHeldOut, Checks, HeldOutBlocks, LanguageObjective
 from w2s_trainer.tuning.loop import HELD_OUT_BATCHES
 from w2s_trainer.tuning.order import Batches
+from w2s_trainer.tuning.retainers import retainer
 from w2s_trainer.tuning.state import TrainingState
 from w2s_trainer.tuning.stop import StopRequest
 
@@ -63,8 +64,19 @@ def pretrain(
     )
     question = model.question(float(settings.mask_fraction), run.context.model.name)
     general = made.general if len(corpus.general) else None
+    penalty = (
+        retainer(settings.retain.settings).retain(model, settings.retain.settings)
+        if settings.retain
+        else None
+    )
     objective = LanguageObjective(
-        corpus.learnt, question, steps=order.steps, seed=SEED, checks=made.domain, general=general
+        corpus.learnt,
+        question,
+        steps=order.steps,
+        seed=SEED,
+        checks=made.domain,
+        general=general,
+        penalty=penalty,
     )
     parts = [HeldOutBlocks(corpus.held_out, question, objective=objective, checks=made.domain)]
     if general:
