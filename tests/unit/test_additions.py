@@ -72,7 +72,7 @@ KINDS: dict[str, tuple[dict, str, str, set[str]]] = {
         ADAPTATION_STEPS,
         "w2s_trainer.stages.adapt",
         "adapt",
-        {"corpus", "curve", "methods", "pretraining", "texts", "written"},
+        {"corpus", "curve", "methods", "mixture_law", "pilots", "pretraining", "texts", "written"},
     ),
     "finish step": (
         FINISH_STEPS,

@@ -312,6 +312,41 @@ def test_what_is_replayed_is_learnt_too_and_measured_and_stopped_it_makes_the_sa
     assert replay["lossBefore"] != figures["lossBefore"], "other texts"
 
 
+def test_a_share_that_is_predicted_is_gone_on_with_pilot_by_pilot(new_place, general):
+    predict = {"fractions": ["0.2", "0.4", "0.6", "0.8"], "heldOut": "0.5", "tolerance": "0.1", "steps": 3}
+    asked = settings(replay={**general, "predict": predict}, subset="0.4", checks=1)
+    figures, whole = new_place("llama").pretrain(asked)
+    place = new_place("llama")
+    for stop in (2, 3):  # of a pilot: the first and, as that has ended, the second
+        with pytest.raises(Stopped, match=f"step {stop} of 3"):
+            place.pretrain(asked, stop_in=stop)
+    kept = [info.uri.rpartition("/")[2] for info in place.objects.list(f"{place.home}checkpoints/")]
+    assert [name for name in kept if name.startswith("pilot-")] == []
+    context = place.context()
+    again, resumed = pretrain.adapt(context, asked), context.output
+    assert (whole / WEIGHTS).read_bytes() == (resumed / WEIGHTS).read_bytes()
+    assert again["replay"] == figures["replay"]
+    ended = [f"{place.home}checkpoints/pilot-0.{share}00000.json" for share in (2, 4, 5, 6, 8)]
+    kept = [info.uri for info in place.objects.list(f"{place.home}checkpoints/pilot-")]
+    assert kept == ended, "a line of each is left, and no weights"
+    context = place.context()
+    assert pretrain.adapt(context, asked)["replay"] == figures["replay"]
+    assert not [note for note in context.progress.notes if note.startswith("Pilot")], "none is run again"
+
+    law = figures["replay"]["predicted"]
+    assert [one["fraction"] for one in law["pilots"]] == [0.2, 0.4, 0.6, 0.8]
+    assert law["heldOut"]["fraction"] == 0.5
+    tried = law["heldOut"]
+    assert tried["generalError"] == pytest.approx(
+        tried["generalPredicted"] / tried["generalLoss"] - 1, abs=2e-5
+    )
+    assert abs(tried["generalError"]) < 0.05
+    assert 0.2 <= figures["replay"]["fraction"] <= 0.8
+    assert law["limit"] == pytest.approx(1.1 * figures["replay"]["lossBefore"], abs=1e-4)
+    assert law["withinTolerance"] == (law["generalPredicted"] <= law["limit"])
+    assert figures["seconds"] > 0
+
+
 @pytest.mark.parametrize("retain", ["Distillation", "StartingPoint", "BlockExpansion"])
 def test_what_is_retained_is_gone_on_with_to_the_same_bits(new_place, retain):
     of_added = {"blockExpansion": {"blocks": 1}} if retain == "BlockExpansion" else {}

@@ -203,6 +203,7 @@ DEFAULTS: dict[str, Any] = {
     "spec.strong.adaptation.steps.pretrain.tuning.lora.learningRate": "0.001",
     "spec.strong.adaptation.steps.pretrain.tuning.full.learningRate": "0.00003",
     "spec.strong.adaptation.steps.pretrain.freezeBlocks": 0,
+    "spec.strong.adaptation.steps.pretrain.replay.predict.steps": 50,
     "spec.strong.adaptation.steps.pretrain.retain.distillation.weight": "1",
     "spec.strong.adaptation.steps.pretrain.retain.startingPoint.weight": "0.01",
     "spec.strong.adaptation.steps.pretrain.retain.blockExpansion.blocks": 4,

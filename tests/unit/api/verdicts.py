@@ -48,6 +48,7 @@ def judged(**more: Any) -> dict[str, Any]:
 
 GENERAL = {"corpora": [{"uri": "s3://general/replayed/"}]}
 """What a step replays."""
+PREDICT = {"fractions": ["0.1", "0.3", "0.5", "0.7"], "heldOut": "0.4", "tolerance": "0.05"}
 ADAPTED = "spec.strong.adaptation.steps[0]"
 FINISHED = "spec.strong.finish.steps[0]"
 
@@ -295,6 +296,12 @@ BAD = [
     ("adaptation: all replayed", adapted(pretrain(replay=GENERAL | {"fraction": "1"})), f"{ADAPTED}.pretrain.replay.fraction", "`fraction` must be below 1"),
     ("adaptation: gold replayed", adapted(pretrain(replay={"fraction": "0.5", "corpora": [{"uri": "s3://legal/gold.csv"}]})), f"{ADAPTED}.pretrain.replay.corpora[0].uri", "would have read the test"),
     ("adaptation: forgetting of what is replayed", lambda spec: (adapted(pretrain(replay={"fraction": "0.5", "corpora": [{"uri": "s3://general/texts.jsonl"}]}))(spec), retained()(spec)), "spec.evaluation.retention.texts.uri", "on what was learnt nothing is forgotten"),
+    ("adaptation: replay without a share", adapted(pretrain(replay=GENERAL)), f"{ADAPTED}.pretrain.replay.fraction", "give `fraction`, or `predict`"),
+    ("adaptation: a share given and predicted", adapted(pretrain(replay=GENERAL | {"fraction": "0.5", "predict": PREDICT})), f"{ADAPTED}.pretrain.replay.fraction", "give `fraction`, or `predict`"),
+    ("adaptation: too few pilots", adapted(pretrain(replay=GENERAL | {"predict": PREDICT | {"fractions": ["0.1", "0.5"]}})), f"{ADAPTED}.pretrain.replay.predict.fractions", "4"),
+    ("adaptation: a pilot of nothing", adapted(pretrain(replay=GENERAL | {"predict": PREDICT | {"heldOut": "0"}})), f"{ADAPTED}.pretrain.replay.predict.fractions", "above 0 and below 1"),
+    ("adaptation: a pilot that is not held out", adapted(pretrain(replay=GENERAL | {"predict": PREDICT | {"heldOut": "0.50"}})), f"{ADAPTED}.pretrain.replay.predict.fractions", "must be different"),
+    ("adaptation: a pilot twice", adapted(pretrain(replay=GENERAL | {"predict": PREDICT | {"fractions": ["0.1", "0.3", "0.3", "0.5"]}})), f"{ADAPTED}.pretrain.replay.predict.fractions", "must be different"),
     ("adaptation: retained by nothing", adapted(pretrain(retain={"startingPoint": {}})), f"{ADAPTED}.pretrain.retain.type", "required"),
     ("adaptation: settings of another retainer", adapted(pretrain(retain={"type": "StartingPoint", "distillation": {}})), f"{ADAPTED}.pretrain.retain.distillation", "`type` is Distillation"),
     ("adaptation: a divergence that counts nothing", adapted(pretrain(retain={"type": "Distillation", "distillation": {"weight": "0"}})), f"{ADAPTED}.pretrain.retain.distillation.weight", "`weight` must be above 0"),
@@ -511,6 +518,7 @@ GOOD = [
     ("retention", both_edits(retained(maxTexts=20), put("promotion.maxForgetting", "0.05"))),
     ("retention of who writes", both_edits(selects_texts(), retained(prompts=["What is rain?"], maxNewTokens=8))),
     ("adaptation with replay", both_edits(adapted(pretrain(replay=GENERAL | {"fraction": "0.25"})), retained())),
+    ("adaptation at a share that is predicted", adapted(pretrain(replay=GENERAL | {"predict": PREDICT}))),
     ("adaptation that retains", adapted(pretrain(retain={"type": "Distillation"}, tuning={"type": "LoRA"}), pretrain(retain={"type": "StartingPoint", "startingPoint": {"weight": "0.1"}}, freezeBlocks=1), pretrain(retain={"type": "BlockExpansion", "blockExpansion": {"blocks": 2}}, freezeBlocks=0, tuning={}))),
     ("retention beside a corpus", both_edits(adapted(pretrain(corpora=[{"uri": "s3://legal/more/"}])), retained())),
     ("a judge of texts", selects_texts(judged(keepFraction="0.5", sample=32))),

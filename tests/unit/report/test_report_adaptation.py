@@ -76,3 +76,15 @@ def test_what_is_forgotten_stands_beside_what_is_replayed():
     replay = {"lossBefore": 2.0, "lossAfter": 2.1, "fraction": 0.25}
     (row,) = adaptation_rows(results(0, 0, {**STEP, "figures": {**STEP["figures"], "replay": replay}}))
     assert row["general"] == "2.000 → 2.100 (+5.0%; 25% of the blocks replayed)"
+    law = {
+        "pilots": [{}] * 4,
+        "limit": 2.06,
+        "withinTolerance": False,
+        "heldOut": {"fraction": 0.4, "generalError": -0.004, "domainError": 0.01},
+    }
+    replay = {**replay, "predicted": law}
+    (row,) = adaptation_rows(results(0, 0, {**STEP, "figures": {**STEP["figures"], "replay": replay}}))
+    assert (
+        "chosen by 4 pilots, no share tried kept to the tolerated 2.060; at 40%, held out, the law is off by -0.4%"
+        in (row["general"])
+    )

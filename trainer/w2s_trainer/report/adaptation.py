@@ -78,7 +78,19 @@ def _general(figures: Mapping[str, Any]) -> str:
     rise = replay["lossAfter"] / replay["lossBefore"] - 1 if replay["lossBefore"] else 0.0
     return (
         f"{replay['lossBefore']:.3f} → {replay['lossAfter']:.3f} ({rise:+.1%}; {replay['fraction']:.0%} of the blocks"
-        " replayed)"
+        f" replayed{_predicted(replay)})"
+    )
+
+
+def _predicted(replay: Mapping[str, Any]) -> str:
+    """How good the law is that chose the share, on a pilot that it was not fitted to."""
+    law = replay.get("predicted")
+    if not law:
+        return ""
+    tried, limit = law["heldOut"], "within" if law["withinTolerance"] else "no share tried kept to"
+    return (
+        f", chosen by {len(law['pilots'])} pilots, {limit} the tolerated {law['limit']:.3f}; at {tried['fraction']:.0%}, held"
+        f" out, the law is off by {tried['generalError']:+.1%} of general loss and {tried['domainError']:+.1%} of the domain's"
     )
 
 

@@ -17,7 +17,7 @@ from w2s_trainer.stages.adapt.texts import SEED, PretrainingTexts, pretraining_t
 from w2s_trainer.stages.columns import taken
 from w2s_trainer.tuning.blocks import pack
 from w2s_trainer.tuning.language_model import LanguageModel
-from w2s_trainer.tuning.mixture import Mixture, replayed
+from w2s_trainer.tuning.mixture import Mixture, apportioned, replayed
 from w2s_trainer.tuning.order import Batches, Order
 
 _CHUNK = 256
@@ -56,8 +56,16 @@ class Corpus:
         if not fraction:
             return Order(len(self.domain), batch_size, epochs, SEED)
         draws = epochs * len(self.domain)
-        sizes = (len(self.domain), len(self.replayed))
-        return Mixture(sizes, ((draws, replayed(draws, fraction)),), batch_size, SEED)
+        return Mixture(self._sizes, ((draws, replayed(draws, fraction)),), batch_size, SEED)
+
+    def pilot(self, batch_size: int, steps: int, fraction: float) -> Batches:
+        """So many steps with a share of general blocks, each of them full."""
+        draws = apportioned(steps * batch_size, (1 - fraction, fraction))
+        return Mixture(self._sizes, (draws,), batch_size, SEED)
+
+    @property
+    def _sizes(self) -> tuple[int, int]:
+        return len(self.domain), len(self.replayed)
 
 
 def read_corpus(context: StageContext, settings: Pretrain, model: LanguageModel) -> Corpus:

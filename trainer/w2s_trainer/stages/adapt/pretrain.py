@@ -4,6 +4,7 @@ The training is the house's own loop: it is saved, stopped and gone on with as t
 """
 
 import time
+from functools import partial
 from typing import Any
 
 from w2s_api.methods.adaptation_steps import Pretrain
@@ -14,6 +15,7 @@ from w2s_trainer.models.loading import CAUSAL, MASKED, check_architecture
 from w2s_trainer.stages.adapt.corpus import Corpus, read_corpus
 from w2s_trainer.stages.adapt.curve import curve
 from w2s_trainer.stages.adapt.methods import Before
+from w2s_trainer.stages.adapt.pilots import Predicted, predict
 from w2s_trainer.stages.adapt.pretraining import Pretrained, pretrain
 from w2s_trainer.stages.adapt.texts import SEED, check_corpora
 from w2s_trainer.stages.adapt.written import write_made
@@ -39,7 +41,13 @@ def adapt(context: StageContext, settings: Pretrain) -> dict[str, Any]:
     model = _model(context, settings, run.numbers)
     corpus = read_corpus(context, settings, model)
     training = settings.training
-    fraction = float(settings.replay.fraction) if settings.replay else 0.0
+    fraction, predicted = float((settings.replay and settings.replay.fraction) or 0), None
+    if settings.replay and settings.replay.predict:
+        del model  # one at a time
+        predicted = predict(
+            context, settings, settings.replay.predict, corpus, partial(_model, context, settings)
+        )
+        fraction, model = predicted.fraction, _model(context, settings, run.numbers)
     order = corpus.order(training.batch_size, training.epochs, fraction)
     began, meter = time.monotonic(), EnergyMeter()
     made = pretrain(
@@ -55,11 +63,13 @@ def adapt(context: StageContext, settings: Pretrain) -> dict[str, Any]:
     if run.world.leads:
         _write(context, settings, model)
     joules = None if run.checkpoint else meter.joules()
+    seconds = made.state.seconds + (predicted.seconds if predicted else 0.0)
     return {
         **corpus.counts,
         **_figures(made, model, corpus, training.epochs),
+        "seconds": round(seconds, 1),
         **curve(made.domain.losses),
-        **_of_replay(made, corpus, training.epochs, fraction),
+        **_of_replay(made, corpus, training.epochs, fraction, predicted),
         "joules": None if joules is None else round(joules),
     }
 
@@ -121,14 +131,15 @@ def _figures(made: Pretrained, model: LanguageModel, corpus: Corpus, epochs: int
         "heldOutBlocks": len(corpus.held_out),
         "tokens": int(corpus.domain.lengths.sum()) * epochs,
         "steps": made.state.step,
-        "seconds": round(made.state.seconds, 1),
         "precision": model.precision,
         "device": model.device,
         "parameters": sum(parameter.numel() for parameter in model.parameters().values()),
     }
 
 
-def _of_replay(made: Pretrained, corpus: Corpus, epochs: int, fraction: float) -> dict[str, Any]:
+def _of_replay(
+    made: Pretrained, corpus: Corpus, epochs: int, fraction: float, predicted: Predicted | None
+) -> dict[str, Any]:
     """What was replayed, and what the model knows of general texts before and after."""
     if not made.general.losses:
         return {}
@@ -142,5 +153,6 @@ def _of_replay(made: Pretrained, corpus: Corpus, epochs: int, fraction: float) -
             "drawn": drawn,
             "epochs": round(drawn / len(corpus.replayed), 3),
             **curve(made.general.losses),
+            **({"predicted": predicted.figures} if predicted else {}),
         }
     }
