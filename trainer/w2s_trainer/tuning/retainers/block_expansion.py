@@ -21,7 +21,7 @@ def retain(model: LanguageModel, settings: BlockExpansion) -> None:
             f"Set it to {len(blocks):,} at most.",
         )
     (prefix,) = (name for name, module in model.model.named_modules() if module is blocks)
-    saves_memory = model.model.is_gradient_checkpointing
+    saves_memory = any(getattr(module, "gradient_checkpointing", False) for module in model.model.modules())
     model.model, model.added_blocks = expanded(model.model, prefix, settings.blocks)
     if saves_memory:
         model.model.gradient_checkpointing_enable({"use_reentrant": False})
