@@ -1,6 +1,6 @@
 """Replay, and what else retains, against nothing: what a small model learns of contracts and forgets of encyclopaedia texts.
 
-`python tests/science/replay.py --data ../shared/data` prints two tables (some ten minutes of one core that does nothing else).
+`python tests/science/replay.py --data ../shared/data` prints two tables (estimated: a quarter of an hour of one core that does nothing else).
 
 Protocol, written before the first run. The model is a Llama of four blocks (width 128, a tokenizer of 2,048 pieces), which the
 script itself pretrains for 300 steps on general texts (passages of boolq_dev): large enough to forget, and small enough for some
