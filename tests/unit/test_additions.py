@@ -15,6 +15,7 @@ from w2s_api.methods.finish_steps import FINISH_STEPS
 from w2s_api.methods.labelers import LABELERS
 from w2s_api.methods.losses import LOSSES
 from w2s_api.methods.method import Method, field_of, module_of
+from w2s_api.methods.retainers import RETAINERS
 from w2s_api.methods.selection_steps import SELECTION_STEPS
 from w2s_api.methods.synthesis_steps import SYNTHESIS_STEPS
 from w2s_api.methods.tunings import TUNINGS
@@ -71,7 +72,7 @@ KINDS: dict[str, tuple[dict, str, str, set[str]]] = {
         ADAPTATION_STEPS,
         "w2s_trainer.stages.adapt",
         "adapt",
-        {"methods", "texts", "written"},
+        {"corpus", "curve", "methods", "mixture_law", "pilots", "pretraining", "texts", "written"},
     ),
     "finish step": (
         FINISH_STEPS,
@@ -80,6 +81,7 @@ KINDS: dict[str, tuple[dict, str, str, set[str]]] = {
         {"before", "methods", "pairs"},
     ),
     "loss": (LOSSES, "w2s_trainer.tuning.losses", "targets", set()),
+    "retainer": (RETAINERS, "w2s_trainer.tuning.retainers", "retain", set()),
     "tuning by gradient steps": (BY_STEPS, "w2s_trainer.tuning.tunings", "make_tunable", set()),
 }
 """The table, the package of its modules, the function of each, and what else the package has."""
@@ -107,7 +109,9 @@ def test_what_a_method_says_of_itself(method: type[Method]):
     assert all(description and description.strip() for description in described)
 
 
-@pytest.mark.parametrize("method", [*LOSSES.values(), *TUNINGS.values()], ids=[*LOSSES, *TUNINGS])
+@pytest.mark.parametrize(
+    "method", [*LOSSES.values(), *RETAINERS.values(), *TUNINGS.values()], ids=[*LOSSES, *RETAINERS, *TUNINGS]
+)
 def test_the_report_has_words_for_it(method):
     """Or a job would end at its report, after all its training."""
     assert method().in_words().strip()
@@ -125,6 +129,9 @@ def test_a_method_is_for_kinds_of_task_that_there_are_and_that_know_it(method: t
         "tunings": TUNINGS,
         "syntheses": SYNTHESIS_STEPS,
     }
+    if method.__name__ in RETAINERS:  # of a model alone: they see no label
+        assert not method.only_for
+        return
     (kind,) = (kind for kind, table in lists.items() if method.__name__ in table)
     for family in method.only_for:
         known = getattr(FAMILIES[family], kind, None)

@@ -14,10 +14,13 @@ from w2s_trainer.tuning.keeper import NoCheckpoints
 from w2s_trainer.tuning.language_model import load_language_model
 from w2s_trainer.tuning.language_objective import Checks, HeldOutBlocks, LanguageObjective
 from w2s_trainer.tuning.loop import Schedule, tune
-from w2s_trainer.tuning.order import Order
+from w2s_trainer.tuning.mixture import Mixture
+from w2s_trainer.tuning.order import Batches, Order
 from w2s_trainer.tuning.world import World
 
 TUNINGS: dict[str, Any] = {"llama": LORA, "bert": Full()}
+REPLAYED = 8
+"""Of the blocks that the causal model learns; the encoder learns without replay."""
 
 
 def pretrain_one(models: Path, kind: str, world: World) -> tuple[Any, Checks]:
@@ -38,8 +41,11 @@ def pretrain_one(models: Path, kind: str, world: World) -> tuple[Any, Checks]:
     )
     schedule = Schedule(epochs=2, batch_size=4, learning_rate=1e-4, batch_tokens=40, checks=2)
     checks = Checks()
-    steps = Order(len(learnt), schedule.batch_size, schedule.epochs, 0).steps
-    objective = LanguageObjective(learnt, question, steps=steps, seed=0, checks=checks)
+    order: Batches = Order(len(learnt), schedule.batch_size, schedule.epochs, 0)
+    if model.causal:
+        domain = len(learnt) - REPLAYED
+        order = Mixture((domain, REPLAYED), ((2 * domain, domain),), schedule.batch_size, 0)
+    objective = LanguageObjective(learnt, question, steps=order.steps, seed=0, checks=checks)
     validation = HeldOutBlocks(held_out, question, objective=objective, checks=checks)
     model.make_tunable(world.rank)  # seeds that differ: a process that does not lead has to follow
     tune(
@@ -47,6 +53,7 @@ def pretrain_one(models: Path, kind: str, world: World) -> tuple[Any, Checks]:
         objective,
         schedule,
         keeper=NoCheckpoints(),
+        order=order,
         validation=validation,
         keep_best=False,
         world=world,

@@ -1,5 +1,6 @@
 """Steps of the adaptation on a real S3 server: pretraining that is stopped and goes on elsewhere, merging of real files."""
 
+import json
 import os
 import signal
 from collections.abc import Callable
@@ -262,8 +263,6 @@ def test_a_corpus_has_what_is_new_and_nothing_of_the_test(new_place, examples, t
         *({"text": text} for text in some_texts(30, 77)),
     ]
     corpus = tmp_path / "corpus.jsonl"
-    import json
-
     corpus.write_text("".join(json.dumps(row) + "\n" for row in rows))
     place = new_place("llama")
     asked = settings(corpora=[{"uri": f"file://{corpus}"}], subset="0.5")
@@ -280,6 +279,108 @@ def test_a_corpus_has_what_is_new_and_nothing_of_the_test(new_place, examples, t
     (tmp_path / "wrong.jsonl").write_text('{"body": "no field of that name"}\n')
     with pytest.raises(BadData, match="text"):
         check(place, pretrain, settings(corpora=[{"uri": f"file://{tmp_path}/wrong.jsonl"}]))
+
+
+@pytest.fixture
+def general(tmp_path) -> dict[str, Any]:
+    """General texts, one of them of the pool too."""
+    texts = [*some_texts(40, 99), *list(dict.fromkeys(some_texts(N + 10, 5)))[30:31]]
+    (tmp_path / "general.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
+    return {"corpora": [{"uri": f"file://{tmp_path}/general.jsonl"}]}
+
+
+def test_what_is_replayed_is_learnt_too_and_measured_and_stopped_it_makes_the_same_bits(new_place, general):
+    asked = settings(replay={**general, "fraction": "0.25"}, heldOutFraction="0.1", tuning={"type": "LoRA"})
+    figures, whole = new_place("llama").pretrain(asked)
+    place = new_place("llama")
+    check(place, pretrain, asked)
+    for stop in (1, figures["steps"] - 1):
+        with pytest.raises(Stopped):
+            place.pretrain(asked, stop_in=stop)
+    again, resumed = place.pretrain(asked)
+    assert (whole / WEIGHTS).read_bytes() == (resumed / WEIGHTS).read_bytes()
+    assert again["replay"] == figures["replay"]
+
+    replay, drawn = figures["replay"], round(2 * figures["blocks"] / 3)
+    assert (replay["drawn"], replay["fraction"]) == (drawn, 0.25)
+    assert figures["steps"] == -(-(2 * figures["blocks"] + drawn) // 8)
+    assert replay["knownBefore"] == 1
+    assert replay["texts"] + replay["likeTheTest"] == 40
+    assert [one["step"] for one in replay["heldOutLosses"]] == [
+        one["step"] for one in figures["heldOutLosses"]
+    ]
+    assert replay["lossBefore"] != figures["lossBefore"], "other texts"
+
+
+def test_a_share_that_is_predicted_is_gone_on_with_pilot_by_pilot(new_place, general):
+    predict = {"fractions": ["0.2", "0.4", "0.6", "0.8"], "heldOut": "0.5", "tolerance": "0.1", "steps": 3}
+    asked = settings(replay={**general, "predict": predict}, subset="0.4", checks=1)
+    figures, whole = new_place("llama").pretrain(asked)
+    place = new_place("llama")
+    for stop in (2, 3):  # of a pilot: the first and, as that has ended, the second
+        with pytest.raises(Stopped, match=f"step {stop} of 3"):
+            place.pretrain(asked, stop_in=stop)
+    kept = [info.uri.rpartition("/")[2] for info in place.objects.list(f"{place.home}checkpoints/")]
+    assert [name for name in kept if name.startswith("pilot-")] == []
+    context = place.context()
+    again, resumed = pretrain.adapt(context, asked), context.output
+    assert (whole / WEIGHTS).read_bytes() == (resumed / WEIGHTS).read_bytes()
+    assert again["replay"] == figures["replay"]
+    ended = [f"{place.home}checkpoints/pilot-0.{share}00000.json" for share in (2, 4, 5, 6, 8)]
+    kept = [info.uri for info in place.objects.list(f"{place.home}checkpoints/pilot-")]
+    assert kept == ended, "a line of each is left, and no weights"
+    context = place.context()
+    assert pretrain.adapt(context, asked)["replay"] == figures["replay"]
+    assert not [note for note in context.progress.notes if note.startswith("Pilot")], "none is run again"
+
+    law = figures["replay"]["predicted"]
+    assert [one["fraction"] for one in law["pilots"]] == [0.2, 0.4, 0.6, 0.8]
+    assert law["heldOut"]["fraction"] == 0.5
+    tried = law["heldOut"]
+    assert tried["generalError"] == pytest.approx(
+        tried["generalPredicted"] / tried["generalLoss"] - 1, abs=2e-5
+    )
+    assert abs(tried["generalError"]) < 0.05
+    assert 0.2 <= figures["replay"]["fraction"] <= 0.8
+    assert law["limit"] == pytest.approx(1.1 * figures["replay"]["lossBefore"], abs=1e-4)
+    assert law["withinTolerance"] == (law["generalPredicted"] <= law["limit"])
+    assert figures["seconds"] > 0
+
+
+@pytest.mark.parametrize("retain", ["Distillation", "StartingPoint", "BlockExpansion"])
+def test_what_is_retained_is_gone_on_with_to_the_same_bits(new_place, retain):
+    of_added = {"blockExpansion": {"blocks": 1}} if retain == "BlockExpansion" else {}
+    asked = settings(retain={"type": retain, **of_added}, subset="0.6")
+    figures, whole = new_place("llama").pretrain(asked)
+    place = new_place("llama")
+    with pytest.raises(Stopped):
+        place.pretrain(asked, stop_in=2)
+    again, resumed = place.pretrain(asked)
+    assert (whole / WEIGHTS).read_bytes() == (resumed / WEIGHTS).read_bytes()
+    assert again["heldOutLosses"] == figures["heldOutLosses"]
+    made = load_encoder(whole)  # a model like any other, in its real size
+    assert made.model.config.num_hidden_layers == (3 if of_added else 2)
+    assert figures["lossAfter"] < figures["lossBefore"]
+
+
+def test_what_is_measured_alone_changes_no_bit(new_place, general):
+    _, without = new_place("llama").pretrain(settings())
+    figures, measured = new_place("llama").pretrain(settings(replay={**general, "fraction": "0"}))
+    assert (without / WEIGHTS).read_bytes() == (measured / WEIGHTS).read_bytes()
+    assert (figures["replay"]["drawn"], figures["replay"]["epochs"]) == (0, 0)
+    assert len(figures["replay"]["heldOutLosses"]) == 5
+
+
+def test_general_texts_of_which_nothing_is_left_are_refused(new_place, examples, tmp_path):
+    table = pq.read_table(examples).to_pydict()
+    rows = [{"text": text} for text in table["text"]]
+    (tmp_path / "same.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    replay = {"corpora": [{"uri": f"file://{tmp_path}/same.jsonl"}], "fraction": "0.5"}
+    with pytest.raises(BadData, match=r"Of 90 texts of `replay\.corpora`, 0 are neither"):
+        new_place("llama").pretrain(settings(replay=replay))
+    place, gone = new_place("llama"), {**replay, "corpora": [{"uri": f"file://{tmp_path}/missing.jsonl"}]}
+    with pytest.raises(BadData, match="no data at"):
+        check(place, pretrain, settings(replay=gone))
 
 
 def test_too_few_texts_for_a_step_are_refused(new_place):

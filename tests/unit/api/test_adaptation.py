@@ -69,6 +69,10 @@ EDITS = [
     ("a setting of the second step", put("strong.adaptation.steps.1.merge.models.0.weight", "0.3"),
      ["adapt-2-merge", *ALL_AFTER]),
     ("without the second step", lambda spec: spec["strong"]["adaptation"]["steps"].pop(), ALL_AFTER),
+    ("general texts", put("strong.adaptation.steps.0.pretrain.replay", {"corpora": [{"uri": "s3://general/"}], "fraction": "0.25"}),
+     ["adapt-1-pretrain", "adapt-2-merge", *ALL_AFTER]),
+    ("what retains", put("strong.adaptation.steps.0.pretrain.retain", {"type": "StartingPoint"}),
+     ["adapt-1-pretrain", "adapt-2-merge", *ALL_AFTER]),
     ("the model", put("strong.model.uri", "hf://org/other"),
      ["adapt-1-pretrain", "adapt-2-merge", "train", "train-unadapted", *ALL_AFTER[1:]]),
     ("strength of the head", put("strong.tuning", {"head": {"l2": "3"}}), ["train", "train-unadapted", *ALL_AFTER[1:]]),
@@ -86,6 +90,15 @@ EDITS = [
 def test_an_edit_of_a_step_runs_it_again_and_what_follows_and_nothing_before(what, edit, again):
     before, after = plan(steps(PRETRAIN, MERGE)), plan(steps(PRETRAIN, MERGE), edit)
     assert changed(before, after) == again
+
+
+def test_what_is_replayed_is_read_by_the_step_alone():
+    replay = {"corpora": [{"uri": "s3://general/"}], "fraction": "0.250"}
+    stages = plan(steps({"type": "Pretrain", "pretrain": {"replay": replay}}))
+    assert Read("s3://general/", "data") in stages["adapt-1-pretrain"].reads
+    assert Read("s3://general/", "data") not in stages["train"].reads
+    same = plan(steps({"type": "Pretrain", "pretrain": {"replay": {**replay, "fraction": "0.25"}}}))
+    assert changed(stages, same) == []
 
 
 def test_two_jobs_with_the_same_step_share_its_key():

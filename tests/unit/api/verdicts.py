@@ -46,6 +46,9 @@ def judged(**more: Any) -> dict[str, Any]:
     return {"type": "Judge", "judge": {"model": {"uri": "py://judge"}, "rubric": "It is true.", **more}}
 
 
+GENERAL = {"corpora": [{"uri": "s3://general/replayed/"}]}
+"""What a step replays."""
+PREDICT = {"fractions": ["0.1", "0.3", "0.5", "0.7"], "heldOut": "0.4", "tolerance": "0.05"}
 ADAPTED = "spec.strong.adaptation.steps[0]"
 FINISHED = "spec.strong.finish.steps[0]"
 
@@ -289,6 +292,22 @@ BAD = [
     ("adaptation: a head is no pretraining", adapted(pretrain(tuning={"type": "Head"})), f"{ADAPTED}.pretrain.tuning.type", "LoRA"),
     ("adaptation: on gold", adapted(pretrain(corpora=[{"uri": "s3://legal/gold.csv"}])), f"{ADAPTED}.pretrain.corpora[0].uri", "would have read the test"),
     ("adaptation: storage in a corpus", adapted(pretrain(corpora=[{"uri": "s3://legal/w2s/"}])), "spec.storage.uri", "`strong.adaptation.steps`, or lies below it"),
+    ("adaptation: replay of nothing", adapted(pretrain(replay={"fraction": "0.5"})), f"{ADAPTED}.pretrain.replay.corpora", "required"),
+    ("adaptation: all replayed", adapted(pretrain(replay=GENERAL | {"fraction": "1"})), f"{ADAPTED}.pretrain.replay.fraction", "`fraction` must be below 1"),
+    ("adaptation: gold replayed", adapted(pretrain(replay={"fraction": "0.5", "corpora": [{"uri": "s3://legal/gold.csv"}]})), f"{ADAPTED}.pretrain.replay.corpora[0].uri", "would have read the test"),
+    ("adaptation: forgetting of what is replayed", lambda spec: (adapted(pretrain(replay={"fraction": "0.5", "corpora": [{"uri": "s3://general/texts.jsonl"}]}))(spec), retained()(spec)), "spec.evaluation.retention.texts.uri", "on what was learnt nothing is forgotten"),
+    ("adaptation: replay without a share", adapted(pretrain(replay=GENERAL)), f"{ADAPTED}.pretrain.replay.fraction", "give `fraction`, or `predict`"),
+    ("adaptation: a share given and predicted", adapted(pretrain(replay=GENERAL | {"fraction": "0.5", "predict": PREDICT})), f"{ADAPTED}.pretrain.replay.fraction", "give `fraction`, or `predict`"),
+    ("adaptation: too few pilots", adapted(pretrain(replay=GENERAL | {"predict": PREDICT | {"fractions": ["0.1", "0.5"]}})), f"{ADAPTED}.pretrain.replay.predict.fractions", "4"),
+    ("adaptation: a pilot of nothing", adapted(pretrain(replay=GENERAL | {"predict": PREDICT | {"heldOut": "0"}})), f"{ADAPTED}.pretrain.replay.predict.fractions", "above 0 and below 1"),
+    ("adaptation: a pilot that is not held out", adapted(pretrain(replay=GENERAL | {"predict": PREDICT | {"heldOut": "0.50"}})), f"{ADAPTED}.pretrain.replay.predict.fractions", "must be different"),
+    ("adaptation: a pilot twice", adapted(pretrain(replay=GENERAL | {"predict": PREDICT | {"fractions": ["0.1", "0.3", "0.3", "0.5"]}})), f"{ADAPTED}.pretrain.replay.predict.fractions", "must be different"),
+    ("adaptation: retained by nothing", adapted(pretrain(retain={"startingPoint": {}})), f"{ADAPTED}.pretrain.retain.type", "required"),
+    ("adaptation: settings of another retainer", adapted(pretrain(retain={"type": "StartingPoint", "distillation": {}})), f"{ADAPTED}.pretrain.retain.distillation", "`type` is Distillation"),
+    ("adaptation: a divergence that counts nothing", adapted(pretrain(retain={"type": "Distillation", "distillation": {"weight": "0"}})), f"{ADAPTED}.pretrain.retain.distillation.weight", "`weight` must be above 0"),
+    ("adaptation: adapters held to weights", adapted(pretrain(retain={"type": "StartingPoint"}, tuning={"type": "LoRA"})), f"{ADAPTED}.pretrain.tuning.type", "about the model's own weights"),
+    ("adaptation: adapters of added blocks", adapted(pretrain(retain={"type": "BlockExpansion"}, tuning={"type": "LoRA"})), f"{ADAPTED}.pretrain.tuning.type", "about the model's own weights"),
+    ("adaptation: frozen beside added blocks", adapted(pretrain(retain={"type": "BlockExpansion"}, freezeBlocks=1)), f"{ADAPTED}.pretrain.freezeBlocks", "leave `freezeBlocks` out"),
     ("adaptation: nothing merged", adapted(merge()), f"{ADAPTED}.merge.models", "1"),
     ("adaptation: a mean of more than everything", adapted(merge({"weight": "0.7"}, {})), f"{ADAPTED}.merge.models", "may be 1 together"),
     ("adaptation: an arc between three", adapted(merge({}, {}, method="Slerp")), f"{ADAPTED}.merge.models", "one other"),
@@ -498,6 +517,9 @@ GOOD = [
     ("a pairwise judge", both_edits(selects_texts(), put("evaluation", {"judge": {"model": {"uri": "py://judge"}, "margin": "0.1", "question": "Which is shorter?"}}))),
     ("retention", both_edits(retained(maxTexts=20), put("promotion.maxForgetting", "0.05"))),
     ("retention of who writes", both_edits(selects_texts(), retained(prompts=["What is rain?"], maxNewTokens=8))),
+    ("adaptation with replay", both_edits(adapted(pretrain(replay=GENERAL | {"fraction": "0.25"})), retained())),
+    ("adaptation at a share that is predicted", adapted(pretrain(replay=GENERAL | {"predict": PREDICT}))),
+    ("adaptation that retains", adapted(pretrain(retain={"type": "Distillation"}, tuning={"type": "LoRA"}), pretrain(retain={"type": "StartingPoint", "startingPoint": {"weight": "0.1"}}, freezeBlocks=1), pretrain(retain={"type": "BlockExpansion", "blockExpansion": {"blocks": 2}}, freezeBlocks=0, tuning={}))),
     ("retention beside a corpus", both_edits(adapted(pretrain(corpora=[{"uri": "s3://legal/more/"}])), retained())),
     ("a judge of texts", selects_texts(judged(keepFraction="0.5", sample=32))),
     ("a judge of texts that says yes", selects_texts(judged(minimum="0.5", scale="YesNo"))),

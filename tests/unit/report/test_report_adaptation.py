@@ -68,4 +68,23 @@ def test_rows_have_loss_gap_and_cost():
     assert first["loss"] == "3.000 → 2.000 (perplexity 20.1 → 7.4, masked tokens)"
     assert first["gap"] == "+0.250 at step 6, gone at step 12"
     assert (first["tokens"], first["seconds"]) == ("12,230", "100 s")
+    assert first["general"] == "–"
     assert (second["loss"], second["gap"], second["tokens"]) == ("–", "–", "–")
+
+
+def test_what_is_forgotten_stands_beside_what_is_replayed():
+    replay = {"lossBefore": 2.0, "lossAfter": 2.1, "fraction": 0.25}
+    (row,) = adaptation_rows(results(0, 0, {**STEP, "figures": {**STEP["figures"], "replay": replay}}))
+    assert row["general"] == "2.000 → 2.100 (+5.0%; 25% of the blocks replayed)"
+    law = {
+        "pilots": [{}] * 4,
+        "limit": 2.06,
+        "withinTolerance": False,
+        "heldOut": {"fraction": 0.4, "generalError": -0.004, "domainError": 0.01},
+    }
+    replay = {**replay, "predicted": law}
+    (row,) = adaptation_rows(results(0, 0, {**STEP, "figures": {**STEP["figures"], "replay": replay}}))
+    assert (
+        "chosen by 4 pilots, no share tried kept to the tolerated 2.060; at 40%, held out, the law is off by -0.4%"
+        in (row["general"])
+    )

@@ -53,6 +53,7 @@ def adaptation_rows(results: Mapping[str, Any]) -> list[dict[str, str]]:
                 "words": step["words"],
                 "loss": _loss(figures),
                 "gap": _gap(figures),
+                "general": _general(figures),
                 "tokens": f"{figures['tokens']:,}" if "tokens" in figures else _NOT_SHOWN,
                 "seconds": seconds(figures["seconds"]),
             }
@@ -66,6 +67,30 @@ def _loss(figures: Mapping[str, Any]) -> str:
     return (
         f"{figures['lossBefore']:.3f} → {figures['lossAfter']:.3f} (perplexity {figures['perplexityBefore']:,.1f} →"
         f" {figures['perplexityAfter']:,.1f}, {figures['objective']})"
+    )
+
+
+def _general(figures: Mapping[str, Any]) -> str:
+    """What is forgotten: the loss on general texts that were held out, where `replay` names some."""
+    replay = figures.get("replay")
+    if not replay:
+        return _NOT_SHOWN
+    rise = replay["lossAfter"] / replay["lossBefore"] - 1 if replay["lossBefore"] else 0.0
+    return (
+        f"{replay['lossBefore']:.3f} → {replay['lossAfter']:.3f} ({rise:+.1%}; {replay['fraction']:.0%} of the blocks"
+        f" replayed{_predicted(replay)})"
+    )
+
+
+def _predicted(replay: Mapping[str, Any]) -> str:
+    """How good the law is that chose the share, on a pilot that it was not fitted to."""
+    law = replay.get("predicted")
+    if not law:
+        return ""
+    tried, limit = law["heldOut"], "within" if law["withinTolerance"] else "no share tried kept to"
+    return (
+        f", chosen by {len(law['pilots'])} pilots, {limit} the tolerated {law['limit']:.3f}; at {tried['fraction']:.0%}, held"
+        f" out, the law is off by {tried['generalError']:+.1%} of general loss and {tried['domainError']:+.1%} of the domain's"
     )
 
 

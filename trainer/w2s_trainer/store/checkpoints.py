@@ -182,6 +182,10 @@ class Checkpoints:
                 shutil.rmtree(target, ignore_errors=True)
                 self._note_once(f"Passed over the checkpoint {_label(place)}: {error}.")
 
+    def clear(self) -> None:
+        """Removes all of this training: nobody goes on with it."""
+        _remove(self._objects, [info.uri for info in self._objects.list(self._uri)])
+
     def _bring(self, place: _Place, target: Path) -> Found:
         shutil.rmtree(target, ignore_errors=True)  # of a process that was killed here
         checkpoint = self._open(place)

@@ -1,7 +1,8 @@
 """A pretrained model that goes on with its pretraining: a causal model, or an encoder with the head that fills in tokens."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from copy import deepcopy
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,6 +38,8 @@ class LanguageModel(TunableModel):
     causal: bool
     frozen_blocks: int = 0
     """So many of the first blocks are not tuned, nor are the input embeddings where there are any such blocks."""
+    added_blocks: tuple[int, ...] = ()
+    """Places of blocks that the model did not come with; where there are any, nothing else is tuned."""
 
     def make_tunable(self, seed: int) -> None:
         """See TunableModel. What is frozen has no gradient, also where it has adapters.
@@ -45,9 +48,14 @@ class LanguageModel(TunableModel):
             BadSpec: nothing of the body would be left to tune.
         """
         super().make_tunable(seed)
-        if not self.frozen_blocks:
+        if not (self.frozen_blocks or self.added_blocks):
             return
         blocks = blocks_of(self.inner)
+        if self.added_blocks:
+            self.inner.requires_grad_(False)
+            for place in self.added_blocks:
+                blocks[place].requires_grad_(True)
+            return
         if self.frozen_blocks >= len(blocks):
             raise BadSpec(
                 "NothingToTune",
@@ -116,17 +124,39 @@ class LanguageModel(TunableModel):
         Returns:
             float32[b] on the device: −log p of a token, mean over those of the block.
         """
+        return self.losses_of(self.logits(asked), asked)
+
+    def logits(self, asked: Sequence[Asked]) -> "torch.Tensor":
+        """What it says at the places that are asked about.
+
+        Args:
+            asked: of b blocks, m places in all.
+
+        Returns:
+            float[m, V] on the device, block after block.
+        """
         import torch
 
         ids, mask = self.padded([one.ids.tolist() for one in asked])
         width = ids.shape[1]
         where = torch.from_numpy(np.concatenate([row * width + one.places for row, one in enumerate(asked)]))
-        targets = torch.from_numpy(np.concatenate([one.targets for one in asked])).to(self.device)
         # What is padded stands behind, where no token of a causal model sees it.
         inputs = {"input_ids": ids} if self.causal else {"input_ids": ids, "attention_mask": mask}
-        logits = self._logits_at(where.to(self.device), **inputs)
+        return self._logits_at(where.to(self.device), **inputs)
+
+    def losses_of(self, logits: "torch.Tensor", asked: Sequence[Asked]) -> "torch.Tensor":
+        """As `token_losses`, of logits that are there: float32[b]."""
+        import torch
+
+        targets = torch.from_numpy(np.concatenate([one.targets for one in asked])).to(self.device)
         losses = torch.nn.functional.cross_entropy(logits.float(), targets, reduction="none")
         return torch.stack([part.mean() for part in torch.split(losses, [len(one.places) for one in asked])])
+
+    def copy(self) -> "LanguageModel":
+        """The model as it is, with weights of its own that are not tuned."""
+        model = deepcopy(self.model)
+        model.requires_grad_(False)
+        return replace(self, model=model)
 
     def _logits_at(self, where: "torch.Tensor", **inputs: Any) -> "torch.Tensor":
         import torch

@@ -12,6 +12,7 @@ from w2s_trainer.models.ragged import Ragged
 from w2s_trainer.tuning.blocks import Asked, Question
 from w2s_trainer.tuning.collapse import Alarm
 from w2s_trainer.tuning.language_model import LanguageModel
+from w2s_trainer.tuning.retainers import Penalty
 from w2s_trainer.tuning.tunable import diverged
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 _HELD_OUT = -1
 """In the place of the step, where questions about held-out blocks are drawn: they are always the same."""
-_CHECKS = "checks/losses"
+_CHECKS, _GENERAL = "checks/losses", "checks/general"
 
 
 class Checks:
@@ -47,7 +48,17 @@ class LanguageObjective:
     1907.11692: dynamic masking), by step and block, so that it depends on nothing else.
     """
 
-    def __init__(self, blocks: Ragged, question: Question, *, steps: int, seed: int, checks: Checks) -> None:
+    def __init__(
+        self,
+        blocks: Ragged,
+        question: Question,
+        *,
+        steps: int,
+        seed: int,
+        checks: Checks,
+        general: Checks | None = None,
+        penalty: Penalty | None = None,
+    ) -> None:
         """
         Args:
             blocks: n blocks of two tokens at least.
@@ -55,6 +66,8 @@ class LanguageObjective:
             steps: of the whole schedule.
             seed: of what is drawn.
             checks: what is kept beside the training.
+            general: the same of general texts, where the loss is measured on such.
+            penalty: what is added to the loss of each block.
         """
         self.lengths = blocks.lengths
         self.tokens_a_pass = 0
@@ -63,7 +76,8 @@ class LanguageObjective:
         self.step = 0
         """Of the step under way, or just done, from 0."""
         self._blocks, self._question, self._steps, self._seed = blocks, question, steps, seed
-        self._checks = checks
+        self._penalty = penalty
+        self._checks = {_CHECKS: checks, **({_GENERAL: general} if general else {})}
 
     @property
     def figures(self) -> Mapping[str, Any]:
@@ -77,7 +91,10 @@ class LanguageObjective:
     def losses(self, student: LanguageModel, rows: NDArray[np.int64]) -> "tuple[torch.Tensor, torch.Tensor]":
         """Losses float32[b], and no outputs."""
         asked = [_asked(self._blocks, self._question, (self._seed, self.step), row) for row in rows]
-        losses = student.token_losses(asked)
+        logits = student.logits(asked)
+        losses = student.losses_of(logits, asked)
+        if self._penalty:
+            losses = losses + self._penalty(student, asked, logits)
         return losses, losses.new_zeros((len(rows), self.output_size))
 
     def observe(self, rows: NDArray[np.int64], outputs: "torch.Tensor") -> None:
@@ -89,11 +106,12 @@ class LanguageObjective:
 
     def state(self) -> "dict[str, torch.Tensor]":
         """The losses on held-out blocks so far."""
-        return {_CHECKS: self._checks.state()}
+        return {name: checks.state() for name, checks in self._checks.items()}
 
     def load(self, state: "Mapping[str, torch.Tensor]") -> None:
         """Takes them over."""
-        self._checks.load(state[_CHECKS])
+        for name, checks in self._checks.items():
+            checks.load(state[name])
 
 
 class HeldOutBlocks:
@@ -138,6 +156,19 @@ class HeldOutBlocks:
         if not np.isfinite(losses).all():
             raise diverged("How likely the model thinks a text is no longer a number.")
         return float((self._weights * losses).sum() / self._weights.sum())
+
+
+class BothHeldOut:
+    """Held-out blocks of the domain and of general texts, one after the other (`Validation`)."""
+
+    def __init__(self, domain: HeldOutBlocks, general: HeldOutBlocks) -> None:
+        self._domain, self._general = domain, general
+
+    def loss(self, student: LanguageModel, batch_tokens: int) -> float:
+        """The mean loss of a token of the domain, and a line in the `checks` of each."""
+        loss = self._domain.loss(student, batch_tokens)
+        self._general.loss(student, batch_tokens)
+        return loss
 
 
 def _asked(blocks: Ragged, question: Question, seed: tuple[int, int], row: int) -> Asked:

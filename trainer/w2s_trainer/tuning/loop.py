@@ -18,7 +18,7 @@ from w2s_trainer.errors import Stopped
 from w2s_trainer.models.encoder import memory_bound
 from w2s_trainer.tuning.keeper import Keeper
 from w2s_trainer.tuning.objective import Objective, Validation
-from w2s_trainer.tuning.order import Order, micro_batches, shares
+from w2s_trainer.tuning.order import Batches, Order, micro_batches, shares
 from w2s_trainer.tuning.schedule import Shape, learning_rate_factor
 from w2s_trainer.tuning.state import Best, TrainingRun, TrainingState
 from w2s_trainer.tuning.stop import StopRequest
@@ -61,6 +61,7 @@ def tune(
     schedule: Schedule,
     *,
     keeper: Keeper,
+    order: Batches | None = None,
     validation: Validation[S] | None = None,
     keep_best: bool = True,
     stop: StopRequest | None = None,
@@ -79,6 +80,7 @@ def tune(
         objective: the examples that it is trained on, and its loss on each.
         schedule: how long and how fast.
         keeper: saves and restores.
+        order: which rows each step is made of; None: all rows, in each epoch in another order.
         validation: says which state of the student is best; None keeps no best.
         keep_best: whether that state is kept; otherwise the held-out examples are looked at and nothing more.
         stop: when it is requested, the step is finished and saved.
@@ -95,7 +97,7 @@ def tune(
         BadSpec: the loss or its gradient is no longer a number.
     """
     world = world or World()
-    order = Order(len(objective.weights), schedule.batch_size, schedule.epochs, schedule.seed)
+    order = order or Order(len(objective.weights), schedule.batch_size, schedule.epochs, schedule.seed)
     optimizer = make_optimizer(student, schedule)
     state = TrainingState(seconds=spent)
     run = TrainingRun(student, optimizer, objective, state)

@@ -4,9 +4,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import ceil
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+
+class Batches(Protocol):
+    """Which rows each optimiser step is made of, from its number alone."""
+
+    @property
+    def steps(self) -> int:
+        """Optimiser steps of the whole schedule."""
+
+    def batch(self, step: int) -> NDArray[np.int64]:
+        """The rows of a step, int64[b]."""
 
 
 @dataclass(frozen=True)

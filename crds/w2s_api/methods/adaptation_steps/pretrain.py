@@ -1,17 +1,20 @@
 """Further pretraining on the texts of the job and of its domain."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
 from w2s_api.methods.adaptation_steps.step import AdaptationSettings
 from w2s_api.methods.method import Method
+from w2s_api.methods.retainers import RETAINERS
 from w2s_api.methods.tunings import TUNINGS, TuningSettings
 from w2s_api.spec.base import Fraction, Rule, attribute_of
 from w2s_api.spec.data import Source
+from w2s_api.spec.replay import Replay
+from w2s_api.spec.retain import Retain
 from w2s_api.spec.tuning import AnyTuning, Schedule
-from w2s_api.spec.unions import of_methods
+from w2s_api.spec.unions import of_methods, only_types
 
 
 class PretrainingSchedule(Schedule):
@@ -39,6 +42,18 @@ if TYPE_CHECKING:
     PretrainingTuning = _PretrainingTuning
 else:
     PretrainingTuning = of_methods(_PretrainingTuning, _BY_STEPS, default="Full", may_be_left_out=True)
+
+
+def _retained(
+    fact: str, otherwise: str, message: str, holds: Callable[["Pretrain"], bool], field: str
+) -> Rule:
+    """What a retainer with a fact needs of the step; `otherwise` is that in CEL."""
+    return Rule(
+        cel=f"!has(self.retain) || !({only_types(RETAINERS, fact, 'self.retain.type')}) || {otherwise}",
+        message=message,
+        holds=lambda step: step.retain is None or not getattr(step.retain.settings, fact) or holds(step),
+        field=field,
+    )
 
 
 def _between(field: str, of_bounds: str) -> Rule:
@@ -76,6 +91,22 @@ class Pretrain(AdaptationSettings):
             "maskFraction",
             "of a block all of whose tokens are hidden nothing can be learnt, nor of one with none",
         ),
+        _retained(
+            "of_own_weights",
+            "!has(self.tuning) || !has(self.tuning.type)"
+            f" || !({only_types(_BY_STEPS, 'keeps_weights', 'self.tuning.type')})",
+            "this `retain.type` is about the model's own weights, and adapters leave these as they are: write"
+            " `tuning: {type: Full}`, or `retain: {type: Distillation}`",
+            lambda step: not step.tuning.settings.keeps_weights,
+            "tuning.type",
+        ),
+        _retained(
+            "adds_blocks",
+            "!has(self.freezeBlocks) || self.freezeBlocks == 0",
+            "beside added blocks all others stay as they are: leave `freezeBlocks` out",
+            lambda step: not step.freeze_blocks,
+            "freezeBlocks",
+        ),
         _between(
             "heldOutFraction", "the loss is measured on texts that are held out, and learnt on the others"
         ),
@@ -91,6 +122,10 @@ class Pretrain(AdaptationSettings):
         description="More texts, of the domain, in the field `data.fields.text`. Those that are near-duplicates of a text of"
         " the test are left out.",
         json_schema_extra={"x-kubernetes-list-type": "atomic"},
+    )
+    replay: Replay | None = Field(
+        default=None,
+        description="General texts that are mixed in, against forgetting. Default: none.",
     )
     subset: Fraction = Field(
         default="1",
@@ -115,6 +150,10 @@ class Pretrain(AdaptationSettings):
         description="So many of the first blocks, and the input embeddings, stay as they are: less is learnt, and less is"
         " forgotten.",
     )
+    retain: Retain | None = Field(
+        default=None,
+        description="What else keeps the model close to the one before, so that it forgets less. Default: nothing.",
+    )
     training: PretrainingSchedule = Field(default_factory=PretrainingSchedule, description="The schedule.")
     held_out_fraction: Fraction = Field(
         default="0.05",
@@ -133,11 +172,17 @@ class Pretrain(AdaptationSettings):
             **super().result_settings(),
             "tuning": self.tuning.result_settings() or None,
             "training": self.training.result_settings() or None,
+            "retain": self.retain.result_settings() if self.retain else None,
         }
 
+    @property
+    def keeps_shapes(self) -> bool:
+        """Whether the model has as many blocks as before."""
+        return self.retain is None or not self.retain.settings.adds_blocks
+
     def uses(self) -> tuple[type[Method], ...]:
-        """How it is tuned."""
-        return (self.tuning.method,)
+        """How it is tuned, and what keeps it close."""
+        return (self.tuning.method, *([self.retain.method] if self.retain else []))
 
     def in_words(self) -> str:
         """What on, how often and what of it."""
@@ -151,4 +196,6 @@ class Pretrain(AdaptationSettings):
         times = "1 epoch" if epochs == 1 else f"{epochs:,} epochs"
         part = "" if float(self.subset) == 1 else f"{float(self.subset):.0%} of "
         frozen = f"; the first {self.freeze_blocks} blocks stayed as they were" if self.freeze_blocks else ""
-        return f"pretrained on {part}{what}, {times}; tuned: {self.tuning.settings.in_words()}{frozen}"
+        replay = f"; {self.replay.in_words()}" if self.replay else ""
+        retained = f"; {self.retain.settings.in_words()}" if self.retain else ""
+        return f"pretrained on {part}{what}, {times}; tuned: {self.tuning.settings.in_words()}{frozen}{retained}{replay}"

@@ -3,37 +3,28 @@
 The training is the house's own loop: it is saved, stopped and gone on with as that of any student.
 """
 
-import math
 import time
-from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from w2s_api.methods.adaptation_steps import Pretrain
 from w2s_trainer.contract.context import StageContext
-from w2s_trainer.errors import BadData, BadSpec
+from w2s_trainer.errors import BadSpec
 from w2s_trainer.models.causal import is_causal
 from w2s_trainer.models.loading import CAUSAL, MASKED, check_architecture
-from w2s_trainer.models.ragged import Ragged
-from w2s_trainer.models.tokens import encode
+from w2s_trainer.stages.adapt.corpus import Corpus, read_corpus
+from w2s_trainer.stages.adapt.curve import curve
 from w2s_trainer.stages.adapt.methods import Before
-from w2s_trainer.stages.adapt.texts import SEED, PretrainingTexts, check_corpora, pretraining_texts
+from w2s_trainer.stages.adapt.pilots import Predicted, predict
+from w2s_trainer.stages.adapt.pretraining import Pretrained, pretrain
+from w2s_trainer.stages.adapt.texts import SEED, check_corpora
 from w2s_trainer.stages.adapt.written import write_made
-from w2s_trainer.stages.columns import taken
-from w2s_trainer.stages.resumable import ResumableTraining, schedule_of
-from w2s_trainer.tuning.blocks import pack
+from w2s_trainer.stages.resumable import ResumableTraining
 from w2s_trainer.tuning.energy import EnergyMeter
 from w2s_trainer.tuning.language_model import LanguageModel, load_language_model
-from w2s_trainer.tuning.language_objective import Checks, HeldOutBlocks, LanguageObjective
-from w2s_trainer.tuning.loop import HELD_OUT_BATCHES
+from w2s_trainer.tuning.mixture import replayed
 from w2s_trainer.tuning.numerics import NumericSettings
-from w2s_trainer.tuning.order import Order
-from w2s_trainer.tuning.state import TrainingState
-from w2s_trainer.tuning.stop import StopRequest
 
-_CHUNK = 256
-"""Texts that are tokenised at once."""
-_LONGEST = 2**30
-"""Tokens of a text: it is cut into blocks and never short."""
 TRAINING = "pretraining"
 """What its checkpoints are called."""
 
@@ -47,47 +38,38 @@ def adapt(context: StageContext, settings: Pretrain) -> dict[str, Any]:
         Stopped: it was asked to stop, and what was done is saved.
     """
     run = ResumableTraining.open(context, TRAINING)
-    model, read = _model(context, settings, run.numbers), pretraining_texts(context, settings)
-    learnt, held_out = (
-        _blocks(model, taken(read.texts, rows), settings.block_tokens)
-        for rows in (read.learnt, read.held_out)
-    )
-    training, batch_tokens = settings.training, context.spec.strong.batch_tokens
-    _check_size(learnt, held_out, read, settings)
-    schedule = schedule_of(
-        training,
-        learning_rate=settings.tuning.settings.rate,
-        batch_tokens=batch_tokens,
-        checks=settings.checks,
-        seed=SEED,
-    )
-    question = model.question(float(settings.mask_fraction), context.model.name)
-    steps = Order(len(learnt), schedule.batch_size, schedule.epochs, SEED).steps
-    checks = Checks()
-    objective = LanguageObjective(learnt, question, steps=steps, seed=SEED, checks=checks)
-    validation = HeldOutBlocks(held_out, question, objective=objective, checks=checks)
-    began, meter = time.monotonic(), EnergyMeter()
-    if not run.checkpoint:
-        checks.losses.append((0, validation.measure(model, HELD_OUT_BATCHES * batch_tokens)))
-    model.make_tunable(SEED)
-    with StopRequest() as stop:
-        state = run.tune(
-            model,
-            objective,
-            schedule,
-            interval=training.checkpoint_interval_seconds,
-            validation=validation,
-            keep_best=False,
-            stop=stop,
-            spent=time.monotonic() - began,
+    model = _model(context, settings, run.numbers)
+    corpus = read_corpus(context, settings, model)
+    training = settings.training
+    fraction, predicted = float((settings.replay and settings.replay.fraction) or 0), None
+    if settings.replay and settings.replay.predict:
+        del model  # one at a time
+        predicted = predict(
+            context, settings, settings.replay.predict, corpus, partial(_model, context, settings)
         )
+        fraction, model = predicted.fraction, _model(context, settings, run.numbers)
+    order = corpus.order(training.batch_size, training.epochs, fraction)
+    began, meter = time.monotonic(), EnergyMeter()
+    made = pretrain(
+        run,
+        model,
+        corpus,
+        settings,
+        order,
+        batch_tokens=context.spec.strong.batch_tokens,
+        checks=settings.checks,
+        began=began,
+    )
     if run.world.leads:
         _write(context, settings, model)
     joules = None if run.checkpoint else meter.joules()
+    seconds = made.state.seconds + (predicted.seconds if predicted else 0.0)
     return {
-        **read.counts,
-        **_figures(state, model, learnt, held_out, training.epochs),
-        **curve(checks.losses),
+        **corpus.counts,
+        **_figures(made, model, corpus, training.epochs),
+        "seconds": round(seconds, 1),
+        **curve(made.domain.losses),
+        **_of_replay(made, corpus, training.epochs, fraction, predicted),
         "joules": None if joules is None else round(joules),
     }
 
@@ -100,34 +82,6 @@ def check(before: Before, settings: Pretrain) -> None:
         return
     assert before.model is not None
     check_architecture(directory, before.model, CAUSAL if is_causal(directory) else MASKED)
-
-
-def curve(losses: list[tuple[int, float]]) -> dict[str, Any]:
-    """What the losses on held-out blocks say: before, at the end, and how far they rose meanwhile. Pure.
-
-    The stability gap (Guo et al. 2024, arXiv 2406.14833) is a loss above that before, which later goes away.
-
-    Args:
-        losses: (steps done, loss), ascending, that before the first step among them.
-    """
-    before, after = losses[0][1], losses[-1][1]
-    worst_step, worst = max(losses, key=lambda one: one[1])
-    gap = None
-    if worst > before:
-        back = [step for step, loss in losses if step > worst_step and loss <= before]
-        gap = {
-            "step": worst_step,
-            "rise": round(worst - before, 5),
-            "recoveredAtStep": back[0] if back else None,
-        }
-    return {
-        "lossBefore": round(before, 5),
-        "lossAfter": round(after, 5),
-        "perplexityBefore": round(math.exp(min(before, 700.0)), 3),
-        "perplexityAfter": round(math.exp(min(after, 700.0)), 3),
-        "heldOutLosses": [{"step": step, "loss": round(loss, 5)} for step, loss in losses],
-        "stabilityGap": gap,
-    }
 
 
 def _model(context: StageContext, settings: Pretrain, numbers: NumericSettings) -> LanguageModel:
@@ -151,27 +105,6 @@ def _model(context: StageContext, settings: Pretrain, numbers: NumericSettings) 
     return model
 
 
-def _blocks(model: LanguageModel, texts: Sequence[str], block_tokens: int) -> Ragged:
-    ids = (
-        encoding.ids
-        for start in range(0, len(texts), _CHUNK)
-        for encoding in encode(model.tokenizer, texts[start : start + _CHUNK], _LONGEST, special=False)
-    )
-    return pack(ids, model.frame, block_tokens)
-
-
-def _check_size(learnt: Ragged, held_out: Ragged, read: PretrainingTexts, settings: Pretrain) -> None:
-    size = settings.training.batch_size
-    if len(learnt) >= size and len(held_out):
-        return
-    raise BadData(
-        "CorpusTooSmall",
-        f"{len(read.learnt):,} texts fill {len(learnt):,} blocks of {settings.block_tokens:,} tokens, and a step of the"
-        f" training has {size:,}; {len(held_out):,} more are held out.",
-        "Add texts (`corpora`), or set `blockTokens` or `training.batchSize` lower.",
-    )
-
-
 def _write(context: StageContext, settings: Pretrain, model: LanguageModel) -> None:
     """Writes the model in float32; adapters are merged into weights of that precision."""
     state = {name: tensor.cpu() for name, tensor in model.state().items()}
@@ -191,17 +124,35 @@ def _write(context: StageContext, settings: Pretrain, model: LanguageModel) -> N
     write_made(made, context.model.directory, context.output)
 
 
-def _figures(
-    state: TrainingState, model: LanguageModel, learnt: Ragged, held_out: Ragged, epochs: int
-) -> dict[str, Any]:
+def _figures(made: Pretrained, model: LanguageModel, corpus: Corpus, epochs: int) -> dict[str, Any]:
     return {
         "objective": "next token" if model.causal else "masked tokens",
-        "blocks": len(learnt),
-        "heldOutBlocks": len(held_out),
-        "tokens": int(learnt.lengths.sum()) * epochs,
-        "steps": state.step,
-        "seconds": round(state.seconds, 1),
+        "blocks": len(corpus.domain),
+        "heldOutBlocks": len(corpus.held_out),
+        "tokens": int(corpus.domain.lengths.sum()) * epochs,
+        "steps": made.state.step,
         "precision": model.precision,
         "device": model.device,
         "parameters": sum(parameter.numel() for parameter in model.parameters().values()),
+    }
+
+
+def _of_replay(
+    made: Pretrained, corpus: Corpus, epochs: int, fraction: float, predicted: Predicted | None
+) -> dict[str, Any]:
+    """What was replayed, and what the model knows of general texts before and after."""
+    if not made.general.losses:
+        return {}
+    drawn = replayed(epochs * len(corpus.domain), fraction)
+    return {
+        "replay": {
+            **corpus.replay_counts,
+            "fraction": fraction,
+            "blocks": len(corpus.replayed),
+            "heldOutBlocks": len(corpus.general),
+            "drawn": drawn,
+            "epochs": round(drawn / len(corpus.replayed), 3),
+            **curve(made.general.losses),
+            **({"predicted": predicted.figures} if predicted else {}),
+        }
     }

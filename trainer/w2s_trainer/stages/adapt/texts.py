@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2s_api.methods.adaptation_steps import Pretrain
-from w2s_api.spec.data import Data
+from w2s_api.spec.data import Data, Source
 from w2s_trainer.contract.context import StageContext
 from w2s_trainer.errors import BadData
 from w2s_trainer.stages.prepare.duplicates import near_duplicates
@@ -50,7 +50,7 @@ def pretraining_texts(context: StageContext, settings: Pretrain) -> PretrainingT
     texts: Sequence[str] = examples.texts.take(pool)
     families = examples.families[pool]
     if settings.corpora:
-        found = list(_corpora(context, settings))
+        found = list(_texts_of(context, settings.corpora))
         kept = _unlike_the_test(found, examples, context.spec.data)
         known = set(texts)
         fresh = [text for text in dict.fromkeys(kept) if text not in known]
@@ -65,19 +65,53 @@ def pretraining_texts(context: StageContext, settings: Pretrain) -> PretrainingT
     return _divided(texts, families, settings, counts)
 
 
+def replayed_texts(context: StageContext, settings: Pretrain, domain: Sequence[str]) -> PretrainingTexts:
+    """Reads the general texts of a step; each is a family of its own.
+
+    Args:
+        context: of the stage.
+        settings: with `replay`.
+        domain: texts that the step learns from, or measures on, anyway.
+
+    Raises:
+        BadData: a corpus cannot be read, or nothing is left to hold out, or to replay.
+    """
+    assert settings.replay is not None
+    found = list(_texts_of(context, settings.replay.corpora))
+    examples = read_examples(context.artifact("examples"), context.scratch)
+    kept = _unlike_the_test(found, examples, context.spec.data)
+    known = set(domain)
+    texts = [text for text in dict.fromkeys(kept) if text not in known]
+    if len(texts) < 2:
+        raise BadData(
+            "NothingToReplay",
+            f"Of {len(found):,} texts of `replay.corpora`, {len(texts):,} are neither of the domain nor like the test: one must"
+            " be held out, and one replayed.",
+            "Name general texts that are not among those of the domain.",
+        )
+    held_out = hold_out(np.arange(len(texts)), float(settings.held_out_fraction), SEED)
+    counts = {
+        "texts": len(texts),
+        "likeTheTest": len(found) - len(kept),
+        "knownBefore": len(kept) - len(texts),
+        "heldOut": int(held_out.sum()),
+    }
+    return PretrainingTexts(texts, np.flatnonzero(~held_out), np.flatnonzero(held_out), counts)
+
+
 def check_corpora(data: Data, settings: Pretrain, objects: Objects, scratch: Path) -> None:
     """Reads the first usable row of each corpus: a wrong field, format or place is told before anything is run.
 
     Raises:
         BadSpec, BadData: it cannot be read.
     """
-    for source in settings.corpora:
+    for source in [*settings.corpora, *(settings.replay.corpora if settings.replay else ())]:
         reader = SourceReader.beside(source.uri, data.fields, objects)
         next(reader.examples(objects, scratch), None)
 
 
-def _corpora(context: StageContext, settings: Pretrain) -> Iterator[str]:
-    for source in settings.corpora:
+def _texts_of(context: StageContext, sources: Sequence[Source]) -> Iterator[str]:
+    for source in sources:
         reader = SourceReader.beside(source.uri, context.spec.data.fields, context.objects)
         before = 0
         for example in reader.examples(context.objects, context.scratch):
