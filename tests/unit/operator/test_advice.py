@@ -96,7 +96,9 @@ def test_what_is_no_advice_is_passed_over(said: Any):
 
 def test_long_and_hostile_words_are_cut_and_made_printable():
     items: list[Any] = [{"text": "\x1b[31mred\n"}, 7, {"text": 8}, *({"text": "x" * 300} for _ in range(50))]
-    found = advice(Status(), {"aggregate": {"foretold": {"status": "True", "reason": "X", "advice": items}}}, True)
+    found = advice(
+        Status(), {"aggregate": {"foretold": {"status": "True", "reason": "X", "advice": items}}}, True
+    )
     assert found.message.startswith(" [31mred  xxx")
     assert len(found.message) == MOST_MESSAGE
     odd = {"status": "True", "reason": "X", "advice": {"text": "no list"}}
