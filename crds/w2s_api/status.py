@@ -20,7 +20,7 @@ StageState = Literal[
 ]
 FINISHED: frozenset[StageState] = frozenset({"Done", "Reused"})
 
-ConditionType = Literal["Complete", "Failed", "Promoted", "Suspended", "Reconciling", "Stalled"]
+ConditionType = Literal["Complete", "Failed", "Promoted", "Suspended", "Reconciling", "Stalled", "Advice"]
 ConditionStatus = Literal["True", "False", "Unknown"]
 
 Time = Annotated[str, text(32, 1)]
@@ -49,7 +49,9 @@ class Condition(_Said):
     type: ConditionType = Field(
         description="Complete: Unknown until the job is over, then True, or False if it failed. Failed: its mirror."
         " Promoted: whether the model was published. Suspended: whether it was asked to wait. Reconciling: the"
-        " operator is at work on it. Stalled: a person has to do something, which the message says."
+        " operator is at work on it. Stalled: a person has to do something, which the message says. Advice: before the"
+        " students are trained something is known that speaks against the job, and the message says what to do about it;"
+        " nothing waits for it."
     )
     status: ConditionStatus = Field(description="Whether it is so.")
     reason: Word = Field(description="Why, in one word for programs.")

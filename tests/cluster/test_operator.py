@@ -32,7 +32,7 @@ DONE = pods(message=words())
 ALL_BUT_LAST = pods(message=words(artifacts=dict.fromkeys(EVERY[:6], ARTIFACT)))
 """All that comes before `evaluate` is in the store."""
 FIGURES = {"metric": "MacroF1", "weak": 0.6, "candidate": 0.7, "gain": [0.1, 0.02, 0.18]}
-CONDITIONS = ["Complete", "Failed", "Promoted", "Suspended", "Reconciling", "Stalled"]
+CONDITIONS = ["Complete", "Failed", "Promoted", "Suspended", "Reconciling", "Stalled", "Advice"]
 NOWHERE = {"nodeSelector": {"gpu": "none"}}
 UP_TO_TRAIN = pods(message=words(artifacts=dict.fromkeys(EVERY[:4], ARTIFACT)))
 L2 = {"type": "Head", "head": {"l2": "1"}}
@@ -104,7 +104,7 @@ def test_a_job_runs_to_its_end(job: Job):
     assert job.states() == dict.fromkeys(EVERY, "Done")
     assert {one["type"]: one["status"] for one in status["conditions"]} == {
         "Complete": "True", "Failed": "False", "Promoted": "True", "Suspended": "False",
-        "Reconciling": "False", "Stalled": "False",
+        "Reconciling": "False", "Stalled": "False", "Advice": "Unknown",
     }  # fmt: skip
     assert status["gain"] == "+0.100 [+0.020, +0.180]"
     assert status["modelURI"] == f"s3://legal/w2s/jobs/{job.namespace}/{job.name}/model/"
@@ -135,6 +135,30 @@ def test_a_job_runs_to_its_end(job: Job):
     before = job.read()
     job.apply()  # what GitOps does all day
     assert job.read() == before
+
+
+def test_advice_is_a_condition_and_one_event_before_training_and_nothing_waits_for_it(job: Job):
+    text = "The teacher answers 3 of 600 texts of the pool, fewer than your 64 gold labels."
+    items = [{"code": "FewWeakLabels", "text": text}]
+    foretold = {"status": "True", "reason": "FewWeakLabels", "advice": items}
+    job.apply(
+        pods__aggregate=pods(message=words(figures={"covered": 0.005, "foretold": foretold})),
+        pods__train=pods(hold="true", stop_exit_code="75", message=words()),
+    )
+    job.running_pod("train")
+    advice = job.condition("Advice")
+    assert (advice["status"], advice["reason"], advice["message"]) == ("True", "FewWeakLabels", text)
+    assert job.condition("Complete")["status"] == "Unknown"
+
+    def events() -> list[Object]:
+        path = f"/api/v1/namespaces/{job.namespace}/events"
+        found = job.api("GET", path, fieldSelector=f"involvedObject.name={job.name}")["items"]
+        return [one for one in found if one["reason"] == "Advice"]
+
+    until("the Event", events)
+    (event,) = events()
+    assert (event["type"], event["message"]) == ("Warning", text)
+    assert event.get("count", 1) == 1
 
 
 def test_kubectl_get_tells_where_it_stands(job: Job):

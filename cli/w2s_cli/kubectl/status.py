@@ -181,6 +181,8 @@ def _results(job: SeenJob) -> Iterator[str]:
     status = job.status
     if status.results:
         yield figures(status.results)
+    elif (advice := condition(status, "Advice")) and advice.message:
+        yield f"Advice: {printable(advice.message)}"
     promoted = condition(status, "Promoted")
     if promoted and promoted.status != "Unknown":
         where = f" {status.model_uri}" if status.model_uri else ""

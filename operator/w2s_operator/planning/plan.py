@@ -113,7 +113,8 @@ def _must_resolve_again(records: Mapping[str, StageStatus], decisions: list[Deci
 
 
 def _summary(job: JobView, records: Mapping[str, StageStatus], resolve_again: bool) -> JobSummary:
-    instances = {name: records[name].instance for name in job.always_run if name in records}
+    telling = (*job.always_run, *(stage.name for stage in job.stages if stage.kind == "aggregate"))
+    instances = {name: records[name].instance for name in telling if name in records}
     return JobSummary(
         fresh=job.is_fresh,
         suspended=job.spec.suspend,

@@ -17,8 +17,10 @@ from w2s_api.status import (
     condition,
 )
 from w2s_operator.observed import Job, Seconds
+from w2s_operator.status.advice import advice
 from w2s_operator.status.fitting import fit
 from w2s_operator.status.results import gain_in_words, results_of
+from w2s_operator.status.verdict import Verdict
 from w2s_operator.text import printable
 from w2s_operator.times import from_seconds
 
@@ -36,7 +38,7 @@ class JobSummary:
     running: bool = False
     """Whether any child runs."""
     figures: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """Figures from the last words of `evaluate` and `promote`, by stage name."""
+    """Figures from the last words of stages, by name: of `evaluate` and `promote`, and of those that `advice` asks."""
     resolutions: int = 0
     storage: str = ""
     invalid: str = ""
@@ -69,17 +71,18 @@ def conclude(job: Job, stages: Sequence[StageStatus], summary: JobSummary, now: 
     suspended = summary.suspended and not summary.running and not over
     verdicts = {
         "Complete": complete,
-        "Failed": _ConditionState(_opposite(complete.status), complete.reason, complete.message),
+        "Failed": Verdict(_opposite(complete.status), complete.reason, complete.message),
         "Promoted": promoted,
-        "Suspended": _ConditionState("True", "Suspended", "`spec.suspend` is true.")
+        "Suspended": Verdict("True", "Suspended", "`spec.suspend` is true.")
         if suspended
-        else _ConditionState("False", "NotSuspended"),
-        "Reconciling": _ConditionState("False", complete.reason)
+        else Verdict("False", "NotSuspended"),
+        "Reconciling": Verdict("False", complete.reason)
         if over or suspended
-        else _ConditionState("True", "Progressing", complete.message),
-        "Stalled": _ConditionState("True", complete.reason, complete.message)
+        else Verdict("True", "Progressing", complete.message),
+        "Stalled": Verdict("True", complete.reason, complete.message)
         if failed
-        else _ConditionState("False", "NotStalled"),
+        else Verdict("False", "NotStalled"),
+        "Advice": advice(before, summary.figures, _is_current("aggregate", stages)),
     }
     place = f"{summary.storage.rstrip('/')}/jobs/{job.namespace}/{job.name}"
     status = Status(
@@ -123,22 +126,13 @@ def _end(before: Status, complete: ConditionStatus, time: str) -> str:
     return before.completion_time or time if old and old.status == complete else time
 
 
-@dataclass(frozen=True)
-class _ConditionState:
-    status: ConditionStatus
-    reason: str
-    message: str = ""
-
-
-def _complete(stages: Sequence[StageStatus], summary: JobSummary) -> _ConditionState:
+def _complete(stages: Sequence[StageStatus], summary: JobSummary) -> Verdict:
     if summary.invalid:
-        return _ConditionState(
-            "False", "InvalidSpec", f"{summary.invalid}. Correct the manifest and apply it again."
-        )
+        return Verdict("False", "InvalidSpec", f"{summary.invalid}. Correct the manifest and apply it again.")
     for stage in stages:
         if stage.state == "Failed":
             after = f" after {stage.run} runs" if stage.run > 1 else ""
-            return _ConditionState(
+            return Verdict(
                 "False",
                 stage.reason or "Failed",
                 f"Stage {stage.name} failed{after}: {stage.message or stage.reason}"
@@ -146,42 +140,38 @@ def _complete(stages: Sequence[StageStatus], summary: JobSummary) -> _ConditionS
                 " runs it again.",
             )
     if stages and all(stage.state in FINISHED for stage in stages):
-        return _ConditionState("True", "Finished", "Every stage is done.")
+        return Verdict("True", "Finished", "Every stage is done.")
     if summary.suspended:
         what = "Stopping" if summary.running else "Suspended"
-        return _ConditionState("Unknown", what, "`spec.suspend` is true; set it to false to go on.")
+        return Verdict("Unknown", what, "`spec.suspend` is true; set it to false to go on.")
     busy = [stage for stage in stages if stage.state in BUSY]
     busy.sort(key=lambda stage: (stage.reason is None, BUSY.index(stage.state)))
     if not busy:
-        return _ConditionState("Unknown", "Pending", "Nothing has been started yet.")
+        return Verdict("Unknown", "Pending", "Nothing has been started yet.")
     first = busy[0]
     why = f": {first.message}" if first.message else ""
     last = f". The run before it: {first.last_end}" if first.last_end and first.state != "Retrying" else ""
-    return _ConditionState(
+    return Verdict(
         "Unknown", first.reason or first.state, f"Stage {first.name} is {first.state.lower()}{why}{last}"
     )
 
 
-def _promoted(before: Status, stages: Sequence[StageStatus], summary: JobSummary) -> _ConditionState:
+def _promoted(before: Status, stages: Sequence[StageStatus], summary: JobSummary) -> Verdict:
     if not _is_current("promote", stages):
-        return _ConditionState("Unknown", "NotDecided")
+        return Verdict("Unknown", "NotDecided")
     promoted = summary.figures.get("promote", {}).get("promoted")
     if promoted is None:
         old = condition(before, "Promoted")
-        return (
-            _ConditionState(old.status, old.reason, old.message)
-            if old
-            else _ConditionState("Unknown", "NotKnown")
-        )
+        return Verdict(old.status, old.reason, old.message) if old else Verdict("Unknown", "NotKnown")
     if promoted:
-        return _ConditionState("True", "GatePassed", "The model is published.")
+        return Verdict("True", "GatePassed", "The model is published.")
     why = summary.figures["promote"].get("reasons")
     text = (
         "; ".join(printable(str(reason), 200) for reason in why)
         if isinstance(why, (list, tuple)) and why
         else "see the report"
     )
-    return _ConditionState("False", "GateNotPassed", f"The gain is not proven as `promotion` asks: {text}.")
+    return Verdict("False", "GateNotPassed", f"The gain is not proven as `promotion` asks: {text}.")
 
 
 def _results(
@@ -219,7 +209,7 @@ def _progress(stages: Sequence[StageStatus]) -> str | None:
     return f"{done}/{len(stages)}{within}"
 
 
-def _condition(job: Job, type_: ConditionType, verdict: _ConditionState, time: str) -> Condition:
+def _condition(job: Job, type_: ConditionType, verdict: Verdict, time: str) -> Condition:
     old = condition(job.status, type_)
     lasts = old is not None and old.status == verdict.status and old.last_transition_time != NEVER
     since = old.last_transition_time if old and lasts else time

@@ -37,6 +37,7 @@ def job_events(before: Status, after: Status) -> Iterator[JobEvent]:
         ("Failed", "Warning"),
         ("Promoted", "Normal"),
         ("Suspended", "Normal"),
+        ("Advice", "Warning"),
     ):
         earlier, later = condition(before, type_), condition(after, type_)  # type: ignore[arg-type]
         if later and later.status == "True" and (earlier is None or earlier.status != "True"):

@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+import html
 import io
 import json
 
@@ -57,6 +58,40 @@ def test_the_results_have_every_arm_and_the_answer(finished):
         "vote",
         "family",
     ]
+
+
+def test_what_is_known_beforehand_is_said_before_a_student_is_trained(finished):
+    lines = [json.loads(line) for line in finished.runs[0].stdout.splitlines() if line.startswith("{")]
+    said = [(line["stage"], line["message"]) for line in lines if line["event"] == "advice"]
+    foretold = finished.results()["foretold"]
+    assert foretold["status"] in ("True", "False")
+    assert foretold["reason"] == foretold["advice"][0]["code"]
+    assert said == [("job", item["text"]) for item in foretold["advice"]]
+    at = [(line["stage"], line["event"]) for line in lines]
+    assert at.index(("aggregate", "done")) < at.index(("job", "advice")) < at.index(("train", "started"))
+    report = html.unescape((finished.directory / "output/report.html").read_text())
+    assert "What was said before training" in report
+    known = finished.artifact("aggregate").summary["beforehand"]
+    assert known["of"]["goldBudget"] == known["budget"] == 32
+    assert known["covered"] <= known["pool"]
+    assert 0 < known["teacher"]["recallLow"] < known["teacher"]["recall"] < known["teacher"]["recallHigh"] < 1
+
+
+def test_labels_that_are_reused_are_judged_for_the_budget_of_the_edit(finished):
+    finished.edit(lambda spec: spec["data"].update(goldBudget=24))
+    edited = finished.run()
+    assert edited.returncode == 0, edited.stderr
+    assert "aggregate" in finished.events("reused")
+    lines = [json.loads(line) for line in edited.stdout.splitlines() if line.startswith("{")]
+    at = [(line["stage"], line["event"]) for line in lines]
+    assert at.index(("prepare", "reused")) < at.index(("job", "advice")) < at.index(("train", "started"))
+    assert [line["message"] for line in lines if line["event"] == "advice"] == [
+        item["text"] for item in finished.results()["foretold"]["advice"]
+    ]
+    assert finished.artifact("aggregate").summary["beforehand"]["budget"] == 32  # of the job that made it
+    finished.edit(lambda spec: spec["data"].update(goldBudget=32))
+    assert finished.run().returncode == 0
+    assert finished.events("advice") == []  # all is there: the results say more
 
 
 def test_every_decision_is_told_by_id(finished, licences):

@@ -61,6 +61,27 @@ def map_section(found: Sequence[Outcome], plot: str, complete: bool) -> str:
     )
 
 
+def adopted(chosen: Map, measured: Hits, page: str) -> str:
+    """The line of `w2s_trainer.report.failure_map` with which the product uses a map."""
+    figures = [
+        tuple(round(float(one), 4) for one in many) for many in (chosen.mean, chosen.scale, chosen.weights)
+    ]
+    words = ", ".join(map(repr, (chosen.predictors, *figures, round(measured.rate, 3), page)))
+    return f"MAP: FailureMap | None = FailureMap({words})"
+
+
+def map_line(found: Sequence[Outcome], page: str, complete: bool) -> str:
+    """What is to be done with the map: the line to adopt it by, if all jobs are in and the data support it."""
+    choosing, confirming = (jobs_of(found, half) for half in HALVES)
+    if not complete or any(len(np.unique(jobs.task)) < FEWEST for jobs in (choosing, confirming)):
+        return "The product uses no map of this study yet: not all jobs are in."
+    chosen, _ = choose(choosing)
+    measured = hits(chosen, choosing, confirming, np.random.default_rng(SEED))
+    if not measured.supported:
+        return "By the protocol the product uses no map: the data do not support it. MAP stays None."
+    return f"For trainer/w2s_trainer/report/failure_map.py:\n{adopted(chosen, measured, page)}"
+
+
 def of_many(jobs: Jobs) -> int:
     """How many of the tasks have more than two classes."""
     return len(np.unique(jobs.task[jobs.x[:, PREDICTORS.index("classes")] > 1]))

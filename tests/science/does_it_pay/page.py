@@ -17,7 +17,7 @@ from .declared import (
     STUDENTS,
 )
 from .goals_section import answer, goals_table, primary
-from .map_section import map_section
+from .map_section import map_line, map_section
 from .outcomes import Outcome, outcomes
 from .plots import Bar, forest, scatter
 from .predictors import predictors_of
@@ -28,7 +28,7 @@ COMMAND = "make science PART=does_it_pay DATA=../shared/data"
 
 
 def write_page(records: Sequence[Mapping[str, Any]], directory: Path) -> None:
-    """Writes the page's figures below its protocol, and the plots beside it.
+    """Writes the page's figures below its protocol, and the plots beside it; prints what becomes of the map.
 
     Args:
         records: of jobs as they are declared now.
@@ -40,6 +40,8 @@ def write_page(records: Sequence[Mapping[str, Any]], directory: Path) -> None:
     for name, plot in plots(found).items():
         (directory / f"{NAME}-{name}.svg").write_text(plot, encoding="utf-8")
     page.write_text(f"{protocol}{LINE}\n{figures(records, found)}", encoding="utf-8")
+    complete = bool(found) and _left(records, PRIMARY_STUDENT) == 0
+    print(map_line(found, f"docs/results/{NAME}.md", complete))
 
 
 def figures(records: Sequence[Mapping[str, Any]], found: Sequence[Outcome]) -> str:

@@ -132,6 +132,23 @@ def test_a_complete_job_says_what_it_gained():
     ]
 
 
+def advised(message: str, **status: Any) -> list[str]:
+    found = job({"name": "train", "state": "Running", "run": 1}, **status)
+    advice = {"type": "Advice", "status": "True", "reason": "FewWeakLabels", "lastTransitionTime": at(60)}
+    found.status.conditions.append(
+        type(found.status.conditions[0]).model_validate(advice | {"message": message})
+    )
+    return render(found, NOON, no_colours).splitlines()
+
+
+def test_advice_is_said_until_there_are_results():
+    said = "Advice: The teacher answers\N{REPLACEMENT CHARACTER} 3 of 9 texts."
+    assert advised("The teacher answers\x1b 3 of 9 texts.")[-1] == said
+    assert not any(line.startswith("Advice") for line in advised(""))
+    over = {"complete": "True", "completionTime": at(60), "results": RESULTS}
+    assert not any(line.startswith("Advice") for line in advised("The teacher answers 3.", **over))
+
+
 @pytest.mark.parametrize(
     ("known", "said"),
     [

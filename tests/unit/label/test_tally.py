@@ -142,7 +142,9 @@ def aggregated(tmp_path):
         )
         context = SimpleNamespace(spec=spec, scratch=tmp_path, output=tmp_path, progress=Told())
         context.artifact = lambda _role: needs["prepare"]
-        context.artifacts = lambda _role: [needs[f"label-{name}"] for name in abstain]
+        context.artifacts = lambda role: (
+            [needs["prepare"]] if role == "gold" else [needs[f"label-{name}"] for name in abstain]
+        )
         return aggregate.run(context)
 
     return run

@@ -24,7 +24,7 @@ def test_a_job_runs_stage_by_stage_to_its_end(cluster: Cluster):
 def test_a_fresh_job_has_every_condition_from_the_first_write(cluster: Cluster):
     cluster.step()
     assert [one.type for one in cluster.status.conditions] == [
-        "Complete", "Failed", "Promoted", "Suspended", "Reconciling", "Stalled",
+        "Complete", "Failed", "Promoted", "Suspended", "Reconciling", "Stalled", "Advice",
     ]  # fmt: skip
     assert cluster.status.observed_generation == 1
     assert stage_names(cluster.spec) == list(cluster.states())

@@ -8,8 +8,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from w2s_trainer.errors import BadData
+from w2s_trainer.families.intervals import effective_size
 from w2s_trainer.stages.budget import draw
-from w2s_trainer.stages.prepare.power import effective_size, families_missing, smallest_provable_gain
+from w2s_trainer.stages.prepare.power import families_missing, smallest_provable_gain
 from w2s_trainer.stages.prepare.split import Gold, divide
 
 NAMES = ("a", "b", "c")

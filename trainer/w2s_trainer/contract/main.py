@@ -6,7 +6,7 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
 from io import StringIO
@@ -17,6 +17,7 @@ from typing import Any
 from w2s_api.exit_codes import ExitCode
 from w2s_api.keys import content_key
 from w2s_api.names import StageKind
+from w2s_api.stage import Role
 from w2s_trainer.contract.context import Headway, StageContext, StageResult
 from w2s_trainer.contract.credentials import storage_settings
 from w2s_trainer.contract.job import StageJob, read_job
@@ -165,7 +166,36 @@ def _run(
             if later.kind in ("adapt", "retention"):
                 _module(later.kind).check(job.spec, later, objects, cache)
         complete = complete_artifacts(job.stages, key, objects, store)
+        figures |= _foretold(job, complete, store, scratch)
+    elif stage.kind == "aggregate":
+        figures |= _foretold(job, {**job.needs, stage.name: key}, store, scratch)
     return LastWords("Reused" if reused else "Done", artifact=key, figures=figures, artifacts=complete)
+
+
+def _foretold(
+    job: StageJob, complete: Mapping[str, str], store: ArtifactStore, scratch: Path
+) -> dict[str, Any]:
+    """What is said of the job before a student is trained, once its labels are aggregated: for the last words of the stage that
+    does it or, if that was done already and runs no more, of `prepare`.
+
+    Args:
+        job: of the stage.
+        complete: content keys of complete artifacts by stage name, those that the labels were made from among them.
+        store: where they are.
+        scratch: a directory for downloads.
+    """
+    labels = next(stage for stage in job.stages if stage.kind == "aggregate")
+    if labels.name not in complete:
+        return {}
+
+    def artifacts(role: Role) -> list[Artifact]:
+        names = [labels.name] if role == "labels" else labels.roles[role]
+        return [_find(store, job, name, complete.get(name, "")) for name in names]
+
+    try:
+        return {"foretold": _module("aggregate").foretell(job.spec, artifacts, scratch)}
+    except InputGone:  # what the labels were made from; whoever needs it says so
+        return {}
 
 
 def _module(kind: StageKind) -> ModuleType:
@@ -173,12 +203,16 @@ def _module(kind: StageKind) -> ModuleType:
 
 
 def _input(store: ArtifactStore, job: StageJob, name: str) -> Artifact:
+    return _find(store, job, name, job.needs.get(name, ""))
+
+
+def _find(store: ArtifactStore, job: StageJob, name: str, key: str) -> Artifact:
     kind = {stage.name: stage.kind for stage in job.stages}[name]
-    artifact = store.find(kind, job.needs.get(name, ""))
+    artifact = store.find(kind, key)
     if artifact is None:
         raise InputGone(
             "InputGone",
-            f"The artifact of stage {name} ({job.needs.get(name, 'no key given')}) is not in the store.",
+            f"The artifact of stage {name} ({key or 'no key given'}) is not in the store.",
             "Run the job again: it is made anew.",
         )
     return artifact

@@ -242,6 +242,32 @@ class TaskFamily(ABC):
         """What the summary of `aggregate` says of the weak labels [n, …] of the pool."""
         return {}
 
+    # Before a student is trained: facts that say whether the job is likely to pay.
+
+    def pool_facts(
+        self, targets: NDArray[Any], drawn: Sequence[NDArray[Any]], asked: NDArray[Any]
+    ) -> dict[str, Any]:
+        """What the weak labels [n, …] of the pool are like beside the gold budget; empty where there are no kinds of labels.
+
+        Args:
+            targets: of the texts that the teacher answers.
+            drawn: of each seed the gold labels of the budget, as they are stored, that were drawn.
+            asked: those that experts were asked for beside them.
+        """
+        return {}
+
+    def teacher_facts(
+        self, test: GoldTest, answers: NDArray[Any], abstain: NDArray[np.bool_]
+    ) -> dict[str, float]:
+        """How good the teacher is on the gold budget.
+
+        Args:
+            test: the n texts of a seed's budget that were drawn.
+            answers: its answers [n, …].
+            abstain: bool[n], where they are a fallback.
+        """
+        return {}
+
     # The pretrained model, before anything is learnt.
 
     def untuned_answers(

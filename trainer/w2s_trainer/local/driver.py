@@ -239,10 +239,14 @@ class _Driver:
         self._artifacts[stage.name] = words.artifact
         if self._before and (why := reads_changed(self._before, stage, self._artifacts)):
             self._display.event(run.name, "changed", why)
-        figures = ", ".join(f"{name} {_shown(value)}" for name, value in words.figures.items())
+        told = {name: value for name, value in words.figures.items() if name != "foretold"}
+        figures = ", ".join(f"{name} {_shown(value)}" for name, value in told.items())
         self._display.event(run.name, "reused" if words.outcome == "Reused" else "done", figures)
         if stage.kind == "prepare":
             await self._resolved(words.artifacts)
+        if any(one.stage.kind == "train" and one.state is State.WAITING for one in self._runs.values()):
+            for item in words.figures.get("foretold", {}).get("advice", ()):
+                self._display.event(JOB, "advice", item["text"])
 
     async def _resolved(self, complete: Mapping[str, str]) -> None:
         """`prepare` has said which artifacts of the plan are complete."""

@@ -67,6 +67,7 @@ def render(results: Mapping[str, Any], parts: ReportParts) -> str:
             answers=sentences[1:],
             decision=results["decision"],
             advice=results["advice"],
+            foretold=results.get("foretold", {}).get("advice"),
             error_headings=_ERROR_HEADINGS,
             alarms=alarms(results),
             cautions=cautions(results),

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2s_api.spec.task import Task
-from w2s_trainer.families.classification import errors, gold
+from w2s_trainer.families.classification import beforehand, errors, gold
 from w2s_trainer.families.classification.by_class import class_figures, confused, recalls
 from w2s_trainer.families.classification.calibration import (
     brier,
@@ -155,6 +155,19 @@ class Classification(TaskFamily):
         return {
             "classShares": {name: round(count / max(1, len(targets)), 6) for name, count in counts.items()}
         }
+
+    def pool_facts(
+        self, targets: NDArray[Any], drawn: Sequence[NDArray[Any]], asked: NDArray[Any]
+    ) -> dict[str, Any]:
+        """Confidence, shares, and what each class has of votes and of gold labels."""
+        return beforehand.pool_facts(self.class_names, targets, drawn, asked)
+
+    def teacher_facts(
+        self, test: GoldTest, answers: NDArray[Any], abstain: NDArray[np.bool_]
+    ) -> dict[str, float]:
+        """Skill, and mean recall beside that of who guesses."""
+        said = np.where(abstain, -1, answers.argmax(axis=1))
+        return beforehand.teacher_facts(len(self.class_names), test.gold, said, test.families)
 
     # Students learn distributions.
 

@@ -109,6 +109,14 @@ class Generation(TaskFamily):
         """Where texts are not equal in the form of comparison."""
         return errors.differs(targets, others)
 
+    def teacher_facts(
+        self, test: GoldTest, answers: NDArray[Any], abstain: NDArray[np.bool_]
+    ) -> dict[str, float]:
+        """The declared metric."""
+        from w2s_trainer.families.generation.beforehand import teacher_facts
+
+        return teacher_facts(test, answers, abstain)
+
     # Students learn texts.
 
     def gold_targets(self, gold: NDArray[Any]) -> NDArray[Any]:

@@ -1,17 +1,23 @@
 """`aggregate`: what several labelers say of a text becomes one weak label."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from w2s_api.spec.job import Spec
+from w2s_api.stage import Role
 from w2s_trainer.contract.context import StageContext, StageResult
 from w2s_trainer.errors import BadData
 from w2s_trainer.families import family_of
+from w2s_trainer.report.beforehand import foretold
 from w2s_trainer.stages.aggregate.methods import Sources, Texts, aggregation_of
 from w2s_trainer.stages.aggregate.summary import sources_summary, warnings_of
+from w2s_trainer.stages.beforehand import KNOWN, facts_from, facts_of
 from w2s_trainer.stages.features import features_of
 from w2s_trainer.stages.label.methods import tell
 from w2s_trainer.stages.label.summary import whole_summary
@@ -24,6 +30,7 @@ from w2s_trainer.stages.tables import (
     read_labels,
     write_table,
 )
+from w2s_trainer.store.artifacts import Artifact
 
 
 def run(context: StageContext) -> StageResult:
@@ -72,12 +79,26 @@ def run(context: StageContext) -> StageResult:
         "perSeed": seeds != [EVERY_SEED],
         **sources_summary(sources[seeds[0]], outcomes[seeds[0]]),
     }
+    known = facts_from(spec, examples, aggregated, labels, context.artifacts, context.scratch)
+    if known is not None:
+        summary[KNOWN] = known
     warnings = warnings_of(summary)
     for warning in warnings:
         context.progress.note(f"Warning: {warning}")
     return StageResult(
         summary, {"covered": summary["covered"], **({"warnings": len(warnings)} if warnings else {})}
     )
+
+
+def foretell(spec: Spec, artifacts: Callable[[Role], Sequence[Artifact]], scratch: Path) -> dict[str, Any]:
+    """What is said of the job before a student is trained (`report.beforehand.foretold`), for the last words.
+
+    Args:
+        spec: of the job.
+        artifacts: by role; `labels` are those of this stage.
+        scratch: a directory for downloads.
+    """
+    return foretold(facts_of(spec, artifacts, scratch))
 
 
 def _texts(context: StageContext, examples: Examples) -> Texts:

@@ -19,6 +19,8 @@ from w2s_trainer.json_text import strict_json
 from w2s_trainer.report import render as report
 from w2s_trainer.report.advice import advice
 from w2s_trainer.report.answers import answers
+from w2s_trainer.report.beforehand import foretold
+from w2s_trainer.stages.beforehand import facts_of
 from w2s_trainer.stages.evaluate import summaries
 from w2s_trainer.stages.evaluate.arms import arms_of_job, asked_again, combined, finished, trained
 from w2s_trainer.stages.evaluate.compare import compare, notes
@@ -93,6 +95,7 @@ def run(context: StageContext) -> StageResult:
         "labelers": [whole_summary(opinion.summary) for opinion in context.artifacts("opinions")],
         "aggregation": dict(context.artifact("labels").summary),
         "sources": summaries.of_sources(context, examples, rows, test),
+        "foretold": foretold(facts_of(spec, context.artifacts, context.scratch)),
         "selection": summaries.of_selection(context),
         "adaptation": summaries.of_steps(context, "adaptation"),
         "finish": summaries.of_steps(context, "finish"),

@@ -9,6 +9,7 @@ from w2s_api.spec.job import Spec
 from w2s_api.warnings import labeler_warnings
 from w2s_trainer.errors import BadSpec
 from w2s_trainer.families import TaskFamily, family_of
+from w2s_trainer.families.intervals import effective_size
 from w2s_trainer.families.task_family import NO_GOLD
 from w2s_trainer.stages.prepare.conditions import check_labelers, check_steps, check_synthesis, verify
 from w2s_trainer.stages.prepare.corpus import Corpus, read_corpus
@@ -21,7 +22,7 @@ from w2s_trainer.stages.prepare.imported import (
     write_imported,
 )
 from w2s_trainer.stages.prepare.parts import Parts, divide_corpus
-from w2s_trainer.stages.prepare.power import effective_size, smallest_provable_gain
+from w2s_trainer.stages.prepare.power import smallest_provable_gain
 from w2s_trainer.stages.prepare.write import write
 
 if TYPE_CHECKING:

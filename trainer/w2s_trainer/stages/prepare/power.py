@@ -2,9 +2,6 @@
 
 import math
 
-import numpy as np
-from numpy.typing import NDArray
-
 DISCORDANCE = 0.25
 """The assumed share of test rows on which two arms differ in being right."""
 Z_SUM = 1.959964 + 0.841621
@@ -13,16 +10,6 @@ LARGEST_USEFUL_GAIN = 0.20
 """A test that cannot prove a gain of this size is refused."""
 LEAST_SIZE = math.floor(DISCORDANCE * (Z_SUM / LARGEST_USEFUL_GAIN) ** 2)
 """The least effective test size: 49."""
-
-
-def effective_size(families: NDArray[np.int64]) -> float:
-    """Independent rows that a test is worth if rows of a family tell the same: (Σm)² / Σm² (Kish 1965).
-
-    Args:
-        families: int64[n], the family of each row; m are the sizes of the families.
-    """
-    sizes = np.unique(families, return_counts=True)[1].astype(np.float64)
-    return float(sizes.sum() ** 2 / (sizes**2).sum()) if len(sizes) else 0.0
 
 
 def smallest_provable_gain(size: float) -> float:
