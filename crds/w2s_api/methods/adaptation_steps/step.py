@@ -13,6 +13,11 @@ class AdaptationSettings(Method):
     keeps_shapes: ClassVar[bool] = True
     """The model that it makes has the tokenizer, and weights of the shapes, of the one before it."""
 
+    @property
+    def learns_pool(self) -> bool:
+        """Whether it is trained on texts of the job's pool."""
+        return False
+
     def in_words(self) -> str:
         """What is done with these settings, for the report and the model card: a clause."""
         raise NotImplementedError
