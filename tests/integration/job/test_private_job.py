@@ -33,7 +33,8 @@ def test_what_was_spent_is_said_wherever_the_student_is(place):
     assert 7 < spent["epsilon"] <= 8
     assert any("differentially private" in one for one in results["answer"])
     assert "DP-SGD" in (place.directory / "output/report.html").read_text()
-    (card,) = (info.uri for info in place.objects.list(place.bucket + "/") if info.uri.endswith("README.md"))
+    below = f"{place.bucket}/w2s/artifacts/promote/"
+    (card,) = (info.uri for info in place.objects.list(below) if info.uri.endswith("README.md"))
     assert f"ε = {spent['epsilon']:.2f} at δ = 0.001" in place.objects.read(card).decode()
 
 
