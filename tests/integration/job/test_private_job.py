@@ -40,10 +40,3 @@ def test_what_was_spent_is_said_wherever_the_student_is(place):
 
 def test_no_secret_is_left(place):
     assert not [info.uri for info in place.objects.list(f"{place.bucket}/w2s/") if "checkpoints/" in info.uri]
-
-
-def test_a_delta_above_one_in_the_number_of_texts_ends_the_stage(place):
-    place.edit(lambda spec: spec["strong"]["training"]["privacy"].update(delta="0.01"))
-    done = place.run()
-    assert done.returncode == 64, done.stderr
-    assert "strong.training.privacy.delta" in done.stdout + done.stderr
