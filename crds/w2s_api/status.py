@@ -127,6 +127,11 @@ class Results(_Said):
     gain: Decimal | None = Field(default=None, description="candidate − weak.")
     gain_low: Decimal | None = Field(default=None, description="Where its 95 % interval begins.")
     gain_high: Decimal | None = Field(default=None, description="Where its 95 % interval ends.")
+    epsilon: Decimal | None = Field(
+        default=None,
+        description="With `strong.training.privacy`: ε that the training of a student has spent.",
+    )
+    delta: Decimal | None = Field(default=None, description="The δ of that.")
 
 
 class Status(_Said):

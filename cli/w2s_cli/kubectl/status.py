@@ -200,6 +200,7 @@ def figures(results: Results) -> str:
         f"weak labels {results.weak}" if results.weak else "",
         f"candidate {results.candidate}" if results.candidate else "",
         gain,
+        f"ε {results.epsilon} at δ {results.delta} spent" if results.epsilon and results.delta else "",
     ]
     return f"{results.metric or 'Results'} on the gold test: {', '.join(one for one in known if one)}"
 

@@ -81,7 +81,9 @@ def add_training(build: Builder, spec: Spec, model: ModelReference) -> None:
             **settings["strong"],
             "loss": None,
             "training": (
-                strong.training.result_settings(without=frozenset({"stopping"})) if strong.training else None
+                strong.training.result_settings(without=strong.training.of_weak_labels)
+                if strong.training
+                else None
             ),
         },
     }

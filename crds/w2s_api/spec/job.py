@@ -667,6 +667,14 @@ class Spec(Struct):
             holds=lambda s: s.promotion.candidate != "SelfTrained" or s.strong.rounds.max > 1,
             field="promotion.candidate",
         ),
+        Rule(
+            cel="!has(self.strong.training) || !has(self.strong.training.privacy)"
+            " || self.promotion.candidate == 'Student'",
+            message="`strong.training.privacy` is kept by the student on weak labels alone: what is added to it learnt the same"
+            " texts without noise. Write `promotion: {candidate: Student}`",
+            holds=lambda s: not s.strong.schedule.privacy or s.promotion.candidate == "Student",
+            field="promotion.candidate",
+        ),
         *(_needs_student(family) for family in FAMILIES.values() if not family.has_combination),
         *(_applies(metric) for metric in METRICS.values() if metric.cel),
         *(_measures(family) for family in FAMILIES.values() if len(FAMILIES) > 1),

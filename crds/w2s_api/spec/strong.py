@@ -11,7 +11,7 @@ from w2s_api.spec.base import Rule, Struct
 from w2s_api.spec.finish import Finish
 from w2s_api.spec.model import MaxTokens, Model
 from w2s_api.spec.rounds import Rounds
-from w2s_api.spec.tuning import Training, Tuning, needs_schedule
+from w2s_api.spec.tuning import StudentTraining, Tuning, needs_schedule
 from w2s_api.spec.unions import MethodUnion, of_methods, only_types
 
 
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     Loss = _Loss
 else:
     Loss = of_methods(_Loss, LOSSES, default="CrossEntropy", may_be_left_out=True)
+
+
+_NOT_PRIVATE = "!has(self.training) || !has(self.training.privacy)"
 
 
 class Strong(Struct):
@@ -61,6 +64,24 @@ class Strong(Struct):
             holds=lambda strong: not strong.finish.steps or not strong.tuning.settings.on_frozen_model,
             field="finish.steps",
         ),
+        Rule(
+            cel=f"{_NOT_PRIVATE} || !({only_types(LOSSES, 'looks_across', 'self.loss.type')})",
+            message="`training.privacy` does not go with this `loss.type`: its targets for a text depend on other texts, and"
+            " noise that hides one text's gradient does not hide the text. Write `loss: {type: CrossEntropy}`",
+            holds=lambda strong: not strong.schedule.privacy or not strong.loss.settings.looks_across,
+            field="training.privacy",
+        ),
+        Rule(
+            cel=f"{_NOT_PRIVATE} || !self.adaptation.steps.exists(s, s.type == 'Pretrain'"
+            " && (!has(s.pretrain) || !has(s.pretrain.pool) || s.pretrain.pool))",
+            message="`training.privacy` does not go with pretraining on the pool, which learns its texts without noise. Write"
+            " `pool: false` and `corpora` that need no protection",
+            holds=lambda strong: (
+                not strong.schedule.privacy
+                or not any(step.settings.learns_pool for step in strong.adaptation.steps)
+            ),
+            field="training.privacy",
+        ),
     )
 
     model: Model = Field(description="The pretrained strong model, in the Hugging Face layout.")
@@ -78,7 +99,7 @@ class Strong(Struct):
     )
     tuning: Tuning = Field(default_factory=Tuning, description="What of the strong model is tuned.")
     loss: Loss = Field(default_factory=Loss, description="What the tuning minimises.")
-    training: Training | None = Field(
+    training: StudentTraining | None = Field(
         default=None, description="The schedule of LoRA and Full. Default: two epochs of batches of 32."
     )
     rounds: Rounds = Field(
@@ -89,6 +110,6 @@ class Strong(Struct):
     )
 
     @property
-    def schedule(self) -> Training:
+    def schedule(self) -> StudentTraining:
         """The schedule; its defaults where the manifest gives none."""
-        return self.training or Training()
+        return self.training or StudentTraining()

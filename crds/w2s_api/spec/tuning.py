@@ -1,11 +1,13 @@
 """How a model is tuned: what of it, and on which schedule. Shared by the strong model and by weak labelers."""
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
 from w2s_api.methods.tunings import TUNINGS, Head, TuningSettings
 from w2s_api.spec.base import Fraction, NonNegative, Rule, Struct, optional_union
+from w2s_api.spec.early_termination import EarlyTermination
+from w2s_api.spec.privacy import Privacy
 from w2s_api.spec.unions import MethodUnion, of_methods, only_types
 
 
@@ -46,7 +48,7 @@ class Stopping(Struct):
 class Schedule(Struct):
     """A schedule of gradient steps, and how they are regularised."""
 
-    rules = (
+    rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
             cel="!has(self.dropout) || double(self.dropout) < 1.0",
             message="`dropout` must be below 1",
@@ -103,6 +105,42 @@ class Training(Schedule):
     """The schedule of LoRA and Full, and how it is regularised. Short by default: more is more imitation."""
 
     stopping: Stopping = Field(default_factory=Stopping, description="When training ends.")
+
+
+class StudentTraining(Training):
+    """The schedule of students, and what is promised of those that learn from weak labels."""
+
+    of_weak_labels: ClassVar[frozenset[str]] = frozenset({"stopping", "privacy", "early_termination"})
+    """Fields that play no part for students on gold labels: these are taken at their word, to the end."""
+    rules: ClassVar[tuple[Rule, ...]] = (
+        *Training.rules,
+        Rule(
+            cel="!has(self.privacy) || !has(self.stopping) || !has(self.stopping.type)"
+            " || self.stopping.type == 'FixedSchedule'",
+            message="`privacy` does not go with `stopping: {type: WeakValidation}`: which state is kept would tell of the texts"
+            " that are held out, and no noise hides that. Leave one of the two out",
+            holds=lambda training: not training.privacy or training.stopping.type == "FixedSchedule",
+            field="privacy",
+        ),
+        Rule(
+            cel="!has(self.privacy) || !has(self.earlyTermination)",
+            message="`privacy` does not go with `earlyTermination`: whether a run ends would tell of the texts' losses. Leave"
+            " one of the two out",
+            holds=lambda training: not training.privacy or not training.early_termination,
+            field="earlyTermination",
+        ),
+    )
+
+    privacy: Privacy | None = Field(
+        default=None,
+        description="Differential privacy of each student on weak labels: what its weights tell of any one of their texts is"
+        " bounded (docs/tuning.md says what that covers). Students on gold labels are trained without. Default: none.",
+    )
+    early_termination: EarlyTermination | None = Field(
+        default=None,
+        description="Students on weak labels that have learned nothing by their first steps end the stage. Default: every"
+        " training goes on to its end.",
+    )
 
 
 class AnyTuning(MethodUnion):

@@ -43,6 +43,8 @@ def results_of(figures: Mapping[str, Any]) -> Results:
         gain=_decimal(gain[0]),
         gain_low=_decimal(gain[1]),
         gain_high=_decimal(gain[2]),
+        epsilon=_decimal(figures.get("epsilon")),
+        delta=_decimal(figures.get("delta"), places=6),
     )
 
 
@@ -55,6 +57,6 @@ def gain_in_words(results: Results | None) -> str | None:
     return f"{float(results.gain):+.3f}{between}"
 
 
-def _decimal(value: Any) -> str | None:
+def _decimal(value: Any, places: int = 4) -> str | None:
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return f"{value:.4f}" if is_number and -_TOO_LARGE < value < _TOO_LARGE else None
+    return f"{value:.{places}f}" if is_number and -_TOO_LARGE < value < _TOO_LARGE else None

@@ -16,12 +16,21 @@ from w2s_api.methods.tunings import Full
 from w2s_trainer.errors import Stopped
 from w2s_trainer.tuning.class_objective import ClassValidation
 from w2s_trainer.tuning.loop import Schedule, tune
+from w2s_trainer.tuning.privacy import PrivateSteps
 from w2s_trainer.tuning.stop import StopRequest
 from w2s_trainer.tuning.world import World
 
+PRIVATE = PrivateSteps(rows=18, batch_size=4, epochs=2, clip_norm=0.5, noise=0.7, secret=b"secret")
 RUNS: dict[str, dict[str, Any]] = {
     "adapters": {"kind": "bert", "tuning": LORA, "loss": "LogConf", "learning_rate": 1e-4},
     "full": {"kind": "llama", "tuning": Full(), "loss": "Product", "learning_rate": 1e-4},
+    "private": {
+        "kind": "bert",
+        "tuning": LORA,
+        "loss": "CrossEntropy",
+        "learning_rate": 1e-4,
+        "privacy": PRIVATE,
+    },
 }
 STOP_AFTER = 4
 
@@ -65,6 +74,7 @@ def tune_one(
         validation=ClassValidation(*training_texts(student, 9, seed=5)),
         stop=stop,
         world=world,
+        privacy=settings.get("privacy"),
         progress=watch,
     )
     return student, seen

@@ -74,7 +74,7 @@ def test_each_step_is_of_the_texts_that_one_process_takes_and_each_text_is_one_p
     assert len(seen) == len(mine[0]) == len(mine[1]) == STEPS + 1
     for step in range(STEPS):
         assert sorted(mine[0][step] + mine[1][step]) == sorted(seen[step])
-        assert mine[0][step]
+        assert bool(mine[0][step]) == bool(seen[step])
         assert bool(mine[1][step]) == (len(seen[step]) > 1)
 
 

@@ -16,14 +16,16 @@ from tiny_kit import CLASSES, LORA, LOSSES, some_labels, some_texts
 
 from w2s_api.spec import tuning
 from w2s_api.spec.evaluation import Evaluation
+from w2s_api.spec.privacy import Privacy
 from w2s_api.spec.task import Task
-from w2s_trainer.errors import Stopped
+from w2s_trainer.errors import BadSpec, Stopped
 from w2s_trainer.families import classification
 from w2s_trainer.families.task_family import TaskFamily
 from w2s_trainer.models.layout import FREE_TEXT, layout_of
+from w2s_trainer.stages import private as private_training
 from w2s_trainer.stages import resumable, session
 from w2s_trainer.stages.session import Recipe, tune_student
-from w2s_trainer.store.checkpoints import Checkpoints
+from w2s_trainer.store.checkpoints import Checkpoints, clear_checkpoints
 from w2s_trainer.store.objects import Objects
 from w2s_trainer.store.settings import Patience
 from w2s_trainer.tuning.completion_objective import CompletionObjective, CompletionValidation
@@ -295,3 +297,62 @@ def test_a_student_that_writes_goes_on_elsewhere_and_ends_bitwise_equal(new_plac
     found, watched = place.tune(recipe)
     assert watched.notes == ["going on from step 4"]
     assert_same(found, undisturbed)
+
+
+@pytest.fixture
+def private(recipe) -> Recipe:
+    fixed = recipe.training.model_copy(update={"stopping": tuning.Stopping()})
+    promise = Privacy(epsilon="8", delta="0.001", clipNorm="0.5")
+    return replace(recipe, training=fixed, loss=LOSSES["CrossEntropy"].settings, privacy=promise)
+
+
+def test_a_private_student_goes_on_elsewhere_with_the_same_noise(new_place, private, monkeypatch):
+    monkeypatch.setattr(private_training.secrets, "token_bytes", lambda size: b"s" * size)
+    undisturbed, watched = new_place().tune(private)
+    spent = undisturbed.figures["privacy"]
+    assert 7.9 < spent["epsilon"] <= 8
+    assert spent["steps"] == watched.steps[-1] == 12
+    assert spent["sampleRate"] == pytest.approx(4 / N, abs=1e-6)
+    place = new_place()
+    for stop in (1, 7):
+        with pytest.raises(Stopped, match=f"step {stop} of 12"):
+            place.tune(private, stop_in=stop)
+        monkeypatch.setattr(private_training.secrets, "token_bytes", lambda size: b"t" * size)
+    found, _ = place.tune(private)
+    for name, one in undisturbed.student.state().items():
+        assert torch.equal(found.student.state()[name], one), name
+    assert found.figures["privacy"] == spent
+
+
+def test_what_noise_is_drawn_from_is_nobody_s_and_leaves_with_the_checkpoints(new_place, private):
+    first, second = new_place(), new_place()
+    students = [place.tune(private)[0].student.state() for place in (first, second)]
+    assert any(not torch.equal(students[0][name], students[1][name]) for name in students[0])
+    secret = f"{first.home}checkpoints/noise.bin"
+    assert len(first.objects.read(secret)) == 32
+    clear_checkpoints(first.objects, first.home)
+    assert secret not in [info.uri for info in first.objects.list(first.home)]
+
+
+def test_a_private_student_starts_from_nothing_that_its_texts_say(new_place, private, monkeypatch):
+    monkeypatch.setattr(
+        classification.Classification, "start_student", lambda *_given, **_more: pytest.fail("read")
+    )
+    first, _ = new_place().tune(private)
+    assert first.figures["firstLoss"] == pytest.approx(np.log(3), abs=0.3)
+
+
+def test_what_cannot_be_kept_is_refused_before_a_step(new_place, private):
+    place = new_place()
+    asked = replace(private, privacy=Privacy(epsilon="0.01", delta="0.000001"))
+    training = asked.training.model_copy(update={"epochs": 1000, "batch_size": 24})
+    with pytest.raises(BadSpec, match="over 1,000 steps of 24 of 24 texts") as error:
+        place.tune(replace(asked, training=training))
+    assert error.value.reason == "PrivacyOutOfReach"
+    assert "Raise `epsilon`" in str(error.value)
+
+
+def test_a_delta_that_says_nothing_for_so_many_texts_is_refused(private):
+    with pytest.raises(BadSpec, match=r"Set it below 0\.005000") as error:
+        private_training.noise_for(Privacy(epsilon="8", delta="0.01"), private.training, 200)
+    assert error.value.reason == "DeltaTooLarge"

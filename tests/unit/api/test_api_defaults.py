@@ -163,6 +163,7 @@ DEFAULTS: dict[str, Any] = {
     "spec.strong.training.dropout": "0",
     "spec.strong.training.gradientClipping": "1",
     "spec.strong.training.stopping": {},
+    "spec.strong.training.privacy.clipNorm": "1",
     "spec.strong.training.stopping.type": "FixedSchedule",
     "spec.strong.training.stopping.weakValidation.fraction": "0.1",
     "spec.strong.training.stopping.weakValidation.checks": 8,

@@ -241,6 +241,7 @@ DEEP_EDITS = [
     ("the head that tuning starts from", put("strong.tuning.head", {"l2": "0.7"}), ["train-frozen", *STRONG, *UNFILTERED, *GOLD_ONLY, *REFERENCE, *LAST]),
     ("schedule", put("strong.training", {"epochs": 3}), [*STRONG, *UNFILTERED, *GOLD_ONLY, *REFERENCE, *LAST]),
     ("stopping", put("strong.training", {"stopping": {"type": "WeakValidation"}}), [*STRONG, *UNFILTERED, *LAST]),
+    ("when it is given up", put("strong.training", {"earlyTermination": {"afterFraction": "0.3"}}), [*STRONG, *UNFILTERED, *LAST]),
     ("loss", put("strong.loss", {"type": "LogConf"}), [*STRONG, *UNFILTERED, *LAST]),
     ("selection", put("selection.steps.0.confidence.keepFractionPerClass", "0.6"), ["select", "train-frozen", *STRONG, *REFERENCE, *LAST]),
     ("another control", put("evaluation.controls", ["GoldOnly", "ZeroShot", "Head"]), ["evaluate", "promote"]),
@@ -642,3 +643,12 @@ def test_several_ways_to_ask_are_chosen_by_the_budget_of_each_seed():
         for seeds in (3, 4)
     ]
     assert of_seeds[0]["label-asked"] != of_seeds[1]["label-asked"]
+
+
+def test_privacy_is_of_students_on_weak_labels_alone():
+    job = (UNTAUGHT, LORA, SELECTED, CEILING, put("promotion.candidate", "Student"))
+    private = put("strong.training", {"privacy": {"epsilon": "8", "delta": "0.00001"}})
+    before, after = keys(*job), keys(*job, private)
+    assert [name for name in after if before[name] != after[name]] == [*STRONG, *UNFILTERED, *LAST]
+    written_out = put("strong.training", {"privacy": {"epsilon": "8.0", "delta": "0.00001", "clipNorm": "1"}})
+    assert keys(*job, written_out) == after

@@ -187,7 +187,33 @@ def same(spec: dict[str, Any]) -> None:
     """No edit."""
 
 
+def private(
+    strong: dict[str, Any] | None = None, candidate: str = "Student", **privacy: Any
+) -> Callable[[dict[str, Any]], None]:
+    """An edit: a student that LoRA tunes with differential privacy."""
+
+    def edit(spec: dict[str, Any]) -> None:
+        training = {"privacy": {"epsilon": "8", "delta": "0.00001", **privacy}}
+        spec["strong"] |= {"tuning": {"type": "LoRA"}, **(strong or {})}
+        spec["strong"]["training"] = {**spec["strong"].get("training", {}), **training}
+        spec.setdefault("promotion", {})["candidate"] = candidate
+
+    return edit
+
+
 BAD = [
+    ("private: a head", private({"tuning": {"type": "Head"}}), "spec.strong.training", "without a schedule"),
+    ("private: nothing to be spent", private(epsilon="0"), "spec.strong.training.privacy.epsilon", "at least 0.01"),
+    ("private: never sure", private(delta="0"), "spec.strong.training.privacy.delta", "above 0"),
+    ("private: hardly ever sure", private(delta="0.1"), "spec.strong.training.privacy.delta", "at most 0.01"),
+    ("private: clipped to nothing", private(clipNorm="0"), "spec.strong.training.privacy.clipNorm", "above 0"),
+    ("private: LogConf", private({"loss": {"type": "LogConf"}}), "spec.strong.training.privacy", "depend on other texts"),
+    ("private: stopped by held-out texts", private({"training": {"stopping": {"type": "WeakValidation"}}}), "spec.strong.training.privacy", "does not go with `stopping"),
+    ("private: pretrained on the pool", private({"adaptation": {"steps": [pretrain()]}}), "spec.strong.training.privacy", "without noise"),
+    ("private: combined", private(candidate="Combined"), "spec.promotion.candidate", "Write `promotion: {candidate: Student}`"),
+    ("private: ended by its losses", private({"training": {"earlyTermination": {"afterFraction": "0.3"}}}), "spec.strong.training.earlyTermination", "Leave one of the two out"),
+    ("given up at once", lambda spec: spec["strong"].update(tuning={"type": "LoRA"}, training={"earlyTermination": {"afterFraction": "0"}}), "spec.strong.training.earlyTermination.afterFraction", "between 0 and 1"),
+    ("private: a labeler", put("weak.labelers.1.finetuned", {**SMALL["finetuned"], "tuning": {"type": "LoRA"}, "training": {"privacy": {"epsilon": "8", "delta": "0.00001"}}}), "spec.weak.labelers[1].finetuned.training.privacy", "unknown"),
     ("unknown field", put("strong.maxtokens", 3), "spec.strong.maxtokens", "did you mean `maxTokens`"),
     ("unknown struct", put("foo", {}), "spec.foo", "unknown field"),
     ("bad enum", put("promotion.metric", "F1"), "spec.promotion.metric", "allowed: MacroF1, Accuracy, AUROC"),
@@ -491,6 +517,9 @@ BAD = [
 ]  # fmt: skip
 
 GOOD = [
+    ("private", private()),
+    ("given up when a third is done", lambda spec: spec["strong"].update(tuning={"type": "LoRA"}, training={"earlyTermination": {"afterFraction": "0.3"}})),
+    ("private: targets of each text alone, other texts before", private({"loss": {"type": "Product"}, "adaptation": {"steps": [pretrain(pool=False, corpora=[{"uri": "s3://general/texts.jsonl"}])]}})),
     ("finish by every method", finished({"type": "Interpolate"}, {"type": "Interpolate", "interpolate": {"shares": ["0", "0.5", "1"]}})),
     ("adaptation by every method", adapted(pretrain(corpora=[{"uri": "s3://legal/more/"}], tuning={"type": "LoRA"}), merge({"weight": "0.3"}, {"weight": "0.7"}), merge({}, method="Slerp"), merge({"weight": "2"}, method="TIES", density="0.3", base={"uri": "py://older"}))),
     ("nearest shots", put("weak.labelers.1", asked(shots=4, shotSelection="Nearest"))),

@@ -348,6 +348,13 @@ class TaskFamily(ABC):
             progress: called with (texts done, n).
         """
 
+    def start_unseeing(self, student: Any) -> None:
+        """Brings a student to a start that depends on none of the texts that it is trained on, nor on their labels.
+
+        Args:
+            student: of `load_student`, not yet tunable.
+        """
+
     def objective(
         self,
         student: Any,

@@ -11,6 +11,7 @@ from w2s_trainer.report.adaptation import adaptation_answers
 from w2s_trainer.report.differences import Differences, with_minus
 from w2s_trainer.report.finish import finish_answers
 from w2s_trainer.report.forgetting import forgetting_answers
+from w2s_trainer.report.privacy import privacy_answers
 from w2s_trainer.report.rounds import round_answers
 from w2s_trainer.report.tuned import tuning_answers
 from w2s_trainer.tally import tally_of
@@ -44,6 +45,7 @@ def answers(results: Mapping[str, Any]) -> list[str]:
     sentences += round_answers(results)
     sentences += forgetting_answers(results)
     sentences += finish_answers(results)
+    sentences += privacy_answers(results)
     return [with_minus(sentence) for sentence in sentences]
 
 

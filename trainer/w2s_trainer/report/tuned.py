@@ -8,6 +8,7 @@ from w2s_api.methods.losses import LOSSES
 from w2s_api.methods.tunings import TUNINGS
 from w2s_trainer.report.differences import Differences
 from w2s_trainer.report.parts import LIKELIHOOD
+from w2s_trainer.report.privacy import in_words, spent_of
 
 _NOT_SHOWN = "–"
 _MOST_ALARMS = 6
@@ -152,6 +153,8 @@ def how_it_was_made(results: Mapping[str, Any]) -> list[tuple[str, str]]:
             ),
             ("stopping", _stopping(settings["stopping"])),
         ]
+    if spent := spent_of(training):
+        rows.append(("privacy", in_words(spent)))
     gold = {"gold-only", "ceiling"}.intersection(arm["arm"] for arm in results["evaluation"]["arms"])
     if gold:
         named = " and ".join(f"`{arm}`" for arm in ("gold-only", "ceiling") if arm in gold)
@@ -165,6 +168,8 @@ def _tuned(settings: Mapping[str, Any], family: Family) -> str:
         return f"{tuning.in_words()}, L2 {settings['l2']}"
     if not family.has_heads:
         return tuning.in_words()
+    if settings.get("privacy"):
+        return f"{tuning.in_words()} and a head, starting from one that finds all classes as likely"
     return f"{tuning.in_words()} and a head, starting from the head of the frozen model (L2 {settings['l2']})"
 
 

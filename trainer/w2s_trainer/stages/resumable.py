@@ -105,7 +105,13 @@ class ResumableTraining:
 
 
 def schedule_of(
-    training: spec.Schedule, *, learning_rate: float, batch_tokens: int, seed: int, checks: int = 0
+    training: spec.Schedule,
+    *,
+    learning_rate: float,
+    batch_tokens: int,
+    seed: int,
+    checks: int = 0,
+    abandon_after: float = 0.0,
 ) -> Schedule:
     """The schedule of a manifest, in numbers."""
     return Schedule(
@@ -118,6 +124,7 @@ def schedule_of(
         gradient_clipping=float(training.gradient_clipping),
         batch_tokens=batch_tokens,
         checks=checks,
+        abandon_after=abandon_after,
         seed=seed,
     )
 

@@ -14,11 +14,14 @@ from numpy.typing import NDArray
 from w2s_api.methods.labelers import Finetuned
 from w2s_api.methods.losses import CrossEntropy, LossSettings
 from w2s_api.methods.tunings import TuningSettings
+from w2s_api.spec.early_termination import EarlyTermination
+from w2s_api.spec.privacy import Privacy
 from w2s_api.spec.strong import Strong
 from w2s_api.spec.tuning import Stopping, Training
 from w2s_trainer.contract.context import StageContext
 from w2s_trainer.families import family_of
 from w2s_trainer.stages.columns import taken
+from w2s_trainer.stages.private import private_steps, spent
 from w2s_trainer.stages.resumable import ResumableTraining, schedule_of
 from w2s_trainer.tuning.collapse import Alarm
 from w2s_trainer.tuning.energy import EnergyMeter
@@ -43,13 +46,19 @@ class Recipe:
     loss: LossSettings
     l2: float | None
     """Of the head it starts from; None: chosen by cross-validation, for gold labels."""
+    privacy: Privacy | None = None
+    """What is promised to those whose texts it learns."""
+    early_termination: EarlyTermination | None = None
+    """When it is given up."""
 
     @classmethod
     def of_strong(cls, settings: Strong, *, on_gold: bool) -> "Recipe":
         """That of a student. Gold labels are taken at their word: plain cross-entropy, to the end."""
         training = settings.schedule
         if on_gold:
-            training = training.model_copy(update={"stopping": Stopping()})
+            training = training.model_copy(
+                update={"stopping": Stopping(), "privacy": None, "early_termination": None}
+            )
         return cls(
             settings.max_tokens,
             settings.batch_tokens,
@@ -57,6 +66,8 @@ class Recipe:
             training,
             CrossEntropy() if on_gold else settings.loss.settings,
             None if on_gold else float(settings.tuning.head_settings.l2),
+            training.privacy,
+            training.early_termination,
         )
 
     @classmethod
@@ -115,7 +126,11 @@ def tune_student(
         held_out = hold_out(data.families, float(training.stopping.validation.fraction), seed)
     kept, kept_texts = data.part(~held_out), _some(texts, ~held_out)
     began, meter = time.monotonic(), EnergyMeter()
-    if not run.checkpoint:
+    private = None
+    if recipe.privacy:
+        private = private_steps(run, recipe.privacy, training, rows=len(kept), name=name, seed=seed)
+        family.start_unseeing(student)
+    elif not run.checkpoint:
         family.start_student(
             student,
             kept_texts,
@@ -149,6 +164,7 @@ def tune_student(
             interval=training.checkpoint_interval_seconds,
             validation=validation,
             stop=stop,
+            privacy=private,
             spent=time.monotonic() - began,
         )
     return Tuned(
@@ -158,17 +174,19 @@ def tune_student(
         {
             **_figures(state, student, len(kept), meter.joules() if not run.checkpoint else None),
             **objective.figures,
+            **({"privacy": spent(private, recipe.privacy, state.step)} if private and recipe.privacy else {}),
         },
     )
 
 
 def _schedule(recipe: Recipe, seed: int) -> Schedule:
-    stopping = recipe.training.stopping
+    stopping, early = recipe.training.stopping, recipe.early_termination
     return schedule_of(
         recipe.training,
         learning_rate=recipe.tuning.rate,
         batch_tokens=recipe.batch_tokens,
         checks=stopping.validation.checks if stopping.type == "WeakValidation" else 0,
+        abandon_after=float(early.after_fraction) if early else 0.0,
         seed=seed,
     )
 

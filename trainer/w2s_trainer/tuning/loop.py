@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from w2s_trainer.errors import Stopped
+from w2s_trainer.errors import BadSpec, Stopped
 from w2s_trainer.models.encoder import memory_bound
+from w2s_trainer.tuning.hopeless import looked_at, not_fallen
 from w2s_trainer.tuning.keeper import Keeper
 from w2s_trainer.tuning.objective import Objective, Validation
 from w2s_trainer.tuning.order import Batches, Order, micro_batches, shares
+from w2s_trainer.tuning.privacy import PrivateSteps
 from w2s_trainer.tuning.schedule import Shape, learning_rate_factor
 from w2s_trainer.tuning.state import Best, TrainingRun, TrainingState
 from w2s_trainer.tuning.stop import StopRequest
@@ -52,6 +54,8 @@ class Schedule:
     batch_tokens: int = 8192
     checks: int = 0
     """How often held-out texts are looked at."""
+    abandon_after: float = 0.0
+    """Share of the steps after which a loss that has not fallen ends the training. 0: none does."""
     seed: int = 0
 
 
@@ -66,6 +70,7 @@ def tune(
     keep_best: bool = True,
     stop: StopRequest | None = None,
     world: World | None = None,
+    privacy: PrivateSteps | None = None,
     progress: Callable[..., None] = lambda *_given, **_figures: None,
     spent: float = 0.0,
     clock: Callable[[], float] = time.monotonic,
@@ -85,6 +90,7 @@ def tune(
         keep_best: whether that state is kept; otherwise the held-out examples are looked at and nothing more.
         stop: when it is requested, the step is finished and saved.
         world: the processes that take part; None: this one alone.
+        privacy: who takes part in a step, and what is learnt of them, where that is differentially private.
         progress: called with (phase, step, steps, loss=…).
         spent: seconds that the student cost before its first step.
         clock: seconds, monotonic.
@@ -94,10 +100,10 @@ def tune(
 
     Raises:
         Stopped: it was asked to stop, and what was done is saved.
-        BadSpec: the loss or its gradient is no longer a number.
+        BadSpec: the loss or its gradient is no longer a number, or the loss has not fallen where that ends it.
     """
     world = world or World()
-    order = order or Order(len(objective.weights), schedule.batch_size, schedule.epochs, schedule.seed)
+    order = privacy or order or Order(len(objective.weights), schedule.batch_size, schedule.epochs, schedule.seed)
     optimizer = make_optimizer(student, schedule)
     state = TrainingState(seconds=spent)
     run = TrainingRun(student, optimizer, objective, state)
@@ -116,7 +122,10 @@ def tune(
         objective.begin(state.step / order.steps)
         rows = order.batch(state.step)
         with memory_bound():
-            outputs, loss = _backward(student, objective, rows, schedule, state.step, world)
+            if privacy:
+                outputs, loss = privacy.gradients(student, objective, rows, state.step, world)
+            else:
+                outputs, loss = _backward(student, objective, rows, schedule, state.step, world)
         length = _clip(student, schedule.gradient_clipping)
         if not (math.isfinite(loss) and math.isfinite(length)):
             raise diverged(
@@ -127,6 +136,8 @@ def tune(
         objective.observe(rows, outputs)
         state.step += 1
         state.losses.append(loss)
+        if schedule.abandon_after and state.step == looked_at(order.steps, schedule.abandon_after):
+            _require_progress(state, order.steps)
         if validation and state.step in checks:
             _look(student, validation, schedule, state, keep_best)
         state.seconds += clock() - began
@@ -205,6 +216,16 @@ def _clip(student: TunableModel, most: float) -> float:
     import torch
 
     return float(torch.nn.utils.clip_grad_norm_(student.parameters().values(), most or math.inf))
+
+
+def _require_progress(state: TrainingState, steps: int) -> None:
+    if found := not_fallen(state.losses, steps):
+        raise BadSpec(
+            "TrainingHopeless",
+            f"After {state.step:,} of {steps:,} steps the loss has not fallen: {found.latest:.4f}, mean of {found.steps:,}"
+            f" steps, against {found.first:.4f} at the beginning.",
+            "Try another `learningRate`, look at the weak labels, or leave `strong.training.earlyTermination` out.",
+        )
 
 
 def _check_steps(steps: int, checks: int) -> set[int]:

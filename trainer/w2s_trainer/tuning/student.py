@@ -61,6 +61,14 @@ class Student(TunableModel):
         with torch.no_grad():
             self.model.score.weight.copy_(torch.from_numpy(weight))
 
+    def start_level(self) -> None:
+        """Sets the head to zeros: every class is as likely as the others."""
+        import torch
+
+        with torch.no_grad():
+            for parameter in getattr(self.model, self.head).parameters():
+                parameter.zero_()
+
     @property
     def head(self) -> str:
         """See TunableModel."""

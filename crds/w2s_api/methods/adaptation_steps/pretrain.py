@@ -166,6 +166,11 @@ class Pretrain(AdaptationSettings):
         " stability gap (Guo et al. 2024, arXiv 2406.14833); the report shows it.",
     )
 
+    @property
+    def learns_pool(self) -> bool:
+        """As the manifest says."""
+        return self.pool
+
     def result_settings(self) -> dict[str, Any]:
         """Of tuning and schedule, what results depend on."""
         return {

@@ -16,6 +16,11 @@ class AdaptationSettings(Method):
         """Whether the model that it makes has the tokenizer, and weights of the shapes, of the one before it."""
         return True
 
+    @property
+    def learns_pool(self) -> bool:
+        """Whether it is trained on texts of the job's pool."""
+        return False
+
     def in_words(self) -> str:
         """What is done with these settings, for the report and the model card: a clause."""
         raise NotImplementedError

@@ -15,6 +15,8 @@ class LogConf(LossSettings):
         "the student's own confident decisions count too, so that it repeats fewer of the teacher's errors"
     )
 
+    looks_across: ClassVar[bool] = True
+
     max_weight: Fraction = Field(
         default="0.5", description="Weight of the student's own decisions once it is warm."
     )

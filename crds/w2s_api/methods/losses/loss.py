@@ -11,6 +11,9 @@ class LossSettings(Method):
     looks_at_student: ClassVar[bool] = True
     """Its targets move with what the student says: not for a head, which is fitted in one go."""
 
+    looks_across: ClassVar[bool] = False
+    """Its targets for one example depend on other examples: what noise on gradients is to hide goes around it."""
+
     reads_opinions: ClassVar[bool] = False
     """It looks at what the single labelers say beside the text that was aggregated: their `topK`."""
 

@@ -217,6 +217,10 @@ class Classification(TaskFamily):
             l2 = self.choose_l2(features, data, seed)
         student.start_from(fit(features, data.targets, data.weights, l2), features)
 
+    def start_unseeing(self, student: "Student") -> None:
+        """Tuning begins with a head that finds all classes as likely."""
+        student.start_level()
+
     def objective(
         self,
         student: "Student",

@@ -21,6 +21,7 @@ from w2s_trainer.report.advice import advice
 from w2s_trainer.report.answers import answers
 from w2s_trainer.report.beforehand import foretold
 from w2s_trainer.stages.beforehand import facts_of
+from w2s_trainer.report.privacy import spent_of
 from w2s_trainer.stages.evaluate import summaries
 from w2s_trainer.stages.evaluate.arms import arms_of_job, asked_again, combined, finished, trained
 from w2s_trainer.stages.evaluate.compare import compare, notes
@@ -132,13 +133,22 @@ def run(context: StageContext) -> StageResult:
         "candidate": reached[candidate.name],
         "gain": [gain["estimate"], gain["low"], gain["high"]],
         "evaluations": result["evaluations"],
+        **(
+            {"epsilon": spent["epsilon"], "delta": float(spent["delta"])}
+            if (spent := spent_of(training))
+            else {}
+        ),
     }
     return StageResult(summary, figures(summary))
 
 
 def figures(summary: Mapping[str, Any]) -> dict[str, Any]:
     """What the last words tell of an evaluation, whichever job made it."""
-    return {name: summary[name] for name in ("metric", "weak", "candidate", "gain") if name in summary}
+    return {
+        name: summary[name]
+        for name in ("metric", "weak", "candidate", "gain", "epsilon", "delta")
+        if name in summary
+    }
 
 
 def publish(job: StageJob, objects: Objects, store: ArtifactStore, artifact: Artifact) -> None:

@@ -113,7 +113,17 @@ def student_settings(strong: Strong) -> dict[str, Any]:
         "settings": _dumped(tuning.settings) if gradient_tuned else None,
         "loss": {"type": loss.type, **_dumped(loss.settings)},
         "schedule": training
-        and _dumped(training, without={"stopping", "gradient_checkpointing", "checkpoint_interval_seconds"}),
+        and _dumped(
+            training,
+            without={
+                "stopping",
+                "privacy",
+                "early_termination",
+                "gradient_checkpointing",
+                "checkpoint_interval_seconds",
+            },
+        ),
+        **({"privacy": _dumped(training.privacy)} if training and training.privacy else {}),
         "stopping": stopping
         and {
             "type": stopping.type,

@@ -11,6 +11,7 @@ from w2s_trainer.families.task_family import ModelCard
 from w2s_trainer.models.adapter import CONFIG
 from w2s_trainer.report.forgetting import card_line
 from w2s_trainer.report.parts import LIKELIHOOD
+from w2s_trainer.report.privacy import in_words
 from w2s_trainer.stages.combine.teacher import publishes_teacher
 
 
@@ -176,11 +177,16 @@ def _of_student(results: Mapping[str, Any], spec: Spec, apart: bool) -> list[str
     )
     start, loss = "", LIKELIHOOD
     if FAMILIES[spec.task.type].has_heads:
-        start = " and a head. Tuning began with the head that fits the frozen model"
+        start = (
+            " and a head. Tuning began with a head that finds all classes as likely"
+            if strong.schedule.privacy
+            else " and a head. Tuning began with the head that fits the frozen model"
+        )
         loss = strong.loss.settings.in_words()
     return [
         f"- Pretrained model: `{strong.model.uri}`; tuned were {how}{start}.",
         f"- Tuned on {training['texts']:,} weakly labelled texts in {training['steps']:,} steps, in {training['precision']},"
         f" seed {FIRST_SEED} (fixed beforehand){end}. Loss: {loss}.",
+        *([f"- Privacy: {in_words(training['privacy'])}."] if training.get("privacy") else []),
         f"- Published in float32{f', {strong.tuning.type} {kept}' if kept else ''}.",
     ]

@@ -64,6 +64,8 @@ def tune_arm(context: StageContext) -> StageResult:
     }
     last = done[-1].figures
     figures = {name: last[name] for name in ("texts", "steps", "seconds", "lastLoss")}
+    if "privacy" in last:
+        figures["epsilon"] = last["privacy"]["epsilon"]
     return StageResult(summary, figures | unread(done[-1].unreadable))
 
 
