@@ -161,6 +161,8 @@ def changed(
 
 def against(found: Flips) -> str:
     """Why labels of the pool are not to be changed, a clause; empty where they may be."""
+    if not found.labels:
+        return "no text of the gold budget has a weak label that could be compared"
     if found.wrong_to_right > found.right_to_wrong:
         return ""
     return (

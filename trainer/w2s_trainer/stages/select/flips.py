@@ -17,8 +17,8 @@ class Flips:
     wrong_to_right: int
     right_to_wrong: int
     wrong_to_wrong: int
-    net: Interval
-    """Wrong to right less right to wrong, as a share of the m labels, by the bootstrap over families."""
+    net: Interval | None
+    """Wrong to right less right to wrong, as a share of the m labels, by the bootstrap over families; None of no labels."""
 
     def to_json(self) -> dict[str, Any]:
         """As the audit has it."""
@@ -28,7 +28,7 @@ class Flips:
             "rightToWrong": self.right_to_wrong,
             "wrongToWrong": self.wrong_to_wrong,
             "netFlips": self.wrong_to_right - self.right_to_wrong,
-            "netShare": self.net.to_json(),
+            "netShare": self.net.to_json() if self.net else None,
         }
 
 
@@ -41,11 +41,13 @@ def flips(
     """Compares labels before and after with what an expert says.
 
     Args:
-        before: int64[m], m ≥ 1.
+        before: int64[m].
         after: int64[m].
         gold: int64[m].
         families: int64[m]: labels of one stand or fall together.
     """
+    if not len(gold):
+        return Flips(0, 0, 0, 0, None)
     right, wrong = (before != gold) & (after == gold), (before == gold) & (after != gold)
     _, of = np.unique(families, return_inverse=True)
     net = np.bincount(of, weights=right.astype(np.float64) - wrong)
