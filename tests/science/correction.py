@@ -136,10 +136,8 @@ def _of_rows(
         after = correction.changed(known, proposed, support, 0.5)
         moved = after[:n] != known.labels[:n]
         targets = said[rows].copy()
-        targets[moved] = [
-            correction.mixed(old, new, float(mixture))
-            for old, new in zip(targets[moved], after[:n][moved].tolist(), strict=True)
-        ]
+        for place in np.flatnonzero(moved):
+            targets[place] = correction.mixed(targets[place], int(after[place]), float(mixture))
         found = flips(known.labels[n:], after[n:], task.y[judged.rows], judged.families)
         truth = task.y[rows]
         net = float((after[:n] == truth).mean() - (known.labels[:n] == truth).mean())
