@@ -21,7 +21,9 @@ import argparse
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from itertools import product
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -56,6 +58,7 @@ def main() -> None:
     arguments.add_argument("--data", type=Path, required=True)
     arguments.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / "combination")
     arguments.add_argument("--confirm", action="store_true", help="the step as it is, on the other sets")
+    arguments.add_argument("--processes", type=int, default=2)
     given = arguments.parse_args()
     began = time.monotonic()
     if given.confirm:
@@ -83,15 +86,14 @@ def jobs(
 def _choose(given: argparse.Namespace) -> None:
     gains: dict[tuple[str, ...], dict[tuple[str, str], list[float]]] = {}
     nets: dict[tuple[str, ...], list[tuple[float, bool]]] = {}
-    for name in CHOOSING:
-        task = read_task(name, given.data, given.cache)
-        for number in range(SPLITS):
-            for teacher, *job in jobs(task, number):
-                for row, gain, net, held, verdicts in _of_rows(task, *job):
-                    for guard, passes in zip(GUARDS, verdicts, strict=True):
-                        cell = gains.setdefault((*row, guard), {}).setdefault((name, teacher), [])
-                        cell.append(gain * passes)
-                        nets.setdefault((*row, guard), []).append((net * passes, held))
+    with ProcessPoolExecutor(given.processes, mp_context=get_context("spawn")) as pool:
+        divisions = [(name, number, given) for name in CHOOSING for number in range(SPLITS)]
+        for cell, row, gain, net, held, verdicts in (
+            one for found in pool.map(_of_division, divisions) for one in found
+        ):
+            for guard, passes in zip(GUARDS, verdicts, strict=True):
+                gains.setdefault((*row, guard), {}).setdefault(cell, []).append(gain * passes)
+                nets.setdefault((*row, guard), []).append((net * passes, held))
     print(
         "What each row adds to macro-F1 of the student, mean of the cells of each teacher and of all; lowest cell;"
     )
@@ -115,6 +117,13 @@ def _choose(given: argparse.Namespace) -> None:
             f"| {' | '.join(row)} | {shown} | {100 * np.mean([net for net, _ in nets[row]]):+.1f} |"
             f" {np.mean([held for _, held in nets[row]]):.2f} |"
         )
+
+
+def _of_division(division: tuple[str, int, argparse.Namespace]) -> list[tuple[Any, ...]]:
+    """Of each teacher of a division and each row its cell, the row, and what `_of_rows` says of it."""
+    name, number, given = division
+    task = read_task(name, given.data, given.cache)
+    return [((name, teacher), *of) for teacher, *job in jobs(task, number) for of in _of_rows(task, *job)]
 
 
 def _of_rows(

@@ -183,7 +183,9 @@ def moves(names: list[str], before: NDArray[np.int64], after: NDArray[np.int64])
     for place in np.flatnonzero(before != after).tolist():
         row = found.setdefault(names[before[place]], {})
         row[names[after[place]]] = row.get(names[after[place]], 0) + 1
-    return {name: {to: row[to] for to in names if to in row} for name in names if (row := found.get(name))}
+    return {
+        name: {to: found[name][to] for to in names if to in found[name]} for name in names if name in found
+    }
 
 
 def _corrected(
@@ -202,5 +204,7 @@ def _corrected(
 
 
 def _unit(features: NDArray[np.float32], mean: NDArray[np.float32]) -> NDArray[np.float32]:
-    rows = features - mean
-    return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12))
+    """Centres rows and brings them to unit length, in their place."""
+    features -= mean
+    features /= np.maximum(np.sqrt(np.einsum("ij,ij->i", features, features)), 1e-12)[:, None]
+    return features
