@@ -74,14 +74,16 @@ def add_training(build: Builder, spec: Spec, model: ModelReference) -> None:
             "training": strong.training.result_settings() if strong.training else None,
         },
     }
-    # The loss and the stopping rule are for weak labels: gold labels are taken at their word, to the end.
+    # Loss, stopping rule and order are for weak labels: gold labels are taken at their word, to the end.
     on_gold = {
         **settings,
         "strong": {
             **settings["strong"],
             "loss": None,
             "training": (
-                strong.training.result_settings(without=frozenset({"stopping"})) if strong.training else None
+                strong.training.result_settings(without=frozenset({"stopping", "order"}))
+                if strong.training
+                else None
             ),
         },
     }

@@ -103,6 +103,12 @@ class Training(Schedule):
     """The schedule of LoRA and Full, and how it is regularised. Short by default: more is more imitation."""
 
     stopping: Stopping = Field(default_factory=Stopping, description="When training ends.")
+    order: Literal["Random", "EasyToHard", "HardToEasy"] = Field(
+        default="Random",
+        description="The order in which an epoch sees its texts. Random: drawn anew for each. EasyToHard: the texts first of"
+        " whose weak label the labelers are surest; HardToEasy: those last; ties are drawn anew for each epoch. Arms that"
+        " are tuned on gold labels keep to Random.",
+    )
 
 
 class AnyTuning(MethodUnion):

@@ -245,6 +245,8 @@ DEEP_EDITS = [
     ("the head that tuning starts from", put("strong.tuning.head", {"l2": "0.7"}), ["train-frozen", *STRONG, *UNFILTERED, *GOLD_ONLY, *REFERENCE, *LAST]),
     ("schedule", put("strong.training", {"epochs": 3}), [*STRONG, *UNFILTERED, *GOLD_ONLY, *REFERENCE, *LAST]),
     ("stopping", put("strong.training", {"stopping": {"type": "WeakValidation"}}), [*STRONG, *UNFILTERED, *LAST]),
+    ("order", put("strong.training", {"order": "EasyToHard"}), [*STRONG, *UNFILTERED, *LAST]),
+    ("the order as it is by default", put("strong.training", {"order": "Random"}), []),
     ("loss", put("strong.loss", {"type": "LogConf"}), [*STRONG, *UNFILTERED, *LAST]),
     ("selection", put("selection.steps.0.confidence.keepFractionPerClass", "0.6"), ["select", "train-frozen", *STRONG, *REFERENCE, *LAST]),
     ("another control", put("evaluation.controls", ["GoldOnly", "ZeroShot", "Head"]), ["evaluate", "promote"]),

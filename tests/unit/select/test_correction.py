@@ -200,7 +200,7 @@ def test_planted_errors_are_set_right(kind):
 
 def test_only_what_is_on_record_is_changed():
     pool = wrong_by_lot()
-    one = selected(pool, step(mixture="0.5"), goldBudget=64)[0]
+    one = selected(pool, step(evidence="Students", mixture="0.5"), goldBudget=64)[0]
     targets = pool.weak.copy()
     for made in one.corrected:
         old = pool.weak[made.row].argmax()
@@ -220,31 +220,31 @@ def test_texts_of_the_pool_have_no_gold_that_it_could_see():
     assert selected(pool, step(evidence="Either"), goldBudget=64)[0].left.targets.tolist() == first
 
 
+@pytest.mark.parametrize("asked", [True, False])
 @pytest.mark.parametrize("budget", [64, 0])
-def test_what_does_the_budget_no_good_is_not_done(budget):
+def test_what_does_the_budget_no_good_is_told_and_not_done_where_that_is_asked(budget, asked):
     """Experts who say the opposite; and none at all."""
     pool = wrong_by_lot()
     if budget:
         pool.truth[pool.parts == "budget"] = 1 - pool.truth[pool.parts == "budget"]
     else:
         pool.parts[pool.parts == "budget"] = "elsewhere"
-    by_seed = selected(pool, step(), goldBudget=64)
-    assert by_seed[0].left.targets.tolist() == pool.weak[pool.parts == "pool"].tolist()
-    assert not by_seed[0].corrected
+    by_seed = selected(pool, step(evidence="Students", provenOnBudget=asked), goldBudget=64)
+    same = by_seed[0].left.targets.tolist() == pool.weak[pool.parts == "pool"].tolist()
+    assert same is asked
     (audit,) = by_seed[0].audit
-    assert (
-        audit["figures"]["changed"]
-        == 0
-        < sum(sum(to.values()) for to in audit["figures"]["proposed"].values())
-    )
-    why = "of 64 labels of the gold budget it would have set" if budget else "no text of the gold budget"
-    assert any(f"Correction changed no label: {why}" in line for line in summary_of(by_seed)["warnings"])
+    proposed = sum(sum(to.values()) for to in audit["figures"]["proposed"].values())
+    assert proposed > 0
+    assert audit["figures"]["changed"] == len(by_seed[0].corrected) == (0 if asked else proposed)
+    why = "of 64 labels of the gold budget the same rule sets" if budget else "no text of the gold budget"
+    done = "no label" if asked else "labels, and nothing shows that it helps"
+    assert any(f"Correction changed {done}: {why}" in line for line in summary_of(by_seed)["warnings"])
 
 
 def test_the_next_step_sees_the_corrected_labels_and_a_label_is_what_it_was_last_made(tmp_path):
     pool = wrong_by_lot()
     wanted = {"type": "Shares", "shares": {"like": "Declared", "by": "Dropping", "shares": [{"className": "a", "share": "0.5"}]}}  # fmt: skip
-    one = selected(pool, step(mixture="0.6"), step(evidence="NearestGold"), wanted, goldBudget=64)[0]
+    one = selected(pool, step(evidence="Students", mixture="0.6"), step(), wanted, goldBudget=64)[0]
     assert [made.step for made in one.corrected] == sorted(made.step for made in one.corrected)
     assert {made.step for made in one.corrected} == {0, 1}
     labels = one.left.targets.argmax(axis=1)

@@ -53,6 +53,8 @@ class Schedule:
     checks: int = 0
     """How often held-out texts are looked at."""
     seed: int = 0
+    ranks: NDArray[np.float64] | None = None
+    """float64[n], by which each epoch is ordered (`Order`); None: by lot alone."""
 
 
 def tune(
@@ -95,7 +97,7 @@ def tune(
         BadSpec: the loss or its gradient is no longer a number.
     """
     world = world or World()
-    order = Order(len(objective.weights), schedule.batch_size, schedule.epochs, schedule.seed)
+    order = Order(len(objective.weights), schedule.batch_size, schedule.epochs, schedule.seed, schedule.ranks)
     optimizer = make_optimizer(student, schedule)
     state = TrainingState(seconds=spent)
     run = TrainingRun(student, optimizer, objective, state)

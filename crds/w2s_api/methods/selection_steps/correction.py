@@ -11,15 +11,15 @@ from w2s_api.spec.base import Fraction
 
 
 class Correction(StepSettings):
-    """Changes weak labels where heads that did not see a text agree on another class, or the nearest gold texts are of one.
+    """Changes weak labels where the nearest gold texts are of another class, or heads that did not see a text agree on one.
 
     Heads on the frozen strong model are each fitted on a fold of its own. Every text is kept, every change is recorded,
-    and `unfiltered` learns the labels as they were. Where it would not set more labels of the gold budget right than
-    wrong, nothing is changed, and the report says so.
+    and `unfiltered` learns the labels as they were. The report has the net flips: how many labels of the gold budget the
+    same rule sets right, less those that it sets wrong.
     """
 
     words: ClassVar[str] = (
-        "change the weak labels that heads of disjoint folds, the nearest gold texts or both are against, each change recorded"
+        "change the weak labels that the nearest gold texts, heads of disjoint folds or both are against, each change recorded"
     )
     looks_at: ClassVar[frozenset[Sight]] = frozenset({"features", "opinions"})
     judges_by_budget: ClassVar[bool] = True
@@ -29,7 +29,7 @@ class Correction(StepSettings):
     )
 
     evidence: Literal["Students", "NearestGold", "Both", "Either"] = Field(
-        default="Students",
+        default="NearestGold",
         description="What a label is changed by. Students: heads that did not see the text's family confidently find"
         " another class likeliest. NearestGold: more than half of the nearest texts of the seed's gold budget, of other"
         " families, by their closeness, are of another class. Both: the two name the same class. Either: one of them names"
@@ -53,6 +53,11 @@ class Correction(StepSettings):
     most_changed_per_class: Fraction = Field(
         default="0.5",
         description="At most this share of the labels of each class is changed, the surest errors first.",
+    )
+
+    proven_on_budget: bool = Field(
+        default=False,
+        description="No label is changed unless the net flips on the gold budget are above 0. Default: they are reported.",
     )
 
     def sees_gold(self) -> bool:

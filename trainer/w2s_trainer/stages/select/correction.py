@@ -41,27 +41,27 @@ class Evidence:
 
 
 def select(settings: Correction, candidates: Candidates) -> Kept:
-    """Keeps every text, and changes labels; none, where that does the labels of the budget no good."""
+    """Keeps every text, and changes labels; none, where net flips on the budget are asked for and there are not any."""
     texts, judged = Ordered.of(candidates), judge(candidates)
     evidence, n = gather(settings, candidates, texts, judged.rows), len(texts.labels)
     proposed, score = proposals(evidence, settings.evidence, float(settings.least_agreement))
     after = changed(evidence, proposed, score, float(settings.most_changed_per_class))
     found = flips(evidence.labels[n:], after[n:], candidates.gold[judged.rows], judged.families)
     doubt = against(found)
+    withheld = bool(doubt) and settings.proven_on_budget
     places = np.flatnonzero(after[:n] != evidence.labels[:n])
     figures: dict[str, Any] = {
         "proposed": moves(texts.names, evidence.labels[:n], after[:n]),
         "budget": found.to_json(),
-        "changed": 0 if doubt else len(places),
+        "changed": 0 if withheld else len(places),
     }
+    said = "changed no label" if withheld else "changed labels, and nothing shows that it helps"
     return Kept(
         np.arange(n),
         candidates.weights,
         figures,
-        (f"Correction changed no label: {doubt}.",) if doubt else (),
-        corrections=()
-        if doubt
-        else [_corrected(settings, texts, evidence, after, at) for at in places.tolist()],
+        (f"Correction {said}: {doubt}.",) if doubt else (),
+        corrections=() if withheld else _corrections(settings, texts, evidence, after, places),
     )
 
 
@@ -160,13 +160,13 @@ def changed(
 
 
 def against(found: Flips) -> str:
-    """Why labels of the pool are not to be changed, a clause; empty where they may be."""
+    """What speaks against changing labels of the pool, a clause; empty where nothing does."""
     if not found.labels:
         return "no text of the gold budget has a weak label that could be compared"
     if found.wrong_to_right > found.right_to_wrong:
         return ""
     return (
-        f"of {found.labels} labels of the gold budget it would have set {found.wrong_to_right} right and"
+        f"of {found.labels} labels of the gold budget the same rule sets {found.wrong_to_right} right and"
         f" {found.right_to_wrong} wrong"
     )
 
@@ -188,19 +188,26 @@ def moves(names: list[str], before: NDArray[np.int64], after: NDArray[np.int64])
     }
 
 
-def _corrected(
-    settings: Correction, texts: Ordered, evidence: Evidence, after: NDArray[np.int64], at: int
-) -> Corrected:
-    label = int(after[at])
-    return Corrected(
-        int(texts.places[at]),
-        texts.names[evidence.labels[at]],
-        texts.names[label],
-        mixed(texts.targets[at], label, float(settings.mixture)),
-        float(evidence.heard.share(after)[at]),
-        float(evidence.heard.mean[at, label]),
-        float(evidence.gold[at, label]),
-    )
+def _corrections(
+    settings: Correction,
+    texts: Ordered,
+    evidence: Evidence,
+    after: NDArray[np.int64],
+    places: NDArray[np.int64],
+) -> list[Corrected]:
+    share, names = evidence.heard.share(after), texts.names
+    return [
+        Corrected(
+            int(texts.places[at]),
+            names[evidence.labels[at]],
+            names[after[at]],
+            mixed(texts.targets[at], int(after[at]), float(settings.mixture)),
+            float(share[at]),
+            float(evidence.heard.mean[at, after[at]]),
+            float(evidence.gold[at, after[at]]),
+        )
+        for at in places.tolist()
+    ]
 
 
 def _unit(features: NDArray[np.float32], mean: NDArray[np.float32]) -> NDArray[np.float32]:

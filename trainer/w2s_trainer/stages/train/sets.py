@@ -94,12 +94,13 @@ class TrainingSets:
         self, rows: NDArray[np.int64], weak: WeakLabels, weights: NDArray[np.float64], seed: int
     ) -> TrainingSet:
         targets = weak.targets[_some(rows)]
+        confidence = self._family.weak_confidence(targets)
         if self._hard:
             targets = self._family.hard_targets(targets)
         soft = None
         if self._context.spec.strong.loss.settings.reads_opinions:
             soft = soft_targets(self._context, self._examples, rows, targets, seed)
-        return TrainingSet(rows, targets, weights, self._examples.families[rows], soft)
+        return TrainingSet(rows, targets, weights, self._examples.families[rows], soft, confidence)
 
     def _gold(self, rows: NDArray[np.int64], gold: NDArray[Any]) -> TrainingSet:
         targets = self._family.gold_targets(gold[rows])
