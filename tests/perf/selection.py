@@ -29,12 +29,14 @@ LABELER = {
     "type": "Functions",
     "functions": {"rules": [{"className": "any", "keywords": ["any"]}]},
 }
+NOBODY_ASKED = SimpleNamespace(files={})
 STEPS: dict[str, dict[str, Any]] = {
     "Confidence": {"confidence": {"keepFractionPerClass": "0.7"}},
     "Shares": {"shares": {"like": "GoldBudget"}},
     "Trust": {"trust": {"keepFractionPerClass": "0.7"}},
     "ConfidentLearning": {"confidentLearning": {}},
     "StudentLoss": {"studentLoss": {}},
+    "Correction": {"correction": {}},
     "Neighbours": {"neighbours": {"keepFractionPerClass": "0.7"}},
     "Diversity": {"diversity": {"keepFractionPerClass": "0.1"}},
 }
@@ -51,7 +53,9 @@ def main() -> None:
         before = most_memory()
         for name in given.steps:
             spec = spec_of({"type": name, **STEPS[name]})
-            context: Any = SimpleNamespace(spec=spec, progress=lambda *_words: None)
+            context: Any = SimpleNamespace(
+                spec=spec, progress=lambda *_words: None, artifact=lambda _role: NOBODY_ASKED, scratch=None
+            )
             began = time.process_time()
             select(context, examples, {-1: labels}, sights)
             seconds = time.process_time() - began

@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 from combination import macro_f1
-from combination_sources import OTHER_L2, _divided, _teachers
+from combination_sources import OTHER_L2, divided, teachers_of
 from combination_tasks import Task, read_task
 from numpy.typing import NDArray
 
@@ -129,8 +129,8 @@ def main() -> None:
 
 def of_split(task: Task, number: int, rows: list[str]) -> dict[str, tuple[float, float, float, float | None]]:
     """By step: macro-F1 of the student, the share kept, and the shares of wrong labels in what is kept and dropped."""
-    test, taught, budget, pool = _divided(task, number)
-    said, _ = _teachers(task, taught, pool)["nb"]
+    test, taught, budget, pool = divided(task, number)
+    said, _ = teachers_of(task, taught, pool)["nb"]
     parts = np.full(len(task.y), "elsewhere")
     parts[test], parts[budget], parts[pool] = "test", "budget", "pool"
     everyone = pool, np.ones(len(pool))
@@ -158,6 +158,14 @@ def selected(
     task: Task, said: NDArray[np.float64], parts: NDArray[np.str_], steps: list[dict[str, Any]]
 ) -> Kept:
     """Rows that steps keep, and what they count."""
+    (one,) = select(*job_of(task, said, parts, steps)).values()
+    return one.left.rows, one.left.weights
+
+
+def job_of(
+    task: Task, said: NDArray[np.float64], parts: NDArray[np.str_], steps: list[dict[str, Any]]
+) -> tuple[Any, Examples, dict[int, WeakLabels], Sights]:
+    """What `select` takes, of a job of one seed whose labeler says float64[n, K] of all texts."""
     spec = SimpleNamespace(
         task=TaskSpec.model_validate({"classes": [{"name": name} for name in task.classes]}),
         data=SimpleNamespace(gold_budget=BUDGET),
@@ -169,13 +177,12 @@ def selected(
         selection=Selection.model_validate({"steps": steps}),
     )
     silent: Callable[..., None] = lambda *_words: None  # noqa: E731
-    context: Any = SimpleNamespace(spec=spec, progress=silent)
+    prepared = SimpleNamespace(files={})  # of a job in which nobody was asked
+    context: Any = SimpleNamespace(spec=spec, progress=silent, artifact=lambda _role: prepared, scratch=None)
     examples = Examples([str(row) for row in range(len(task.y))], task.texts, parts, task.family)
     sights = Sights(context, examples)
     vars(sights).update(features=task.features, gold=np.where(parts == "budget", task.y, -1))
-    labels = {-1: WeakLabels(said, np.zeros(len(task.y), dtype=bool))}
-    (one,) = select(context, examples, labels, sights).values()
-    return one.left.rows, one.left.weights
+    return context, examples, {-1: WeakLabels(said, np.zeros(len(task.y), dtype=bool))}, sights
 
 
 if __name__ == "__main__":

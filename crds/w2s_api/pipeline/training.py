@@ -74,7 +74,7 @@ def add_training(build: Builder, spec: Spec, model: ModelReference) -> None:
             "training": strong.training.result_settings() if strong.training else None,
         },
     }
-    # The loss and the stopping rule are for weak labels: gold labels are taken at their word, to the end.
+    # Loss, stopping rule and order are for weak labels: gold labels are taken at their word, to the end.
     on_gold = {
         **settings,
         "strong": {

@@ -332,6 +332,21 @@ def _writing_is_not_calibrated() -> Rule:
     )
 
 
+def _writing_is_not_ordered() -> Rule:
+    """The order of a training is by the confidence of classes."""
+    writing = [family.name for family in FAMILIES.values() if family.writes]
+    return Rule(
+        cel=f"!(self.task.type in {writing}) || !has(self.strong.training) || !has(self.strong.training.order)"
+        " || self.strong.training.order == 'Random'",
+        message=f"`strong.training.order` can be Random only when `task.type` is {' or '.join(writing)}: it is by the"
+        " probability of a class, and texts that are written have none. Leave it out",
+        holds=lambda s: (
+            s.task.type not in writing or s.strong.training is None or s.strong.training.order == "Random"
+        ),
+        field="strong.training.order",
+    )
+
+
 def _of_its_kind(labeler: type[LabelerSettings]) -> Iterator[Rule]:
     """Rules that settings which say something of classes, or of texts, alone stay at their defaults for other tasks."""
     of_texts = {family.name: family.writes for family in FAMILIES.values()}
@@ -713,6 +728,7 @@ class Spec(Struct):
         *_retention_rules(),
         _rules_write(),
         _writing_is_not_calibrated(),
+        _writing_is_not_ordered(),
         _writers_are_told_what(),
         Rule(
             cel="!has(self.task.generation)"

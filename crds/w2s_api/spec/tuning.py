@@ -105,12 +105,20 @@ class Training(Schedule):
     """The schedule of LoRA and Full, and how it is regularised. Short by default: more is more imitation."""
 
     stopping: Stopping = Field(default_factory=Stopping, description="When training ends.")
+    order: Literal["Random", "EasyToHard", "HardToEasy"] = Field(
+        default="Random",
+        description="The order in which an epoch sees its texts. Random: drawn anew for each. EasyToHard: the texts first of"
+        " whose weak label the labelers are surest; HardToEasy: those last; ties are drawn anew for each epoch. Arms that"
+        " are tuned on gold labels keep to Random.",
+    )
 
 
 class StudentTraining(Training):
     """The schedule of students, and what is promised of those that learn from weak labels."""
 
-    of_weak_labels: ClassVar[frozenset[str]] = frozenset({"stopping", "privacy", "early_termination"})
+    of_weak_labels: ClassVar[frozenset[str]] = frozenset(
+        {"stopping", "privacy", "early_termination", "order"}
+    )
     """Fields that play no part for students on gold labels: these are taken at their word, to the end."""
     rules: ClassVar[tuple[Rule, ...]] = (
         *Training.rules,
@@ -128,6 +136,13 @@ class StudentTraining(Training):
             " one of the two out",
             holds=lambda training: not training.privacy or not training.early_termination,
             field="earlyTermination",
+        ),
+        Rule(
+            cel="!has(self.privacy) || !has(self.order) || self.order == 'Random'",
+            message="`privacy` does not go with `order`: which texts a step has is drawn for each of them by lot. Leave one of"
+            " the two out",
+            holds=lambda training: not training.privacy or training.order == "Random",
+            field="order",
         ),
     )
 

@@ -175,6 +175,22 @@ def test_stopped_by_a_signal_it_goes_on_elsewhere_and_ends_bitwise_equal(new_pla
     assert_same(found, undisturbed)
 
 
+def test_an_ordered_training_that_is_stopped_goes_on_in_its_order(new_place, recipe):
+    data = replace(DATA, confidence=DATA.targets.max(axis=1))
+    ordered = replace(recipe, training=recipe.training.model_copy(update={"order": "EasyToHard"}))
+    undisturbed, watched = new_place(data=data).tune(ordered)
+    place = new_place(data=data)
+    for stop in (2, watched.steps[-1] - 1):
+        with pytest.raises(Stopped):
+            place.tune(ordered, stop_in=stop)
+    found, _ = place.tune(ordered)
+    assert_same(found, undisturbed)
+    by_lot, _ = new_place(data=data).tune(recipe)
+    assert any(
+        not torch.equal(one, found.student.state()[name]) for name, one in by_lot.student.state().items()
+    )
+
+
 def test_a_harmed_checkpoint_costs_its_steps_and_nothing_else(new_place, recipe):
     undisturbed, _ = new_place().tune(recipe)
     place = new_place()

@@ -178,6 +178,7 @@ def test_an_edit_changes_just_these_keys(what, edit, changed):
 CONFIDENT = put("selection.steps", [{"type": "ConfidentLearning", "confidentLearning": {}}])
 NEAR = put("selection.steps", [{"type": "Neighbours", "neighbours": {"keepFractionPerClass": "0.5"}}])
 TRUST = put("selection.steps", [{"type": "Trust", "trust": {"keepFractionPerClass": "0.5"}}])
+CORRECTED = put("selection.steps", [{"type": "Correction", "correction": {}}])
 OF_BUDGET = put("selection.steps", [{"type": "Shares", "shares": {"like": "GoldBudget"}}])
 BEFORE = put("selection.steps", [{"type": "Shares", "shares": {"like": "BeforeSelection"}}])
 TWO = [{"className": "free", "share": "0.5"}, {"className": "restricted", "share": "0.5"}]
@@ -195,6 +196,9 @@ SELECTION_EDITS = [
     ("model, of a step that looks at none", BEFORE, MODEL, FROM_TRAIN),
     ("budget, of a step that learns from it", TRUST, BUDGET, ALL[5:]),
     ("seeds, of a step that learns from the budget", TRUST, SEEDS, ALL[5:]),
+    ("budget, of a correction", CORRECTED, BUDGET, ALL[5:]),
+    ("strength, of a correction", CORRECTED, L2, ALL[5:]),
+    ("mixture of a correction", CORRECTED, put("selection.steps.0.correction.mixture", "0.5"), ALL[5:]),
     ("budget, of shares like it", OF_BUDGET, BUDGET, ALL[5:]),
     ("budget, of other shares", BEFORE, BUDGET, FROM_TRAIN),
     ("order of declared shares", DECLARED, lambda spec: spec["selection"]["steps"][0]["shares"]["shares"].reverse(), []),
@@ -242,6 +246,8 @@ DEEP_EDITS = [
     ("schedule", put("strong.training", {"epochs": 3}), [*STRONG, *UNFILTERED, *GOLD_ONLY, *REFERENCE, *LAST]),
     ("stopping", put("strong.training", {"stopping": {"type": "WeakValidation"}}), [*STRONG, *UNFILTERED, *LAST]),
     ("when it is given up", put("strong.training", {"earlyTermination": {"afterFraction": "0.3"}}), [*STRONG, *UNFILTERED, *LAST]),
+    ("order", put("strong.training", {"order": "EasyToHard"}), [*STRONG, *UNFILTERED, *LAST]),
+    ("the order as it is by default", put("strong.training", {"order": "Random"}), []),
     ("loss", put("strong.loss", {"type": "LogConf"}), [*STRONG, *UNFILTERED, *LAST]),
     ("selection", put("selection.steps.0.confidence.keepFractionPerClass", "0.6"), ["select", "train-frozen", *STRONG, *REFERENCE, *LAST]),
     ("another control", put("evaluation.controls", ["GoldOnly", "ZeroShot", "Head"]), ["evaluate", "promote"]),

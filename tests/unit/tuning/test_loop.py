@@ -228,6 +228,7 @@ RUNS = {
         {"dropout": 0.2, "gradient_checkpointing": True},
         {"shape": "Cosine", "checks": 3},
     ),
+    "ordered by confidence": ("bert", LORA, "CrossEntropy", {"dropout": 0.1}, {"ranks": np.arange(18) % 4.0}),
 }
 
 

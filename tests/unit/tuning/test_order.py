@@ -34,6 +34,28 @@ class TestOrder:
         assert forwards == backwards[::-1]
         assert forwards != [Order(20, 3, 5, seed=8).batch(step).tolist() for step in range(35)]
 
+    @given(st.lists(st.integers(0, 3), min_size=1, max_size=40), st.integers(1, 7), st.integers(0, 5))
+    def test_with_ranks_each_epoch_is_a_permutation_from_low_to_high(self, ranks, batch_size, seed):
+        order = Order(len(ranks), batch_size, 3, seed, np.array(ranks, dtype=np.float64))
+        steps = order.steps // 3
+        for epoch in range(3):
+            rows = np.concatenate([order.batch(epoch * steps + step) for step in range(steps)])
+            assert sorted(rows.tolist()) == list(range(len(ranks)))
+            assert [ranks[row] for row in rows] == sorted(ranks)
+
+    def test_equals_are_in_an_order_of_their_own_in_each_epoch_which_is_that_of_no_ranks(self):
+        ranked = Order(50, 50, 2, 1, np.zeros(50))
+        assert ranked.batch(0).tolist() != ranked.batch(1).tolist()
+        assert [ranked.batch(step).tolist() for step in (0, 1)] == [
+            Order(50, 50, 2, 1).batch(step).tolist() for step in (0, 1)
+        ]
+
+    def test_with_ranks_a_batch_depends_on_the_step_alone(self):
+        ranks = np.arange(20) % 3.0
+        forwards = [Order(20, 3, 5, 7, ranks).batch(step).tolist() for step in range(35)]
+        backwards = [Order(20, 3, 5, 7, ranks).batch(step).tolist() for step in reversed(range(35))]
+        assert forwards == backwards[::-1]
+
     def test_nobody_can_change_it(self):
         batch = Order(rows=10, batch_size=4, epochs=1, seed=0).batch(0)
         with pytest.raises(ValueError, match="read-only"):

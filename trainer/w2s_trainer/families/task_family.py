@@ -301,6 +301,10 @@ class TaskFamily(ABC):
         """Weak labels [n, …] taken at their word, without doubt."""
         return targets
 
+    def weak_confidence(self, targets: NDArray[Any]) -> NDArray[np.float64] | None:
+        """How sure weak labels [n, …] are, float64[n]; None where they do not tell."""
+        return None
+
     def differ(self, targets: NDArray[Any], others: NDArray[Any]) -> NDArray[np.bool_]:
         """Where weak labels [n, …] taken at their word are not the same as others [n, …], bool[n]."""
         unequal = np.asarray(self.hard_targets(targets) != self.hard_targets(others))

@@ -3,7 +3,7 @@
 import hashlib
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -57,7 +57,7 @@ class Recipe:
         training = settings.schedule
         if on_gold:
             training = training.model_copy(
-                update={"stopping": Stopping(), "privacy": None, "early_termination": None}
+                update={"stopping": Stopping(), "privacy": None, "early_termination": None, "order": "Random"}
             )
         return cls(
             settings.max_tokens,
@@ -160,7 +160,7 @@ def tune_student(
         state = run.tune(
             student,
             objective,
-            _schedule(recipe, seed),
+            _schedule(recipe, kept, seed),
             interval=training.checkpoint_interval_seconds,
             validation=validation,
             stop=stop,
@@ -179,9 +179,9 @@ def tune_student(
     )
 
 
-def _schedule(recipe: Recipe, seed: int) -> Schedule:
+def _schedule(recipe: Recipe, data: TrainingSet, seed: int) -> Schedule:
     stopping, early = recipe.training.stopping, recipe.early_termination
-    return schedule_of(
+    schedule = schedule_of(
         recipe.training,
         learning_rate=recipe.tuning.rate,
         batch_tokens=recipe.batch_tokens,
@@ -189,6 +189,19 @@ def _schedule(recipe: Recipe, seed: int) -> Schedule:
         abandon_after=float(early.after_fraction) if early else 0.0,
         seed=seed,
     )
+    return replace(schedule, ranks=ranks_of(recipe.training.order, data.confidence))
+
+
+def ranks_of(order: str, confidence: NDArray[np.float64] | None) -> NDArray[np.float64] | None:
+    """What an epoch is ordered by, float64[n], low first; None: by lot.
+
+    Args:
+        order: `strong.training.order`.
+        confidence: float64[n], of the labels. Compared to six digits, which is what tables keep; None: nothing to order by.
+    """
+    if order == "Random" or confidence is None:
+        return None
+    return np.round(confidence, 6) * (-1.0 if order == "EasyToHard" else 1.0)
 
 
 def hold_out(families: NDArray[np.int64], fraction: float, seed: int) -> NDArray[np.bool_]:

@@ -29,6 +29,9 @@ _INPUT = "input:"
 REFINED = "refined.parquet"
 """The file of a `select` artifact that has every edit of a weak label; there where there are any."""
 
+CORRECTED = "corrected.parquet"
+"""The file of a `select` artifact that has every change of a weak label that is a class; there where there are any."""
+
 RETRIEVED = "retrieved.parquet"
 """The file of a `retrieve` artifact that says which passages stand beside each row."""
 
@@ -204,6 +207,21 @@ def read_refined(
     table = pq.read_table(_fetch(artifact, REFINED, directory), columns=["id", "seed", "after"])
     seeds, rows = table["seed"].to_numpy(), examples.rows_of(table["id"])
     after = np.asarray(table["after"].to_numpy(), dtype=object)
+    return {int(seed): (rows[seeds == seed], after[seeds == seed]) for seed in np.unique(seeds)}
+
+
+def read_corrected(
+    artifact: Artifact, examples: Examples, directory: Path
+) -> dict[int, tuple[NDArray[np.int64], NDArray[Any]]]:
+    """Reads the classes that a `select` artifact changed, by seed: rows int64[c] and their labels float64[c, K].
+
+    In the order of the changes, so that of several of one row the last counts. Empty where nothing was changed.
+    """
+    if CORRECTED not in artifact.files:
+        return {}
+    table = pq.read_table(_fetch(artifact, CORRECTED, directory), columns=["id", "seed", "probabilities"])
+    seeds, rows = table["seed"].to_numpy(), examples.rows_of(table["id"])
+    after = matrix(table["probabilities"])
     return {int(seed): (rows[seeds == seed], after[seeds == seed]) for seed in np.unique(seeds)}
 
 

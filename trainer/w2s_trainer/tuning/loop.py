@@ -57,6 +57,8 @@ class Schedule:
     abandon_after: float = 0.0
     """Share of the steps after which a loss that has not fallen ends the training. 0: none does."""
     seed: int = 0
+    ranks: NDArray[np.float64] | None = None
+    """float64[n], by which each epoch is ordered (`Order`); None: by lot alone."""
 
 
 def tune(
@@ -103,7 +105,13 @@ def tune(
         BadSpec: the loss or its gradient is no longer a number, or the loss has not fallen where that ends it.
     """
     world = world or World()
-    order = privacy or order or Order(len(objective.weights), schedule.batch_size, schedule.epochs, schedule.seed)
+    order = (
+        privacy
+        or order
+        or Order(
+            len(objective.weights), schedule.batch_size, schedule.epochs, schedule.seed, schedule.ranks
+        )
+    )
     optimizer = make_optimizer(student, schedule)
     state = TrainingState(seconds=spent)
     run = TrainingRun(student, optimizer, objective, state)

@@ -1,7 +1,7 @@
 """Which texts go through the model together, and when. Pure: a step and a seed say it all, so nothing is saved."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from math import ceil
 from typing import Protocol
@@ -29,6 +29,9 @@ class Order:
     batch_size: int
     epochs: int
     seed: int
+    ranks: NDArray[np.float64] | None = field(default=None, compare=False)
+    """float64[n]: each epoch goes from low ones to high ones, equals in an order of its own (curriculum learning, Bengio et al.
+    2009); None: all are equal."""
 
     @property
     def steps(self) -> int:
@@ -39,6 +42,8 @@ class Order:
         """The rows of a step, int64[b]; the last batch of an epoch may be smaller."""
         epoch, place = divmod(step, self._steps_per_epoch)
         shuffled = _permutation(self.rows, self.seed, epoch)
+        if self.ranks is not None:
+            shuffled = shuffled[np.argsort(self.ranks[shuffled], kind="stable")]
         return shuffled[place * self.batch_size : (place + 1) * self.batch_size]
 
     @property

@@ -37,6 +37,8 @@ class TrainingSet:
     """int64[n], of near-duplicates and groups."""
     soft: NDArray[np.object_] | None = None
     """object[n], a teacher's token probabilities of each target (`SoftTarget`), None where there are none; None: nowhere."""
+    confidence: NDArray[np.float64] | None = None
+    """float64[n], how sure the labels are; None where that is not known, or gold."""
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -49,4 +51,5 @@ class TrainingSet:
             self.weights[mask],
             self.families[mask],
             None if self.soft is None else self.soft[mask],
+            None if self.confidence is None else self.confidence[mask],
         )

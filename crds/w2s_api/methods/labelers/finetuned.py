@@ -8,6 +8,7 @@ from w2s_api.methods.labelers.labeler import LabelerSettings
 from w2s_api.methods.labelers.samples import KEPT_TOKENS, TopK
 from w2s_api.methods.method import Method
 from w2s_api.methods.tunings import Head
+from w2s_api.spec.base import Rule
 from w2s_api.spec.model import MaxTokens, Model
 from w2s_api.spec.tuning import LabelerTuning, Training, needs_schedule
 
@@ -23,7 +24,16 @@ class Finetuned(LabelerSettings):
         "it was tuned on the gold budget, and what it says of that would make it far too sure"
     )
 
-    rules = (needs_schedule(),)
+    rules = (
+        needs_schedule(),
+        Rule(
+            cel="!has(self.training) || !has(self.training.order) || self.training.order == 'Random'",
+            message="`training.order` is by the confidence of weak labels, and this labeler learns from the experts', of which"
+            " each is as sure as any other. Leave it out",
+            holds=lambda labeler: labeler.training is None or labeler.training.order == "Random",
+            field="training.order",
+        ),
+    )
 
     model: Model = Field(description="The pretrained model, in the Hugging Face layout.")
     max_tokens: MaxTokens = Field(

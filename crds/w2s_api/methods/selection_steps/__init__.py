@@ -4,6 +4,7 @@ from w2s_api.methods.method import table
 from w2s_api.methods.selection_steps.agreement import Agreement
 from w2s_api.methods.selection_steps.confidence import Confidence
 from w2s_api.methods.selection_steps.confident_learning import ConfidentLearning
+from w2s_api.methods.selection_steps.correction import Correction
 from w2s_api.methods.selection_steps.diversity import Diversity
 from w2s_api.methods.selection_steps.groundedness import Groundedness
 from w2s_api.methods.selection_steps.judge import Judge
@@ -21,6 +22,7 @@ __all__ = [
     "Agreement",
     "Confidence",
     "ConfidentLearning",
+    "Correction",
     "Diversity",
     "Groundedness",
     "Judge",
@@ -40,6 +42,7 @@ SELECTION_STEPS: dict[str, type[StepSettings]] = table(
     Neighbours,
     Trust,
     StudentLoss,
+    Correction,
     Diversity,
     Shares,
     Groundedness,

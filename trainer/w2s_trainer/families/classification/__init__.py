@@ -179,6 +179,10 @@ class Classification(TaskFamily):
         """All the weight on the likeliest class (ties: the first)."""
         return self.gold_targets(targets.argmax(axis=1))
 
+    def weak_confidence(self, targets: NDArray[Any]) -> NDArray[np.float64] | None:
+        """The probability of the likeliest class."""
+        return np.asarray(targets.max(axis=1))
+
     @property
     def head_outputs(self) -> int:
         """K."""

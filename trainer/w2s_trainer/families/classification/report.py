@@ -36,6 +36,7 @@ def report_parts(results: Mapping[str, Any]) -> ReportParts:
     weak_labels = templates.get_template("weak_labels.html.j2").render(
         results=results,
         shares=Markup(charts.shares(steps[0]["classesBefore"], steps[-1]["classesAfter"])) if steps else None,
+        corrections=[step["figures"] for step in steps if "budget" in step.get("figures", ())],
     )
     return ReportParts(_cards(arms["weak"], candidate, results["task"]), Markup(errors), Markup(weak_labels))
 

@@ -11,6 +11,7 @@ from w2s_trainer.contract.context import StageContext, StageResult
 from w2s_trainer.errors import BadData
 from w2s_trainer.families import family_of
 from w2s_trainer.stages.select.audit import entry, of_seeds, warnings
+from w2s_trainer.stages.select.corrected import OfRow, corrected_rows, with_corrected, write_corrected
 from w2s_trainer.stages.select.methods import Candidates, Sights, step_of
 from w2s_trainer.stages.select.refined import Refined, of_step, with_refined, write_refined
 from w2s_trainer.stages.tables import (
@@ -31,7 +32,9 @@ class Selected:
     audit: tuple[dict[str, Any], ...] = ()
     notes: tuple[str, ...] = ()
     refined: tuple[Refined, ...] = ()
-    """Every edit of a weak label so far, in order."""
+    """Every edit of a weak label that is a text so far, in order."""
+    corrected: tuple[OfRow, ...] = ()
+    """Every change of one that is a class."""
 
 
 def run(context: StageContext) -> StageResult:
@@ -50,6 +53,7 @@ def run(context: StageContext) -> StageResult:
         context.output / "selection.parquet",
     )
     write_refined({seed: one.refined for seed, one in selected.items()}, examples, context.output)
+    write_corrected({seed: one.corrected for seed, one in selected.items()}, examples, context.output)
     summary = summary_of(selected)
     for warning in summary["warnings"]:
         context.progress.note(warning)
@@ -116,7 +120,14 @@ def _after(step: SelectionStep, so_far: Selected) -> Selected:
             f"Selection step {step.type} left none of {len(candidates.rows):,} weak labels.",
             "Ask less of them, or leave the step out.",
         )
-    said = entry(step.type, candidates, kept)
+    left = replace(candidates, rows=candidates.rows[kept.positions], weights=kept.weights)
+    refined = of_step(kept.edits, candidates.rows, len(so_far.audit))
+    if refined:
+        left = replace(left, labels=with_refined(left.labels, refined))
+    corrected = corrected_rows(kept.corrections, candidates.rows, len(so_far.audit))
+    if corrected:
+        left = replace(left, labels=with_corrected(left.labels, corrected))
+    said = entry(step.type, candidates, kept, left)
     for name, before in said["classesBefore"].items():
         if before and not said["classesAfter"][name]:
             raise BadData(
@@ -124,8 +135,10 @@ def _after(step: SelectionStep, so_far: Selected) -> Selected:
                 f"Selection step {step.type} left no text of class {name!r} (before: {before}).",
                 "Keep a larger share.",
             )
-    left = replace(candidates, rows=candidates.rows[kept.positions], weights=kept.weights)
-    refined = of_step(kept.edits, candidates.rows, len(so_far.audit))
-    if refined:
-        left = replace(left, labels=with_refined(left.labels, refined))
-    return Selected(left, (*so_far.audit, said), (*so_far.notes, *kept.notes), (*so_far.refined, *refined))
+    return Selected(
+        left,
+        (*so_far.audit, said),
+        (*so_far.notes, *kept.notes),
+        (*so_far.refined, *refined),
+        (*so_far.corrected, *corrected),
+    )

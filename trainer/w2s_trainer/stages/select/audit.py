@@ -14,22 +14,22 @@ LARGEST_SHIFT = 0.10
 """Of a class share, relative to itself, before a warning: a student copies class shares."""
 
 
-def entry(name: str, candidates: Candidates, kept: Kept) -> dict[str, Any]:
+def entry(name: str, candidates: Candidates, kept: Kept, left: Candidates) -> dict[str, Any]:
     """What a step did.
 
     Args:
         name: its type.
         candidates: what it could keep.
         kept: what it kept.
+        left: the candidates of the next step.
     """
     family = family_of(candidates.context.spec)
-    left = candidates.rows[kept.positions]
     said: dict[str, Any] = {
         "type": name,
         "before": len(candidates.rows),
-        "after": len(left),
+        "after": len(left.rows),
         "classesBefore": family.weak_counts(candidates.targets),
-        "classesAfter": family.weak_counts(candidates.labels.targets[left]),
+        "classesAfter": family.weak_counts(left.targets),
     }
     if not np.array_equal(kept.weights, candidates.weights[kept.positions]):
         said["weights"] = {

@@ -18,7 +18,7 @@ from w2s_trainer.families import family_of
 from w2s_trainer.methods import implementation
 from w2s_trainer.stages.columns import Strings
 from w2s_trainer.stages.features import features_of
-from w2s_trainer.stages.label.opinion import drawn_budget
+from w2s_trainer.stages.label.opinion import drawn_budget, teaching_budget
 from w2s_trainer.stages.tables import Examples, WeakLabels, of_seed, read_gold, read_labels, read_predictions
 
 
@@ -112,6 +112,11 @@ class Candidates:
         """Rows of the seed's gold budget, int64[m], in the order in which they were drawn. For steps that see gold."""
         return drawn_budget(self.context, self.examples, self.gold, self.seed)
 
+    @cached_property
+    def taught(self) -> NDArray[np.int64]:
+        """The same, then what `w2s ask` chose, which is no sample: what may be learnt, and nothing estimated."""
+        return teaching_budget(self.context, self.examples, self.gold, self.seed)
+
 
 @dataclass(frozen=True)
 class Edited:
@@ -128,6 +133,25 @@ class Edited:
 
 
 @dataclass(frozen=True)
+class Corrected:
+    """One change of one weak label that is a class."""
+
+    position: int
+    """Among the candidates."""
+    before: str
+    after: str
+    """Classes."""
+    target: NDArray[np.float64]
+    """float64[K], the label from now on."""
+    agreement: float
+    """The share of the heads asked that find the new class likeliest."""
+    probability: float
+    """The mean of their probabilities of it."""
+    nearest_gold: float
+    """Its share among the nearest gold texts."""
+
+
+@dataclass(frozen=True)
 class Kept:
     """What a step keeps of n candidates."""
 
@@ -140,7 +164,9 @@ class Kept:
     notes: tuple[str, ...] = ()
     """What the person who reads the report must know: sentences."""
     edits: Sequence[Edited] = ()
-    """What it changed of the candidates' weak labels, in order: a label is from now on what it was last made."""
+    """What it changed of the candidates' weak labels that are texts, in order: a label is from now on what it was last made."""
+    corrections: Sequence[Corrected] = ()
+    """What it changed of those that are classes, each at most once."""
 
 
 class Select(Protocol):

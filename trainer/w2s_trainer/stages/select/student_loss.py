@@ -43,7 +43,11 @@ def select(settings: StudentLoss, candidates: Candidates) -> Kept:
     return texts.kept(kept, weights, figures)
 
 
-def of_even_classes(probabilities: NDArray[np.float64], labels: NDArray[np.int64]) -> NDArray[np.float64]:
+def of_even_classes(
+    probabilities: NDArray[np.float64],
+    labels: NDArray[np.int64],
+    means: NDArray[np.float64] | None = None,
+) -> NDArray[np.float64]:
     """Divides probabilities by their means, so that each class is as likely as the others over all texts.
 
     A head seldom says a class that is rare in its labels, whether they are right or not. A class of next to no texts is
@@ -51,14 +55,16 @@ def of_even_classes(probabilities: NDArray[np.float64], labels: NDArray[np.int64
 
     Args:
         probabilities: float64[n, K].
-        labels: int64[n].
+        labels: int64[m]: which classes there are.
+        means: float64[K], what is divided by; None: the means of the probabilities.
 
     Returns:
         float64[n, K], rows sum to 1.
     """
+    means = probabilities.mean(axis=0) if means is None else means
     classes = probabilities.shape[1]
     there = np.bincount(labels, minlength=classes) > 0
-    odds = there * probabilities / np.maximum(probabilities.mean(axis=0), LEAST_SHARE / classes)
+    odds = there * probabilities / np.maximum(means, LEAST_SHARE / classes)
     return np.asarray(odds / odds.sum(axis=1, keepdims=True))
 
 

@@ -17,6 +17,7 @@ from w2s_trainer.stages.tables import (
     WeakLabels,
     has_gold,
     of_seed,
+    read_corrected,
     read_gold,
     read_labels,
     read_refined,
@@ -55,14 +56,15 @@ class TrainingSets:
         raise ValueError(f"arm {arm.name} is not trained")
 
     def selected_labels(self, seed: int) -> TrainingSet:
-        """The selected weak labels, as the selection edited them."""
+        """The selected weak labels, as the selection left them."""
         rows, weights = of_seed(self._selection, seed)
         weak: WeakLabels = of_seed(self._labels, seed)
-        if seed in self._refined or EVERY_SEED in self._refined:
-            edited, after = of_seed(self._refined, seed)
-            targets = weak.targets.copy()
-            targets[edited] = after  # of several edits of a row the last one counts
-            weak = WeakLabels(targets, weak.abstain)
+        for changes in (self._refined, self._corrected):
+            if seed in changes or EVERY_SEED in changes:
+                changed, after = of_seed(changes, seed)
+                targets = weak.targets.copy()
+                targets[changed] = after  # of several changes of a row the last one counts
+                weak = WeakLabels(targets, weak.abstain)
         return self._weak(rows, weak, weights, seed)
 
     def all_labels(self, seed: int) -> TrainingSet:
@@ -92,12 +94,13 @@ class TrainingSets:
         self, rows: NDArray[np.int64], weak: WeakLabels, weights: NDArray[np.float64], seed: int
     ) -> TrainingSet:
         targets = weak.targets[_some(rows)]
+        confidence = self._family.weak_confidence(targets)
         if self._hard:
             targets = self._family.hard_targets(targets)
         soft = None
         if self._context.spec.strong.loss.settings.reads_opinions:
             soft = soft_targets(self._context, self._examples, rows, targets, seed)
-        return TrainingSet(rows, targets, weights, self._examples.families[rows], soft)
+        return TrainingSet(rows, targets, weights, self._examples.families[rows], soft, confidence)
 
     def _gold(self, rows: NDArray[np.int64], gold: NDArray[Any]) -> TrainingSet:
         targets = self._family.gold_targets(gold[rows])
@@ -119,6 +122,11 @@ class TrainingSets:
     def _refined(self) -> dict[int, tuple[NDArray[np.int64], NDArray[Any]]]:
         context = self._context
         return read_refined(context.artifact("selection"), self._examples, context.scratch)
+
+    @cached_property
+    def _corrected(self) -> dict[int, tuple[NDArray[np.int64], NDArray[Any]]]:
+        context = self._context
+        return read_corrected(context.artifact("selection"), self._examples, context.scratch)
 
     @cached_property
     def _gold_budget(self) -> NDArray[Any]:
