@@ -130,6 +130,17 @@ def selects_texts(*steps: dict[str, Any], labelers: int = 1) -> Callable[[dict[s
     return edit
 
 
+def judged_texts(labelers: int = 2, **more: Any) -> Callable[[dict[str, Any]], None]:
+    """An edit: a model prefers one of the texts that labelers wrote."""
+    judge = {"model": {"uri": "py://llm"}, "rubric": "It names every licence.", **more}
+
+    def edit(spec: dict[str, Any]) -> None:
+        selects_texts(labelers=labelers)(spec)
+        spec["aggregation"] = {"type": "Judged", "judged": judge}
+
+    return edit
+
+
 MINED = {"type": "ReadingComprehension", "readingComprehension": {}}
 RULED = {"pattern": "by (?P<who>[a-z]+)", "question": "Who?", "answer": "{who}"}
 SHOWN = {"passage": "made by\n bo", "question": "Who?", "quotation": "by bo", "answer": "bo"}
@@ -319,8 +330,12 @@ BAD = [
     ("shares of the budget, declared", put("selection.steps", [{"type": "Shares", "shares": {"like": "GoldBudget", "shares": [{"className": "free", "share": "0.5"}]}}]), "spec.selection.steps[0].shares.shares", "only then"),
     ("no share", put("selection.steps", [{"type": "Shares", "shares": {"like": "Declared", "shares": [{"className": "free", "share": "0"}]}}]), "spec.selection.steps[0].shares.shares", "above 0"),
     ("a consensus of classes", put("aggregation", {"type": "Consensus"}), "spec.aggregation.type", "a task of type Classification knows only WeightedAverage, MajorityVote, DawidSkene, LabelModel, CrowdLab here"),
-    ("confusion matrices of texts", lambda spec: (selects_texts(labelers=3)(spec), spec.update(aggregation={"type": "DawidSkene"})), "spec.aggregation.type", "a task of type Generation knows only WeightedAverage, MajorityVote, Consensus here"),
+    ("confusion matrices of texts", lambda spec: (selects_texts(labelers=3)(spec), spec.update(aggregation={"type": "DawidSkene"})), "spec.aggregation.type", "a task of type Generation knows only WeightedAverage, MajorityVote, Consensus, Judged here"),
     ("consensus with nobody", lambda spec: (selects_texts(labelers=2)(spec), spec.update(aggregation={"type": "Consensus", "consensus": {"weights": [{"labeler": "x", "weight": "1"}]}})), "spec.aggregation.consensus.weights[0].labeler", "allowed: rules-0, rules-1"),
+    ("a judge of classes' labelers", put("aggregation", {"type": "Judged", "judged": {"model": {"uri": "py://llm"}, "rubric": "Is it right?"}}), "spec.aggregation.type", "a task of type Classification knows only WeightedAverage, MajorityVote, DawidSkene, LabelModel, CrowdLab here"),
+    ("a judge of one labeler", judged_texts(labelers=1), "spec.aggregation.type", "at least 2 labelers"),
+    ("a judge without a rubric", judged_texts(rubric=""), "spec.aggregation.judged.rubric", "at least 1"),
+    ("a judge whom nothing convinces", judged_texts(margin="0.5"), "spec.aggregation.judged.margin", "below 0.5"),
     ("a step for texts where there are classes", put("selection.steps", [{"type": "Shape", "shape": {}}]), "spec.selection.steps", "a task of type Classification knows only Confidence, ConfidentLearning, "),
     ("a step for classes where texts are written", selects_texts(STEP), "spec.selection.steps", "a task of type Generation knows only Groundedness, Shape, Agreement, Judge, Likelihood, Refinement here"),
     ("agreement of one labeler", selects_texts(EVERY_TEXT_STEP[2]), "spec.selection.steps", "Agreement needs at least 2 labelers"),
@@ -507,6 +522,7 @@ GOOD = [
     ("a judge of classes", put("selection.steps", [judged(minimum="4.5", scale="OneToFive")])),
     ("every step for texts", selects_texts(*EVERY_TEXT_STEP, labelers=2)),
     ("a consensus", lambda spec: (selects_texts(labelers=2)(spec), spec.update(aggregation={"type": "Consensus"}))),
+    ("a judge of what labelers write", judged_texts(labelers=3, margin="0.1", maxTokens=256)),
     ("a consensus of unequals", lambda spec: (selects_texts(labelers=2)(spec), spec.update(aggregation={"type": "Consensus", "consensus": {"utility": "TokenF1", "weights": [{"labeler": "rules-1", "weight": "2"}]}}))),
     ("nearest shots of texts", writes_by(prompted(shots=4, shotSelection="Nearest", topK=4))),
     ("texts after a reasoning", writes_by(prompted(reasoningTokens=64, samples=3, temperature="0.7"))),
