@@ -25,8 +25,10 @@ from w2s_trainer.models.causal import load_causal
 from w2s_trainer.models.uri import fetch_model
 from w2s_trainer.stages import aggregate, label, prepare, select, train
 from w2s_trainer.stages.label.methods import Published, answer
+from w2s_trainer.stages.label.reasoning import concluding
 from w2s_trainer.stages.label.summary import whole_summary
 from w2s_trainer.stages.label.texts import prompted
+from w2s_trainer.stages.label.texts.reasoned import reasoning_layout
 from w2s_trainer.stages.tables import read_examples
 from w2s_trainer.store.artifacts import Artifact, ArtifactStore
 from w2s_trainer.store.objects import Objects
@@ -555,3 +557,41 @@ def test_a_real_model_writes_as_it_is_asked_and_shown(line, selection, monkeypat
     text = model.tokenizer.decode(tokens, skip_special_tokens=True).strip()
     ended = bool((tokens == model.tokenizer.eos_token_id).any())
     assert written_in(artifact, 0)[row["id"]] == (text if ended else "")
+
+
+@pytest.mark.slow
+def test_a_real_model_reasons_as_plain_generation_does(line):
+    """Where it comes to `Answer:`, the text is what plain generation writes after its reasoning; elsewhere there is none."""
+    import torch
+
+    for name, rows in (("gold", some_rows(0, 8)), ("unlabeled", some_rows(1000, 4))):
+        uri = f"{line.uri}/few-{name}.jsonl"
+        line.objects.write(uri, "".join(json.dumps(row) + "\n" for row in rows).encode())
+        line.data = {**line.data, name: {"uri": uri}}
+    line.model = SMOLLM2
+    task = {"instruction": "Which word does the text begin with?", "generation": {"maxNewTokens": 5}}
+    spec = line.spec({**asked(line, reasoningTokens=24), "batchTokens": 8192}, **task)
+    artifact = line.run(spec, "label-asked")
+    counts = artifact.summary["written"]["-1"]
+    model = load_causal(fetch_model(SMOLLM2, line.objects, line.cache), SMOLLM2)
+    layout = reasoning_layout(model.tokenizer, spec.task)
+    examples = read_examples(line.done["prepare"], line.directory)
+    found = written_in(artifact)
+
+    def generated(prompt: str, most: int) -> tuple[str, bool]:
+        ids = model.tokenizer(prompt, add_special_tokens=False, return_tensors="pt")["input_ids"]
+        with torch.inference_mode():
+            out = model.model.generate(
+                ids, attention_mask=torch.ones_like(ids), max_new_tokens=most, do_sample=False
+            )
+        tokens = out[0, ids.shape[1] :]
+        ended = bool((tokens == model.tokenizer.eos_token_id).any())
+        return model.tokenizer.decode(tokens, skip_special_tokens=True), ended
+
+    print(counts)
+    for name, text in list(zip(examples.ids, examples.texts, strict=True))[:4]:
+        thought, _ = generated(layout.prompt(text), 24)
+        before, marker, _ = thought.partition("Answer:")
+        said, ended = generated(concluding(layout, before).prompt(text), 5) if marker else ("", True)
+        assert found[name] == (said.strip() if ended else "")
+    assert counts["unparsed"] <= counts["texts"] == len(examples)
