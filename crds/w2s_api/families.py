@@ -88,7 +88,7 @@ _TABLE = (
         has_heads=False,
         tunings=("LoRA", "Full"),
         labelers=("Functions", "Imported", "Finetuned", "Prompted", "Endpoint"),
-        aggregations=("WeightedAverage", "MajorityVote", "Consensus"),
+        aggregations=("WeightedAverage", "MajorityVote", "Consensus", "Judged"),
         selections=("Groundedness", "Shape", "Agreement", "Judge", "Likelihood", "Refinement"),
         losses=("CrossEntropy", "SoftTargets"),
     ),

@@ -39,17 +39,20 @@ def add_labeling(build: Builder, spec: Spec) -> None:
 def add_aggregation(build: Builder, spec: Spec, model: ModelReference) -> None:
     """One label of all labelers' for each text."""
     strong = spec.strong
-    on_features = spec.aggregation.settings.reads_features
+    settings = spec.aggregation.settings
+    on_features = settings.reads_features
     build.add(
         "aggregate",
         "aggregate",
         {
             "aggregation": spec.aggregation.result_settings(),
             **({"strong": head_settings(strong)} if on_features else {}),
+            **(family_of(spec.task).question_inputs(spec.task) if settings.asks_question else {}),
         },
-        [spec.aggregation.method, *spec.aggregation.settings.uses()],
+        [spec.aggregation.method, *settings.uses()],
         {**build.examples, "opinions": build.names("label")},
         model=model if on_features else None,
+        reads=tuple(Read(uri, "model") for uri in dict.fromkeys(settings.models())),
     )
 
 

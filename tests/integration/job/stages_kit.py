@@ -37,6 +37,8 @@ class Kit:
         self.objects, self.uri, self.directory = objects, uri, directory
         self.store = ArtifactStore(objects, uri)
         self.worked: list[str] = []
+        self.heard: Any = Silent()
+        """The progress of every stage."""
         with self.store.begin("prepare", "made-by-hand") as attempt:
             columns = {
                 "id": [*texts, "test"],
@@ -53,7 +55,7 @@ class Kit:
             StageJob("tests", "texts", spec, stage, stage.key),
             self.objects,
             self.store,
-            Silent(),  # type: ignore[arg-type]
+            self.heard,
             directory,
             self.directory / "scratch",
             self.directory / "cache",

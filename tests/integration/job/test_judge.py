@@ -1,19 +1,23 @@
 """Weak texts that a small pretrained model rates: real stages, a real store, real weights."""
 
+import os
+import signal
 import sys
 from pathlib import Path
 
 import pytest
 
 from w2s_api.spec.job import Spec
+from w2s_trainer.errors import Stopped
 from w2s_trainer.models.causal import load_causal
 from w2s_trainer.models.uri import fetch_model
+from w2s_trainer.stages.judging.pairs import OPTIONS, pair_layout, shown_pair
 from w2s_trainer.stages.judging.rating import rating_layout, shown
 from w2s_trainer.store.objects import Objects
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from stages_kit import Kit, table
+from stages_kit import Kit, Silent, table
 
 pytestmark = pytest.mark.slow
 
@@ -89,6 +93,89 @@ def test_a_small_model_rates_and_is_told_on_where_it_would_rather_say_something_
         place = said["id"].index(name)
         assert said["mass"][place] == pytest.approx(yes + no, rel=1e-3)
         assert said["rating"][place] == pytest.approx(yes / (yes + no), rel=1e-3)
+
+
+JUDGED = {"model": {"uri": MODEL}, "rubric": "The better answer has more words of the text.", "maxTokens": 64}
+
+
+def judged_spec(uri: str) -> Spec:
+    """Three labelers that never write the same, the last about half of the texts."""
+    plain = spec_of(uri).model_dump(mode="json", by_alias=True, exclude_none=True, exclude_defaults=True)
+    rules = [
+        {"pattern": r"(?P<name>\w+) license", "write": "{name} License"},
+        {"pattern": r"version (?P<number>\d)", "write": "version {number}"},
+        {
+            "pattern": r"module (?P<number>\d)\b.*version (?P<version>[0-3])",
+            "write": "module {number}, {version}",
+        },
+    ]
+    plain["weak"]["labelers"] = [
+        {"name": f"rules-{n}", "type": "Functions", "functions": {"rules": [rule]}}
+        for n, rule in enumerate(rules)
+    ]
+    plain["selection"] = {"steps": []}
+    plain["aggregation"] = {"type": "Judged", "judged": JUDGED}
+    return Spec.model_validate(plain)
+
+
+class Stops(Silent):
+    """Asks this process to stop when the judge has said something of the second round."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rounds = 0
+
+    def __call__(self, phase: str, step: int, _total: int, **_figures: float) -> None:
+        self.rounds += phase == "asking the judge" and step == 0
+        if self.rounds == 2 and step > 0:
+            self.rounds += 1
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_a_small_model_prefers_one_of_what_labelers_wrote(kit, summary_is_documented):
+    """It is asked in both orders, and who is stopped in the middle ends with the same file."""
+    few = dict(list(TEXTS.items())[:6])
+    kit = Kit(kit.objects, f"{kit.uri}/few", kit.directory, few)
+    spec = judged_spec(kit.uri)
+    kit.heard = Stops()
+    with pytest.raises(Stopped, match="what was answered is saved"):
+        kit.until("aggregate", spec)
+    kit.heard = Silent()
+    done = kit.until("aggregate", spec)
+    assert any("answers" in note for note in kit.heard.notes), "it goes on"
+    found = done["aggregate"]
+    summary_is_documented(found.summary, "aggregate")
+    figures = found.summary["judged"]
+    print(figures)
+    assert figures["questions"] == figures["later"] + figures["earlier"] + figures["ties"] > 0
+    assert "Alder" not in str(found.summary), "the summary quotes no data"
+
+    model = load_causal(fetch_model(MODEL, kit.objects, kit.directory / "cache"), MODEL)
+    layout = pair_layout(model.tokenizer, spec.task, JUDGED["rubric"])
+    rows = {
+        name: table(done[f"label-{name}"], "labels.parquet") for name in ("rules-0", "rules-1", "rules-2")
+    }
+    said = table(found, "labels.parquet")
+    for place, name in enumerate(said["id"][:4]):
+        standing = ""
+        for labeler in rows.values():
+            challenger = labeler["answer"][place]
+            if not standing or not challenger:
+                standing = standing or challenger
+                continue
+            orders = [
+                chances(model, layout.prompt(shown_pair(TEXTS[name], *pair)), OPTIONS)
+                for pair in ((challenger, standing), (standing, challenger))
+            ]
+            shares = orders[0][0] / sum(orders[0]), orders[1][1] / sum(orders[1])
+            if min(shares) > 0.5 and min(map(sum, orders)) >= 0.5:
+                standing = challenger
+        assert said["answer"][place] == standing
+
+    whole = Kit(kit.objects, f"{kit.uri}/undisturbed", kit.directory, few)
+    other = whole.until("aggregate", judged_spec(whole.uri))["aggregate"]
+    assert other.read("labels.parquet") == found.read("labels.parquet")
+    assert other.summary["judged"] == figures
 
 
 def chances(model, prompt: str, words: tuple[str, ...]) -> list[float]:

@@ -20,11 +20,16 @@ from w2s_trainer.contract.context import StageContext
 from w2s_trainer.contract.job import StageJob
 from w2s_trainer.errors import BadData, BadSpec, Stopped
 from w2s_trainer.families import family_of
+from w2s_trainer.families.generation.writing import layout_for
 from w2s_trainer.models.causal import load_causal
 from w2s_trainer.models.uri import fetch_model
 from w2s_trainer.stages import aggregate, label, prepare, select, train
 from w2s_trainer.stages.label.methods import Published, answer
+from w2s_trainer.stages.label.reasoning import concluding
 from w2s_trainer.stages.label.summary import whole_summary
+from w2s_trainer.stages.label.texts import prompted
+from w2s_trainer.stages.label.texts.reasoned import reasoning_layout
+from w2s_trainer.stages.tables import read_examples
 from w2s_trainer.store.artifacts import Artifact, ArtifactStore
 from w2s_trainer.store.objects import Objects
 
@@ -70,6 +75,8 @@ class Line:
     cache: Path
     data: dict[str, Any]
     model: str
+    talkative: str = ""
+    """A model that says `Answer:` now and then."""
     done: dict[str, Artifact] = field(default_factory=dict)
     heard: Heard = field(default_factory=Heard)
 
@@ -164,8 +171,20 @@ def tiny(tmp_path_factory) -> str:
     return f"file://{directory}"
 
 
+@pytest.fixture(scope="module")
+def talkative(tmp_path_factory) -> str:
+    import torch
+
+    directory, model = tmp_path_factory.mktemp("talkative"), tiny_model(seed=3)
+    with torch.no_grad():
+        model.model.lm_head.weight[model.tokenizer.convert_tokens_to_ids("Answer:")] *= 1.7
+    model.model.save_pretrained(directory)
+    model.tokenizer.save_pretrained(directory)
+    return f"file://{directory}"
+
+
 @pytest.fixture
-def line(embedded_s3, tmp_path, smollm2, tiny) -> Line:
+def line(embedded_s3, tmp_path, smollm2, tiny, talkative) -> Line:
     bucket = embedded_s3.new_bucket()
     objects = Objects(embedded_s3.settings(bucket))
 
@@ -186,7 +205,7 @@ def line(embedded_s3, tmp_path, smollm2, tiny) -> Line:
         "testFraction": "0.5",
         "goldBudget": 48,
     }
-    return Line(objects, f"{bucket}/w2s", tmp_path, smollm2, data, tiny)
+    return Line(objects, f"{bucket}/w2s", tmp_path, smollm2, data, tiny, talkative)
 
 
 NOTES = {"name": "notes", "type": "Imported", "imported": {"field": "note", "abstainOn": ["N/A", "n/a"]}}
@@ -314,12 +333,106 @@ def test_token_probabilities_are_kept_whatever_interrupts_them_and_a_student_lea
     assert student["softTargets"] == student["texts"] > 0, "one labeler wrote all that is learnt"
 
 
-@pytest.mark.parametrize("kind", ["tuned", "asked", "sampled"])
+NEAREST = {"shots": 2, "shotSelection": "Nearest"}
+
+
+def shows(monkeypatch) -> list[list[tuple[str, str]]]:
+    """The shots of every prompt that is laid out from here on."""
+    seen: list[list[tuple[str, str]]] = []
+
+    def heard(tokenizer: Any, task: Any, shots: Any = ()) -> Any:
+        seen.append(list(shots))
+        return layout_for(tokenizer, task, shots)
+
+    monkeypatch.setattr(prompted, "layout_for", heard)
+    return seen
+
+
+def test_nearest_shots_are_of_the_budget_and_of_no_family_of_the_text(line, monkeypatch):
+    """Each row of gold is there twice, but for its last word: a near duplicate is the nearest of all, and is not shown."""
+    uri = f"{line.uri}/twins.jsonl"
+    rows = [
+        {**row, "id": f"{row['id']}-{twin}", "text": f"{row['text']} {row['text']} w5{twin}"}
+        for row in some_rows(0, 60)
+        for twin in (0, 1)
+    ]
+    line.objects.write(uri, "".join(json.dumps(row) + "\n" for row in rows).encode())
+    line.data = {**line.data, "gold": {"uri": uri}, "goldBudget": 32}
+    spec = line.spec(
+        {**asked(line, **NEAREST, maxTokens=32), "batchTokens": 1024}, generation={"maxNewTokens": 2}
+    )
+    line.run(spec, "prepare")
+    examples = read_examples(line.done["prepare"], line.directory)
+    seen = shows(monkeypatch)
+    line.run(spec, "label-asked")
+    family = dict(zip(examples.texts, examples.families.tolist(), strict=True))
+    part = dict(zip(examples.texts, examples.parts.tolist(), strict=True))
+    assert len({family[row["text"]] for row in rows}) == 60, "twins are of one family"
+    of_texts = [shots for shots in seen if len(shots) == 2][: len(examples)]
+    said = {row["text"]: row["answer"] for row in rows}
+    for text, shots in zip(examples.texts, of_texts, strict=True):
+        assert family[text] not in {family[shown] for shown, _ in shots}
+        assert {part[shown] for shown, _ in shots} == {"budget"}
+        assert all(said[shown] == answer for shown, answer in shots)
+
+
+def test_what_is_said_of_a_text_of_the_budget_does_not_depend_on_its_own_gold_text(line):
+    spec = line.spec({**asked(line, **NEAREST, maxTokens=32), "batchTokens": 1024})
+    whole = rows_of(line.run(spec, "label-asked"))[0]
+    shown = json.loads(line.done["label-asked"].read("labeler/shown.json"))["shots"]
+    texts = {row["text"]: row["id"] for row in some_rows(0, 130)}
+    other, changed = line.anew("other"), texts[shown[0][0]]
+    rows = [row if row["id"] != changed else {**row, "answer": "w11 w12 w13"} for row in some_rows(0, 130)]
+    uri = f"{line.uri}/changed.jsonl"
+    line.objects.write(uri, "".join(json.dumps(row) + "\n" for row in rows).encode())
+    other.data, other.done = {**line.data, "gold": {"uri": uri}}, {}
+    found = rows_of(
+        other.run(other.spec({**asked(line, **NEAREST, maxTokens=32), "batchTokens": 1024}), "label-asked")
+    )[0]
+    assert found[changed] == whole[changed]
+
+
+@pytest.mark.parametrize(
+    "settings", [{**NEAREST, "topK": 2}, {"reasoningTokens": 6, "samples": 2, "temperature": "1"}], ids=str
+)
+def test_other_ways_to_ask_give_the_same_texts_whatever_interrupts_or_divides_them(
+    line, settings, summary_is_documented
+):
+    line.model = line.talkative
+    labeler = asked(line, **settings)
+    whole = line.run(line.spec(labeler), "label-asked")
+    summary_is_documented(whole.summary, "label", "label that writes")
+    seed = 0 if "shots" in settings else -1
+    counts = whole.summary["written"][str(seed)]
+    if "reasoningTokens" in settings:
+        assert 0 < counts["unparsed"] < counts["texts"]
+        assert any("of its reasonings do not come to `Answer:`" in note for note in line.heard.notes)
+    for phase in ("writing the reasoning", "asking the model"):
+        if phase == "writing the reasoning" and "shots" in settings:
+            continue
+        stopped = line.anew(phase.replace(" ", "-"), Heard((phase, 40)))
+        with pytest.raises(Stopped, match="what was answered is saved"):
+            stopped.run(stopped.spec(labeler), "label-asked")
+        resumed = replace(stopped, heard=Heard())
+        found = resumed.run(resumed.spec(labeler), "label-asked")
+        for name in whole.files:
+            assert found.read(name) == whole.read(name), name
+    parts = line.anew("parts")
+    divided = parts.run(parts.spec({**labeler, "shards": 2}), "label-asked")
+    assert written_in(divided, seed) == written_in(whole, seed)
+    assert whole_summary(divided.summary)["written"][str(seed)] == counts
+
+
+@pytest.mark.parametrize("kind", ["tuned", "asked", "sampled", "nearest", "reasoned"])
 def test_who_is_published_writes_the_same_texts_again(line, tmp_path, kind):
+    if kind == "reasoned":
+        line.model = line.talkative
     given = {
         "tuned": tuned(line, epochs=6),
         "asked": asked(line, shots=2),
         "sampled": asked(line, samples=3, temperature="0.7"),
+        "nearest": asked(line, **NEAREST),
+        "reasoned": asked(line, reasoningTokens=6),
     }[kind]
     spec = line.spec(given)
     artifact = line.run(spec, f"label-{given['name']}")
@@ -332,7 +445,7 @@ def test_who_is_published_writes_the_same_texts_again(line, tmp_path, kind):
     pool = some_rows(1000, 24)
     published = Published(family_of(spec), lambda uri: fetch_model(uri, line.objects, line.cache), place)
     said = answer(Labeler.model_validate(given), [row["text"] for row in pool], published)
-    found = rows_of(artifact)[0 if kind != "sampled" else -1]
+    found = rows_of(artifact)[0 if kind in ("tuned", "asked", "nearest") else -1]
     assert said.targets.tolist() == [found[row["id"]]["answer"] for row in pool]
     assert said.abstain.tolist() == [found[row["id"]]["abstain"] for row in pool]
 
@@ -409,16 +522,23 @@ def test_a_field_that_no_row_has_is_one_line(line):
         line.run(line.spec({**NOTES, "imported": {"field": "nothing"}}))
 
 
-def test_a_real_model_writes_as_it_is_asked_and_shown(line):
+@pytest.mark.parametrize("selection", ["Drawn", "Nearest"])
+def test_a_real_model_writes_as_it_is_asked_and_shown(line, selection, monkeypatch):
     """Shots are turns of the chat; what the model writes is what plain generation writes after the same prompt."""
     import torch
 
     line.model = SMOLLM2
     task = {"instruction": "Repeat the first word of the text.", "generation": {"maxNewTokens": 5}}
-    spec = line.spec({**asked(line, shots=2), "batchTokens": 8192}, **task)
+    spec = line.spec({**asked(line, shots=2, shotSelection=selection), "batchTokens": 8192}, **task)
+    seen = shows(monkeypatch)
     artifact = line.run(spec, "label-asked")
     assert artifact.summary["prompt"]["0"]["chat"]
     shown = json.loads(artifact.read("labeler/shown.json"))["shots"]
+    if selection == "Nearest":
+        assert len(shown) == 48, "whoever is published retrieves from the whole budget"
+        examples = read_examples(line.done["prepare"], line.directory)
+        place = list(examples.ids).index("id-1000")
+        shown = [shots for shots in seen if len(shots) == 2][place]
     assert len(shown) == 2
     model = load_causal(fetch_model(SMOLLM2, line.objects, line.cache), SMOLLM2)
     row = some_rows(1000, 1)[0]
@@ -437,3 +557,41 @@ def test_a_real_model_writes_as_it_is_asked_and_shown(line):
     text = model.tokenizer.decode(tokens, skip_special_tokens=True).strip()
     ended = bool((tokens == model.tokenizer.eos_token_id).any())
     assert written_in(artifact, 0)[row["id"]] == (text if ended else "")
+
+
+@pytest.mark.slow
+def test_a_real_model_reasons_as_plain_generation_does(line):
+    """Where it comes to `Answer:`, the text is what plain generation writes after its reasoning; elsewhere there is none."""
+    import torch
+
+    for name, rows in (("gold", some_rows(0, 8)), ("unlabeled", some_rows(1000, 4))):
+        uri = f"{line.uri}/few-{name}.jsonl"
+        line.objects.write(uri, "".join(json.dumps(row) + "\n" for row in rows).encode())
+        line.data = {**line.data, name: {"uri": uri}}
+    line.model = SMOLLM2
+    task = {"instruction": "Which word does the text begin with?", "generation": {"maxNewTokens": 5}}
+    spec = line.spec({**asked(line, reasoningTokens=24), "batchTokens": 8192}, **task)
+    artifact = line.run(spec, "label-asked")
+    counts = artifact.summary["written"]["-1"]
+    model = load_causal(fetch_model(SMOLLM2, line.objects, line.cache), SMOLLM2)
+    layout = reasoning_layout(model.tokenizer, spec.task)
+    examples = read_examples(line.done["prepare"], line.directory)
+    found = written_in(artifact)
+
+    def generated(prompt: str, most: int) -> tuple[str, bool]:
+        ids = model.tokenizer(prompt, add_special_tokens=False, return_tensors="pt")["input_ids"]
+        with torch.inference_mode():
+            out = model.model.generate(
+                ids, attention_mask=torch.ones_like(ids), max_new_tokens=most, do_sample=False
+            )
+        tokens = out[0, ids.shape[1] :]
+        ended = bool((tokens == model.tokenizer.eos_token_id).any())
+        return model.tokenizer.decode(tokens, skip_special_tokens=True), ended
+
+    print(counts)
+    for name, text in list(zip(examples.ids, examples.texts, strict=True))[:4]:
+        thought, _ = generated(layout.prompt(text), 24)
+        before, marker, _ = thought.partition("Answer:")
+        said, ended = generated(concluding(layout, before).prompt(text), 5) if marker else ("", True)
+        assert found[name] == (said.strip() if ended else "")
+    assert counts["unparsed"] <= counts["texts"] == len(examples)

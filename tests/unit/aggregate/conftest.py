@@ -1,4 +1,5 @@
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
+UNIT = Path(__file__).parents[1]
+sys.path[:0] = [str(UNIT / name) for name in ("aggregate", "judging", "label", "store")]

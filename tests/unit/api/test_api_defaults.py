@@ -106,6 +106,8 @@ DEFAULTS: dict[str, Any] = {
     "spec.aggregation.crowdLab.folds": 5,
     "spec.aggregation.consensus.weights": [],
     "spec.aggregation.consensus.utility": "Chrf",
+    "spec.aggregation.judged.margin": "0",
+    "spec.aggregation.judged.maxTokens": 512,
     "spec.selection": {},
     "spec.selection.steps": [],
     "spec.selection.steps.confidentLearning.prune": "Contradicted",

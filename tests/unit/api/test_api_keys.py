@@ -7,7 +7,16 @@ from api_server_kit import schema, with_defaults
 from hypothesis import given, settings
 from hypothesis.strategies import randoms
 from manifests import DEEP, FULL, MINIMAL, PODS, RULES, SOUND, asked, llm, manifest, put
-from verdicts import EVERY_SYNTHESIS_STEP, judged, prompted, retrieves, synthesises, tuned, writes_by
+from verdicts import (
+    EVERY_SYNTHESIS_STEP,
+    judged,
+    judged_texts,
+    prompted,
+    retrieves,
+    synthesises,
+    tuned,
+    writes_by,
+)
 
 from w2s_api.crd import FRESH
 from w2s_api.keys import canonical, content_key
@@ -515,6 +524,32 @@ def test_an_edit_of_the_edits_selects_and_trains_again_what_is_selected_alone():
     changed = {name for name in before if before[name] != after[name]}
     assert {"select", "train-strong-0", "combine", "evaluate"} <= changed
     assert not changed & {"prepare", "label-small", "aggregate", "train-unfiltered-0", "train-gold-only-0"}
+
+
+def test_a_judge_of_texts_is_asked_again_by_what_it_is_asked_and_not_by_how_it_is_run():
+    found = {
+        name: keys(judged_texts(**edit))
+        for name, edit in {
+            "plain": {},
+            "batches": {"batchTokens": 128},
+            "rubric": {"rubric": "Is it short?"},
+        }.items()
+    }
+    reworded = keys(judged_texts(), put("task.instruction", "Which one?"))
+    assert found["batches"] == found["plain"]
+    for other in (found["rubric"], reworded):
+        assert other["aggregate"] != found["plain"]["aggregate"]
+        assert other["label-rules-0"] == found["plain"]["label-rules-0"]
+    voted = keys(judged_texts(), put("aggregation", {"type": "MajorityVote"}))
+    assert (
+        voted["aggregate"]
+        == keys(
+            judged_texts(), put("aggregation", {"type": "MajorityVote"}), put("task.instruction", "Which?")
+        )["aggregate"]
+    )
+    job = WeakToStrongJob.model_validate(manifest(judged_texts()))
+    (stage,) = (stage for stage in pipeline(job.spec) if stage.name == "aggregate")
+    assert [(read.uri, read.what) for read in stage.reads] == [("py://llm", "model")]
 
 
 @pytest.mark.parametrize(

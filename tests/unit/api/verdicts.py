@@ -134,6 +134,17 @@ def selects_texts(*steps: dict[str, Any], labelers: int = 1) -> Callable[[dict[s
     return edit
 
 
+def judged_texts(labelers: int = 2, **more: Any) -> Callable[[dict[str, Any]], None]:
+    """An edit: a model prefers one of the texts that labelers wrote."""
+    judge = {"model": {"uri": "py://llm"}, "rubric": "It names every licence.", **more}
+
+    def edit(spec: dict[str, Any]) -> None:
+        selects_texts(labelers=labelers)(spec)
+        spec["aggregation"] = {"type": "Judged", "judged": judge}
+
+    return edit
+
+
 MINED = {"type": "ReadingComprehension", "readingComprehension": {}}
 RULED = {"pattern": "by (?P<who>[a-z]+)", "question": "Who?", "answer": "{who}"}
 SHOWN = {"passage": "made by\n bo", "question": "Who?", "quotation": "by bo", "answer": "bo"}
@@ -291,6 +302,9 @@ BAD = [
     ("examples for rules", synthesises(question_answer(rules=[RULED], examples=[SHOWN])), "spec.synthesis.steps[0].questionAnswer.examples", "are shown to a model"),
     ("orders of texts", writes_by(prompted(orders=4)), "spec.weak.labelers[1].prompted.orders", "are for classes: leave them out"),
     ("a prior of texts", writes_by(prompted(prior="Gold")), "spec.weak.labelers[1].prompted.prior", "are for classes: leave them out"),
+    ("strategies of texts", writes_by(prompted(strategies=[{}, {"shots": 2}])), "spec.weak.labelers[1].prompted.strategies", "are for classes: leave them out"),
+    ("token probabilities after a reasoning", writes_by(prompted(topK=4, reasoningTokens=32)), "spec.weak.labelers[1].prompted.topK", "exclude each other"),
+    ("the nearest of no shots of texts", writes_by(prompted(shotSelection="Nearest")), "spec.weak.labelers[1].prompted.shots", "needs `shots`"),
     ("samples of classes", put("weak.labelers.1", prompted(samples=3, temperature="0.7")), "spec.weak.labelers[1].prompted.samples", "are for texts that are written: leave them out"),
     ("a temperature of classes", put("weak.labelers.1", prompted(temperature="0.7")), "spec.weak.labelers[1].prompted.temperature", "are for texts that are written"),
     ("samples of texts that are all the same", writes_by(prompted(samples=3)), "spec.weak.labelers[1].prompted.temperature", "above 0"),
@@ -363,8 +377,12 @@ BAD = [
     ("shares of the budget, declared", put("selection.steps", [{"type": "Shares", "shares": {"like": "GoldBudget", "shares": [{"className": "free", "share": "0.5"}]}}]), "spec.selection.steps[0].shares.shares", "only then"),
     ("no share", put("selection.steps", [{"type": "Shares", "shares": {"like": "Declared", "shares": [{"className": "free", "share": "0"}]}}]), "spec.selection.steps[0].shares.shares", "above 0"),
     ("a consensus of classes", put("aggregation", {"type": "Consensus"}), "spec.aggregation.type", "a task of type Classification knows only WeightedAverage, MajorityVote, DawidSkene, LabelModel, CrowdLab here"),
-    ("confusion matrices of texts", lambda spec: (selects_texts(labelers=3)(spec), spec.update(aggregation={"type": "DawidSkene"})), "spec.aggregation.type", "a task of type Generation knows only WeightedAverage, MajorityVote, Consensus here"),
+    ("confusion matrices of texts", lambda spec: (selects_texts(labelers=3)(spec), spec.update(aggregation={"type": "DawidSkene"})), "spec.aggregation.type", "a task of type Generation knows only WeightedAverage, MajorityVote, Consensus, Judged here"),
     ("consensus with nobody", lambda spec: (selects_texts(labelers=2)(spec), spec.update(aggregation={"type": "Consensus", "consensus": {"weights": [{"labeler": "x", "weight": "1"}]}})), "spec.aggregation.consensus.weights[0].labeler", "allowed: rules-0, rules-1"),
+    ("a judge of classes' labelers", put("aggregation", {"type": "Judged", "judged": {"model": {"uri": "py://llm"}, "rubric": "Is it right?"}}), "spec.aggregation.type", "a task of type Classification knows only WeightedAverage, MajorityVote, DawidSkene, LabelModel, CrowdLab here"),
+    ("a judge of one labeler", judged_texts(labelers=1), "spec.aggregation.type", "at least 2 labelers"),
+    ("a judge without a rubric", judged_texts(rubric=""), "spec.aggregation.judged.rubric", "at least 1"),
+    ("a judge whom nothing convinces", judged_texts(margin="0.5"), "spec.aggregation.judged.margin", "below 0.5"),
     ("a step for texts where there are classes", put("selection.steps", [{"type": "Shape", "shape": {}}]), "spec.selection.steps", "a task of type Classification knows only Confidence, ConfidentLearning, "),
     ("a step for classes where texts are written", selects_texts(STEP), "spec.selection.steps", "a task of type Generation knows only Groundedness, Shape, Agreement, Judge, Likelihood, Refinement here"),
     ("agreement of one labeler", selects_texts(EVERY_TEXT_STEP[2]), "spec.selection.steps", "Agreement needs at least 2 labelers"),
@@ -566,7 +584,10 @@ GOOD = [
     ("a judge of classes", put("selection.steps", [judged(minimum="4.5", scale="OneToFive")])),
     ("every step for texts", selects_texts(*EVERY_TEXT_STEP, labelers=2)),
     ("a consensus", lambda spec: (selects_texts(labelers=2)(spec), spec.update(aggregation={"type": "Consensus"}))),
+    ("a judge of what labelers write", judged_texts(labelers=3, margin="0.1", maxTokens=256)),
     ("a consensus of unequals", lambda spec: (selects_texts(labelers=2)(spec), spec.update(aggregation={"type": "Consensus", "consensus": {"utility": "TokenF1", "weights": [{"labeler": "rules-1", "weight": "2"}]}}))),
+    ("nearest shots of texts", writes_by(prompted(shots=4, shotSelection="Nearest", topK=4))),
+    ("texts after a reasoning", writes_by(prompted(reasoningTokens=64, samples=3, temperature="0.7"))),
     ("soft targets", lambda spec: (writes_by(prompted(topK=4))(spec), spec["strong"].update(loss={"type": "SoftTargets", "softTargets": {"decay": "Linear"}}))),
     ("a longest length alone", selects_texts({"type": "Shape", "shape": {"longestRatio": "2"}})),
     ("every step with its defaults", lambda spec: (spec["weak"]["labelers"].pop(1), spec.update(selection={"steps": EVERY_STEP}))),

@@ -11,13 +11,13 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from bench import GOLD, TEXTS, Bench
-from fake_endpoint import FakeEndpoint, completion
+from fake_endpoint import FakeEndpoint, completion, error
 
 from w2s_trainer.errors import BadSpec, Stopped
 from w2s_trainer.stages.label import endpoint
 from w2s_trainer.stages.label.remote import client, patience
-from w2s_trainer.stages.label.remote.reading import read_text
-from w2s_trainer.stages.label.remote.reply import Choice
+from w2s_trainer.stages.label.remote.reading import log_likelihood, read_text
+from w2s_trainer.stages.label.remote.reply import Choice, Token
 
 WRITING = {
     "task": {
@@ -97,6 +97,64 @@ def test_of_several_answers_the_one_that_agrees_is_taken(bench):
         artifact = bench.label(bench.context(fake.url, samples=4, temperature="0.7"))
     row = rows_of(artifact)[-1]["id-0"]
     assert (row["answer"], row["probability"]) == ("Meow", 0.5)
+
+
+def with_tokens(*tokens: tuple[str, float]) -> dict[str, Any]:
+    return {"content": [{"token": text, "logprob": logprob} for text, logprob in tokens]}
+
+
+def test_the_probability_of_a_text_is_that_of_its_tokens_up_to_where_it_ends(bench):
+    tokens = with_tokens(("Me", -0.5), ("ow", -0.25), ("\n", -1.0), ("more", -9.0))
+
+    def says(request: Any, _before: int) -> Any:
+        if "cat" in request.text:
+            return completion("Meow\nmore", logprobs=tokens)
+        return completion("Woof", logprobs=tokens) if "3" in request.text else completion("Woof")
+
+    with FakeEndpoint(says) as fake:
+        artifact = bench.label(bench.context(fake.url, logprobs=True))
+    assert fake.requests[0].body["logprobs"] is True
+    assert "top_logprobs" not in fake.requests[0].body, "what could have stood there is not read"
+    found = rows_of(artifact)[-1]
+    assert found["id-0"]["probability"] == pytest.approx(np.exp(-0.75))
+    assert np.isnan(found["id-1"]["probability"]), "the endpoint does not tell"
+    assert np.isnan(found["id-7"]["probability"]), "they are not those of the answer"
+    assert artifact.summary["asked"]["-1"]["fromTokens"] == 10
+
+
+def test_an_endpoint_that_gives_no_probabilities_is_asked_without(bench):
+    def says(request: Any, _before: int) -> Any:
+        if "logprobs" in request.body:
+            return error(400, "logprobs is not supported")
+        return completion("Meow")
+
+    with FakeEndpoint(says) as fake:
+        artifact = bench.label(bench.context(fake.url, logprobs=True, concurrency=1))
+    assert len(fake.requests) == len(TEXTS) + 1
+    assert "llm: the endpoint refuses `logprobs`: none are asked for" in bench.told
+    assert all(
+        np.isnan(row["probability"]) and row["answer"] == "Meow" for row in rows_of(artifact)[-1].values()
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("Meow", -0.75), ("ow", -0.25), ("Meow\nmore", -10.75), ("", np.nan), ("Purr", np.nan)],
+)
+def test_the_log_likelihood_of_a_part_of_an_answer(text, expected):
+    tokens = tuple(
+        Token(part, logprob, {})
+        for part, logprob in [("Me", -0.5), ("ow", -0.25), ("\n", -1.0), ("more", -9.0)]
+    )
+    choice = Choice("Meow\nmore", tokens=tokens)
+    assert log_likelihood(choice, text) == pytest.approx(expected, nan_ok=True)
+
+
+def test_the_log_likelihood_is_of_what_comes_after_a_thought_and_before_what_is_said_again():
+    parts = [("<think>", -1.0), ("ow", -7.0), ("</think>", -1.0), ("ow", -0.25), ("\n", -1.0), ("ow", -9.0)]
+    tokens = tuple(Token(part, logprob, {}) for part, logprob in parts)
+    choice = Choice("".join(part for part, _ in parts), tokens=tokens)
+    assert log_likelihood(choice, read_text(choice, ("\n",))[1]) == -0.25
 
 
 def test_who_is_interrupted_asks_for_the_rest_alone_and_ends_with_the_same_texts(bench):

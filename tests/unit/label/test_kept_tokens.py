@@ -4,7 +4,10 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 
+from w2s_trainer.models.layout import FREE_TEXT, layout_of
+from w2s_trainer.models.layouts import LayoutOfEach
 from w2s_trainer.models.top_tokens import top_tokens_of, vocabulary_digest
 from w2s_trainer.stages.label.saved_answers import collect_unsaved
 from w2s_trainer.stages.label.summary import whole_summary
@@ -68,3 +71,20 @@ def test_the_rest_of_shards_is_that_of_all_their_places():
     ]
     joined = whole_summary({"shards": shards})["softTargets"]["0"]
     assert joined == {"topK": 2, "vocabulary": "v", "places": 4, "restMass": 0.2}
+
+
+def test_of_prompts_with_shots_of_their_own_each_is_read_in_its_own():
+    model = tiny_model()
+    shots = [[("w20", "w21")], [("w22 w23", "w24")], [("w25", "w26")], [("w27", "w28")]]
+    layouts = [layout_of(model.tokenizer, "w1 w2", shown, FREE_TEXT) for shown in shots]
+
+    def kept(layout, texts, said):
+        return collect_top_tokens(
+            collect_unsaved, "seed-1", model, layout, texts, said, 3, 64, lambda _done, _total: None
+        )[0]
+
+    together = kept(LayoutOfEach(layouts.__getitem__, np.arange(4)), TEXTS, SAID)
+    for row in (1, 2):
+        alone = kept(layouts[row], TEXTS[row : row + 1], SAID[row : row + 1])
+        for name, column in alone.items():
+            assert together[name][row] == pytest.approx(column[0], abs=1e-4), name

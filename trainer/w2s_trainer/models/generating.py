@@ -14,6 +14,7 @@ from w2s_trainer.models.decoding import Chooser, Decoding, Drafts, ends_of
 from w2s_trainer.models.encoder import memory_bound
 from w2s_trainer.models.finite import check_finite
 from w2s_trainer.models.layout import Layout
+from w2s_trainer.models.layouts import Layouts, one_of
 from w2s_trainer.models.loading import quiet
 from w2s_trainer.models.ragged import lengths_of
 
@@ -107,7 +108,7 @@ def write(
 
 def write_of(
     model: CausalModel,
-    layout: Layout,
+    layout: Layouts,
     texts: Sequence[str],
     decoding: Decoding,
     batch_tokens: int,
@@ -117,7 +118,8 @@ def write_of(
     """What is written after some prompts, batch by batch; what is left after some batches gives the same texts.
 
     Args:
-        model, layout, texts, decoding, batch_tokens, numbers: as of `write`.
+        model, texts, decoding, batch_tokens, numbers: as of `write`.
+        layout: of its prompts, one of all or one of each.
         rows: which texts, int64[m], ascending.
 
     Yields:
@@ -129,10 +131,10 @@ def write_of(
 
     if not len(rows):
         return
-    prompts = model.prompts(layout, texts)
-    longest = _require_room(model, prompts, decoding.max_new_tokens)
+    prompts = prompts_in(model, layout, texts)
+    longest = require_room(model, prompts, decoding.max_new_tokens)
     numbers = np.arange(len(texts)) if numbers is None else numbers
-    ends = ends_of(model, layout, decoding.stop)
+    ends = ends_of(model, one_of(layout), decoding.stop)
     with torch.inference_mode(), memory_bound():
         states = shared_states(model.model, model.tensor([prompts.shared]), longest)
         for some in _batches(prompts, rows, decoding, batch_tokens, one_length=states is None):
@@ -145,7 +147,14 @@ def write_of(
             yield some, _written(drafts, len(some), decoding.samples)
 
 
-def _require_room(model: CausalModel, prompts: Prompts, new: int) -> int:
+def prompts_in(model: CausalModel, layout: Layouts, texts: Sequence[str]) -> Prompts:
+    """Token ids of the prompts of n texts, after which the model writes."""
+    return (
+        model.prompts(layout, texts) if isinstance(layout, Layout) else model.prompts_of_each(layout, texts)
+    )
+
+
+def require_room(model: CausalModel, prompts: Prompts, new: int) -> int:
     """Returns how many tokens the longest prompt has with what is written after it, at most.
 
     Raises:
@@ -158,7 +167,7 @@ def _require_room(model: CausalModel, prompts: Prompts, new: int) -> int:
             "PromptTooLong",
             f"A prompt for {model.tokenizer.name_or_path} has {prompt:,} tokens and its answer up to {new:,}, the"
             f" model reads {context:,}: {len(prompts.shared):,} are the instruction and the shots.",
-            "Lower `maxNewTokens`, the labeler's `shots` or its `maxTokens`.",
+            "Lower `maxNewTokens`, the labeler's `shots`, its `reasoningTokens` or its `maxTokens`.",
         )
     return longest
 

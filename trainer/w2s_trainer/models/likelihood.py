@@ -21,6 +21,7 @@ from w2s_trainer.models.causal import (
 from w2s_trainer.models.encoder import memory_bound
 from w2s_trainer.models.finite import check_finite
 from w2s_trainer.models.layout import Layout
+from w2s_trainer.models.layouts import Layouts, one_of, part_of
 from w2s_trainer.models.ragged import lengths_of
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ class Answered:
     """int64[n], how many tokens at the end of each are the answer."""
 
 
-def answered(model: CausalModel, layout: Layout, texts: Sequence[str], answers: Sequence[str]) -> Answered:
+def answered(model: CausalModel, layout: Layouts, texts: Sequence[str], answers: Sequence[str]) -> Answered:
     """Returns the token ids of prompts and answers, tokenised together.
 
     Tokens at the end of a prompt that become others when its answer follows are counted to the answer. An answer
@@ -93,17 +94,19 @@ def answered(model: CausalModel, layout: Layout, texts: Sequence[str], answers: 
     """
     added = set(model.tokenizer.added_tokens_decoder)
     counts: list[int] = []
+    any_one = one_of(layout)  # how token ids are read is the same in all
 
     def read() -> Iterator[NDArray[np.int32]]:
         for start in range(0, len(texts), TOKENISED_AT_ONCE):
             part = slice(start, start + TOKENISED_AT_ONCE)
-            prompts = [layout.prompt(text) for text in texts[part]]
-            plain = [layout.harmless(answer) for answer in answers[part]]
-            pairs = list(zip(prompts, plain, strict=True))
+            own = part_of(layout, part, len(texts))
+            prompts = [one.prompt(text) for one, text in zip(own, texts[part], strict=True)]
+            plain = [one.harmless(answer) for one, answer in zip(own, answers[part], strict=True)]
+            given = list(zip(own, prompts, plain, strict=True))
             for before, without_end, whole in zip(
-                model.ids(layout, prompts),
-                model.ids(layout, [prompt + layout.lead + answer for prompt, answer in pairs]),
-                model.ids(layout, [prompt + layout.answer(answer) for prompt, answer in pairs]),
+                model.ids(any_one, prompts),
+                model.ids(any_one, [prompt + one.lead + answer for one, prompt, answer in given]),
+                model.ids(any_one, [prompt + one.answer(answer) for one, prompt, answer in given]),
                 strict=True,
             ):
                 kept = min(common(before, whole), len(whole) - 1)
@@ -113,7 +116,7 @@ def answered(model: CausalModel, layout: Layout, texts: Sequence[str], answers: 
                 counts.append(len(sequence) - kept)
                 yield sequence
 
-    sequences = divided(model.ids(layout, [layout.prompt("x")])[0], read())
+    sequences = divided(model.ids(any_one, [any_one.prompt("x")])[0], read())
     return Answered(sequences, np.array(counts, dtype=np.int64))
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from w2s_trainer.models.causal import CausalModel
 from w2s_trainer.models.finite import check_finite
-from w2s_trainer.models.layout import Layout
+from w2s_trainer.models.layouts import Layouts
 from w2s_trainer.models.likelihood import answered, logits_of
 
 IMPOSSIBLE = -1e4
@@ -51,7 +51,7 @@ class TopTokens:
 
 def top_tokens_of(
     model: CausalModel,
-    layout: Layout,
+    layout: Layouts,
     texts: Sequence[str],
     answers: Sequence[str],
     k: int,
@@ -65,7 +65,7 @@ def top_tokens_of(
 
     Args:
         model: that is asked.
-        layout: of the prompts.
+        layout: of the prompts, one of all or one of each.
         texts: n texts, cut already.
         answers: n answers, none of them empty. What all prompts begin with is that of all n, whichever rows are asked for.
         k: tokens of each place, at most the size of the vocabulary.

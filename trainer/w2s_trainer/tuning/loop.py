@@ -108,9 +108,7 @@ def tune(
     order = (
         privacy
         or order
-        or Order(
-            len(objective.weights), schedule.batch_size, schedule.epochs, schedule.seed, schedule.ranks
-        )
+        or Order(len(objective.weights), schedule.batch_size, schedule.epochs, schedule.seed, schedule.ranks)
     )
     optimizer = make_optimizer(student, schedule)
     state = TrainingState(seconds=spent)

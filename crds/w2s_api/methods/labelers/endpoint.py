@@ -40,7 +40,7 @@ class Endpoint(AskedSettings):
     """A model behind an OpenAI-compatible API that is asked `task.instruction`: the texts are sent there."""
 
     words: ClassVar[str] = "a model behind an OpenAI-compatible API that is asked; texts are sent there"
-    of_classes: ClassVar[tuple[str, ...]] = ("orders", "reasoning", "logprobs")
+    of_classes: ClassVar[tuple[str, ...]] = ("orders", "reasoning")
     of_texts: ClassVar[tuple[str, ...]] = ("agreement",)
     scores_are_votes: ClassVar[bool] = True
 
@@ -103,7 +103,8 @@ class Endpoint(AskedSettings):
     )
     logprobs: bool = Field(
         default=False,
-        description="Probabilities are read off the likeliest tokens, where the endpoint gives them.",
+        description="Probabilities are read off the likeliest tokens, where the endpoint gives them; of a text that is written"
+        " it is that of its own tokens.",
     )
     max_characters: Annotated[int, Field(ge=1, le=10_000_000)] = Field(
         default=20_000, description="Only the beginning of each text, this long, is sent."

@@ -66,8 +66,6 @@ class Prompted(AskedSettings):
     of_classes: ClassVar[tuple[str, ...]] = (
         "orders",
         "prior",
-        "shotSelection",
-        "reasoningTokens",
         "strategies",
     )
     of_texts: ClassVar[tuple[str, ...]] = ("samples", "temperature", "agreement", "topK")
@@ -76,6 +74,13 @@ class Prompted(AskedSettings):
         needs_temperature(),
         _nearest_needs_shots(),
         _reasons_without_shots(),
+        Rule(
+            cel="!has(self.topK) || !has(self.reasoningTokens) || self.reasoningTokens == 0",
+            message="`topK` and `reasoningTokens` exclude each other: what is probable after a reasoning is not what a student"
+            " can learn that has none",
+            holds=lambda asked: asked.top_k is None or asked.reasoning_tokens == 0,
+            field="topK",
+        ),
         Rule(
             cel="!has(self.strategies) || (!(has(self.shots) && self.shots > 0) &&"
             " !(has(self.shotSelection) && self.shotSelection != 'Drawn') &&"
@@ -100,7 +105,8 @@ class Prompted(AskedSettings):
     reasoning_tokens: ReasoningTokens = Field(
         default=0,
         description="The model first writes down its reasoning, at most so many tokens, each the likeliest; the class"
-        " names are scored after it. 0: it does not.",
+        " names are scored after it. Where texts are written, the reasoning has to end with `Answer:`, which the text follows;"
+        " without it there is none. 0: it does not.",
     )
     strategies: Annotated[list[PromptStrategy], Field(min_length=2, max_length=8)] | None = Field(
         default=None,

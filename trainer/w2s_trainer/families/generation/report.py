@@ -104,13 +104,13 @@ def rates(evaluation: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def written_by_labelers(labelers: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """{name, texts, cutOff, empty}, counts of all seeds and samples, of each labeler whose model writes."""
+    """{name, texts, cutOff, empty, unparsed}, counts of all seeds and samples, of each labeler whose model writes."""
     return [
         {
             "name": labeler["labeler"],
             **{
-                count: sum(of_seed[count] for of_seed in labeler["written"].values())
-                for count in ("texts", "cutOff", "empty")
+                count: sum(of_seed.get(count, 0) for of_seed in labeler["written"].values())
+                for count in ("texts", "cutOff", "empty", "unparsed")
             },
         }
         for labeler in labelers

@@ -52,12 +52,13 @@ def layout_for(tokenizer: Any, task: Task, shots: Sequence[tuple[str, str]] = ()
     return layout_of(tokenizer, task.instruction, shots, wording)
 
 
-def prompt_record(layout: Layout, task: Task) -> dict[str, Any]:
+def prompt_record(layout: Layout, task: Task, more: Sequence[str] = ()) -> dict[str, Any]:
     """What artifacts keep of a prompt, to tell another run from it: a digest of all that stands around a text, the task's
-    template included, and whether that is the model's chat template."""
+    template and what `more` there is included, and whether that is the model's chat template."""
     around = [layout.head, layout.tail, layout.lead, layout.end]
     if template_of(task) != TEXT_ALONE:
         around.append(template_of(task))
+    around += more
     return {"sha256": sha256(json.dumps(around).encode()).hexdigest(), "chat": layout.chat}
 
 

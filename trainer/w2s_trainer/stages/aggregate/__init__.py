@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 from w2s_api.spec.job import Spec
 from w2s_api.stage import Role
 from w2s_trainer.contract.context import StageContext, StageResult
+from w2s_trainer.contract.job import StageJob
 from w2s_trainer.errors import BadData
 from w2s_trainer.families import family_of
+from w2s_trainer.models.causal import CausalModel
 from w2s_trainer.report.beforehand import foretold
-from w2s_trainer.stages.aggregate.methods import Sources, Texts, aggregation_of
+from w2s_trainer.stages.aggregate.methods import Asked, Sources, Texts, aggregation_of
 from w2s_trainer.stages.aggregate.summary import sources_summary, warnings_of
 from w2s_trainer.stages.beforehand import KNOWN, facts_from, facts_of
 from w2s_trainer.stages.features import features_of
@@ -30,7 +32,9 @@ from w2s_trainer.stages.tables import (
     read_labels,
     write_table,
 )
-from w2s_trainer.store.artifacts import Artifact
+from w2s_trainer.store.artifacts import Artifact, ArtifactStore
+from w2s_trainer.store.checkpoints import clear_checkpoints
+from w2s_trainer.store.objects import Objects
 
 
 def run(context: StageContext) -> StageResult:
@@ -49,9 +53,17 @@ def run(context: StageContext) -> StageResult:
     aggregate = aggregation_of(settings)
     pool = examples.rows("pool")
     texts = _texts(context, examples) if settings.reads_features else None
+    asked: dict[int, Asked] = {}
+    if settings.asks_question:
+        loaded: dict[str, CausalModel] = {}
+        asked = {seed: Asked(context, examples.texts, seed, loaded) for seed in seeds}
     sources = {
         seed: Sources(
-            dict(zip(names, (of_seed(by_seed, seed) for by_seed in labels), strict=True)), pool, family, texts
+            dict(zip(names, (of_seed(by_seed, seed) for by_seed in labels), strict=True)),
+            pool,
+            family,
+            texts,
+            asked.get(seed),
         )
         for seed in seeds
     }
@@ -78,6 +90,7 @@ def run(context: StageContext) -> StageResult:
         **family.weak_summary(first.targets[voted]),
         "perSeed": seeds != [EVERY_SEED],
         **sources_summary(sources[seeds[0]], outcomes[seeds[0]]),
+        **outcomes[seeds[0]].figures,
     }
     known = facts_from(spec, examples, aggregated, labels, context.artifacts, context.scratch)
     if known is not None:
@@ -99,6 +112,12 @@ def foretell(spec: Spec, artifacts: Callable[[Role], Sequence[Artifact]], scratc
         scratch: a directory for downloads.
     """
     return foretold(facts_of(spec, artifacts, scratch))
+
+
+def publish(job: StageJob, objects: Objects, store: ArtifactStore, artifact: Artifact) -> None:
+    """What is complete needs no saved answers."""
+    if job.spec.aggregation.settings.asks_question:
+        clear_checkpoints(objects, store.home_uri(artifact.stage, artifact.key))
 
 
 def _texts(context: StageContext, examples: Examples) -> Texts:

@@ -3,7 +3,7 @@
 A module has the function `aggregate`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -11,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2s_api.methods.method import Method
+from w2s_trainer.contract.context import StageContext
 from w2s_trainer.families import TaskFamily
 from w2s_trainer.methods import implementation
+from w2s_trainer.models.causal import CausalModel, load_causal
 from w2s_trainer.stages.tables import WeakLabels
 
 
@@ -30,6 +32,25 @@ class Texts:
 
 
 @dataclass(frozen=True)
+class Asked:
+    """What an aggregation needs that asks a model about the texts (`asks_question`)."""
+
+    context: StageContext
+    texts: Sequence[str]
+    """All N, with the fields beside them."""
+    seed: int
+    loaded: dict[str, CausalModel] = field(default_factory=dict)
+    """Models by URI, which all seeds share."""
+
+    def causal(self, uri: str) -> CausalModel:
+        """A causal model by its URI."""
+        if uri not in self.loaded:
+            given = self.context.model_at(uri)
+            self.loaded[uri] = load_causal(given.directory, given.name)
+        return self.loaded[uri]
+
+
+@dataclass(frozen=True)
 class Sources:
     """The labelers of a job, on all N texts for one seed."""
 
@@ -41,6 +62,8 @@ class Sources:
     """The kind of task, bound to it."""
     texts: Texts | None = None
     """Where the aggregation reads features."""
+    asked: Asked | None = None
+    """Where it asks a model."""
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -59,6 +82,8 @@ class Aggregated:
     it estimates nothing."""
     warnings: tuple[str, ...] = ()
     """What the method could not do as it should, in words."""
+    figures: Mapping[str, Any] = field(default_factory=dict)
+    """What the summary says beside, as JSON."""
 
 
 class Aggregate(Protocol):

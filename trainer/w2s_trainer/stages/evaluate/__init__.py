@@ -20,8 +20,8 @@ from w2s_trainer.report import render as report
 from w2s_trainer.report.advice import advice
 from w2s_trainer.report.answers import answers
 from w2s_trainer.report.beforehand import foretold
-from w2s_trainer.stages.beforehand import facts_of
 from w2s_trainer.report.privacy import spent_of
+from w2s_trainer.stages.beforehand import facts_of
 from w2s_trainer.stages.evaluate import summaries
 from w2s_trainer.stages.evaluate.arms import arms_of_job, asked_again, combined, finished, trained
 from w2s_trainer.stages.evaluate.compare import compare, notes

@@ -89,7 +89,7 @@ def _ask(
 ) -> NDArray[Any]:
     """See Ask."""
     path = f"{path_of(context, labeler)}.endpoint"
-    client = Client(settings, api_key(), path)
+    client = Client(settings, api_key(), path, most_logprobs=form.most_logprobs)
     limit = float(settings.max_cost) / context.shard[1] if settings.max_cost else None
     meter = Meter(settings.price_per_million_tokens, limit, settings.answer_tokens, settings.samples)
     began = time.monotonic()

@@ -24,7 +24,7 @@ def concluding(layout: Layout, reasoning: str = "") -> Layout:
     """The layout that goes on after a reasoning, to its answer; what it says after an `Answer:` of its own is left out."""
     said = _ANSWER.split(reasoning.strip(), maxsplit=1)[0]
     if not layout.chat:
-        said = said.split("\n", maxsplit=1)[0]  # the next line would be another text
+        said = said.split(layout.end, maxsplit=1)[0]  # what comes next would be another text
     said = layout.harmless(said)
     written = f"{layout.lead}{said}\n" if said else "\n"
     return replace(layout, tail=f"{layout.tail}{written}Answer:", lead=" ")

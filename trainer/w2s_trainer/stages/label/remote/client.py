@@ -16,8 +16,9 @@ from w2s_trainer.stages.label.remote.patience import Gone, Pace, Patience, retry
 from w2s_trainer.stages.label.remote.refusals import Fault
 from w2s_trainer.stages.label.remote.reply import Reply, reply_of
 
-MOST_LOGPROBS = (20, 5, 0)
-"""Tokens at each place that are asked for; fewer where the endpoint refuses so many."""
+NO_LOGPROBS = -1
+MOST_LOGPROBS = (20, 5, NO_LOGPROBS)
+"""Tokens at each place that are asked for beside the one that is there; fewer where the endpoint refuses so many."""
 _ATTEMPTS_AT_A_TEXT = 6
 """After so many answers of 500 to one text, while others are answered, the text itself is at fault."""
 
@@ -47,6 +48,7 @@ class Client:
         path: of the settings in the manifest, for errors.
         stop: ends waiting.
         clock: seconds, monotonic.
+        most_logprobs: of tokens beside each one, with `logprobs`; the next where the endpoint refuses so many.
         dice: numbers from 0 to 1.
         patience: seconds without a good answer; None: PATIENCE.
 
@@ -61,6 +63,7 @@ class Client:
         key: str | None,
         path: str,
         *,
+        most_logprobs: Sequence[int] = MOST_LOGPROBS,
         stop: threading.Event | None = None,
         clock: Callable[[], float] = time.monotonic,
         dice: Callable[[], float] = random.random,
@@ -99,7 +102,8 @@ class Client:
         unsent = ("OpenAI-Organization", "OpenAI-Project", *(() if key else ("Authorization",)))
         self._headers = {name: openai.Omit() for name in unsent}
         self._shape = threading.Lock()
-        self._length, self._logprobs = "max_tokens", 0
+        self._length = "max_tokens"
+        self._logprobs = list(most_logprobs) if settings.logprobs else [NO_LOGPROBS]
         self.notes: list[str] = []
 
     def close(self) -> None:
@@ -183,22 +187,25 @@ class Client:
 
     def _optional(self) -> dict[str, Any]:
         with self._shape:
-            most = MOST_LOGPROBS[self._logprobs] if self._settings.logprobs else 0
+            most = self._logprobs[0]
             return {
                 self._length: self._settings.answer_tokens,
                 "temperature": float(self._settings.temperature),
-                **({"logprobs": True, "top_logprobs": most} if most else {}),
+                **({"logprobs": True} if most != NO_LOGPROBS else {}),
+                **({"top_logprobs": most} if most > 0 else {}),
             }
 
     def _do_without(self, sent: Mapping[str, Any], fault: Fault) -> bool:
         """Asks otherwise from now on, if that may help. Other threads may have met the same refusal already."""
         with self._shape:
             if "logprobs" in sent and "logprobs" in fault.says:
-                if sent["top_logprobs"] == MOST_LOGPROBS[self._logprobs]:
-                    self._logprobs += 1
+                most = sent.get("top_logprobs", 0)
+                if most == self._logprobs[0]:
+                    self._logprobs.pop(0)
+                    left = self._logprobs[0]
+                    what = f"{most} `top_logprobs`" if most else "`logprobs`"
                     self.notes.append(
-                        f"the endpoint refuses {sent['top_logprobs']} `top_logprobs`:"
-                        f" {MOST_LOGPROBS[self._logprobs] or 'none'} are asked for"
+                        f"the endpoint refuses {what}: {'none' if left == NO_LOGPROBS else left} are asked for"
                     )
                 return True
             if "max_tokens" in sent and "max_tokens" in fault.says:

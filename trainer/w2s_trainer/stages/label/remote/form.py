@@ -1,6 +1,7 @@
 """What is read from the answers to a question, and how it is saved."""
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -8,7 +9,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from w2s_trainer.stages.label.remote.reading import combined, read, read_text
+from w2s_trainer.stages.label.remote.client import MOST_LOGPROBS, NO_LOGPROBS
+from w2s_trainer.stages.label.remote.reading import combined, log_likelihood, read, read_text
 from w2s_trainer.stages.label.remote.record import Records, width
 from w2s_trainer.stages.label.remote.reply import Choice
 
@@ -27,6 +29,10 @@ class Form(Protocol):
     @property
     def dtype(self) -> Any:
         """Of them."""
+
+    @property
+    def most_logprobs(self) -> Sequence[int]:
+        """Tokens beside each one whose probabilities are asked for; the next where the endpoint refuses so many."""
 
     def answered(self, choices: Sequence[Choice], **counts: Any) -> NDArray[Any]:
         """What is saved of a question, [width]; `counts` are as of `Records.one`."""
@@ -47,6 +53,7 @@ class ClassForm:
     samples: int
     reasoning: bool
     dtype = np.float64
+    most_logprobs = MOST_LOGPROBS
 
     @property
     def width(self) -> int:
@@ -76,16 +83,25 @@ class TextForm:
     samples: int
     stop: tuple[str, ...] = ()
     """A text ends before the first of these."""
+    is_likely: bool = False
+    """Whether the log-probability of each text is kept, where the endpoint gives those of tokens."""
     dtype = object
     width = 1
+    most_logprobs = (0, NO_LOGPROBS)
 
     def answered(self, choices: Sequence[Choice], **counts: Any) -> NDArray[Any]:
         """See Form."""
         readings = [read_text(choice, self.stop) for choice in choices]
         kinds = [kind for kind, _ in readings]
         kind = "answered" if "answered" in kinds else kinds[0]
-        record = Records.one(np.zeros(0), kind=kind, characters=len(choices[0].text), **counts)
-        return _line(record, [text for _, text in readings])
+        texts = [text for _, text in readings]
+        characters = len(choices[0].text)
+        if not self.is_likely:
+            return _line(Records.one(np.zeros(0), kind=kind, characters=characters, **counts), texts)
+        likely = [log_likelihood(choice, text) for choice, text in zip(choices, texts, strict=True)]
+        from_tokens = not all(math.isnan(one) for one in likely)
+        record = Records.one(np.zeros(0), kind=kind, characters=characters, from_tokens=from_tokens, **counts)
+        return _line(record, texts, likely)
 
     def unanswered(self, kind: str, **counts: Any) -> NDArray[Any]:
         """See Form."""
@@ -101,7 +117,19 @@ class TextForm:
         texts = [json.loads(line)["texts"] for line in rows[:, 0].tolist()]
         return np.array(texts, dtype=object).reshape(len(rows), self.samples)
 
+    def log_likelihoods(self, rows: NDArray[Any]) -> NDArray[np.float64]:
+        """Of the answers to m questions, float64[m, samples]; not a number where it is not known."""
+        lines = [json.loads(line).get("logLikelihoods") for line in rows[:, 0].tolist()]
+        known = [
+            [float("nan") if one is None else one for one in line or [None] * self.samples] for line in lines
+        ]
+        return np.array(known, dtype=np.float64).reshape(len(rows), self.samples)
 
-def _line(record: NDArray[np.float64], texts: Sequence[str]) -> NDArray[Any]:
-    line = json.dumps({"record": record.tolist(), "texts": list(texts)}, ensure_ascii=False)
-    return np.array([line], dtype=object)
+
+def _line(
+    record: NDArray[np.float64], texts: Sequence[str], likely: Sequence[float] | None = None
+) -> NDArray[Any]:
+    plain: dict[str, Any] = {"record": record.tolist(), "texts": list(texts)}
+    if likely is not None:
+        plain["logLikelihoods"] = [None if math.isnan(one) else one for one in likely]
+    return np.array([json.dumps(plain, ensure_ascii=False)], dtype=object)

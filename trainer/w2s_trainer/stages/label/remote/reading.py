@@ -77,6 +77,22 @@ def read_text(choice: Choice, stop: Sequence[str]) -> tuple[str, str]:
     return ("answered", text) if text else ("empty", "")
 
 
+def log_likelihood(choice: Choice, text: str) -> float:
+    """The log-probability of a text that `read_text` read from an answer: of its tokens, the one in which it ends included; not
+    a number where the endpoint gives none, or others than those of the answer."""
+    whole = "".join(token.text for token in choice.tokens)
+    thought = _THOUGHT.match(choice.text)
+    start = choice.text.find(text, thought.end() if thought else 0) if text else -1
+    if start < 0 or whole != choice.text:
+        return float("nan")
+    total, place = 0.0, 0
+    for token in choice.tokens:
+        if place < start + len(text) and place + len(token.text) > start:
+            total += token.logprob
+        place += len(token.text)
+    return total
+
+
 def _last_line(answer: str) -> str | None:
     return next((line for line in reversed(answer.splitlines()) if _LAST_LINE.match(line)), None)
 

@@ -50,7 +50,10 @@ class Ask(Protocol):
 def opinions(
     context: StageContext, labeler: Labeler, examples: Examples, rows: NDArray[np.int64], ask: Ask
 ) -> dict[int, Opinion]:
-    """Asks the model and returns what it writes. How sure it is is known of several samples alone."""
+    """Asks the model and returns what it writes.
+
+    How sure it is, is how far several samples agree, or of one its probability where the endpoint gives those of tokens.
+    """
     given: Endpoint = labeler.settings
     task, decoding = context.spec.task, decoding_for(context.spec.task)
     settings = given.model_copy(update={"max_tokens_out": given.max_tokens_out or decoding.max_new_tokens})
@@ -67,7 +70,7 @@ def opinions(
         seed, row = divmod(place, n)
         return request_to_write(task.instruction, shots[seed], read[row].strip())
 
-    form = TextForm(settings.samples, decoding.stop)
+    form = TextForm(settings.samples, decoding.stop, settings.logprobs)
     values = ask(context, labeler, settings, form, messages, len(shown) * n, rows)
     columns = zip(texts, *fields_beside(texts).values(), strict=True)
     cut, ids = (
@@ -84,6 +87,20 @@ def opinions(
             truncated=cut,
             figures={"asked": figures_of(form.records(block), ids, settings.price_per_million_tokens)},
             shown=of_budget.rows,
-            probability=agreement if settings.samples > 1 else None,
+            probability=_probability(settings, form, block, said, agreement),
         )
     return by_seed
+
+
+def _probability(
+    settings: Endpoint,
+    form: TextForm,
+    block: NDArray[Any],
+    said: NDArray[np.object_],
+    agreement: NDArray[np.float64],
+) -> NDArray[np.float64] | None:
+    if settings.samples > 1:
+        return agreement
+    if not settings.logprobs:
+        return None
+    return np.where(said == "", 0.0, np.exp(form.log_likelihoods(block)[:, 0]))

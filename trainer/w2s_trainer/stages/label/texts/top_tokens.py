@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from w2s_trainer.models.causal import CausalModel
-from w2s_trainer.models.layout import Layout
+from w2s_trainer.models.layouts import Layouts, layouts_at
 from w2s_trainer.models.top_tokens import TopTokens, top_tokens_of, vocabulary_digest
 from w2s_trainer.stages.columns import taken, values_of
 from w2s_trainer.stages.label.saved_answers import Answers, Collect
@@ -30,7 +30,7 @@ def collect_top_tokens(
     collect: Collect,
     name: str,
     model: CausalModel,
-    layout: Layout,
+    layout: Layouts,
     texts: Sequence[str],
     said: NDArray[np.object_],
     k: int,
@@ -43,7 +43,7 @@ def collect_top_tokens(
         collect: gathers the answers, and may save them.
         name: tells the collections of one labeler apart.
         model: that wrote.
-        layout: of its prompts.
+        layout: of its prompts, one of all or one of each.
         texts: n texts that were written about, cut already.
         said: str[n], what it answers; empty where it abstains.
         k: tokens of each place.
@@ -57,13 +57,14 @@ def collect_top_tokens(
     """
     spoken = np.flatnonzero(said != "")
     about, answers = taken(texts, spoken), said[spoken].tolist()
+    layouts = layouts_at(layout, spoken)
 
     def answer(left: NDArray[np.int64]) -> Answers:
         silent = left[said[left] == ""]
         if len(silent):
             yield silent, np.full((len(silent), 1), "[[],[],[],[]]", dtype=object)
         places = np.searchsorted(spoken, left[said[left] != ""])
-        for rows, tops in top_tokens_of(model, layout, about, answers, k, batch_tokens, places):
+        for rows, tops in top_tokens_of(model, layouts, about, answers, k, batch_tokens, places):
             lines = np.empty((len(rows), 1), dtype=object)
             lines[:, 0] = [_line(top) for top in tops]
             yield spoken[rows], lines
