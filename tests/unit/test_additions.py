@@ -71,7 +71,7 @@ KINDS: dict[str, tuple[dict, str, str, set[str]]] = {
         ADAPTATION_STEPS,
         "w2s_trainer.stages.adapt",
         "adapt",
-        {"methods", "texts", "written"},
+        {"methods", "packed", "texts", "written"},
     ),
     "finish step": (
         FINISH_STEPS,

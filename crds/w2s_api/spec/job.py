@@ -550,9 +550,15 @@ def _sources(spec: "Spec") -> dict[str, list[str]]:
     }
 
 
+_CORPORA = ("pretrain.corpora[].uri", "prune.corpora[].uri")
+"""Where a step of the adaptation names texts."""
+
+
 def _for_all_corpora(holds: Callable[[str], str]) -> str:
     """The CEL expression that something holds for every corpus of the adaptation."""
-    return cel_for_all("self", "strong.adaptation.steps[].pretrain.corpora[].uri", holds)
+    return " && ".join(
+        f"({cel_for_all('self', f'strong.adaptation.steps[].{path}', holds)})" for path in _CORPORA
+    )
 
 
 def _pretrains_on_no_gold() -> Rule:
@@ -562,7 +568,7 @@ def _pretrains_on_no_gold() -> Rule:
         data = spec.data
         gold = [data.gold.uri, *([data.test.uri] if data.test else [])]
         for number, step in enumerate(spec.strong.adaptation.steps):
-            for below, uri in values_at(step, "pretrain.corpora[].uri"):
+            for below, uri in (found for path in _CORPORA for found in values_at(step, path)):
                 if any(overlap(uri, other) for other in gold):
                     yield DanglingReference(("strong", "adaptation", "steps", number, *below), uri, ())
 

@@ -65,6 +65,11 @@ def pretrain(**settings: Any) -> dict[str, Any]:
     return {"type": "Pretrain", "pretrain": settings}
 
 
+def prune(**settings: Any) -> dict[str, Any]:
+    """A step that prunes."""
+    return {"type": "Prune", "prune": settings}
+
+
 def merge(*models: dict[str, Any], **settings: Any) -> dict[str, Any]:
     """A step that merges models, each `py://other` unless it says something else."""
     return {
@@ -295,6 +300,18 @@ BAD = [
     ("adaptation: base of a mean", adapted(merge({}, base={"uri": "py://b"})), f"{ADAPTED}.merge.base", "`base` belongs to"),
     ("adaptation: density of a mean", adapted(merge({}, density="0.5")), f"{ADAPTED}.merge.density", "TIES and DARE"),
     ("adaptation: nothing kept", adapted(merge({}, method="TIES", density="0")), f"{ADAPTED}.merge.density", "`density` must be above 0"),
+    ("adaptation: everything pruned", adapted(prune(sparsity="1")), f"{ADAPTED}.prune.sparsity", "nothing left"),
+    ("adaptation: nothing pruned", adapted(prune(sparsity="0")), f"{ADAPTED}.prune.sparsity", "nothing would be pruned"),
+    ("adaptation: two of four, and more", adapted(prune(pattern="2:4", sparsity="0.6")), f"{ADAPTED}.prune.sparsity", "leave `sparsity` out"),
+    ("adaptation: a pattern of neurons", adapted(prune(method="Neurons", pattern="2:4")), f"{ADAPTED}.prune.pattern", "Magnitude and Wanda"),
+    ("adaptation: a pattern that is not known", adapted(prune(pattern="4:8")), f"{ADAPTED}.prune.pattern", "not one of the values"),
+    ("adaptation: how many blocks", adapted(prune(method="BlockInfluence")), f"{ADAPTED}.prune.blocks", "when `method` is BlockInfluence"),
+    ("adaptation: blocks by Wanda", adapted(prune(blocks=2)), f"{ADAPTED}.prune.blocks", "when `method` is BlockInfluence"),
+    ("adaptation: a share of blocks", adapted(prune(method="BlockInfluence", blocks=2, sparsity="0.2")), f"{ADAPTED}.prune.sparsity", "`blocks` says how many"),
+    ("adaptation: pruned by no text", adapted(prune(pool=False)), f"{ADAPTED}.prune.corpora", "without `pool`, give `corpora`"),
+    ("adaptation: pruned and not measured", adapted(prune(heldOutFraction="0")), f"{ADAPTED}.prune.heldOutFraction", "above 0 and below 1"),
+    ("adaptation: pruned by gold", adapted(prune(corpora=[{"uri": "s3://legal/gold.csv"}])), f"{ADAPTED}.prune.corpora[0].uri", "would have read the test"),
+    ("adaptation: storage in what it is pruned by", adapted(prune(corpora=[{"uri": "s3://legal/w2s/"}])), "spec.storage.uri", "`strong.adaptation.steps`, or lies below it"),
     ("finish: of a head", finished({"type": "Interpolate"}, tuning="Head"), "spec.strong.finish.steps", "Write `tuning: {type: LoRA}`"),
     ("finish: no share", finished({"type": "Interpolate", "interpolate": {"shares": []}}), f"{FINISHED}.interpolate.shares", "1"),
     ("finish: more than all", finished({"type": "Interpolate", "interpolate": {"shares": ["1.5"]}}), f"{FINISHED}.interpolate.shares[0]", "from 0 to 1"),
@@ -342,6 +359,7 @@ BAD = [
     ("retention: prompts to a classifier", retained(prompts=["Why?"]), "spec.evaluation.retention.prompts", "for tasks of type Generation"),
     ("retention: on the pool", retained("s3://legal/pool/part.jsonl"), "spec.evaluation.retention.texts.uri", "nothing is forgotten"),
     ("retention: on gold", retained("s3://legal/gold.csv"), "spec.evaluation.retention.texts.uri", "nothing is forgotten"),
+    ("retention: on what it is pruned by", both_edits(adapted(prune(corpora=[{"uri": "s3://legal/general/"}])), retained("s3://legal/general/a.jsonl")), "spec.evaluation.retention.texts.uri", "nothing is forgotten"),
     ("retention: on what is pretrained on", both_edits(adapted(pretrain(corpora=[{"uri": "s3://legal/general/"}])), retained("s3://legal/general/a.jsonl")), "spec.evaluation.retention.texts.uri", "nothing is forgotten"),
     ("retention: storage in the texts", retained("s3://legal/w2s/"), "spec.storage.uri", "`evaluation.retention`, or lies below it"),
     ("retention: a handful of texts", retained(maxTexts=19), "spec.evaluation.retention.maxTexts", "below 20"),
@@ -498,6 +516,8 @@ GOOD = [
     ("a pairwise judge", both_edits(selects_texts(), put("evaluation", {"judge": {"model": {"uri": "py://judge"}, "margin": "0.1", "question": "Which is shorter?"}}))),
     ("retention", both_edits(retained(maxTexts=20), put("promotion.maxForgetting", "0.05"))),
     ("retention of who writes", both_edits(selects_texts(), retained(prompts=["What is rain?"], maxNewTokens=8))),
+    ("pruning by every method", adapted(prune(sparsity="0.3", corpora=[{"uri": "s3://legal/general/"}]), prune(method="Magnitude", pattern="2:4", sparsity="0.50"), prune(method="BlockInfluence", blocks=2), prune(method="Neurons", pool=False, corpora=[{"uri": "s3://legal/general/"}]))),
+    ("pruning with its defaults", adapted(prune())),
     ("retention beside a corpus", both_edits(adapted(pretrain(corpora=[{"uri": "s3://legal/more/"}])), retained())),
     ("a judge of texts", selects_texts(judged(keepFraction="0.5", sample=32))),
     ("a judge of texts that says yes", selects_texts(judged(minimum="0.5", scale="YesNo"))),

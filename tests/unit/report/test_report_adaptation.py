@@ -69,3 +69,23 @@ def test_rows_have_loss_gap_and_cost():
     assert first["gap"] == "+0.250 at step 6, gone at step 12"
     assert (first["tokens"], first["seconds"]) == ("12,230", "100 s")
     assert (second["loss"], second["gap"], second["tokens"]) == ("–", "–", "–")
+
+
+def test_rows_of_what_was_pruned_have_its_size():
+    figures = {
+        "objective": "next token",
+        "seconds": 3.0,
+        "lossBefore": 3.0,
+        "lossAfter": 4.0,
+        "perplexityBefore": 20.086,
+        "perplexityAfter": 54.598,
+        "parametersBefore": 1000,
+        "parametersAfter": 1000,
+        "zeros": 250,
+    }
+    pruned = {"stage": "adapt-1-prune", "type": "Prune", "words": "pruned by Wanda", "figures": figures}
+    smaller = {**pruned, "figures": {**figures, "parametersAfter": 800, "zeros": 0}}
+    zeros, fewer, merged = adaptation_rows(results(0, 0, pruned, smaller, MERGED))
+    assert zeros["parameters"] == "1,000, 25% of them 0"
+    assert fewer["parameters"] == "1,000 → 800"
+    assert (merged["parameters"], zeros["gap"]) == ("–", "–"), "it was not trained"

@@ -53,6 +53,7 @@ def adaptation_rows(results: Mapping[str, Any]) -> list[dict[str, str]]:
                 "words": step["words"],
                 "loss": _loss(figures),
                 "gap": _gap(figures),
+                "parameters": _parameters(figures),
                 "tokens": f"{figures['tokens']:,}" if "tokens" in figures else _NOT_SHOWN,
                 "seconds": seconds(figures["seconds"]),
             }
@@ -72,10 +73,18 @@ def _loss(figures: Mapping[str, Any]) -> str:
 def _gap(figures: Mapping[str, Any]) -> str:
     gap = figures.get("stabilityGap")
     if not gap:
-        return "none" if "lossBefore" in figures else _NOT_SHOWN
+        return "none" if "stabilityGap" in figures else _NOT_SHOWN
     back = gap["recoveredAtStep"]
     end = f"gone at step {back:,}" if back is not None else "not gone at the end"
     return f"+{gap['rise']:.3f} at step {gap['step']:,}, {end}"
+
+
+def _parameters(figures: Mapping[str, Any]) -> str:
+    if "parametersBefore" not in figures:
+        return _NOT_SHOWN
+    before, after = figures["parametersBefore"], figures["parametersAfter"]
+    size = f"{before:,} → {after:,}" if before != after else f"{after:,}"
+    return f"{size}, {figures['zeros'] / after:.0%} of them 0" if figures.get("zeros") else size
 
 
 def _seconds(steps: Sequence[Mapping[str, Any]]) -> float:

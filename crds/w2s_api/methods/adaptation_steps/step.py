@@ -10,8 +10,11 @@ class AdaptationSettings(Method):
 
     processes: ClassVar[Literal["One", "PerGPU"]] = "One"
     """How many processes run it together (`Stage.processes`)."""
-    keeps_shapes: ClassVar[bool] = True
-    """The model that it makes has the tokenizer, and weights of the shapes, of the one before it."""
+
+    @property
+    def keeps_shapes(self) -> bool:
+        """Whether the model that it makes has the tokenizer, and weights of the shapes, of the one before it."""
+        return True
 
     def in_words(self) -> str:
         """What is done with these settings, for the report and the model card: a clause."""

@@ -5,22 +5,20 @@ The training is the house's own loop: it is saved, stopped and gone on with as t
 
 import math
 import time
-from collections.abc import Sequence
 from typing import Any
 
 from w2s_api.methods.adaptation_steps import Pretrain
 from w2s_trainer.contract.context import StageContext
-from w2s_trainer.errors import BadData, BadSpec
+from w2s_trainer.errors import BadData
 from w2s_trainer.models.causal import is_causal
 from w2s_trainer.models.loading import CAUSAL, MASKED, check_architecture
 from w2s_trainer.models.ragged import Ragged
-from w2s_trainer.models.tokens import encode
 from w2s_trainer.stages.adapt.methods import Before
+from w2s_trainer.stages.adapt.packed import check_block_tokens, packed
 from w2s_trainer.stages.adapt.texts import SEED, PretrainingTexts, check_corpora, pretraining_texts
 from w2s_trainer.stages.adapt.written import write_made
 from w2s_trainer.stages.columns import taken
 from w2s_trainer.stages.resumable import ResumableTraining, schedule_of
-from w2s_trainer.tuning.blocks import pack
 from w2s_trainer.tuning.energy import EnergyMeter
 from w2s_trainer.tuning.language_model import LanguageModel, load_language_model
 from w2s_trainer.tuning.language_objective import Checks, HeldOutBlocks, LanguageObjective
@@ -30,10 +28,6 @@ from w2s_trainer.tuning.order import Order
 from w2s_trainer.tuning.state import TrainingState
 from w2s_trainer.tuning.stop import StopRequest
 
-_CHUNK = 256
-"""Texts that are tokenised at once."""
-_LONGEST = 2**30
-"""Tokens of a text: it is cut into blocks and never short."""
 TRAINING = "pretraining"
 """What its checkpoints are called."""
 
@@ -47,10 +41,12 @@ def adapt(context: StageContext, settings: Pretrain) -> dict[str, Any]:
         Stopped: it was asked to stop, and what was done is saved.
     """
     run = ResumableTraining.open(context, TRAINING)
-    model, read = _model(context, settings, run.numbers), pretraining_texts(context, settings)
+    model, read = (
+        _model(context, settings, run.numbers),
+        pretraining_texts(context, settings, float(settings.subset)),
+    )
     learnt, held_out = (
-        _blocks(model, taken(read.texts, rows), settings.block_tokens)
-        for rows in (read.learnt, read.held_out)
+        packed(model, taken(read.texts, rows), settings.block_tokens) for rows in (read.learnt, read.held_out)
     )
     training, batch_tokens = settings.training, context.spec.strong.batch_tokens
     _check_size(learnt, held_out, read, settings)
@@ -141,23 +137,8 @@ def _model(context: StageContext, settings: Pretrain, numbers: NumericSettings) 
         gradient_checkpointing=training.gradient_checkpointing,
         frozen_blocks=settings.freeze_blocks,
     )
-    longest = model.tokenizer.model_max_length
-    if settings.block_tokens > longest:
-        raise BadSpec(
-            "BlocksTooLong",
-            f"{context.model.name} reads {longest:,} tokens, and `blockTokens` is {settings.block_tokens:,}.",
-            f"Set it to {longest:,} at most.",
-        )
+    check_block_tokens(model, settings.block_tokens, context.model.name)
     return model
-
-
-def _blocks(model: LanguageModel, texts: Sequence[str], block_tokens: int) -> Ragged:
-    ids = (
-        encoding.ids
-        for start in range(0, len(texts), _CHUNK)
-        for encoding in encode(model.tokenizer, texts[start : start + _CHUNK], _LONGEST, special=False)
-    )
-    return pack(ids, model.frame, block_tokens)
 
 
 def _check_size(learnt: Ragged, held_out: Ragged, read: PretrainingTexts, settings: Pretrain) -> None:

@@ -1,14 +1,14 @@
-"""The texts that a model is pretrained on: the pool, and corpora without what the test has."""
+"""The texts that a model is pretrained or calibrated on: the pool, and corpora without what the test has."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from w2s_api.methods.adaptation_steps import Pretrain
-from w2s_api.spec.data import Data
+from w2s_api.spec.data import Data, Source
 from w2s_trainer.contract.context import StageContext
 from w2s_trainer.errors import BadData
 from w2s_trainer.stages.prepare.duplicates import near_duplicates
@@ -19,6 +19,26 @@ from w2s_trainer.store.objects import Objects
 
 SEED = 0
 """Draws what is held out and the subset: one model is made for all seeds of the job."""
+
+
+class NamesTexts(Protocol):
+    """Settings of a step that reads texts."""
+
+    @property
+    def pool(self) -> bool:
+        """Whether those of the pool are read."""
+
+    @property
+    def corpora(self) -> list[Source]:
+        """Where more of them are."""
+
+
+class DividesTexts(NamesTexts, Protocol):
+    """Settings of a step that measures on some of its texts."""
+
+    @property
+    def held_out_fraction(self) -> str:
+        """The share of them, whole families, that is measured on."""
 
 
 @dataclass(frozen=True)
@@ -34,8 +54,13 @@ class PretrainingTexts:
     """Of each source, and of what was left out, as JSON."""
 
 
-def pretraining_texts(context: StageContext, settings: Pretrain) -> PretrainingTexts:
-    """Reads the texts of a step.
+def pretraining_texts(context: StageContext, settings: DividesTexts, subset: float = 1) -> PretrainingTexts:
+    """Reads the texts of a step: those of the pool first.
+
+    Args:
+        context: of the stage.
+        settings: of the step.
+        subset: the share of the others that is learnt from, whole families.
 
     Raises:
         BadData: a corpus cannot be read, or nothing is left to hold out, or to learn from.
@@ -62,10 +87,10 @@ def pretraining_texts(context: StageContext, settings: Pretrain) -> PretrainingT
             "likeTheTest": len(found) - len(kept),
             "knownBefore": len(kept) - len(fresh),
         }
-    return _divided(texts, families, settings, counts)
+    return _divided(texts, families, float(settings.held_out_fraction), subset, counts)
 
 
-def check_corpora(data: Data, settings: Pretrain, objects: Objects, scratch: Path) -> None:
+def check_corpora(data: Data, settings: NamesTexts, objects: Objects, scratch: Path) -> None:
     """Reads the first usable row of each corpus: a wrong field, format or place is told before anything is run.
 
     Raises:
@@ -76,7 +101,7 @@ def check_corpora(data: Data, settings: Pretrain, objects: Objects, scratch: Pat
         next(reader.examples(objects, scratch), None)
 
 
-def _corpora(context: StageContext, settings: Pretrain) -> Iterator[str]:
+def _corpora(context: StageContext, settings: NamesTexts) -> Iterator[str]:
     for source in settings.corpora:
         reader = SourceReader.beside(source.uri, context.spec.data.fields, context.objects)
         before = 0
@@ -104,19 +129,19 @@ def _unlike_the_test(found: Sequence[str], examples: Examples, data: Data) -> li
 
 
 def _divided(
-    texts: Sequence[str], families: NDArray[np.int64], settings: Pretrain, counts: dict[str, int]
+    texts: Sequence[str], families: NDArray[np.int64], fraction: float, subset: float, counts: dict[str, int]
 ) -> PretrainingTexts:
     if len(np.unique(families)) < 2:
         raise BadData(
             "NothingToPretrainOn",
-            f"There are {len(texts):,} texts of {len(np.unique(families)):,} families to pretrain on: one must be held out, and"
+            f"There are {len(texts):,} texts of {len(np.unique(families)):,} families to read: one must be held out, and"
             " one learnt from.",
             "Add texts to `data.unlabeled`, or name `corpora`.",
         )
-    held_out = hold_out(families, float(settings.held_out_fraction), SEED)
+    held_out = hold_out(families, fraction, SEED)
     rest = np.flatnonzero(~held_out)
-    if float(settings.subset) < 1 and len(np.unique(families[rest])) > 1:
-        rest = rest[hold_out(families[rest], float(settings.subset), SEED + 1)]
+    if subset < 1 and len(np.unique(families[rest])) > 1:
+        rest = rest[hold_out(families[rest], subset, SEED + 1)]
     return PretrainingTexts(
         texts, rest, np.flatnonzero(held_out), {**counts, "learnt": len(rest), "heldOut": int(held_out.sum())}
     )
