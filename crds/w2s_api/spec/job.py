@@ -550,7 +550,12 @@ def _sources(spec: "Spec") -> dict[str, list[str]]:
     }
 
 
-_CORPORA = ("pretrain.corpora[].uri", "prune.corpora[].uri")
+_CORPORA = (
+    "pretrain.corpora[].uri",
+    "prune.corpora[].uri",
+    "extendVocabulary.corpora[].uri",
+    "extendVocabulary.general[].uri",
+)
 """Where a step of the adaptation names texts."""
 
 

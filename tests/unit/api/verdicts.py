@@ -70,6 +70,11 @@ def prune(**settings: Any) -> dict[str, Any]:
     return {"type": "Prune", "prune": settings}
 
 
+def extend(**settings: Any) -> dict[str, Any]:
+    """A step that adds tokens."""
+    return {"type": "ExtendVocabulary", "extendVocabulary": {"tokens": 100, **settings}}
+
+
 def merge(*models: dict[str, Any], **settings: Any) -> dict[str, Any]:
     """A step that merges models, each `py://other` unless it says something else."""
     return {
@@ -312,6 +317,11 @@ BAD = [
     ("adaptation: pruned and not measured", adapted(prune(heldOutFraction="0")), f"{ADAPTED}.prune.heldOutFraction", "above 0 and below 1"),
     ("adaptation: pruned by gold", adapted(prune(corpora=[{"uri": "s3://legal/gold.csv"}])), f"{ADAPTED}.prune.corpora[0].uri", "would have read the test"),
     ("adaptation: storage in what it is pruned by", adapted(prune(corpora=[{"uri": "s3://legal/w2s/"}])), "spec.storage.uri", "`strong.adaptation.steps`, or lies below it"),
+    ("adaptation: how many tokens", adapted({"type": "ExtendVocabulary", "extendVocabulary": {}}), f"{ADAPTED}.extendVocabulary.tokens", "required"),
+    ("adaptation: no token", adapted(extend(tokens=0)), f"{ADAPTED}.extendVocabulary.tokens", "1"),
+    ("adaptation: tokens of no text", adapted(extend(pool=False)), f"{ADAPTED}.extendVocabulary.corpora", "without `pool`, give `corpora`"),
+    ("adaptation: tokens that are not counted", adapted(extend(heldOutFraction="1")), f"{ADAPTED}.extendVocabulary.heldOutFraction", "above 0 and below 1"),
+    ("adaptation: tokens of gold", adapted(extend(corpora=[{"uri": "s3://legal/gold.csv"}])), f"{ADAPTED}.extendVocabulary.corpora[0].uri", "would have read the test"),
     ("finish: of a head", finished({"type": "Interpolate"}, tuning="Head"), "spec.strong.finish.steps", "Write `tuning: {type: LoRA}`"),
     ("finish: no share", finished({"type": "Interpolate", "interpolate": {"shares": []}}), f"{FINISHED}.interpolate.shares", "1"),
     ("finish: more than all", finished({"type": "Interpolate", "interpolate": {"shares": ["1.5"]}}), f"{FINISHED}.interpolate.shares[0]", "from 0 to 1"),
@@ -517,6 +527,7 @@ GOOD = [
     ("retention", both_edits(retained(maxTexts=20), put("promotion.maxForgetting", "0.05"))),
     ("retention of who writes", both_edits(selects_texts(), retained(prompts=["What is rain?"], maxNewTokens=8))),
     ("pruning by every method", adapted(prune(sparsity="0.3", corpora=[{"uri": "s3://legal/general/"}]), prune(method="Magnitude", pattern="2:4", sparsity="0.50"), prune(method="BlockInfluence", blocks=2), prune(method="Neurons", pool=False, corpora=[{"uri": "s3://legal/general/"}]))),
+    ("more tokens", adapted(extend(corpora=[{"uri": "s3://legal/more/"}], general=[{"uri": "s3://legal/general/"}], allowSmallCorpus=True), pretrain())),
     ("pruning with its defaults", adapted(prune())),
     ("retention beside a corpus", both_edits(adapted(pretrain(corpora=[{"uri": "s3://legal/more/"}])), retained())),
     ("a judge of texts", selects_texts(judged(keepFraction="0.5", sample=32))),

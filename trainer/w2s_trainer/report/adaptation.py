@@ -51,7 +51,7 @@ def adaptation_rows(results: Mapping[str, Any]) -> list[dict[str, str]]:
             {
                 "stage": step["stage"],
                 "words": step["words"],
-                "loss": _loss(figures),
+                "loss": _held_out(figures),
                 "gap": _gap(figures),
                 "parameters": _parameters(figures),
                 "tokens": f"{figures['tokens']:,}" if "tokens" in figures else _NOT_SHOWN,
@@ -61,7 +61,14 @@ def adaptation_rows(results: Mapping[str, Any]) -> list[dict[str, str]]:
     return rows
 
 
-def _loss(figures: Mapping[str, Any]) -> str:
+def _held_out(figures: Mapping[str, Any]) -> str:
+    """The loss, or the tokens of a text, before and after."""
+    if counted := figures.get("tokensOfText"):
+        return "; ".join(
+            f"{one['before']:,.1f} → {one['after']:,.1f} tokens of a text ({one['source']};"
+            f" {one['unchanged']:.0%} of the texts are read as before)"
+            for one in counted
+        )
     if "lossBefore" not in figures:
         return _NOT_SHOWN
     return (

@@ -11,6 +11,11 @@ class AdaptationSettings(Method):
     processes: ClassVar[Literal["One", "PerGPU"]] = "One"
     """How many processes run it together (`Stage.processes`)."""
 
+    adds_tokens: ClassVar[bool] = False
+    """The model that it makes has tokens that it has never seen."""
+    learns_tokens: ClassVar[bool] = False
+    """It learns from texts what tokens mean."""
+
     @property
     def keeps_shapes(self) -> bool:
         """Whether the model that it makes has the tokenizer, and weights of the shapes, of the one before it."""

@@ -1,4 +1,4 @@
-"""A job whose strong model is pruned first, twice: killed meanwhile it makes the same files, and the report has the ablation."""
+"""A job whose strong model gets tokens and is pruned twice: killed meanwhile it makes the same files, and the ablation is told."""
 
 import json
 import os
@@ -19,13 +19,14 @@ pytestmark = pytest.mark.slow
 
 SMALL = {"calibrationBlocks": 8, "blockTokens": 64}
 STEPS: list[dict[str, Any]] = [
+    {"type": "ExtendVocabulary", "extendVocabulary": {"tokens": 20, "minCount": 5, "allowSmallCorpus": True}},
     {"type": "Prune", "prune": {"pattern": "2:4", **SMALL}},
     {"type": "Prune", "prune": {"method": "BlockInfluence", "blocks": 1, **SMALL}},
 ]
-FIRST, SECOND = "adapt-1-prune", "adapt-2-prune"
+STAGES = ["adapt-1-extend-vocabulary", "adapt-2-prune", "adapt-3-prune"]
 
 
-def pruned(spec: dict[str, Any]) -> None:
+def changed(spec: dict[str, Any]) -> None:
     spec["strong"]["adaptation"] = {"steps": STEPS}
     spec["evaluation"] = {"seeds": 2, "controls": []}
 
@@ -51,25 +52,29 @@ def made(place) -> dict[str, dict[str, str]]:
 def test_killed_in_a_step_it_makes_the_same_model_and_the_report_says_what_it_cost(new_workplace, capsys):
     whole, place = new_workplace(), new_workplace()
     for one in (whole, place):
-        one.edit(pruned)
+        one.edit(changed)
     killed_at(whole, "train")
-    for stage in (FIRST, SECOND):
+    for stage in STAGES:
         killed_at(place, stage)
     done = place.run()
     assert done.returncode == 0, done.stderr
-    assert len(made(place)) == 2
+    assert len(made(place)) == len(STAGES)
     assert made(place) == made(whole), "keys and bits"
 
     results = place.results()
-    zeros, smaller = results["adaptation"]
-    assert [step["stage"] for step in (zeros, smaller)] == [FIRST, SECOND]
+    tokens, zeros, smaller = results["adaptation"]
+    assert [step["stage"] for step in results["adaptation"]] == STAGES
+    (counted,) = tokens["figures"]["tokensOfText"]
+    assert tokens["figures"]["added"] == 20
+    assert counted["after"] < counted["before"]
     assert zeros["figures"]["zeros"] * 2 == sum(one["weights"] for one in zeros["figures"]["layers"])
     assert smaller["figures"]["parametersAfter"] < smaller["figures"]["parametersBefore"]
     assert smaller["figures"]["zeros"] * 6 == zeros["figures"]["zeros"] * 5, "the blocks that stay keep them"
     (ablation,) = (one for one in results["evaluation"]["exploratory"] if one["baseline"] == "unadapted")
     assert ablation["low"] <= ablation["estimate"] <= ablation["high"]
     assert "How the strong model was adapted before" in (place.directory / "output/report.html").read_text()
-    directory = place.artifact(SECOND).fetch_all(place.directory / "made")
+    directory = place.artifact(STAGES[-1]).fetch_all(place.directory / "made")
     model = transformers.AutoModel.from_pretrained(directory)
     assert model.config.num_hidden_layers == 5
+    assert len(transformers.AutoTokenizer.from_pretrained(directory)) == model.config.vocab_size == 30522 + 20
     check_predictions(place, capsys)
