@@ -152,3 +152,14 @@ def test_the_name_leaves_room_for_the_stage():
     job["metadata"]["name"] = "n" * 33
     with pytest.raises(ValidationError, match=r"`strong\.adaptation\.steps`|strong.adaptation.steps"):
         WeakToStrongJob.model_validate(job)
+
+
+@pytest.mark.parametrize(("step", "most"), [(PRETRAIN, 32), (PRUNE, 32), ("ExtendVocabulary", 23)])
+def test_only_a_step_with_a_long_name_leaves_less_room(step, most):
+    extend = {"type": "ExtendVocabulary", "extendVocabulary": {"tokens": 9}}
+    job = manifest(steps(PRETRAIN, extend if step == "ExtendVocabulary" else step))
+    job["metadata"]["name"] = "n" * most
+    WeakToStrongJob.model_validate(job)
+    job["metadata"]["name"] += "n"
+    with pytest.raises(ValidationError, match="23 with one of type ExtendVocabulary"):
+        WeakToStrongJob.model_validate(job)

@@ -61,7 +61,8 @@ def merged_pairs(
 
     for number in cut:
         note(number, 1)
-    taken, made, heap = set(known), [], []
+    taken, made = set(known), list[NewToken]()
+    heap: list[tuple[int, Pair]] = []
     parts: dict[str, tuple[str, ...]] = {}
     while len(made) < most:
         for pair in touched:
