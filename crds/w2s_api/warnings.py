@@ -23,7 +23,7 @@ _MOST_CORES = 512
 
 def warnings(spec: Spec) -> list[Problem]:
     """Every doubt about a spec, in the order of its fields."""
-    return [*labeler_warnings(spec), *judge_warnings(spec), *pod_warnings(spec)]
+    return [*labeler_warnings(spec), *judge_warnings(spec), *adaptation_warnings(spec), *pod_warnings(spec)]
 
 
 def labeler_warnings(spec: Spec) -> Iterator[Problem]:
@@ -61,6 +61,19 @@ def judge_warnings(spec: Spec) -> Iterator[Problem]:
                 ("spec", "evaluation", "judge", "model", "uri"),
                 f"{judge.model.uri} is also the model of {authors[judge.model.uri]!r}: models prefer texts of their own kind."
                 " Name another judge",
+            )
+
+
+def adaptation_warnings(spec: Spec) -> Iterator[Problem]:
+    """Yields steps that add tokens and are followed by none that learns what they mean."""
+    steps = spec.strong.adaptation.steps
+    for number, step in enumerate(steps):
+        if step.settings.adds_tokens and not any(
+            later.settings.learns_tokens for later in steps[number + 1 :]
+        ):
+            yield Problem(
+                ("spec", "strong", "adaptation", "steps", number, field_of(step.method)),
+                "no step Pretrain follows: the new tokens stay at the mean of their pieces, which the model has never seen",
             )
 
 

@@ -85,7 +85,7 @@ KINDS: dict[str, tuple[dict, str, str, set[str]]] = {
         ADAPTATION_STEPS,
         "w2s_trainer.stages.adapt",
         "adapt",
-        {"corpus", "curve", "methods", "mixture_law", "pilots", "pretraining", "texts", "written"},
+        {"corpus", "curve", "methods", "mixture_law", "packed", "pilots", "pretraining", "texts", "written"},
     ),
     "finish step": (
         FINISH_STEPS,

@@ -565,8 +565,14 @@ def _sources(spec: "Spec") -> dict[str, list[str]]:
     }
 
 
-_CORPORA = ("pretrain.corpora[].uri", "pretrain.replay.corpora[].uri")
-"""Where a step of the adaptation names texts that the strong model learns from."""
+_CORPORA = (
+    "pretrain.corpora[].uri",
+    "pretrain.replay.corpora[].uri",
+    "prune.corpora[].uri",
+    "extendVocabulary.corpora[].uri",
+    "extendVocabulary.general[].uri",
+)
+"""Where a step of the adaptation names texts."""
 
 
 def _for_all_corpora(holds: Callable[[str], str]) -> str:
@@ -846,8 +852,24 @@ _DEEP = len("train-unfiltered-19")
 """The longest name of a stage that tunes beyond a head."""
 _FINISH = max(len(finish_stage(MOST_FINISH_STEPS - 1, name, 19)) for name in FINISH_STEPS)
 """The longest name of a stage that changes what was tuned."""
-_ADAPT = max(len(adaptation_stage(MOST_STEPS, name)) for name in ADAPTATION_STEPS)
-"""The longest name of a stage where the strong model is adapted and students are heads."""
+_ADAPT = len(adaptation_stage(MOST_STEPS, "Pretrain"))
+"""The longest name of a stage where the strong model is adapted and students are heads, but for the steps below."""
+_LONG_STEPS = {
+    name: length for name in ADAPTATION_STEPS if (length := len(adaptation_stage(MOST_STEPS, name))) > _ADAPT
+}
+"""Steps whose stages have longer names, by their type: only they leave less room."""
+_STEPS = "self.spec.strong.adaptation.steps"
+_CEL_ADAPT = str(_ADAPT)
+for _name, _length in sorted(_LONG_STEPS.items(), key=lambda item: item[1]):
+    _CEL_ADAPT = f"({_STEPS}.exists(s, s.type == '{_name}') ? {_length} : {_CEL_ADAPT})"
+
+
+def _room_lacking_for_steps(job: "WeakToStrongJob") -> int:
+    steps = job.spec.strong.adaptation.steps
+    longest = max((_LONG_STEPS.get(step.type, _ADAPT) for step in steps), default=None)
+    return 0 if longest is None else len(job.metadata.name) - (ROOM - longest)
+
+
 LONGEST_NAME = ROOM - _LABEL - 1
 """Characters of a name beside a labeler's name of one."""
 
@@ -903,11 +925,12 @@ class WeakToStrongJob(Struct):
             ),
         ),
         fits(
-            f"size(self.spec.strong.adaptation.steps) == 0 ? 0 : size(self.metadata.name) - {ROOM - _ADAPT}",
-            f"`metadata.name` may have {ROOM - _ADAPT} characters where there are `spec.strong.adaptation.steps`: Jobs are"
-            " named after it and after the step",
+            f"size({_STEPS}) == 0 ? 0 : size(self.metadata.name) - {ROOM} + {_CEL_ADAPT}",
+            f"`metadata.name` may have {ROOM - _ADAPT} characters where there are `spec.strong.adaptation.steps`"
+            + "".join(f", {ROOM - length} with one of type {name}" for name, length in _LONG_STEPS.items())
+            + ": Jobs are named after it and after the step",
             "metadata.name",
-            lambda job: len(job.metadata.name) - (ROOM - _ADAPT) if job.spec.strong.adaptation.steps else 0,
+            lambda job: _room_lacking_for_steps(job),
         ),
         fits(
             f"size(self.spec.strong.finish.steps) == 0 ? 0 : size(self.metadata.name) - {ROOM - _FINISH}",

@@ -4,7 +4,9 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
+from w2s_api.methods.adaptation_steps import ADAPTATION_STEPS
 from w2s_api.methods.losses import LOSSES, LossSettings
+from w2s_api.methods.method import field_of
 from w2s_api.methods.tunings import TUNINGS
 from w2s_api.spec.adaptation import Adaptation
 from w2s_api.spec.base import Rule, Struct
@@ -32,6 +34,13 @@ else:
 
 
 _NOT_PRIVATE = "!has(self.training) || !has(self.training.privacy)"
+_READS_POOL = " || ".join(
+    f"(s.type == '{name}' && (!has(s.{key}) || !has(s.{key}.pool) || s.{key}.pool))"
+    for name, step in ADAPTATION_STEPS.items()
+    if "pool" in step.model_fields
+    for key in [field_of(step)]
+)
+"""In CEL, of a step `s` of the adaptation: whether it reads the pool, which it does by default."""
 
 
 class Strong(Struct):
@@ -72,13 +81,12 @@ class Strong(Struct):
             field="training.privacy",
         ),
         Rule(
-            cel=f"{_NOT_PRIVATE} || !self.adaptation.steps.exists(s, s.type == 'Pretrain'"
-            " && (!has(s.pretrain) || !has(s.pretrain.pool) || s.pretrain.pool))",
-            message="`training.privacy` does not go with pretraining on the pool, which learns its texts without noise. Write"
-            " `pool: false` and `corpora` that need no protection",
+            cel=f"{_NOT_PRIVATE} || !self.adaptation.steps.exists(s, {_READS_POOL})",
+            message="`training.privacy` does not go with a step of the adaptation that reads the pool: its texts would"
+            " leave their mark without noise. Write `pool: false` and `corpora` that need no protection",
             holds=lambda strong: (
                 not strong.schedule.privacy
-                or not any(step.settings.learns_pool for step in strong.adaptation.steps)
+                or not any(step.settings.reads_pool for step in strong.adaptation.steps)
             ),
             field="training.privacy",
         ),

@@ -5,8 +5,12 @@ import pytest
 import torch
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "unit" / "tuning"))
+sys.path.insert(0, str(Path(__file__).parent))
 
+from adapting_kit import examples, models, new_place
 from tiny_kit import save_tiny
+
+__all__ = ["examples", "models", "new_place"]
 
 
 @pytest.fixture(scope="session")

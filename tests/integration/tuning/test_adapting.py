@@ -1,137 +1,23 @@
 """Steps of the adaptation on a real S3 server: pretraining that is stopped and goes on elsewhere, merging of real files."""
 
 import json
-import os
-import signal
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from shutil import copytree
-from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
+from adapting_kit import WEIGHTS, N, check
 from safetensors.torch import load_file, save_file
 from tiny_kit import some_texts
 
 from w2s_api.methods.adaptation_steps import Merge, Pretrain
-from w2s_api.spec.data import Data
 from w2s_trainer.errors import BadData, BadSpec, Stopped
 from w2s_trainer.models import merging
 from w2s_trainer.models.encoder import load_encoder
 from w2s_trainer.models.uri import fetch_model
 from w2s_trainer.stages.adapt import merge, pretrain
-from w2s_trainer.stages.adapt.methods import Before
-from w2s_trainer.store.objects import Objects
-from w2s_trainer.store.settings import Patience
-
-N = 90
-WEIGHTS = "model.safetensors"
-
-
-@dataclass
-class Watched:
-    """Progress that asks the process to stop while a step is under way."""
-
-    stop_in: int | None = None
-    notes: list[str] = field(default_factory=list)
-
-    def __call__(self, phase: str, step: int, _total: int, **_figures: float) -> None:
-        if phase == "tuning" and self.stop_in is not None and step == self.stop_in - 1:
-            os.kill(os.getpid(), signal.SIGTERM)
-
-    def note(self, message: str) -> None:
-        self.notes.append(message)
-
-
-@dataclass
-class Place:
-    """One artifact, and machines that work on it one after the other."""
-
-    objects: Objects
-    home: str
-    root: Path
-    model: Path
-    examples: Path
-    machines: int = 0
-
-    def context(self, stop_in: int | None = None) -> Any:
-        self.machines += 1
-        scratch = self.root / str(self.machines)
-        (scratch / "output").mkdir(parents=True)
-        data = {
-            "unlabeled": {"uri": f"file://{self.root}/pool.jsonl"},
-            "gold": {"uri": f"file://{self.root}/gold.jsonl"},
-        }
-        prepared = SimpleNamespace(stage="prepare", key="k", fetch=lambda _name, _directory: self.examples)
-        return SimpleNamespace(
-            objects=self.objects,
-            store=SimpleNamespace(home_uri=lambda _kind, _key: self.home),
-            job=SimpleNamespace(stage=SimpleNamespace(kind="adapt")),
-            spec=SimpleNamespace(strong=SimpleNamespace(batch_tokens=256), data=Data.model_validate(data)),
-            key="key",
-            artifact=lambda _role: prepared,
-            model=SimpleNamespace(directory=self.model, name=f"file://{self.model}"),
-            progress=Watched(stop_in),
-            scratch=scratch,
-            output=scratch / "output",
-            cache=scratch / "cache",
-            headway=lambda _step: None,
-        )
-
-    def pretrain(self, settings: Pretrain, stop_in: int | None = None) -> tuple[dict[str, Any], Path]:
-        context = self.context(stop_in)
-        return pretrain.adapt(context, settings), context.output
-
-
-@pytest.fixture(scope="module")
-def examples(tmp_path_factory) -> Path:
-    """The pool, and a test whose texts nobody may learn from."""
-    texts = list(dict.fromkeys(some_texts(N + 10, 5)))[:N]
-    parts = ["test" if row < 10 else "pool" for row in range(len(texts))]
-    path = tmp_path_factory.mktemp("examples") / "examples.parquet"
-    table = {
-        "id": [str(row) for row in range(len(texts))],
-        "text": texts,
-        "part": parts,
-        "family": np.arange(len(texts)) // 2,
-    }
-    pq.write_table(pa.table(table), path)
-    return path
-
-
-@pytest.fixture(scope="module")
-def models(tmp_path_factory, tiny) -> dict[str, Path]:
-    """Tiny models; the encoder's tokenizer has a token for what is hidden."""
-    from transformers import AutoTokenizer
-
-    root = tmp_path_factory.mktemp("models")
-    bert = Path(copytree(tiny["bert"], root / "bert"))
-    tokenizer = AutoTokenizer.from_pretrained(bert)
-    tokenizer.mask_token, tokenizer.cls_token, tokenizer.sep_token = "[UNK]", "[CLS]", "[SEP]"
-    tokenizer.save_pretrained(bert)
-    return {"bert": bert, "llama": tiny["llama"]}
-
-
-@pytest.fixture
-def new_place(embedded_s3, models, examples, tmp_path) -> Callable[[str], Place]:
-    objects = Objects(embedded_s3.settings("s3://any"), Patience(0, 20))
-
-    def new(model: str) -> Place:
-        bucket = embedded_s3.new_bucket()
-        return Place(
-            objects,
-            f"{bucket}/w2s/artifacts/adapt/k/",
-            tmp_path / bucket.split("/")[2],
-            models[model],
-            examples,
-        )
-
-    return new
 
 
 def settings(**more: Any) -> Pretrain:
@@ -225,11 +111,6 @@ def test_a_patch_of_an_older_model_on_a_newer_one(new_place, models, tmp_path):
     made = load_file(context.output / WEIGHTS)
     for key, value in theta.items():
         torch.testing.assert_close(made[key], value + merging.ties([1.3 * value - value], [1.0], 0.2))
-
-
-def check(place: Place, method: Any, settings: Any) -> None:
-    spec: Any = place.context().spec
-    method.check(Before(f"file://{place.model}", spec, place.objects, place.root), settings)
 
 
 def test_models_that_do_not_fit_are_refused_before_anything_is_run(new_place, models, tmp_path):

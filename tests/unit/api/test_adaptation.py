@@ -11,6 +11,7 @@ from w2s_api.stage import ModelReference, Read
 
 MODEL = SOUND["spec"]["strong"]["model"]["uri"]
 PRETRAIN = {"type": "Pretrain", "pretrain": {}}
+PRUNE = {"type": "Prune", "prune": {"sparsity": "0.3"}}
 MERGE = {"type": "Merge", "merge": {"models": [{"uri": "py://other"}]}}
 LORA = put("strong.tuning", {"type": "LoRA"})
 ALL_AFTER = ["train", "combine", "evaluate", "promote"]
@@ -117,6 +118,28 @@ GOLDEN = {
 }
 
 
+def test_a_step_that_prunes_is_a_stage_of_its_own_whose_settings_are_in_its_key():
+    before = plan(steps(PRETRAIN, PRUNE))
+    pruned = before["adapt-2-prune"]
+    assert (pruned.step, pruned.processes, pruned.model) == (
+        1,
+        "One",
+        ModelReference(stage="adapt-1-pretrain"),
+    )
+    half = plan(steps(PRETRAIN, {"type": "Prune", "prune": {"sparsity": "0.5", "method": "Magnitude"}}))
+    assert changed(before, half) == ["adapt-2-prune", *ALL_AFTER]
+    blocks = {"type": "Prune", "prune": {"method": "BlockInfluence", "blocks": 2}}
+    assert changed(half, plan(steps(PRETRAIN, blocks))) == ["adapt-2-prune", *ALL_AFTER]
+
+
+@pytest.mark.parametrize(
+    ("prune", "kept"), [({}, True), ({"method": "Magnitude"}, True), ({"method": "Neurons"}, False)]
+)
+def test_what_only_becomes_zero_keeps_its_shape(prune, kept):
+    job = WeakToStrongJob.model_validate(manifest(steps({"type": "Prune", "prune": prune})))
+    assert job.spec.strong.adaptation.steps[0].settings.keeps_shapes == kept
+
+
 def test_keys_are_those_of_the_first_release():
     stages = plan(steps(PRETRAIN, MERGE))
     assert {name: stages[name].key for name in GOLDEN} == GOLDEN
@@ -141,4 +164,15 @@ def test_the_name_leaves_room_for_the_stage():
     job = manifest(steps(PRETRAIN))
     job["metadata"]["name"] = "n" * 33
     with pytest.raises(ValidationError, match=r"`strong\.adaptation\.steps`|strong.adaptation.steps"):
+        WeakToStrongJob.model_validate(job)
+
+
+@pytest.mark.parametrize(("step", "most"), [(PRETRAIN, 32), (PRUNE, 32), ("ExtendVocabulary", 23)])
+def test_only_a_step_with_a_long_name_leaves_less_room(step, most):
+    extend = {"type": "ExtendVocabulary", "extendVocabulary": {"tokens": 9}}
+    job = manifest(steps(PRETRAIN, extend if step == "ExtendVocabulary" else step))
+    job["metadata"]["name"] = "n" * most
+    WeakToStrongJob.model_validate(job)
+    job["metadata"]["name"] += "n"
+    with pytest.raises(ValidationError, match="23 with one of type ExtendVocabulary"):
         WeakToStrongJob.model_validate(job)

@@ -2,7 +2,7 @@
 
 import pytest
 from manifests import ASKED, FULL, OWN, RULES, asked, llm, manifest, put
-from verdicts import both_edits, judged, selects_texts
+from verdicts import adapted, both_edits, judged, selects_texts
 
 from w2s_api.spec.job import WeakToStrongJob
 from w2s_api.validation import validate
@@ -152,3 +152,12 @@ def test_a_url_of_an_endpoint_that_was_not_meant(settings, said):
 )
 def test_a_url_of_an_endpoint_nearby_or_by_tls(url):
     assert doubts(put("weak.labelers.1", llm(url=url, apiKeySecretRef={"name": "a", "key": "b"}))) == []
+
+
+def test_tokens_that_nothing_teaches_are_doubted():
+    extend = {"type": "ExtendVocabulary", "extendVocabulary": {"tokens": 9}}
+    pretrain = {"type": "Pretrain", "pretrain": {}}
+    assert doubts(adapted(extend, pretrain)) == doubts(adapted(pretrain)) == []
+    (doubt,) = doubts(adapted(pretrain, extend))
+    assert "spec.strong.adaptation.steps[1].extendVocabulary" in doubt
+    assert "no step Pretrain follows" in doubt

@@ -69,6 +69,16 @@ def pretrain(**settings: Any) -> dict[str, Any]:
     return {"type": "Pretrain", "pretrain": settings}
 
 
+def prune(**settings: Any) -> dict[str, Any]:
+    """A step that prunes."""
+    return {"type": "Prune", "prune": settings}
+
+
+def extend(**settings: Any) -> dict[str, Any]:
+    """A step that adds tokens."""
+    return {"type": "ExtendVocabulary", "extendVocabulary": {"tokens": 100, **settings}}
+
+
 def merge(*models: dict[str, Any], **settings: Any) -> dict[str, Any]:
     """A step that merges models, each `py://other` unless it says something else."""
     return {
@@ -222,6 +232,8 @@ BAD = [
     ("private: LogConf", private({"loss": {"type": "LogConf"}}), "spec.strong.training.privacy", "depend on other texts"),
     ("private: stopped by held-out texts", private({"training": {"stopping": {"type": "WeakValidation"}}}), "spec.strong.training.privacy", "does not go with `stopping"),
     ("private: pretrained on the pool", private({"adaptation": {"steps": [pretrain()]}}), "spec.strong.training.privacy", "without noise"),
+    ("private: calibrated on the pool", private({"adaptation": {"steps": [prune()]}}), "spec.strong.training.privacy", "without noise"),
+    ("private: tokens of the pool", private({"adaptation": {"steps": [extend()]}}), "spec.strong.training.privacy", "without noise"),
     ("private: combined", private(candidate="Combined"), "spec.promotion.candidate", "Write `promotion: {candidate: Student}`"),
     ("private: ended by its losses", private({"training": {"earlyTermination": {"afterFraction": "0.3"}}}), "spec.strong.training.earlyTermination", "Leave one of the two out"),
     ("private: in an order", private({"training": {"order": "EasyToHard"}}), "spec.strong.training.order", "drawn for each of them"),
@@ -356,6 +368,23 @@ BAD = [
     ("adaptation: base of a mean", adapted(merge({}, base={"uri": "py://b"})), f"{ADAPTED}.merge.base", "`base` belongs to"),
     ("adaptation: density of a mean", adapted(merge({}, density="0.5")), f"{ADAPTED}.merge.density", "TIES and DARE"),
     ("adaptation: nothing kept", adapted(merge({}, method="TIES", density="0")), f"{ADAPTED}.merge.density", "`density` must be above 0"),
+    ("adaptation: everything pruned", adapted(prune(sparsity="1")), f"{ADAPTED}.prune.sparsity", "nothing left"),
+    ("adaptation: nothing pruned", adapted(prune(sparsity="0")), f"{ADAPTED}.prune.sparsity", "nothing would be pruned"),
+    ("adaptation: two of four, and more", adapted(prune(pattern="2:4", sparsity="0.6")), f"{ADAPTED}.prune.sparsity", "leave `sparsity` out"),
+    ("adaptation: a pattern of neurons", adapted(prune(method="Neurons", pattern="2:4")), f"{ADAPTED}.prune.pattern", "Magnitude and Wanda"),
+    ("adaptation: a pattern that is not known", adapted(prune(pattern="4:8")), f"{ADAPTED}.prune.pattern", "not one of the values"),
+    ("adaptation: how many blocks", adapted(prune(method="BlockInfluence")), f"{ADAPTED}.prune.blocks", "when `method` is BlockInfluence"),
+    ("adaptation: blocks by Wanda", adapted(prune(blocks=2)), f"{ADAPTED}.prune.blocks", "when `method` is BlockInfluence"),
+    ("adaptation: a share of blocks", adapted(prune(method="BlockInfluence", blocks=2, sparsity="0.2")), f"{ADAPTED}.prune.sparsity", "`blocks` says how many"),
+    ("adaptation: pruned by no text", adapted(prune(pool=False)), f"{ADAPTED}.prune.corpora", "without `pool`, give `corpora`"),
+    ("adaptation: pruned and not measured", adapted(prune(heldOutFraction="0")), f"{ADAPTED}.prune.heldOutFraction", "above 0 and below 1"),
+    ("adaptation: pruned by gold", adapted(prune(corpora=[{"uri": "s3://legal/gold.csv"}])), f"{ADAPTED}.prune.corpora[0].uri", "would have read the test"),
+    ("adaptation: storage in what it is pruned by", adapted(prune(corpora=[{"uri": "s3://legal/w2s/"}])), "spec.storage.uri", "`strong.adaptation.steps`, or lies below it"),
+    ("adaptation: how many tokens", adapted({"type": "ExtendVocabulary", "extendVocabulary": {}}), f"{ADAPTED}.extendVocabulary.tokens", "required"),
+    ("adaptation: no token", adapted(extend(tokens=0)), f"{ADAPTED}.extendVocabulary.tokens", "1"),
+    ("adaptation: tokens of no text", adapted(extend(pool=False)), f"{ADAPTED}.extendVocabulary.corpora", "without `pool`, give `corpora`"),
+    ("adaptation: tokens that are not counted", adapted(extend(heldOutFraction="1")), f"{ADAPTED}.extendVocabulary.heldOutFraction", "above 0 and below 1"),
+    ("adaptation: tokens of gold", adapted(extend(corpora=[{"uri": "s3://legal/gold.csv"}])), f"{ADAPTED}.extendVocabulary.corpora[0].uri", "would have read the test"),
     ("finish: of a head", finished({"type": "Interpolate"}, tuning="Head"), "spec.strong.finish.steps", "Write `tuning: {type: LoRA}`"),
     ("finish: no share", finished({"type": "Interpolate", "interpolate": {"shares": []}}), f"{FINISHED}.interpolate.shares", "1"),
     ("finish: more than all", finished({"type": "Interpolate", "interpolate": {"shares": ["1.5"]}}), f"{FINISHED}.interpolate.shares[0]", "from 0 to 1"),
@@ -407,6 +436,7 @@ BAD = [
     ("retention: prompts to a classifier", retained(prompts=["Why?"]), "spec.evaluation.retention.prompts", "for tasks of type Generation"),
     ("retention: on the pool", retained("s3://legal/pool/part.jsonl"), "spec.evaluation.retention.texts.uri", "nothing is forgotten"),
     ("retention: on gold", retained("s3://legal/gold.csv"), "spec.evaluation.retention.texts.uri", "nothing is forgotten"),
+    ("retention: on what it is pruned by", both_edits(adapted(prune(corpora=[{"uri": "s3://legal/general/"}])), retained("s3://legal/general/a.jsonl")), "spec.evaluation.retention.texts.uri", "nothing is forgotten"),
     ("retention: on what is pretrained on", both_edits(adapted(pretrain(corpora=[{"uri": "s3://legal/general/"}])), retained("s3://legal/general/a.jsonl")), "spec.evaluation.retention.texts.uri", "nothing is forgotten"),
     ("retention: storage in the texts", retained("s3://legal/w2s/"), "spec.storage.uri", "`evaluation.retention`, or lies below it"),
     ("retention: a handful of texts", retained(maxTexts=19), "spec.evaluation.retention.maxTexts", "below 20"),
@@ -578,6 +608,9 @@ GOOD = [
     ("adaptation with replay", both_edits(adapted(pretrain(replay=GENERAL | {"fraction": "0.25"})), retained())),
     ("adaptation at a share that is predicted", adapted(pretrain(replay=GENERAL | {"predict": PREDICT}))),
     ("adaptation that retains", adapted(pretrain(retain={"type": "Distillation"}, tuning={"type": "LoRA"}), pretrain(retain={"type": "StartingPoint", "startingPoint": {"weight": "0.1"}}, freezeBlocks=1), pretrain(retain={"type": "BlockExpansion", "blockExpansion": {"blocks": 2}}, freezeBlocks=0, tuning={}))),
+    ("pruning by every method", adapted(prune(sparsity="0.3", corpora=[{"uri": "s3://legal/general/"}]), prune(method="Magnitude", pattern="2:4", sparsity="0.50"), prune(method="BlockInfluence", blocks=2), prune(method="Neurons", pool=False, corpora=[{"uri": "s3://legal/general/"}]))),
+    ("more tokens", adapted(extend(corpora=[{"uri": "s3://legal/more/"}], general=[{"uri": "s3://legal/general/"}], allowSmallCorpus=True), pretrain())),
+    ("pruning with its defaults", adapted(prune())),
     ("retention beside a corpus", both_edits(adapted(pretrain(corpora=[{"uri": "s3://legal/more/"}])), retained())),
     ("a judge of texts", selects_texts(judged(keepFraction="0.5", sample=32))),
     ("a judge of texts that says yes", selects_texts(judged(minimum="0.5", scale="YesNo"))),

@@ -88,3 +88,39 @@ def test_what_is_forgotten_stands_beside_what_is_replayed():
         "chosen by 4 pilots, no share tried kept to the tolerated 2.060; at 40%, held out, the law is off by -0.4%"
         in (row["general"])
     )
+
+
+def test_rows_of_what_was_pruned_have_its_size():
+    figures = {
+        "objective": "next token",
+        "seconds": 3.0,
+        "lossBefore": 3.0,
+        "lossAfter": 4.0,
+        "perplexityBefore": 20.086,
+        "perplexityAfter": 54.598,
+        "parametersBefore": 1000,
+        "parametersAfter": 1000,
+        "zeros": 250,
+    }
+    pruned = {"stage": "adapt-1-prune", "type": "Prune", "words": "pruned by Wanda", "figures": figures}
+    smaller = {**pruned, "figures": {**figures, "parametersAfter": 800, "zeros": 0}}
+    zeros, fewer, merged = adaptation_rows(results(0, 0, pruned, smaller, MERGED))
+    assert zeros["parameters"] == "1,000, 25% of them 0"
+    assert fewer["parameters"] == "1,000 → 800"
+    assert (merged["parameters"], zeros["gap"]) == ("–", "–"), "it was not trained"
+
+
+def test_rows_of_new_tokens_have_the_tokens_of_a_text():
+    counted = [
+        {"source": "pool", "texts": 9, "before": 1412.04, "after": 1200.5, "unchanged": 0.25},
+        {"source": "general", "texts": 9, "before": 80.0, "after": 80.0, "unchanged": 1.0},
+    ]
+    step = {"stage": "adapt-1-extend-vocabulary", "words": "given up to 9 tokens more", "figures": {
+        "seconds": 3.0, "tokensOfText": counted, "parametersBefore": 1000, "parametersAfter": 1090,
+    }}  # fmt: skip
+    (row,) = adaptation_rows(results(0, 0, step))
+    assert row["loss"] == (
+        "1,412.0 → 1,200.5 tokens of a text (pool; 25% of the texts are read as before);"
+        " 80.0 → 80.0 tokens of a text (general; 100% of the texts are read as before)"
+    )
+    assert (row["parameters"], row["gap"]) == ("1,000 → 1,090", "–")

@@ -186,6 +186,24 @@ def load_model(
     return model
 
 
+def skeleton(directory: Path, name: str, role: Role) -> Any:
+    """A model with its shapes and without weights, which take no memory: nothing but its config is read.
+
+    Raises:
+        BadSpec: transformers has no such class, or the config describes no model.
+    """
+    import torch
+
+    config = load_config(directory, name)
+    loader = _loader(config, role, name)
+    with (
+        _refused_as("BadModelConfig", name, f"{folder.CONFIG} describes no model"),
+        quiet(),
+        torch.device("meta"),
+    ):
+        return _of_config(loader, config)
+
+
 def check_architecture(directory: Path, name: str, role: Role) -> None:
     """Refuses a model of which transformers has no class for a role; nothing but its config is read.
 

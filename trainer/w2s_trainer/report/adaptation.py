@@ -51,9 +51,10 @@ def adaptation_rows(results: Mapping[str, Any]) -> list[dict[str, str]]:
             {
                 "stage": step["stage"],
                 "words": step["words"],
-                "loss": _loss(figures),
+                "loss": _held_out(figures),
                 "gap": _gap(figures),
                 "general": _general(figures),
+                "parameters": _parameters(figures),
                 "tokens": f"{figures['tokens']:,}" if "tokens" in figures else _NOT_SHOWN,
                 "seconds": seconds(figures["seconds"]),
             }
@@ -61,7 +62,14 @@ def adaptation_rows(results: Mapping[str, Any]) -> list[dict[str, str]]:
     return rows
 
 
-def _loss(figures: Mapping[str, Any]) -> str:
+def _held_out(figures: Mapping[str, Any]) -> str:
+    """The loss, or the tokens of a text, before and after."""
+    if counted := figures.get("tokensOfText"):
+        return "; ".join(
+            f"{one['before']:,.1f} → {one['after']:,.1f} tokens of a text ({one['source']};"
+            f" {one['unchanged']:.0%} of the texts are read as before)"
+            for one in counted
+        )
     if "lossBefore" not in figures:
         return _NOT_SHOWN
     return (
@@ -97,10 +105,18 @@ def _predicted(replay: Mapping[str, Any]) -> str:
 def _gap(figures: Mapping[str, Any]) -> str:
     gap = figures.get("stabilityGap")
     if not gap:
-        return "none" if "lossBefore" in figures else _NOT_SHOWN
+        return "none" if "stabilityGap" in figures else _NOT_SHOWN
     back = gap["recoveredAtStep"]
     end = f"gone at step {back:,}" if back is not None else "not gone at the end"
     return f"+{gap['rise']:.3f} at step {gap['step']:,}, {end}"
+
+
+def _parameters(figures: Mapping[str, Any]) -> str:
+    if "parametersBefore" not in figures:
+        return _NOT_SHOWN
+    before, after = figures["parametersBefore"], figures["parametersAfter"]
+    size = f"{before:,} → {after:,}" if before != after else f"{after:,}"
+    return f"{size}, {figures['zeros'] / after:.0%} of them 0" if figures.get("zeros") else size
 
 
 def _seconds(steps: Sequence[Mapping[str, Any]]) -> float:

@@ -74,6 +74,7 @@ class Pretrain(AdaptationSettings):
 
     words: ClassVar[str] = "go on with pretraining, on the texts of the pool and of corpora of the domain"
     processes: ClassVar[Literal["One", "PerGPU"]] = "PerGPU"
+    learns_tokens: ClassVar[bool] = True
     rules = (
         Rule(
             cel="!has(self.pool) || self.pool || (has(self.corpora) && size(self.corpora) > 0)",
@@ -167,7 +168,7 @@ class Pretrain(AdaptationSettings):
     )
 
     @property
-    def learns_pool(self) -> bool:
+    def reads_pool(self) -> bool:
         """As the manifest says."""
         return self.pool
 

@@ -11,14 +11,19 @@ class AdaptationSettings(Method):
     processes: ClassVar[Literal["One", "PerGPU"]] = "One"
     """How many processes run it together (`Stage.processes`)."""
 
+    adds_tokens: ClassVar[bool] = False
+    """The model that it makes has tokens that it has never seen."""
+    learns_tokens: ClassVar[bool] = False
+    """It learns from texts what tokens mean."""
+
     @property
     def keeps_shapes(self) -> bool:
         """Whether the model that it makes has the tokenizer, and weights of the shapes, of the one before it."""
         return True
 
     @property
-    def learns_pool(self) -> bool:
-        """Whether it is trained on texts of the job's pool."""
+    def reads_pool(self) -> bool:
+        """Whether what it makes depends on the texts of the job's pool."""
         return False
 
     def in_words(self) -> str:

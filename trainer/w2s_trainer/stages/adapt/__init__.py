@@ -25,7 +25,17 @@ def run(context: StageContext) -> StageResult:
         "model": context.model.name,
         "figures": figures,
     }
-    told = ("steps", "texts", "tokens", "lossBefore", "lossAfter", "seconds", "weights")
+    told = (
+        "steps",
+        "texts",
+        "added",
+        "tokens",
+        "lossBefore",
+        "lossAfter",
+        "parametersAfter",
+        "seconds",
+        "weights",
+    )
     return StageResult(summary, {name: figures[name] for name in told if name in figures})
 
 

@@ -1,6 +1,6 @@
 """The blocks that a model is pretrained on, and those on which its loss is measured."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -12,18 +12,12 @@ from w2s_api.methods.adaptation_steps import Pretrain
 from w2s_trainer.contract.context import StageContext
 from w2s_trainer.errors import BadData
 from w2s_trainer.models.ragged import Ragged
-from w2s_trainer.models.tokens import encode
+from w2s_trainer.stages.adapt.packed import packed
 from w2s_trainer.stages.adapt.texts import SEED, PretrainingTexts, pretraining_texts, replayed_texts
 from w2s_trainer.stages.columns import taken
-from w2s_trainer.tuning.blocks import pack
 from w2s_trainer.tuning.language_model import LanguageModel
 from w2s_trainer.tuning.mixture import Mixture, apportioned, replayed
 from w2s_trainer.tuning.order import Batches, Order
-
-_CHUNK = 256
-"""Texts that are tokenised at once."""
-_LONGEST = 2**30
-"""Tokens of a text: it is cut into blocks and never short."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +68,7 @@ def read_corpus(context: StageContext, settings: Pretrain, model: LanguageModel)
     Raises:
         BadData: a corpus cannot be read, nothing is left to hold out, or blocks are fewer than a step has.
     """
-    read = pretraining_texts(context, settings)
+    read = pretraining_texts(context, settings, float(settings.subset))
     domain, held_out = _divided(model, read, settings)
     _check_size(domain, held_out, read, settings)
     if settings.replay is None:
@@ -93,23 +87,13 @@ def read_corpus(context: StageContext, settings: Pretrain, model: LanguageModel)
 
 def _divided(model: LanguageModel, read: PretrainingTexts, settings: Pretrain) -> tuple[Ragged, Ragged]:
     learnt, held_out = (
-        _blocks(model, taken(read.texts, rows), settings.block_tokens)
-        for rows in (read.learnt, read.held_out)
+        packed(model, taken(read.texts, rows), settings.block_tokens) for rows in (read.learnt, read.held_out)
     )
     return learnt, held_out
 
 
 def _rows(blocks: Ragged) -> Iterable[NDArray[np.int32]]:
     return (blocks.row(place) for place in range(len(blocks)))
-
-
-def _blocks(model: LanguageModel, texts: Sequence[str], block_tokens: int) -> Ragged:
-    ids = (
-        encoding.ids
-        for start in range(0, len(texts), _CHUNK)
-        for encoding in encode(model.tokenizer, texts[start : start + _CHUNK], _LONGEST, special=False)
-    )
-    return pack(ids, model.frame, block_tokens)
 
 
 def _check_size(learnt: Ragged, held_out: Ragged, read: PretrainingTexts, settings: Pretrain) -> None:

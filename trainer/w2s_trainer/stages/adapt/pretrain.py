@@ -9,12 +9,12 @@ from typing import Any
 
 from w2s_api.methods.adaptation_steps import Pretrain
 from w2s_trainer.contract.context import StageContext
-from w2s_trainer.errors import BadSpec
 from w2s_trainer.models.causal import is_causal
 from w2s_trainer.models.loading import CAUSAL, MASKED, check_architecture
 from w2s_trainer.stages.adapt.corpus import Corpus, read_corpus
 from w2s_trainer.stages.adapt.curve import curve
 from w2s_trainer.stages.adapt.methods import Before
+from w2s_trainer.stages.adapt.packed import check_block_tokens
 from w2s_trainer.stages.adapt.pilots import Predicted, predict
 from w2s_trainer.stages.adapt.pretraining import Pretrained, pretrain
 from w2s_trainer.stages.adapt.texts import SEED, check_corpora
@@ -76,7 +76,8 @@ def adapt(context: StageContext, settings: Pretrain) -> dict[str, Any]:
 
 def check(before: Before, settings: Pretrain) -> None:
     """The corpora are read at their first rows; of a model on this machine the config says whether it can be pretrained."""
-    check_corpora(before.spec.data, settings, before.objects, before.cache)
+    general = settings.replay.corpora if settings.replay else []
+    check_corpora(before.spec.data, [*settings.corpora, *general], before.objects, before.cache)
     directory = before.directory(before.model)
     if directory is None or not (directory / "config.json").is_file():
         return
@@ -95,13 +96,7 @@ def _model(context: StageContext, settings: Pretrain, numbers: NumericSettings) 
         gradient_checkpointing=training.gradient_checkpointing,
         frozen_blocks=settings.freeze_blocks,
     )
-    longest = model.tokenizer.model_max_length
-    if settings.block_tokens > longest:
-        raise BadSpec(
-            "BlocksTooLong",
-            f"{context.model.name} reads {longest:,} tokens, and `blockTokens` is {settings.block_tokens:,}.",
-            f"Set it to {longest:,} at most.",
-        )
+    check_block_tokens(model, settings.block_tokens, context.model.name)
     return model
 
 

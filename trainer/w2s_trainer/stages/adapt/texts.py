@@ -1,8 +1,9 @@
-"""The texts that a model is pretrained on: the pool, and corpora without what the test has."""
+"""The texts that a model is pretrained or calibrated on: the pool, and corpora without what the test has."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,26 @@ SEED = 0
 """Draws what is held out and the subset: one model is made for all seeds of the job."""
 
 
+class NamesTexts(Protocol):
+    """Settings of a step that reads texts."""
+
+    @property
+    def pool(self) -> bool:
+        """Whether those of the pool are read."""
+
+    @property
+    def corpora(self) -> list[Source]:
+        """Where more of them are."""
+
+
+class DividesTexts(NamesTexts, Protocol):
+    """Settings of a step that measures on some of its texts."""
+
+    @property
+    def held_out_fraction(self) -> str:
+        """The share of them, whole families, that is measured on."""
+
+
 @dataclass(frozen=True)
 class PretrainingTexts:
     """n texts with their families, and which of them are held out."""
@@ -34,8 +55,13 @@ class PretrainingTexts:
     """Of each source, and of what was left out, as JSON."""
 
 
-def pretraining_texts(context: StageContext, settings: Pretrain) -> PretrainingTexts:
-    """Reads the texts of a step.
+def pretraining_texts(context: StageContext, settings: DividesTexts, subset: float = 1) -> PretrainingTexts:
+    """Reads the texts of a step: those of the pool first.
+
+    Args:
+        context: of the stage.
+        settings: of the step.
+        subset: the share of the others that is learnt from, whole families.
 
     Raises:
         BadData: a corpus cannot be read, or nothing is left to hold out, or to learn from.
@@ -50,7 +76,7 @@ def pretraining_texts(context: StageContext, settings: Pretrain) -> PretrainingT
     texts: Sequence[str] = examples.texts.take(pool)
     families = examples.families[pool]
     if settings.corpora:
-        found = list(_texts_of(context, settings.corpora))
+        found = list(texts_of(context, settings.corpora))
         kept = _unlike_the_test(found, examples, context.spec.data)
         known = set(texts)
         fresh = [text for text in dict.fromkeys(kept) if text not in known]
@@ -62,7 +88,7 @@ def pretraining_texts(context: StageContext, settings: Pretrain) -> PretrainingT
             "likeTheTest": len(found) - len(kept),
             "knownBefore": len(kept) - len(fresh),
         }
-    return _divided(texts, families, settings, counts)
+    return _divided(texts, families, float(settings.held_out_fraction), subset, counts)
 
 
 def replayed_texts(context: StageContext, settings: Pretrain, domain: Sequence[str]) -> PretrainingTexts:
@@ -77,7 +103,7 @@ def replayed_texts(context: StageContext, settings: Pretrain, domain: Sequence[s
         BadData: a corpus cannot be read, or nothing is left to hold out, or to replay.
     """
     assert settings.replay is not None
-    found = list(_texts_of(context, settings.replay.corpora))
+    found = list(texts_of(context, settings.replay.corpora))
     examples = read_examples(context.artifact("examples"), context.scratch)
     kept = _unlike_the_test(found, examples, context.spec.data)
     known = set(domain)
@@ -99,18 +125,19 @@ def replayed_texts(context: StageContext, settings: Pretrain, domain: Sequence[s
     return PretrainingTexts(texts, np.flatnonzero(~held_out), np.flatnonzero(held_out), counts)
 
 
-def check_corpora(data: Data, settings: Pretrain, objects: Objects, scratch: Path) -> None:
+def check_corpora(data: Data, sources: Sequence[Source], objects: Objects, scratch: Path) -> None:
     """Reads the first usable row of each corpus: a wrong field, format or place is told before anything is run.
 
     Raises:
         BadSpec, BadData: it cannot be read.
     """
-    for source in [*settings.corpora, *(settings.replay.corpora if settings.replay else ())]:
+    for source in sources:
         reader = SourceReader.beside(source.uri, data.fields, objects)
         next(reader.examples(objects, scratch), None)
 
 
-def _texts_of(context: StageContext, sources: Sequence[Source]) -> Iterator[str]:
+def texts_of(context: StageContext, sources: Sequence[Source]) -> Iterator[str]:
+    """The texts of corpora, in order; of each is told how many there are."""
     for source in sources:
         reader = SourceReader.beside(source.uri, context.spec.data.fields, context.objects)
         before = 0
@@ -138,19 +165,19 @@ def _unlike_the_test(found: Sequence[str], examples: Examples, data: Data) -> li
 
 
 def _divided(
-    texts: Sequence[str], families: NDArray[np.int64], settings: Pretrain, counts: dict[str, int]
+    texts: Sequence[str], families: NDArray[np.int64], fraction: float, subset: float, counts: dict[str, int]
 ) -> PretrainingTexts:
     if len(np.unique(families)) < 2:
         raise BadData(
             "NothingToPretrainOn",
-            f"There are {len(texts):,} texts of {len(np.unique(families)):,} families to pretrain on: one must be held out, and"
+            f"There are {len(texts):,} texts of {len(np.unique(families)):,} families to read: one must be held out, and"
             " one learnt from.",
             "Add texts to `data.unlabeled`, or name `corpora`.",
         )
-    held_out = hold_out(families, float(settings.held_out_fraction), SEED)
+    held_out = hold_out(families, fraction, SEED)
     rest = np.flatnonzero(~held_out)
-    if float(settings.subset) < 1 and len(np.unique(families[rest])) > 1:
-        rest = rest[hold_out(families[rest], float(settings.subset), SEED + 1)]
+    if subset < 1 and len(np.unique(families[rest])) > 1:
+        rest = rest[hold_out(families[rest], subset, SEED + 1)]
     return PretrainingTexts(
         texts, rest, np.flatnonzero(held_out), {**counts, "learnt": len(rest), "heldOut": int(held_out.sum())}
     )
