@@ -155,7 +155,9 @@ def rounds_of(known: Known, size: int, seed: int) -> tuple[list[float], dict[str
         "scaled": [scaled_loss(one, y[rows]) for one in said],
         "macro-F1": [-macro_f1(y[rows], one.argmax(axis=1), k) for one in said],
     }
-    assert np.allclose(losses["scaled"], rounds[-1].losses, atol=1e-2)  # temperatures of the stage are bounded
+    assert np.allclose(
+        losses["scaled"], rounds[-1].losses, atol=1e-2
+    )  # temperatures of the stage are bounded
     return reached, losses
 
 

@@ -142,7 +142,7 @@ def test_rules_name_fields_that_there_are():
 def test_it_is_small_enough_for_plain_apply():
     """`kubectl apply` keeps it as JSON in an annotation, and annotations may have 262,144 bytes together."""
     kept = json.dumps(yaml.safe_load(as_yaml()), separators=(",", ":"))
-    assert len(kept.encode()) < 200_000
+    assert len(kept.encode()) < 230_000
 
 
 def test_the_generated_files_are_up_to_date():

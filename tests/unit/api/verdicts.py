@@ -661,7 +661,7 @@ BAD_NAMES = [
     ("x" * 34, same, "`metadata.name` and the longest name in `spec.weak.labelers` may have 38 characters together, for Jobs are named after both: shorten one of them (1 too many)"),
     ("x" * 17, LONG_LABELER, "shorten one of them (3 too many)"),
     ("x" * 26, finished({"type": "Interpolate"}), "`metadata.name` may have 25 characters where there are `spec.strong.finish.steps`: Jobs are named after it, after the step and its seed (1 too many)"),
-    ("x" * 33, adapted(pretrain()), "`metadata.name` may have 32 characters where there are `spec.strong.adaptation.steps`: Jobs are named after it and after the step (1 too many)"),
+    ("x" * 33, adapted(pretrain()), "`metadata.name` may have 32 characters where there are `spec.strong.adaptation.steps`, 23 with one of type ExtendVocabulary: Jobs are named after it and after the step (1 too many)"),
     ("x" * 33, LORA, "`metadata.name` may have 29 characters where `spec.strong.tuning.type` is LoRA or Full: Jobs are named after it and after the arm and seed that they tune (4 too many)"),
 ]  # fmt: skip
 GOOD_NAMES = [("x" * 33, same), ("x" * 14, LONG_LABELER), ("x" * 29, LORA)]
