@@ -77,23 +77,6 @@ def test_what_is_known_beforehand_is_said_before_a_student_is_trained(finished):
     assert 0 < known["teacher"]["recallLow"] < known["teacher"]["recall"] < known["teacher"]["recallHigh"] < 1
 
 
-def test_labels_that_are_reused_are_judged_for_the_budget_of_the_edit(finished):
-    finished.edit(lambda spec: spec["data"].update(goldBudget=24))
-    edited = finished.run()
-    assert edited.returncode == 0, edited.stderr
-    assert "aggregate" in finished.events("reused")
-    lines = [json.loads(line) for line in edited.stdout.splitlines() if line.startswith("{")]
-    at = [(line["stage"], line["event"]) for line in lines]
-    assert at.index(("prepare", "reused")) < at.index(("job", "advice")) < at.index(("train", "started"))
-    assert [line["message"] for line in lines if line["event"] == "advice"] == [
-        item["text"] for item in finished.results()["foretold"]["advice"]
-    ]
-    assert finished.artifact("aggregate").summary["beforehand"]["budget"] == 32  # of the job that made it
-    finished.edit(lambda spec: spec["data"].update(goldBudget=32))
-    assert finished.run().returncode == 0
-    assert finished.events("advice") == []  # all is there: the results say more
-
-
 def test_every_decision_is_told_by_id(finished, licences):
     results, table = finished.results(), (finished.directory / "output/decisions.csv").read_bytes()
     assert table == finished.objects.read(f"{finished.bucket}/w2s/jobs/tests/copyleft/decisions.csv")
@@ -190,6 +173,23 @@ def test_a_changed_gate_trains_nothing_and_is_no_new_look_at_the_test(finished):
     assert finished.worked == ["evaluate", "promote"]
     assert finished.results()["evaluation"]["evaluations"] == 2  # this model and the edited one, as before
     assert "Not published" in gated.stdout  # nor is what follows: publishing again has tests of its own
+
+
+def test_labels_that_are_reused_are_judged_for_the_budget_of_the_edit(finished):
+    finished.edit(lambda spec: spec["data"].update(goldBudget=24))
+    edited = finished.run()
+    assert edited.returncode == 0, edited.stderr
+    assert "aggregate" in finished.events("reused")
+    lines = [json.loads(line) for line in edited.stdout.splitlines() if line.startswith("{")]
+    at = [(line["stage"], line["event"]) for line in lines]
+    assert at.index(("prepare", "reused")) < at.index(("job", "advice")) < at.index(("train", "started"))
+    assert [line["message"] for line in lines if line["event"] == "advice"] == [
+        item["text"] for item in finished.results()["foretold"]["advice"]
+    ]
+    assert finished.artifact("aggregate").summary["beforehand"]["budget"] == 32  # of the job that made it
+    finished.edit(lambda spec: spec["data"].update(goldBudget=32))
+    assert finished.run().returncode == 0
+    assert finished.events("advice") == []  # all is there: the results say more
 
 
 def test_two_labelers_shards_selection_and_excerpts(finished):
