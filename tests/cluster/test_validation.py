@@ -199,7 +199,7 @@ def test_the_crd_is_applied_by_plain_kubectl_and_applying_it_again_changes_nothi
         until("it to be established", lambda: _established(api("GET", at)))
         made = api("GET", at)
         assert (
-            len(made["metadata"]["annotations"]["kubectl.kubernetes.io/last-applied-configuration"]) < 200_000
+            len(made["metadata"]["annotations"]["kubectl.kubernetes.io/last-applied-configuration"]) < 230_000
         )
         assert "NonStructuralSchema" not in {one["type"] for one in made["status"]["conditions"]}
         again = w2s_cluster.kubectl("apply", "-f", "-", mode="kwok", stdin=text)
