@@ -5,6 +5,7 @@ import heapq
 import itertools
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Generic, TypeVar
 
 FIRST_WAIT = 0.5
@@ -65,10 +66,10 @@ class WorkQueue(Generic[Key]):
                 return key, self._moved - since
             self._wake.clear()
             wait = max(0.0, self._heap[0][0] - self._clock()) if self._heap else None
-            try:
-                await asyncio.wait_for(self._wake.wait(), wait)
-            except TimeoutError:
-                continue
+            with suppress(TimeoutError):
+                # Not wait_for: before Python 3.12 it can swallow that a worker is cancelled while it wakes up.
+                async with asyncio.timeout(wait):
+                    await self._wake.wait()
 
     def done(self, key: Key) -> None:
         """It was handled."""

@@ -1,6 +1,7 @@
 """Keys: once each, one worker a key, later if they fail, and no trace of those that are gone."""
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -203,3 +204,26 @@ def test_a_long_queue_that_moves_is_not_stuck_and_one_that_does_not_is():
         assert queue.standstill() == 0  # nothing is ready
 
     run(test)
+
+
+@pytest.mark.parametrize("passes", range(6))
+def test_who_is_cancelled_while_it_wakes_up_is_cancelled(passes):
+    """Otherwise an operator that is asked to stop while keys come in would not end."""
+
+    async def cancelled() -> list[bool]:
+        queue: WorkQueue[str] = WorkQueue()
+        queue.add_at("later", time.monotonic() + 100)
+        takers = [asyncio.create_task(queue.take()) for _ in range(3)]
+        for _ in range(10):
+            await asyncio.sleep(0)
+        queue.add("job")  # all wake up, and one finds it
+        for _ in range(passes):
+            await asyncio.sleep(0)
+        for taker in takers:
+            taker.cancel()
+        _, left = await asyncio.wait(takers, timeout=5)
+        for taker in left:
+            taker.cancel()
+        return [taker in left for taker in takers]
+
+    assert asyncio.run(cancelled()) == [False, False, False]
