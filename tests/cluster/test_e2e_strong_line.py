@@ -7,7 +7,7 @@ from e2e_kit import BUCKET, MODEL, LocalRun, Site, example, licences, step
 pytestmark = pytest.mark.e2e
 MERGE, EXTEND, PRETRAIN, PRUNE = (
     "adapt-1-merge",
-    "adapt-2-extendvocabulary",
+    "adapt-2-extend-vocabulary",
     "adapt-3-pretrain",
     "adapt-4-prune",
 )
@@ -37,7 +37,7 @@ def steps(sparsity: str = "0.1") -> list[Object]:
     training = {"epochs": 8, "batchSize": 4, "checkpointIntervalSeconds": 1}
     return [
         {"type": "Merge", "merge": {"models": [{"uri": MODEL, "weight": "0.2"}]}},
-        {"type": "ExtendVocabulary", "extendVocabulary": {"tokens": 20}},
+        {"type": "ExtendVocabulary", "extendVocabulary": {"tokens": 20, "minCount": 5, "allowSmallCorpus": True}},
         {"type": "Pretrain", "pretrain": {"blockTokens": 32, "checks": 1, "training": training}},
         {
             "type": "Prune",

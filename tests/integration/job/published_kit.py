@@ -46,5 +46,6 @@ def check_arm(place, capsys, stage, arm, *words) -> None:
     found = np.array([[row["probabilities"][name] for name in ("permissive", "copyleft")] for row in answers])
     expected = np.array([said[row["id"]] for row in answers])
     assert np.abs(expected - expected[0]).max() > 0.1
-    precision = place.results()["training"]["trained"][0]["precision"]
-    assert np.abs(found - expected).max() < (1e-4 if precision == "float32" else 0.05)
+    trained = place.results()["training"]["trained"]  # none where students are heads
+    exact = all(one["precision"] == "float32" for one in trained)
+    assert np.abs(found - expected).max() < (1e-4 if exact else 0.05)

@@ -13,7 +13,7 @@ import transformers
 sys.path.insert(0, str(Path(__file__).parent))
 
 from killing_kit import begin, until_started
-from published_kit import check_predictions
+from published_kit import check_arm
 
 pytestmark = pytest.mark.slow
 
@@ -76,4 +76,5 @@ def test_killed_in_a_step_it_makes_the_same_model_and_the_report_says_what_it_co
     model = transformers.AutoModel.from_pretrained(directory)
     assert model.config.num_hidden_layers == 5
     assert len(transformers.AutoTokenizer.from_pretrained(directory)) == model.config.vocab_size == 30522 + 20
-    check_predictions(place, capsys)
+    check_arm(place, capsys, "combine", "students", "--students-only")
+    check_arm(place, capsys, "combine", "combined")
