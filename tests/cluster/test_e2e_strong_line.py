@@ -34,11 +34,17 @@ def job(here: Site, namespace_with_operator: str) -> Job:
 
 def steps(sparsity: str = "0.1") -> list[Object]:
     """The steps before the training."""
-    training = {"epochs": 8, "batchSize": 4, "checkpointIntervalSeconds": 1}
+    training = {"epochs": 2, "batchSize": 4, "checkpointIntervalSeconds": 1}
     return [
         {"type": "Merge", "merge": {"models": [{"uri": MODEL, "weight": "0.2"}]}},
-        {"type": "ExtendVocabulary", "extendVocabulary": {"tokens": 20, "minCount": 5, "allowSmallCorpus": True}},
-        {"type": "Pretrain", "pretrain": {"blockTokens": 32, "checks": 1, "training": training}},
+        {
+            "type": "ExtendVocabulary",
+            "extendVocabulary": {"tokens": 20, "minCount": 5, "allowSmallCorpus": True},
+        },
+        {
+            "type": "Pretrain",
+            "pretrain": {"blockTokens": 32, "subset": "0.5", "checks": 1, "training": training},
+        },
         {
             "type": "Prune",
             "prune": {
