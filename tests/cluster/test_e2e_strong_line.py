@@ -34,7 +34,7 @@ def job(here: Site, namespace_with_operator: str) -> Job:
 
 def steps(sparsity: str = "0.1") -> list[Object]:
     """The steps before the training."""
-    training = {"epochs": 2, "batchSize": 4, "checkpointIntervalSeconds": 1}
+    training = {"epochs": 2, "batchSize": 8, "checkpointIntervalSeconds": 60}
     return [
         {"type": "Merge", "merge": {"models": [{"uri": MODEL, "weight": "0.2"}]}},
         {
@@ -43,7 +43,7 @@ def steps(sparsity: str = "0.1") -> list[Object]:
         },
         {
             "type": "Pretrain",
-            "pretrain": {"blockTokens": 32, "subset": "0.5", "checks": 1, "training": training},
+            "pretrain": {"blockTokens": 32, "subset": "0.3", "checks": 1, "training": training},
         },
         {
             "type": "Prune",
