@@ -62,6 +62,7 @@ KINDS: dict[str, tuple[dict, str, str, set[str]]] = {
         "select",
         {
             "audit",
+            "changes",
             "corrected",
             "disjoint",
             "distilled",

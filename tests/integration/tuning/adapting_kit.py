@@ -1,9 +1,7 @@
 """A step of the adaptation on a real S3 server: one artifact, and machines that work on it one after the other."""
 
-import os
-import signal
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from shutil import copytree
 from types import SimpleNamespace
@@ -14,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from tiny_kit import some_texts
+from watched_kit import Watched
 
 from w2s_api.methods.adaptation_steps import Pretrain
 from w2s_api.spec.data import Data
@@ -24,21 +23,6 @@ from w2s_trainer.store.settings import Patience
 
 N = 90
 WEIGHTS = "model.safetensors"
-
-
-@dataclass
-class Watched:
-    """Progress that asks the process to stop while a step is under way."""
-
-    stop_in: int | None = None
-    notes: list[str] = field(default_factory=list)
-
-    def __call__(self, phase: str, step: int, _total: int, **_figures: float) -> None:
-        if phase == "tuning" and self.stop_in is not None and step == self.stop_in - 1:
-            os.kill(os.getpid(), signal.SIGTERM)
-
-    def note(self, message: str) -> None:
-        self.notes.append(message)
 
 
 @dataclass

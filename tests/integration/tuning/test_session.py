@@ -1,10 +1,8 @@
 """A student from a manifest's settings on a real S3 server: stopped, harmed, gone on with elsewhere."""
 
 import json
-import os
-import signal
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from tiny_kit import CLASSES, LORA, LOSSES, some_labels, some_texts
+from watched_kit import Watched
 
 from w2s_api.spec import tuning
 from w2s_api.spec.evaluation import Evaluation
@@ -35,24 +34,6 @@ from w2s_trainer.tuning.training_set import TrainingSet
 
 N = 24
 HELD_OUT_OF_24 = 0.2
-
-
-@dataclass
-class Watched:
-    """Progress that asks the process to stop while a step is under way."""
-
-    stop_in: int | None = None
-    notes: list[str] = field(default_factory=list)
-    steps: list[int] = field(default_factory=list)
-
-    def __call__(self, phase: str, step: int, _total: int, **_figures: float) -> None:
-        if phase == "tuning":
-            self.steps.append(step)
-            if self.stop_in is not None and step == self.stop_in - 1:
-                os.kill(os.getpid(), signal.SIGTERM)
-
-    def note(self, message: str) -> None:
-        self.notes.append(message)
 
 
 @dataclass

@@ -204,10 +204,10 @@ def test_only_what_is_on_record_is_changed():
     targets = pool.weak.copy()
     for made in one.corrected:
         old = pool.weak[made.row].argmax()
-        assert made.corrected.before == "ab"[old] != made.corrected.after
+        assert made.made.before == "ab"[old] != made.made.after
         targets[made.row] = mixed(pool.weak[made.row], 1 - old, 0.5)
-        assert made.corrected.agreement == 1.0
-        assert made.corrected.probability > 0.5
+        assert made.made.agreement == 1.0
+        assert made.made.probability > 0.5
     assert one.corrected
     assert one.left.labels.targets.tolist() == targets.tolist()
 

@@ -54,7 +54,7 @@ def test_neither_the_order_of_rows_nor_the_numbers_of_families_change_a_bit(name
 
 def record(pool, one):
     """What each corrected text is from now on, by its id."""
-    return {pool.ids[made.row]: made.corrected.target.tolist() for made in one.corrected}
+    return {pool.ids[made.row]: made.made.target.tolist() for made in one.corrected}
 
 
 @pytest.mark.parametrize("name", STEPS)

@@ -10,7 +10,8 @@ from written_kit import selected_texts, weak_of
 
 from w2s_api.methods.selection_steps import Refinement
 from w2s_trainer.errors import BadData, BadSpec
-from w2s_trainer.stages.select.refined import with_refined, write_refined
+from w2s_trainer.stages.select.changes import with_changes
+from w2s_trainer.stages.select.refined import write_refined
 from w2s_trainer.stages.select.refinement import check, operations_of
 from w2s_trainer.stages.tables import EVERY_SEED, read_refined, refined_examples
 
@@ -64,7 +65,7 @@ def test_texts_are_changed_recorded_and_dropped_where_nothing_is_left():
     assert selected.left.rows.tolist() == [0, 1, 3]
     assert selected.left.targets.tolist() == ["MIT License", "isc", "GPL version 2"]
     record = [
-        (one.row, one.step, one.edited.edit, one.edited.operation, one.edited.before, one.edited.after)
+        (one.row, one.step, one.made.edit, one.made.operation, one.made.before, one.made.after)
         for one in selected.refined
     ]
     assert record == [
@@ -132,7 +133,7 @@ def test_later_steps_see_the_edited_texts_and_the_given_ones_stay_as_they_were()
     selected = selected_texts(pairs, edits({"type": "Remove", "pattern": r" \([0-9]+\)"}), grounded)
     assert selected.left.targets.tolist() == ["MIT 2.0", "ISC"]
     labels = weak_of(["a (1)", "b"])
-    with_refined(labels, selected.refined)
+    with_changes(labels, selected.refined)
     assert labels.targets.tolist() == ["a (1)", "b"]
 
 
@@ -155,9 +156,9 @@ def test_the_record_leads_from_the_text_that_was_written_to_the_one_that_is_lear
         return
     now = dict(enumerate([*spoken, "z"]))
     for one in selected.refined:
-        assert now[one.row] == one.edited.before
-        assert one.edited.operation == kinds[chosen[one.edited.edit]]["type"]
-        now[one.row] = one.edited.after
+        assert now[one.row] == one.made.before
+        assert one.made.operation == kinds[chosen[one.made.edit]]["type"]
+        now[one.row] = one.made.after
     assert [now[row] for row in selected.left.rows.tolist()] == selected.left.targets.tolist()
     assert {row for row in now if not now[row]} == set(now) - set(selected.left.rows.tolist())
 

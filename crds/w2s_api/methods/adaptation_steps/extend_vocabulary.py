@@ -4,8 +4,8 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from w2s_api.methods.adaptation_steps.step import AdaptationSettings
-from w2s_api.spec.base import Fraction, Rule
+from w2s_api.methods.adaptation_steps.step import AdaptationSettings, between, needs_texts
+from w2s_api.spec.base import Fraction
 from w2s_api.spec.data import Source
 
 
@@ -19,19 +19,9 @@ class ExtendVocabulary(AdaptationSettings):
     words: ClassVar[str] = "add tokens for strings that are frequent in the texts of the domain"
     adds_tokens: ClassVar[bool] = True
     rules = (
-        Rule(
-            cel="!has(self.pool) || self.pool || (has(self.corpora) && size(self.corpora) > 0)",
-            message="without `pool`, give `corpora`: there would be no text to learn tokens from",
-            holds=lambda step: step.pool or bool(step.corpora),
-            field="corpora",
-        ),
-        Rule(
-            cel="!has(self.heldOutFraction)"
-            " || (double(self.heldOutFraction) > 0.0 && double(self.heldOutFraction) < 1.0)",
-            message="`heldOutFraction` must be above 0 and below 1: tokens are counted in texts that are held out, and learnt"
-            " from the others",
-            holds=lambda step: 0 < float(step.held_out_fraction) < 1,
-            field="heldOutFraction",
+        needs_texts("learn tokens from"),
+        between(
+            "heldOutFraction", "tokens are counted in texts that are held out, and learnt from the others"
         ),
     )
 
@@ -66,11 +56,6 @@ class ExtendVocabulary(AdaptationSettings):
         default="0.05",
         description="Share of the texts, whole families at a time, in which tokens are counted before and after.",
     )
-
-    @property
-    def reads_pool(self) -> bool:
-        """As the manifest says."""
-        return self.pool
 
     @property
     def keeps_shapes(self) -> bool:

@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from w2s_api.methods.adaptation_steps.step import AdaptationSettings
+from w2s_api.methods.adaptation_steps.step import AdaptationSettings, between, needs_texts
 from w2s_api.methods.method import Method
 from w2s_api.methods.retainers import RETAINERS
 from w2s_api.methods.tunings import TUNINGS, TuningSettings
-from w2s_api.spec.base import Fraction, Rule, attribute_of
+from w2s_api.spec.base import Fraction, Rule
 from w2s_api.spec.data import Source
 from w2s_api.spec.replay import Replay
 from w2s_api.spec.retain import Retain
@@ -56,15 +56,6 @@ def _retained(
     )
 
 
-def _between(field: str, of_bounds: str) -> Rule:
-    return Rule(
-        cel=f"!has(self.{field}) || (double(self.{field}) > 0.0 && double(self.{field}) < 1.0)",
-        message=f"`{field}` must be above 0 and below 1: {of_bounds}",
-        holds=lambda step: 0 < float(getattr(step, attribute_of(type(step), field))) < 1,
-        field=field,
-    )
-
-
 class Pretrain(AdaptationSettings):
     """Pretraining goes on, on texts of the task and of its domain (Gururangan et al. 2020, arXiv 2004.10964).
 
@@ -76,19 +67,14 @@ class Pretrain(AdaptationSettings):
     processes: ClassVar[Literal["One", "PerGPU"]] = "PerGPU"
     learns_tokens: ClassVar[bool] = True
     rules = (
-        Rule(
-            cel="!has(self.pool) || self.pool || (has(self.corpora) && size(self.corpora) > 0)",
-            message="without `pool`, give `corpora`: there would be no text to learn from",
-            holds=lambda step: step.pool or bool(step.corpora),
-            field="corpora",
-        ),
+        needs_texts("learn from"),
         Rule(
             cel="!has(self.subset) || double(self.subset) > 0.0",
             message="`subset` must be above 0: there would be no text to learn from",
             holds=lambda step: float(step.subset) > 0,
             field="subset",
         ),
-        _between(
+        between(
             "maskFraction",
             "of a block all of whose tokens are hidden nothing can be learnt, nor of one with none",
         ),
@@ -108,7 +94,7 @@ class Pretrain(AdaptationSettings):
             lambda step: not step.freeze_blocks,
             "freezeBlocks",
         ),
-        _between(
+        between(
             "heldOutFraction", "the loss is measured on texts that are held out, and learnt on the others"
         ),
     )
@@ -166,11 +152,6 @@ class Pretrain(AdaptationSettings):
         description="How often, evenly over the schedule, that loss is measured. A rise that goes away again is the"
         " stability gap (Guo et al. 2024, arXiv 2406.14833); the report shows it.",
     )
-
-    @property
-    def reads_pool(self) -> bool:
-        """As the manifest says."""
-        return self.pool
 
     def result_settings(self) -> dict[str, Any]:
         """Of tuning and schedule, what results depend on."""

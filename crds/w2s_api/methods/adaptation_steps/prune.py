@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from w2s_api.methods.adaptation_steps.step import AdaptationSettings
+from w2s_api.methods.adaptation_steps.step import AdaptationSettings, between, needs_texts
 from w2s_api.spec.base import Fraction, Rule
 from w2s_api.spec.data import Source
 
@@ -60,19 +60,10 @@ class Prune(AdaptationSettings):
             holds=_is_half,
             field="sparsity",
         ),
-        Rule(
-            cel="!has(self.pool) || self.pool || (has(self.corpora) && size(self.corpora) > 0)",
-            message="without `pool`, give `corpora`: there would be no text to measure on",
-            holds=lambda step: step.pool or bool(step.corpora),
-            field="corpora",
-        ),
-        Rule(
-            cel="!has(self.heldOutFraction)"
-            " || (double(self.heldOutFraction) > 0.0 && double(self.heldOutFraction) < 1.0)",
-            message="`heldOutFraction` must be above 0 and below 1: the loss is measured on texts that are held out, and the"
-            " model calibrated on the others",
-            holds=lambda step: 0 < float(step.held_out_fraction) < 1,
-            field="heldOutFraction",
+        needs_texts("measure on"),
+        between(
+            "heldOutFraction",
+            "the loss is measured on texts that are held out, and the model calibrated on the others",
         ),
     )
 
@@ -119,11 +110,6 @@ class Prune(AdaptationSettings):
         default="0.05",
         description="Share of the texts, whole families at a time, on which the loss is measured before and after.",
     )
-
-    @property
-    def reads_pool(self) -> bool:
-        """As the manifest says."""
-        return self.pool
 
     @property
     def keeps_shapes(self) -> bool:

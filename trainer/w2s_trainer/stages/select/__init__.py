@@ -11,9 +11,10 @@ from w2s_trainer.contract.context import StageContext, StageResult
 from w2s_trainer.errors import BadData
 from w2s_trainer.families import family_of
 from w2s_trainer.stages.select.audit import entry, of_seeds, warnings
-from w2s_trainer.stages.select.corrected import OfRow, corrected_rows, with_corrected, write_corrected
-from w2s_trainer.stages.select.methods import Candidates, Sights, step_of
-from w2s_trainer.stages.select.refined import Refined, of_step, with_refined, write_refined
+from w2s_trainer.stages.select.changes import Change, changes_of, with_changes
+from w2s_trainer.stages.select.corrected import write_corrected
+from w2s_trainer.stages.select.methods import Candidates, Corrected, Edited, Sights, step_of
+from w2s_trainer.stages.select.refined import write_refined
 from w2s_trainer.stages.tables import (
     EVERY_SEED,
     Examples,
@@ -31,9 +32,9 @@ class Selected:
     left: Candidates
     audit: tuple[dict[str, Any], ...] = ()
     notes: tuple[str, ...] = ()
-    refined: tuple[Refined, ...] = ()
+    refined: tuple[Change[Edited], ...] = ()
     """Every edit of a weak label that is a text so far, in order."""
-    corrected: tuple[OfRow, ...] = ()
+    corrected: tuple[Change[Corrected], ...] = ()
     """Every change of one that is a class."""
 
 
@@ -121,12 +122,12 @@ def _after(step: SelectionStep, so_far: Selected) -> Selected:
             "Ask less of them, or leave the step out.",
         )
     left = replace(candidates, rows=candidates.rows[kept.positions], weights=kept.weights)
-    refined = of_step(kept.edits, candidates.rows, len(so_far.audit))
+    refined = changes_of(kept.edits, candidates.rows, len(so_far.audit))
     if refined:
-        left = replace(left, labels=with_refined(left.labels, refined))
-    corrected = corrected_rows(kept.corrections, candidates.rows, len(so_far.audit))
+        left = replace(left, labels=with_changes(left.labels, refined))
+    corrected = changes_of(kept.corrections, candidates.rows, len(so_far.audit))
     if corrected:
-        left = replace(left, labels=with_corrected(left.labels, corrected))
+        left = replace(left, labels=with_changes(left.labels, corrected))
     said = entry(step.type, candidates, kept, left)
     for name, before in said["classesBefore"].items():
         if before and not said["classesAfter"][name]:

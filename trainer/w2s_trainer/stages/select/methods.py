@@ -131,6 +131,11 @@ class Edited:
     before: str
     after: str
 
+    @property
+    def target(self) -> str:
+        """The label from now on."""
+        return self.after
+
 
 @dataclass(frozen=True)
 class Corrected:
